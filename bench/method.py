@@ -1,0 +1,94 @@
+"""The contract between the harness and an early-exit method: Task in, one Policy per budget out.
+
+Exits are numbered 0 … K-1; the last, K-1, is the backbone's own frozen head. N samples, C classes, D_k features.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ExitData:
+    """One split through the frozen backbone."""
+
+    features: tuple[Tensor, ...]  # K-1 tensors [N, D_k]: what the head of intermediate exit k sees
+    final_logits: Tensor  # [N, C]: the backbone's own frozen head, which is exit K-1
+    labels: Tensor  # [N] int64
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_exits(self) -> int:
+        """K, the backbone's own head included."""
+        return len(self.features) + 1
+
+    def inputs(self, k: int) -> Tensor:
+        """What `Policy.head(k, …)` is given: exit k's features [N, D_k], or the frozen head's logits for the last exit."""
+        return self.features[k] if k < len(self.features) else self.final_logits
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a method may ever see: train and val, never cal or test."""
+
+    train: ExitData
+    val: ExitData
+    macs: tuple[int, ...]  # backbone MACs up to each of the K exits, heads and gates excluded (the last has the frozen head)
+    num_classes: int
+    seed: int
+    device: torch.device
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)  # what methods of one task may share
+
+    @property
+    def num_exits(self) -> int:
+        """K, the backbone's own head included."""
+        return len(self.macs)
+
+
+class Policy(nn.Module):
+    """A fitted early-exit classifier at one operating point. Subclasses give heads for k < K-1, and say when to leave."""
+
+    def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k.
+
+        For the last exit `features` is the frozen head's logits; the default returns them as they are.
+        """
+        return features
+
+    def leave(self, k: int, logits: Tensor) -> Tensor:
+        """Say which samples stop at exit k: bool [N] from logits [N, k+1, C] of exits 0 … k. Not asked at the last exit."""
+        raise NotImplementedError(f"{type(self).__name__} must define leave(k, logits).")
+
+    def macs(self, k: int) -> int:
+        """Count the multiply-accumulates per sample that exit k itself adds: its head and its gate."""
+        raise NotImplementedError(f"{type(self).__name__} must define macs(k).")
+
+
+class Infeasible(Exception):
+    """A budget that a method cannot meet; the message says why and becomes the record's reason."""
+
+
+class Method(ABC):
+    """How policies come to be. One instance is one configured method; `config` is an instance of `Config`."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type]  # frozen dataclass: defaults, and the ranges that a search may use in each field's metadata
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = self.Config() if config is None else config
+
+    @abstractmethod
+    def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
+        """Return one policy per budget, in the order given (cheapest first).
+
+        A budget is a fraction of the plain backbone's MACs, `task.macs[-1]`. A policy for budget b costs at most b on
+        `task.val`, its own heads and gates counted; where none does, an `Infeasible` stands in its place.
+        """

@@ -1,0 +1,92 @@
+"""Play a policy over a split: simulated (all exits at once) or executed (really stopping early). Both give Outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from bench.method import ExitData, Policy
+
+if TYPE_CHECKING:
+    from bench.backbones.staged import StagedBackbone
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What one policy did on one split of N samples, K exits, C classes."""
+
+    exit_index: Tensor  # [N] int64: where each sample left
+    logits: Tensor  # [N, C]: the logits it left with
+    labels: Tensor  # [N] int64
+    macs: Tensor  # [N] int64: what it cost, heads and gates on the way included
+    exit_logits: Tensor | None = None  # [N, K, C]: what every exit would have said (simulated play only)
+
+
+def exit_macs(policy: Policy, backbone_macs: Sequence[int]) -> list[int]:
+    """Cumulative MACs of leaving at each exit: the backbone up to there and every head and gate on the way."""
+    total, costs = 0, []
+    for k, macs in enumerate(backbone_macs):
+        total += int(policy.macs(k))
+        costs.append(int(macs) + total)
+    return costs
+
+
+@torch.no_grad()
+def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, batch_size: int = 4096) -> Outcomes:
+    """Compute every exit for every sample and read off where the policy would have left."""
+    policy.eval()
+    logits, index = [], []
+    for start in range(0, len(data), batch_size):
+        rows = slice(start, start + batch_size)
+        stack, taken = _all_exits(policy, [data.inputs(k)[rows] for k in range(data.num_exits)])
+        logits.append(stack)
+        index.append(taken)
+    exit_logits = torch.cat(logits)
+    exit_index = torch.cat(index)
+    left_with = exit_logits.gather(1, exit_index[:, None, None].expand(-1, 1, exit_logits.shape[-1])).squeeze(1)
+    costs = torch.tensor(exit_macs(policy, backbone_macs), device=exit_index.device)
+    return Outcomes(exit_index, left_with, data.labels, costs[exit_index], exit_logits)
+
+
+def _all_exits(policy: Policy, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Logits of all exits [B, K, C] and the exit taken [B] for one batch of per-exit inputs."""
+    last = len(inputs) - 1
+    seen: list[Tensor] = []
+    taken = torch.full((len(inputs[0]),), last, dtype=torch.int64, device=inputs[0].device)
+    for k, features in enumerate(inputs):
+        seen.append(policy.head(k, features, tuple(seen)))
+        if k < last:
+            stop = policy.leave(k, torch.stack(seen, 1))
+            taken = torch.where(stop & (taken == last), torch.full_like(taken, k), taken)
+    return torch.stack(seen, 1), taken
+
+
+@torch.no_grad()
+def execute(policy: Policy, backbone: StagedBackbone, images: Tensor, labels: Tensor, backbone_macs: Sequence[int]) -> Outcomes:
+    """Run normalised images [N, 3, H, W] stage by stage and drop each sample from the batch where it leaves."""
+    policy.eval()
+    count = len(images)
+    alive = torch.arange(count, device=images.device)
+    exit_index = torch.zeros(count, dtype=torch.int64, device=images.device)
+    left_with: Tensor | None = None
+    state, seen = backbone.start(images), []
+    for k in range(backbone.num_exits):
+        state = backbone.stage(k, state)
+        features = backbone.feature(k, state)
+        last = k == backbone.num_exits - 1
+        seen.append(policy.head(k, backbone.head(features) if last else features, tuple(seen)))
+        stop = torch.ones_like(alive, dtype=torch.bool) if last else policy.leave(k, torch.stack(seen, 1))
+        if left_with is None:
+            left_with = seen[-1].new_zeros(count, seen[-1].shape[-1])
+        exit_index[alive[stop]] = k
+        left_with[alive[stop]] = seen[-1][stop]
+        alive, state, seen = alive[~stop], state[~stop], [s[~stop] for s in seen]
+        if not len(alive):
+            break
+    assert left_with is not None
+    costs = torch.tensor(exit_macs(policy, backbone_macs), device=exit_index.device)
+    return Outcomes(exit_index, left_with, labels, costs[exit_index])
