@@ -1,0 +1,19 @@
+"""exitbench: early-exit methods on one frozen backbone, one feature bank, one protocol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+__version__ = "0.1.0"
+
+
+def load_records(folder: str | Path) -> pd.DataFrame:
+    """Read a results folder into a DataFrame, one row per operating point; see `bench.trials.table.load_records`."""
+    from bench.trials.table import load_records as load
+
+    return load(folder)

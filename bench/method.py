@@ -41,7 +41,9 @@ class Task:
 
     train: ExitData
     val: ExitData
-    macs: tuple[int, ...]  # backbone MACs up to each of the K exits, heads and gates excluded (the last has the frozen head)
+    macs: tuple[
+        int, ...
+    ]  # backbone MACs up to each of the K exits, heads and gates excluded (the last has the frozen head)
     num_classes: int
     seed: int
     device: torch.device

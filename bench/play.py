@@ -66,7 +66,9 @@ def _all_exits(policy: Policy, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor
 
 
 @torch.no_grad()
-def execute(policy: Policy, backbone: StagedBackbone, images: Tensor, labels: Tensor, backbone_macs: Sequence[int]) -> Outcomes:
+def execute(
+    policy: Policy, backbone: StagedBackbone, images: Tensor, labels: Tensor, backbone_macs: Sequence[int]
+) -> Outcomes:
     """Run normalised images [N, 3, H, W] stage by stage and drop each sample from the batch where it leaves."""
     policy.eval()
     count = len(images)

@@ -69,8 +69,14 @@ def typed(owner: str, params: Mapping[str, str], fields: Mapping[str, Any]) -> d
         if key not in fields:
             has = nearest(key, fields) if fields else f" {owner} takes no parameters."
             raise UserError(f"'{owner}' has no parameter '{key}'.{has}")
+        adapter = TypeAdapter(fields[key])
         try:
-            values[key] = TypeAdapter(fields[key]).validate_python(None if text == "none" else text)
+            try:
+                values[key] = adapter.validate_python(text)
+            except ValidationError:
+                if text != "none":
+                    raise
+                values[key] = adapter.validate_python(None)
         except ValidationError as error:
             detail = error.errors()[0]["msg"]
             raise UserError(f"'{text}' is no value for parameter '{key}' of '{owner}': {detail}.") from None

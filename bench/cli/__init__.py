@@ -1,0 +1,43 @@
+"""The command line. Each command is one thin file: parse, call, print; what it needs is imported when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.cli import bank, listing, report, run
+from bench.cli.guard import guarded
+
+app = typer.Typer(
+    name="bench",
+    help="Compare early-exit methods on one frozen backbone: accuracy, calibration and conformal set size against cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(guarded(run.run))
+app.command("plan")(guarded(run.plan))
+app.command("list")(guarded(listing.list_names))
+app.command("report")(guarded(report.report))
+app.add_typer(bank.app, name="bank")
+
+
+def _version(show: bool) -> None:
+    if show:
+        import bench
+
+        print(f"exitbench {bench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+    ),
+) -> None:
+    """Compare early-exit methods on one frozen backbone: accuracy, calibration and conformal set size against cost."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,33 @@
+"""Labelled images by name: `load("cifar100lt[imbalance=50]")`. One file per dataset family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.datasets.images import ImageDataset
+    from bench.spec import Spec
+
+
+def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDataset:
+    """Open the dataset that `name[param=value]` or `family:argument[param=value]` names.
+
+    Data is looked for in `data_dir`, then in `$BENCH_DATA`, then in the cache, and is downloaded last.
+    Raises UserError for an unknown name or parameter, and where the data cannot be had.
+    """
+    import inspect
+    from typing import get_type_hints
+
+    from bench import registry, spec
+    from bench.errors import UserError
+
+    wanted = spec.parse(text) if isinstance(text, str) else text
+    loader = registry.load("datasets", wanted.name)
+    hints = get_type_hints(loader, include_extras=True)
+    keywords = [p.name for p in inspect.signature(loader).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    params = spec.typed(wanted.name, wanted.params, {name: hints.get(name, str) for name in keywords})
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    if folder is not None and not folder.is_dir():
+        raise UserError(f"The data folder {folder} does not exist. Give --data-dir a folder that holds the data.")
+    return loader(wanted.argument, folder, **params)

@@ -1,0 +1,27 @@
+"""Inference modules on frozen features. `fit` trains a recipe by name, once per task: methods of a task share the result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench import registry
+from bench.params import configure
+from bench.spec import parse
+
+if TYPE_CHECKING:
+    from bench.heads.recipe import Heads
+    from bench.method import Task
+
+
+def fit(recipe: str, task: Task) -> Heads:
+    """Return the heads of `recipe` (a name, `name[param=value,…]`) on `task`, trained at the first call for this task.
+
+    Raises UserError for an unknown recipe or parameter.
+    """
+    spec = parse(recipe)
+    kind = registry.load("heads", spec.name)
+    config = configure(kind.Config, spec)
+    key = ("heads", spec.name, config)
+    if key not in task.memo:
+        task.memo[key] = kind(config).fit(task)
+    return task.memo[key]

@@ -1,0 +1,1 @@
+"""Scores of what a policy did: accuracy, calibration, proper scores and conformal sets."""

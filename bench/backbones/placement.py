@@ -1,0 +1,67 @@
+"""Where the intermediate exits sit: from what a user writes to the indices of blocks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bench.errors import UserError
+
+
+def place(
+    text: str | None, *, owner: str, blocks: int, default: str, stage_ends: Sequence[int] | None = None
+) -> tuple[int, ...]:
+    """Return the 0-based indices of the blocks after which the intermediate exits sit, ascending.
+
+    text: None (the default), "blocks" (every block but the last), "stages" (the last block of every stage but the last
+        one; CNNs), "every=N" (every N-th block) or indices, "2,5,8". The backbone's own head follows the last block,
+        so no intermediate exit may: it would say the same.
+    Raises UserError, which names what is valid, for anything else.
+    """
+    text = (default if text is None else text).strip()
+    stages = "stages, " if stage_ends is not None else ""
+    valid = (
+        f"Valid for {owner}: blocks, {stages}every=1 … every={blocks - 1}, "
+        f"or indices from 0 to {blocks - 2} such as {_example(blocks)}."
+    )
+    if text == "blocks":
+        found: list[int] = list(range(blocks - 1))
+    elif text == "stages":
+        if stage_ends is None:
+            raise UserError(f"'stages' is no place for exits: {owner} has blocks of one kind only. {valid}")
+        found = [e for e in stage_ends if e < blocks - 1]
+    elif match := re.fullmatch(r"every=(\d+)", text):
+        step = int(match[1])
+        found = list(range(step - 1, blocks - 1, step)) if step else []
+        if not found:
+            raise UserError(f"'{text}' leaves no intermediate exit in the {blocks} blocks of {owner}. {valid}")
+    elif re.fullmatch(r"\d+(\s*,\s*\d+)*", text):
+        found = [int(t) for t in text.split(",")]
+        _check(found, text, owner, blocks, valid)
+    else:
+        raise UserError(f"'{text}' is no place for exits. {valid}")
+    return tuple(found)
+
+
+def _check(found: list[int], text: str, owner: str, blocks: int, valid: str) -> None:
+    """Raise UserError where indices are out of range, not ascending, or double the final head."""
+    if blocks - 1 in found:
+        raise UserError(
+            f"'{text}' puts an exit after the last block, {blocks - 1}, where {owner}'s own head sits. {valid}"
+        )
+    outside = [i for i in found if i >= blocks]
+    if outside:
+        raise UserError(
+            f"'{text}' names block {outside[0]}, but {owner} has {blocks} blocks, 0 to {blocks - 1}. {valid}"
+        )
+    if found != sorted(set(found)):
+        raise UserError(f"'{text}' must ascend, each block once: {','.join(map(str, sorted(set(found))))}.")
+
+
+def _example(blocks: int) -> str:
+    """A list of indices that is valid for this depth."""
+    return (
+        ",".join(str(i) for i in range(max(blocks // 4 - 1, 0), blocks - 1, max(blocks // 4, 1)))
+        if blocks > 1
+        else "none"
+    )

@@ -1,0 +1,181 @@
+"""The one shape that every backbone takes: K exits, a state that runs from exit to exit, frozen weights."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Self, TypedDict, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+
+M = TypeVar("M", bound=nn.Module)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Options(TypedDict, total=False):
+    """What `bench.backbones.load` hands to every builder; the last two come from a spec's brackets."""
+
+    num_classes: int | None
+    image_size: int | None
+    weights: str | None
+    exits: str | None
+    data_dir: Path | None
+    seen: str | None
+    head_for: str | None
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How images must look: resized (antialiased), in [0, 1], then standardised per channel."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: str  # 'bilinear' | 'bicubic'
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from: the datasets whose training set they have seen, and the one that their head predicts."""
+
+    seen: frozenset[str] = frozenset()
+    head_for: str | None = None
+
+
+class StagedBackbone(nn.Module):
+    """A frozen backbone of K exits. A family gives `start`, `pool` and `final`; its blocks run in order between them.
+
+    The state is one tensor with the batch first, so that `state[mask]` drops samples. Always in eval mode.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        trunk: nn.Module,
+        blocks: Sequence[nn.Module],
+        head: nn.Linear,
+        positions: Sequence[int],
+        image_size: int,
+        preprocessing: Preprocessing,
+        origin: Origin,
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.trunk = trunk
+        self.head = head
+        self.positions = tuple(positions)  # 0-based indices of the blocks after which the intermediate exits sit
+        self.exit_names = (*(f"block {p}" for p in self.positions), "head")
+        self.image_size = image_size
+        self.mean, self.std = preprocessing.mean, preprocessing.std
+        self.interpolation = preprocessing.interpolation
+        self.seen, self.head_for = origin.seen, origin.head_for
+        bounds = (0, *(p + 1 for p in self.positions), len(blocks))
+        self._stages = tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))
+        self.requires_grad_(False)
+        super().train(False)
+        self.feature_dims, self.final_dim = self._dims()
+        self.weights_digest = digest(f"{name}|{self.positions}", self.state_dict())
+
+    @property
+    def num_exits(self) -> int:
+        """K, the backbone's own head included."""
+        return len(self._stages)
+
+    @property
+    def num_classes(self) -> int:
+        """C, what the backbone's own head tells apart."""
+        return self.head.out_features
+
+    def start(self, images: Tensor) -> Tensor:
+        """Return the state before the first stage from normalised images [N, 3, H, W]."""
+        raise NotImplementedError
+
+    def pool(self, state: Tensor) -> Tensor:
+        """Return what an intermediate exit's head sees, [N, D_k]."""
+        raise NotImplementedError
+
+    def final(self, state: Tensor) -> Tensor:
+        """Return what the backbone's own head sees, [N, final_dim], from the state after the last block."""
+        raise NotImplementedError
+
+    def stage(self, k: int, state: Tensor) -> Tensor:
+        """Run the blocks from exit k-1 to exit k; the state that came in stays as it was."""
+        for block in self._stages[k]:
+            state = block(state)
+        return state
+
+    def feature(self, k: int, state: Tensor) -> Tensor:
+        """Return what exit k's head sees: [N, D_k], or [N, final_dim] for the last exit."""
+        return self.final(state) if k == self.num_exits - 1 else self.pool(state)
+
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Return the features of all K exits of normalised images [N, 3, H, W]."""
+        state, found = self.start(images), []
+        for k in range(self.num_exits):
+            state = self.stage(k, state)
+            found.append(self.feature(k, state))
+        return found
+
+    def exits(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the K-1 intermediate features [N, D_k] and the logits [N, C] of the backbone's own head."""
+        *intermediate, last = self.features(images)
+        return intermediate, self.head(last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits [N, C] of the backbone's own head."""
+        return self.exits(images)[1]
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay in eval mode: a frozen backbone has no other."""
+        return self
+
+    def _dims(self) -> tuple[tuple[int, ...], int]:
+        """Widths of the features, read off a forward pass without arithmetic."""
+        try:
+            with torch.no_grad():
+                found = on_meta(self).features(torch.empty(1, 3, self.image_size, self.image_size, device="meta"))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(
+                f"{self.name} cannot read images of {self.image_size} pixels ({reason}). Give another --image-size."
+            ) from error
+        widths = tuple(f.shape[1] for f in found)
+        return widths[:-1], widths[-1]
+
+
+def on_meta(module: M) -> M:
+    """Copy a module with shapes in place of its weights; nothing that it then runs computes anything."""
+    memo: dict[int, Any] = {}
+    for parameter in module.parameters():
+        memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False)
+    for buffer in module.buffers():
+        memo[id(buffer)] = torch.empty_like(buffer, device="meta")
+    return copy.deepcopy(module, memo)
+
+
+def digest(prefix: str, state: dict[str, Tensor]) -> str:
+    """Return a hex digest over a prefix and the names, types, shapes and bytes of the tensors, sorted by name."""
+    import xxhash
+
+    total = xxhash.xxh3_128(prefix.encode())
+    for key in sorted(state):
+        tensor = state[key].detach().cpu().contiguous()
+        total.update(f"|{key}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def image_sizes(small: int, large: int) -> Callable[[F], F]:
+    """Give a builder its default input side: `small` pixels for images of at most 64, else `large`."""
+
+    def attach(builder: F) -> F:
+        builder.default_image_size = lambda native: small if native <= 64 else large  # type: ignore[attr-defined]
+        return builder
+
+    return attach

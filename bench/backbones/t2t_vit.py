@@ -1,0 +1,115 @@
+"""T2T-ViT-7 and T2T-ViT-14 with an exit after every block, from the official checkpoints or fine-tuned ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+from torch import Tensor, nn
+
+from bench.backbones.placement import place
+from bench.backbones.staged import Options, Origin, Preprocessing, StagedBackbone, image_sizes
+from bench.backbones.t2t_layers import T2TViT, resize_positions
+from bench.backbones.weights import RANDOM, fit_head, load_strictly, locate, origin_of, read_checkpoint, seeded
+from bench.errors import UserError
+
+# What the fine-tuned checkpoints of early-exit code hold besides the backbone.
+EXIT_KEYS = ("intermediate_heads.", "gates.")
+
+IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
+FINE_TUNED = {  # what the JEI-DNN fine-tuning recipe fed its networks, by dataset
+    "cifar10": Preprocessing((0.4914, 0.4822, 0.4465), (0.24703, 0.24348, 0.26158), "bilinear"),
+    "cifar100": Preprocessing((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761), "bilinear"),
+    "svhn": Preprocessing((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear"),
+}
+
+
+class StagedT2TViT(StagedBackbone):
+    """Exits see the class token after the shared final norm; the tokens-to-token module belongs to the start."""
+
+    trunk: T2TViT
+
+    def start(self, images: Tensor) -> Tensor:
+        return self.trunk.embed(images)
+
+    def pool(self, state: Tensor) -> Tensor:
+        return self.trunk.norm(state[:, 0])
+
+    def final(self, state: Tensor) -> Tensor:
+        return self.pool(state)
+
+
+@image_sizes(small=224, large=224)
+def t2t_vit_7(**options: Unpack[Options]) -> StagedBackbone:
+    """T2T-ViT-7, ImageNet-1k; official and fine-tuned checkpoints.
+
+    Looks for the official release file `71.7_T2T_ViT_7.pth.tar`. The weights of another file have seen what `seen` or
+    its name says (`cifar10_…`, see `weights.origin_of`); a fine-tuned file has seen ImageNet too, and brings the
+    normalisation it was tuned with. Official weights take ImageNet's mean and deviation.
+    """
+    return _build("t2t_vit_7", (256, 7, 2), "71.7_T2T_ViT_7.pth.tar", options)
+
+
+@image_sizes(small=224, large=224)
+def t2t_vit_14(**options: Unpack[Options]) -> StagedBackbone:
+    """T2T-ViT-14, ImageNet-1k; official and fine-tuned checkpoints.
+
+    Looks for the official release file `81.5_T2T_ViT_14.pth.tar`; else as `t2t_vit_7`.
+    """
+    return _build("t2t_vit_14", (384, 14, 3), "81.5_T2T_ViT_14.pth.tar", options)
+
+
+def _build(name: str, shape: tuple[int, int, int], release: str, options: Options) -> StagedBackbone:
+    """Build one depth; `shape` is (width, depth, MLP ratio), `release` the official file's name."""
+    size = options.get("image_size") or 224
+    if size % 16:
+        near = max(16, size // 16 * 16)
+        raise UserError(
+            f"{name} cuts images into patches of 16 pixels; {size} is no multiple. Try --image-size {near}."
+        )
+    weights, num_classes = options.get("weights"), options.get("num_classes")
+    dim, depth, ratio = shape
+    positions = place(options.get("exits"), owner=name, blocks=depth, default="blocks")
+    trunk = seeded(lambda: T2TViT(size, dim, depth, ratio))
+    preprocessing, origin, head = IMAGENET, Origin(), None
+    if weights == RANDOM:
+        num_classes = num_classes or 1000
+    else:
+        path = locate(weights, [release], options.get("data_dir"))
+        if path is None:
+            raise UserError(
+                f"The weights of {name} are not here. Get the T2T-ViT release file {release}, "
+                "and put it into $BENCH_DATA/weights or name it with --weights PATH."
+            )
+        state = {k: v for k, v in read_checkpoint(path).items() if not k.startswith(EXIT_KEYS)}
+        head = _take_head(state, path, dim)
+        if "pos_embed" in state:
+            state["pos_embed"] = resize_positions(state["pos_embed"], trunk.pos_embed.shape[1])
+        load_strictly(trunk, state, str(path))
+        origin = origin_of(path, classes=head.out_features, options=options, family=Origin())
+        if origin.head_for in FINE_TUNED:
+            preprocessing, origin = FINE_TUNED[origin.head_for], Origin(origin.seen | {"imagenet"}, origin.head_for)
+    head, origin = fit_head(head, dim, num_classes, origin, name)
+    return StagedT2TViT(
+        name=name,
+        trunk=trunk,
+        blocks=list(trunk.blocks),
+        head=head,
+        positions=positions,
+        image_size=size,
+        preprocessing=preprocessing,
+        origin=origin,
+    )
+
+
+def _take_head(state: dict[str, Tensor], path: Path, dim: int) -> nn.Linear:
+    """Move the classifier out of a state dict."""
+    try:
+        weight, bias = state.pop("head.weight"), state.pop("head.bias")
+    except KeyError as error:
+        raise UserError(f"'{path}' is no T2T-ViT checkpoint: {error.args[0]} is missing.") from None
+    if weight.shape[1] != dim:
+        raise UserError(f"'{path}' is of another depth: its head reads {weight.shape[1]} features, not {dim}.")
+    head = nn.Linear(dim, len(weight))
+    load_strictly(head, {"weight": weight, "bias": bias}, str(path))
+    return head

@@ -1,0 +1,165 @@
+"""Weight files: where they are looked for, how they are read, and how strictly they must fit."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.backbones.staged import Options, Origin
+from bench.errors import UserError
+
+RANDOM = "random"
+SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".bin")
+_WRAPPERS = ("state_dict_ema", "state_dict", "model", "net")  # the first that is there wins: averaged weights over raw
+_TRAINED_ON = re.compile(r"(?<![a-z0-9])(cifar100|cifar10|svhn|imagenet)(?:[-_]?lt)?(?![a-z0-9])")
+
+T = TypeVar("T")
+
+
+def find_weights(names: Sequence[str], data_dir: Path | None) -> Path | None:
+    """Return the first file of these names in data_dir, data_dir/weights, $BENCH_DATA or $BENCH_DATA/weights."""
+    roots = [Path(root) for root in (data_dir, os.environ.get("BENCH_DATA")) if root]
+    for folder in (f for root in roots for f in (root, root / "weights")):
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    return None
+
+
+def locate(weights: str | None, names: Sequence[str], data_dir: Path | None) -> Path | None:
+    """Return the file that a user named, else the first of `names` found; UserError for a path that is no file."""
+    if weights is None:
+        return find_weights(names, data_dir)
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise UserError(f"There is no weight file '{path}'. Give the path of a checkpoint, or 'random'.")
+    return path
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """Return the state dict of a safetensors or PyTorch file, unwrapped, without `module.` prefixes."""
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(path)
+        else:
+            with torch.serialization.safe_globals(_harmless()):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"'{path}' cannot be read as a checkpoint: {reason}") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "safetensors":
+            raise
+        raise UserError(f"'{path}' cannot be read as a checkpoint: {error}") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
+        raise UserError(f"'{path}' holds no state dict, neither as it is nor under {', '.join(_WRAPPERS)}.")
+    return {str(key).removeprefix("module."): value for key, value in content.items()}
+
+
+def _harmless() -> list[Any]:
+    """What checkpoints of common training loops hold besides tensors: parsed arguments and NumPy numbers."""
+    import numpy as np
+
+    scalar = np.float64(0).__reduce__()[0]
+    kinds = [np.dtype, *(type(np.dtype(t)) for t in ("float32", "float64", "int64"))]
+    return [
+        argparse.Namespace,
+        *kinds,
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+    ]
+
+
+def load_strictly(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict whose names and shapes all fit; raise UserError with the first that do not.
+
+    Batch norm's count of batches, which inference never reads, may be missing.
+    """
+    own = {k: v for k, v in model.state_dict().items() if k in state or not k.endswith("num_batches_tracked")}
+    wrong = [
+        *(f"{k} is missing" for k in own if k not in state),
+        *(f"{k} is unknown" for k in state if k not in own),
+        *(
+            f"{k} is {tuple(state[k].shape)} instead of {tuple(v.shape)}"
+            for k, v in own.items()
+            if k in state and state[k].shape != v.shape
+        ),
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise UserError(f"The weights in '{source}' do not fit this architecture: {'; '.join(wrong[:3])}{more}.")
+    model.load_state_dict(dict(state), strict=False)
+
+
+def origin_of(path: Path, *, classes: int | None, options: Options, family: Origin) -> Origin:
+    """Say what the weights of a file have seen and what their head of `classes` classes predicts (None: no head).
+
+    In this order: the option `seen` (names joined by '+', or 'nothing'); a dataset's name in the file name, as in
+    `cifar10_t2t-vit-7_94.95.pth` or `resnet20_cifar10.safetensors` (a long-tailed subset counts as the whole); 1,000
+    classes mean ImageNet; no head means what the family's own weights have seen. Nothing else is guessed: UserError.
+    The head predicts `head_for` where that is given, else the one dataset that was named, ImageNet aside.
+    """
+    seen, head_for = options.get("seen"), options.get("head_for")
+    named = _TRAINED_ON.findall(path.name.lower())
+    if seen is not None:
+        names = frozenset() if seen == "nothing" else frozenset(n.strip() for n in seen.split("+"))
+    elif named:
+        names = frozenset(named)
+    elif classes is None:
+        return family
+    elif classes == 1000:
+        names = frozenset({"imagenet"})
+    else:
+        raise UserError(
+            f"'{path.name}' does not say what it was trained on, which decides the data split. "
+            "Add a parameter: [seen=cifar10], [seen=imagenet+svhn], or [seen=nothing] for no dataset of this benchmark."
+        )
+    last = sorted(names - {"imagenet"}) or sorted(names)
+    return Origin(names, None if classes is None else head_for or (last[0] if len(last) == 1 else None))
+
+
+def fit_head(
+    head: nn.Linear | None, width: int, num_classes: int | None, origin: Origin, owner: str
+) -> tuple[nn.Linear, Origin]:
+    """Keep a head of the right size, else put a fresh one (a fixed draw) in its place, which predicts nothing yet."""
+    if num_classes is None and head is None:
+        raise UserError(
+            f"{owner} has no classifier of its own. Say how many classes its head shall have (num_classes)."
+        )
+    if head is not None and num_classes in (None, head.out_features):
+        return head, origin
+    assert num_classes is not None
+    return _fresh_head(width, num_classes), Origin(origin.seen)
+
+
+def _fresh_head(width: int, classes: int) -> nn.Linear:
+    """A linear layer that is drawn alike every time."""
+    return seeded(lambda: nn.Linear(width, classes))
+
+
+def seeded(build: Callable[[], T], seed: int = 0) -> T:
+    """Build something random, the same every time, and leave the caller's random state as it was."""
+    with _fixed_seed(seed):
+        return build()
+
+
+@contextmanager
+def _fixed_seed(seed: int) -> Iterator[None]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,190 @@
+"""Open a feature bank and hand out what a run needs: the method's task, the held-out splits, the frozen head."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from bench.bank import probe
+from bench.bank.manifest import FILE, REMEDY, Manifest
+from bench.bank.plan import Plan, array_file, default_root
+from bench.bank.store import Found, bank_paths, checked, list_banks, prune, survey, verify
+from bench.errors import BankError, UserError
+from bench.method import ExitData, Task
+
+if TYPE_CHECKING:
+    from bench.backbones.staged import StagedBackbone
+    from bench.datasets.images import ImageDataset
+    from bench.protocol import Splits
+
+__all__ = ["Bank", "Found", "bank_paths", "ensure", "find", "list_banks", "open_for", "prune", "survey", "verify"]
+
+
+@dataclass(frozen=True)
+class Bank:
+    """A verified bank. Splits are train, pool (val and cal, halved by the run's seed) and test; K exits, C classes."""
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path | str) -> Bank:
+        """Open and verify the bank in a folder; raise BankError naming the file that is wrong.
+
+        All checksums are compared the first time; within a process a bank whose files did not change is not read again.
+        """
+        path = Path(path)
+        manifest = checked(path)
+        with contextlib.suppress(OSError):
+            os.utime(path / FILE)  # when it was last used, for `prune`
+        return cls(path, manifest)
+
+    @property
+    def digest(self) -> str:
+        """The digest of everything that decides the contents."""
+        return self.manifest.digest
+
+    @property
+    def num_exits(self) -> int:
+        """K, the frozen head included."""
+        return len(self.manifest.exit_names)
+
+    def features(self, split: str, exit_: int, view: int = 0) -> np.ndarray:
+        """Memory-map one exit's features [N, D_k]; the last exit's are the final features."""
+        if split not in self.manifest.sizes:
+            raise UserError(f"A bank has no split '{split}'. Valid: {', '.join(self.manifest.sizes)}.")
+        if not 0 <= view <= (self.manifest.views if split == "train" else 0):
+            raise UserError(f"{self.path.name} has no view {view} of {split}. Build it with `--views {max(view, 1)}`.")
+        return np.load(self.path / array_file(split, view, exit_, self.num_exits), mmap_mode="r")
+
+    def labels(self, split: str) -> np.ndarray:
+        """Labels [N] of a split."""
+        return np.load(self.path / f"{split}.labels.npy")
+
+    def rows(self, split: str) -> np.ndarray:
+        """Dataset rows [N] of a split, as stored in the copy of the dataset that the bank was made from."""
+        return np.load(self.path / "rows.npz")[f"{split}_rows"]
+
+    def keys(self, split: str) -> np.ndarray:
+        """Image keys [N] of a split; unlike rows they name the same images in any copy of the dataset."""
+        return np.load(self.path / "rows.npz")[f"{split}_keys"]
+
+    def exit_data(
+        self,
+        split: str,
+        rows: np.ndarray | Sequence[int] | None = None,
+        *,
+        head: int,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        view: int = 0,
+    ) -> ExitData:
+        """Load a split, or some rows of it, as a policy sees it; `head` is the frozen head's candidate."""
+        weight, bias = self._candidate(head)
+        *features, final = (self._load(split, k, view, rows, device) for k in range(self.num_exits))
+        labels = torch.from_numpy(self.labels(split) if rows is None else self.labels(split)[np.asarray(rows)])
+        logits = torch.nn.functional.linear(final.float(), weight.to(device), bias.to(device))
+        return ExitData(tuple(f.to(dtype) for f in features), logits.to(dtype), labels.to(device))
+
+    def head_choice(self, seed: int) -> int:
+        """Choose the frozen head's candidate: the lowest NLL on this seed's val half, ties to the stronger penalty."""
+        weights, biases, _ = _heads(self.path)
+        if len(weights) == 1:
+            return 0
+        val = np.sort(self.halves(seed)[0])
+        final = self._load("pool", self.num_exits - 1, 0, val, "cpu").float()
+        labels = torch.from_numpy(self.labels("pool")[val])
+        losses = [probe.nll(final @ w.T + b, labels) for w, b in zip(weights, biases, strict=True)]
+        return losses.index(min(losses))
+
+    def final_head(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Give the frozen head of a seed: weight [C, D] and bias [C]."""
+        return self._candidate(self.head_choice(seed))
+
+    def halves(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions in the pool of this seed's val and cal."""
+        from bench import protocol
+
+        val, cal = protocol.halves(self.labels("pool"), seed)
+        return np.asarray(val), np.asarray(cal)
+
+    def task(self, seed: int, device: str | torch.device = "cpu") -> Task:
+        """Make what a method may see: train and this seed's val."""
+        head, (val, _) = self.head_choice(seed), self.halves(seed)
+        return Task(
+            train=self.exit_data("train", head=head, device=device),
+            val=self.exit_data("pool", val, head=head, device=device),
+            macs=self.manifest.macs,
+            num_classes=self.manifest.num_classes,
+            seed=seed,
+            device=torch.device(device),
+        )
+
+    def held_out(self, seed: int, device: str | torch.device = "cpu") -> tuple[ExitData, ExitData]:
+        """Load what no method sees: this seed's cal, and test."""
+        head, (_, cal) = self.head_choice(seed), self.halves(seed)
+        return self.exit_data("pool", cal, head=head, device=device), self.exit_data("test", head=head, device=device)
+
+    def _load(
+        self, split: str, exit_: int, view: int, rows: np.ndarray | Sequence[int] | None, device: str | torch.device
+    ) -> Tensor:
+        mapped = self.features(split, exit_, view)
+        part = np.array(mapped) if rows is None else mapped[np.asarray(rows)]
+        return torch.from_numpy(part).to(device).float()
+
+    def _candidate(self, head: int) -> tuple[Tensor, Tensor]:
+        weights, biases, _ = _heads(self.path)
+        if not 0 <= head < len(weights):
+            raise UserError(f"{self.path.name} has no candidate head {head}. Valid: 0 to {len(weights) - 1}.")
+        return weights[head], biases[head]
+
+
+def find(
+    dataset: ImageDataset,
+    backbone: StagedBackbone,
+    splits: Splits,
+    *,
+    root: Path | None = None,
+    dtype: str = "float16",
+    views: int = 0,
+) -> Bank | None:
+    """Open the finished bank of exactly these inputs, or return None; raise BankError where it is corrupt."""
+    plan = Plan(dataset, backbone, splits, dtype, views)
+    path = (default_root() if root is None else Path(root)) / plan.folder
+    return open_for(plan, path) if path.exists() else None
+
+
+def ensure(dataset: ImageDataset, backbone: StagedBackbone, splits: Splits, **options: Any) -> Bank:
+    """Find the bank or build it; the options are those of `bench.bank.build.build`."""
+    from bench.bank.build import build
+
+    where = {name: options[name] for name in ("root", "dtype", "views") if name in options}
+    return find(dataset, backbone, splits, **where) or build(dataset, backbone, splits, **options)
+
+
+def open_for(plan: Plan, path: Path) -> Bank:
+    """Open a bank and make sure that it is the planned one; raise BankError where it is another's."""
+    bank = Bank.open(path)
+    if bank.digest != plan.digest:
+        raise BankError(f"{path} holds another bank (digest {bank.digest} instead of {plan.digest}). {REMEDY}")
+    return bank
+
+
+@cache
+def _heads(path: Path) -> tuple[Tensor, Tensor, Tensor]:
+    """Candidate heads of a bank: weight [R, C, D], bias [R, C], l2 [R]."""
+    stored = load_file(path / "head.safetensors")
+    weight, bias, l2 = (stored.get(name) for name in ("weight", "bias", "l2"))
+    if weight is None or bias is None or l2 is None:
+        raise BankError(f"{path / 'head.safetensors'} lacks weight, bias or l2. {REMEDY}")
+    return weight.float(), bias.float(), l2

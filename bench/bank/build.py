@@ -1,0 +1,226 @@
+"""Build a feature bank: stream the images through the frozen backbone once, resumably, and finish it atomically."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bench.bank import probe
+from bench.bank.bank import Bank, open_for
+from bench.bank.manifest import FILE, SPLITS, Manifest, file_digest, read_manifest
+from bench.bank.partial import Partial, sync, write_text
+from bench.bank.plan import Plan, array_file, default_root
+from bench.bank.store import lock_file, partial_folder
+from bench.bank.stream import Chunk, Job, ahead, read, views_of
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.backbones.staged import StagedBackbone
+    from bench.datasets.images import ImageDataset
+    from bench.protocol import Splits
+
+Progress = Callable[[int, int], None]
+_LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow")
+
+
+def build(
+    dataset: ImageDataset,
+    backbone: StagedBackbone,
+    splits: Splits,
+    *,
+    root: Path | None = None,
+    dtype: str = "float16",
+    views: int = 0,
+    batch_size: int = 64,
+    device: str | torch.device = "cpu",
+    progress: Progress | None = None,
+    checkpoint_seconds: float = 5.0,
+) -> Bank:
+    """Compute every feature of a dataset's splits once and return the opened bank; a finished one is opened as it is.
+
+    Features are stored in the splits' canonical order as `dtype` (float16 by default: half the disk, and a rounding
+    of 2^-11, far below the noise of a trained head; float32 where exact features matter). `views` adds that many
+    augmented views of train. An interrupted build goes on where its last checkpoint was; of two builders at once the
+    second waits and opens the result. `progress(done, total)` counts images.
+    Raises UserError for no space, features beyond float16 or not finite; BankError where a finished bank is corrupt.
+    """
+    plan = Plan(dataset, backbone, splits, dtype, views)
+    root = default_root() if root is None else Path(root)
+    final = root / plan.folder
+    if batch_size < 1:
+        raise UserError(f"A batch cannot have {batch_size} images. Give 1 or more.")
+    try:
+        lock = lock_file(final)
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Banks cannot be kept in {root}: {error}. Give another folder.") from error
+    with FileLock(lock):
+        if not final.exists():
+            partial = Partial(partial_folder(final), plan, checkpoint_seconds)
+            try:
+                if not (partial.path / FILE).exists():
+                    _compute(plan, partial, batch_size, torch.device(device), progress)
+                    _describe(plan, partial.path)
+            finally:
+                partial.close()
+            _publish(partial, final)
+    return open_for(plan, final)
+
+
+def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device, progress: Progress | None) -> None:
+    """Run all that is pending through the backbone; keep what is done whatever interrupts."""
+    plan.backbone.to(device).eval()
+    total, done = sum(map(len, plan.rows.values())), partial.done
+    report = progress or (lambda done, total: None)
+    report(done, total)
+    jobs = _jobs(partial, batch_size)
+    try:
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            chunks = ahead(lambda job: read(plan, job, pin=device.type == "cuda"), jobs)
+            for chunk, outputs in _one_behind(_forward(plan, chunk, device) for chunk in chunks):
+                for view, output in enumerate(outputs):
+                    partial.write(chunk.job.split, view, chunk.job.positions, output.arrays(plan, chunk))
+                partial.mark(chunk.job.split, chunk.job.positions)
+                done += len(chunk.job.positions)
+                report(done, total)
+    finally:
+        partial.checkpoint()
+
+
+def _jobs(partial: Partial, batch_size: int) -> Iterator[Job]:
+    for split in SPLITS:
+        positions = partial.pending(split)
+        for start in range(0, len(positions), batch_size):
+            yield Job(split, positions[start : start + batch_size])
+
+
+def _one_behind(launched: Iterator[Any]) -> Iterator[Any]:
+    """Hand out each item after the next was launched, so that an accelerator computes while results are written."""
+    previous = None
+    for item in launched:
+        if previous is not None:
+            yield previous
+        previous = item
+    if previous is not None:
+        yield previous
+
+
+class _Output:
+    """Features of one forward pass on their way to the host."""
+
+    def __init__(self, features: list[Tensor], dtype: torch.dtype) -> None:
+        stored = [f.to(dtype) for f in features]
+        finite = torch.stack(
+            [torch.stack([f.isfinite().all(), s.isfinite().all()]) for f, s in zip(features, stored, strict=True)]
+        )
+        self._blocks = [s.to("cpu", non_blocking=True) for s in stored]
+        self._finite = finite.to("cpu", non_blocking=True)
+        self._ready = torch.cuda.Event() if features[0].is_cuda else None
+        if self._ready:
+            self._ready.record()
+
+    def arrays(self, plan: Plan, chunk: Chunk) -> list[np.ndarray]:
+        """Wait for the K blocks [B, D_k] and check them."""
+        if self._ready:
+            self._ready.synchronize()
+        for name, (computed, stored) in zip(plan.backbone.exit_names, self._finite.tolist(), strict=True):
+            where = f"features of '{plan.backbone.name}' at exit '{name}' on '{plan.dataset.name}' ({chunk.job.split})"
+            if not computed:
+                raise UserError(
+                    f"The {where} are not finite: its weights or its input are damaged. Nothing was stored."
+                )
+            if not stored:
+                raise UserError(f"The {where} exceed float16's range. Build the bank with dtype float32.")
+        return [block.numpy() for block in self._blocks]
+
+
+@torch.inference_mode()
+def _forward(plan: Plan, chunk: Chunk, device: torch.device) -> tuple[Chunk, list[_Output]]:
+    outputs = []
+    for view in views_of(plan, chunk.job.split):
+        features = list(plan.backbone.features(chunk.view(plan, view, device)))
+        shapes = [tuple(f.shape) for f in features]
+        if shapes != [(len(chunk.keys), width) for width in plan.dims]:
+            raise UserError(
+                f"'{plan.backbone.name}' gave features {shapes}, but declares the widths {list(plan.dims)}."
+            )
+        outputs.append(_Output(features, getattr(torch, plan.dtype)))
+    return chunk, outputs
+
+
+def _describe(plan: Plan, folder: Path) -> None:
+    """Write labels, rows, the frozen head's candidates and, last of all, the manifest."""
+    from bench.costs import backbone_macs
+
+    for split in SPLITS:
+        np.save(folder / f"{split}.labels.npy", plan.labels[split])
+    stored: dict[str, Any] = {f"{s}_rows": plan.rows[s] for s in SPLITS} | {f"{s}_keys": plan.keys[s] for s in SPLITS}
+    np.savez(folder / "rows.npz", **stored)
+    macs = [int(m) for m in backbone_macs(plan.backbone, plan.transform.size)]
+    if plan.own_head:
+        head, grid = plan.backbone.head, (0.0,)
+        bias = torch.zeros(head.out_features) if head.bias is None else head.bias
+        weights, biases = head.weight.detach()[None], bias.detach()[None]
+    else:
+        features = np.load(folder / array_file("train", 0, len(plan.dims) - 1, len(plan.dims)), mmap_mode="r")
+        grid = probe.GRID
+        weights, biases = probe.fit(features, plan.labels["train"], plan.dataset.num_classes, grid)
+        own = getattr(plan.backbone.head, "out_features", 0)
+        macs[-1] += plan.dims[-1] * (plan.dataset.num_classes - own)
+    tensors = {"weight": weights, "bias": biases, "l2": torch.tensor(grid, dtype=torch.float64)}
+    save_file({name: t.cpu().contiguous().clone() for name, t in tensors.items()}, folder / "head.safetensors")
+    files = [*plan.arrays, *(f"{s}.labels.npy" for s in SPLITS), "rows.npz", "head.safetensors"]
+    for name in files:
+        sync(folder / name)
+    contents = {n: {"bytes": (folder / n).stat().st_size, "xxh3_128": file_digest(folder / n)} for n in files}
+    write_text(folder / FILE, _manifest(plan, macs, grid, contents).dumps())
+
+
+def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: dict[str, dict[str, Any]]) -> Manifest:
+    dataset, backbone = plan.dataset, plan.backbone
+    return Manifest(
+        digest=plan.digest,
+        dataset=dataset.name,
+        dataset_digest=dataset.digest,
+        source=dataset.source,
+        dataset_variant=dataset.variant,
+        class_names=tuple(map(str, dataset.class_names)),
+        num_classes=int(dataset.num_classes),
+        protocol=plan.splits.protocol,
+        seen=plan.splits.protocol.endswith("-seen"),
+        limit=plan.splits.limit,
+        sizes={name: len(rows) for name, rows in plan.rows.items()},
+        train_class_counts=tuple(np.bincount(plan.labels["train"], minlength=dataset.num_classes).tolist()),
+        backbone=backbone.name,
+        weights_digest=backbone.weights_digest,
+        image_size=plan.transform.size,
+        exit_names=tuple(backbone.exit_names),
+        feature_dims=plan.dims[:-1],
+        final_dim=plan.dims[-1],
+        macs=tuple(macs),
+        head="backbone" if plan.own_head else "probe",
+        l2=grid,
+        transform=plan.transform.describe(plan.views),
+        dtype=plan.dtype,
+        views=plan.views,
+        libraries={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        files=files,
+    )
+
+
+def _publish(partial: Partial, final: Path) -> None:
+    """Make the finished bank appear under its name in one step."""
+    read_manifest(partial.path)
+    partial.strip()
+    sync(partial.path)
+    partial.path.rename(final)
+    sync(final.parent)

@@ -1,0 +1,115 @@
+"""What a bank says about itself: identity, contents, checksums. No torch here, so that listing banks stays fast."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import xxhash
+
+from bench.errors import BankError
+
+SCHEMA = 1
+FILE = "manifest.json"
+SPLITS = ("train", "pool", "test")
+REMEDY = "Remove it with `bench bank prune` and make it again with `bench bank build`."
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One bank's description. K exits, the last being the frozen head on the final features."""
+
+    digest: str  # of everything that decides the contents; not of batch size, device or paths
+    dataset: str
+    dataset_digest: str
+    source: str
+    dataset_variant: str | None  # 'jpeg90', 'unverified'; None for the official data
+    class_names: tuple[str, ...]
+    num_classes: int
+    protocol: str
+    seen: bool
+    limit: int | None
+    sizes: Mapping[str, int]  # rows of each split
+    train_class_counts: tuple[int, ...]
+    backbone: str
+    weights_digest: str
+    image_size: int
+    exit_names: tuple[str, ...]  # K
+    feature_dims: tuple[int, ...]  # K-1
+    final_dim: int
+    macs: tuple[int, ...]  # K, cumulative; the last includes the frozen head that this bank uses
+    head: str  # 'backbone' or 'probe'
+    l2: tuple[float, ...]  # penalty of each candidate head, strongest first
+    transform: Mapping[str, Any]
+    dtype: str
+    views: int
+    libraries: Mapping[str, str]
+    files: Mapping[str, Mapping[str, Any]]  # name -> {"bytes", "xxh3_128"}
+    schema: int = SCHEMA
+
+    @property
+    def folder(self) -> str:
+        """The name of the bank's folder."""
+        return folder_name(self.dataset, self.backbone, self.digest)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(int(entry["bytes"]) for entry in self.files.values())
+
+    def dumps(self) -> str:
+        """Write as JSON that carries its own checksum."""
+        body = json.loads(json.dumps(asdict(self)))
+        return json.dumps({**body, "checksum": digest_of(body)}, indent=1, ensure_ascii=False) + "\n"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check a bank's manifest; raise BankError naming the file and what is wrong with it."""
+    path = folder / FILE
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        claimed = body.pop("checksum")
+    except FileNotFoundError:
+        raise BankError(f"{path} is missing: {folder} is no finished bank. {REMEDY}") from None
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise BankError(f"{path} cannot be read ({type(error).__name__}: {error}). {REMEDY}") from None
+    if body.get("schema") != SCHEMA:
+        raise BankError(
+            f"{path} has schema {body.get('schema')}, this version reads {SCHEMA}. Build the bank again with "
+            "`bench bank build`, or use the version that made it."
+        )
+    if claimed != digest_of(body):
+        raise BankError(f"{path} does not match its own checksum: it was changed after it was written. {REMEDY}")
+    wanted = {f.name for f in fields(Manifest)}
+    if set(body) != wanted:
+        raise BankError(f"{path} has other fields than a bank's: {', '.join(sorted(set(body) ^ wanted))}. {REMEDY}")
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
+    return Manifest(**values)
+
+
+def digest_of(value: Any) -> str:
+    """Hash a JSON value in its canonical form: xxh3-128, hex."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
+def file_digest(path: Path) -> str:
+    """Hash a file's bytes: xxh3-128, hex."""
+    state = xxhash.xxh3_128()
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(1 << 22):
+            state.update(block)
+    return state.hexdigest()
+
+
+def folder_name(dataset: str, backbone: str, digest: str) -> str:
+    """Name a bank's folder for people, with enough of the digest to be unique."""
+    return f"{_slug(dataset)}--{_slug(backbone)}--{digest[:12]}"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"-+", "-", re.sub(r"[^a-z0-9._]+", "-", name.lower())).strip("-.")[-60:] or "unnamed"

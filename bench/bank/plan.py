@@ -1,0 +1,140 @@
+"""What a bank will contain, before anything is computed: its digest, its arrays, its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xxhash
+
+from bench.bank.manifest import SCHEMA, SPLITS, digest_of, folder_name
+from bench.bank.transform import Transform
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.backbones.staged import StagedBackbone
+    from bench.datasets.images import ImageDataset
+    from bench.protocol import Splits
+
+DTYPES = ("float16", "float32")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One bank to be: a dataset's splits, a backbone and how features are stored."""
+
+    dataset: ImageDataset
+    backbone: StagedBackbone
+    splits: Splits
+    dtype: str = "float16"
+    views: int = 0
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise UserError(f"'{self.dtype}' is no storage type of a bank. Valid: {', '.join(DTYPES)}.")
+        if self.views < 0:
+            raise UserError(f"A bank cannot have {self.views} augmented views. Give 0 or more.")
+        if empty := [name for name in SPLITS if not len(self.rows[name])]:
+            raise UserError(
+                f"'{self.dataset.name}' has no images in {', '.join(empty)}. Give more data or a higher limit."
+            )
+
+    @cached_property
+    def rows(self) -> Mapping[str, np.ndarray]:
+        """Dataset rows [N] of each split, in the split's canonical order."""
+        return {name: np.asarray(getattr(self.splits, name), dtype=np.int64) for name in SPLITS}
+
+    @cached_property
+    def labels(self) -> Mapping[str, np.ndarray]:
+        """Labels [N] of each split."""
+        labels = np.asarray(self.dataset.labels, dtype=np.int64)
+        return {name: labels[rows] for name, rows in self.rows.items()}
+
+    @cached_property
+    def keys(self) -> Mapping[str, np.ndarray]:
+        """Image keys of each split."""
+        keys = np.asarray(self.dataset.keys)
+        return {name: keys[rows] for name, rows in self.rows.items()}
+
+    @cached_property
+    def transform(self) -> Transform:
+        """The backbone's input transform."""
+        return Transform.of(self.backbone)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of everything that decides the contents: neither batch size nor device, paths or storage order."""
+        return digest_of({
+            "schema": SCHEMA,
+            "dataset": self.dataset.digest,
+            "splits": {name: [_hash(self.keys[name]), _hash(self.labels[name])] for name in SPLITS},
+            "num_classes": int(self.dataset.num_classes),
+            "protocol": self.splits.protocol,
+            "limit": self.splits.limit,
+            "weights": self.backbone.weights_digest,
+            "exits": list(self.backbone.exit_names),
+            "dims": [*self.dims],
+            "own_head": self.own_head,
+            "transform": self.transform.describe(self.views),
+            "dtype": self.dtype,
+            "views": self.views,
+        })  # fmt: skip
+
+    @property
+    def folder(self) -> str:
+        """The name of the bank's folder."""
+        return folder_name(self.dataset.name, self.backbone.name, self.digest)
+
+    @property
+    def own_head(self) -> bool:
+        """Whether the backbone's own head predicts this dataset's classes; else the bank's head is a linear probe."""
+        head = self.backbone.head
+        return (
+            self.backbone.head_for is not None
+            and self.backbone.head_for == self.dataset.source
+            and getattr(head, "out_features", None) == self.dataset.num_classes
+        )
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """Widths of the K feature arrays, the final features last."""
+        return (*(int(d) for d in self.backbone.feature_dims), int(self.backbone.final_dim))
+
+    @property
+    def arrays(self) -> dict[str, tuple[int, int]]:
+        """File name and shape of every feature array."""
+        shapes = {}
+        for split in SPLITS:
+            for view in range(1 + self.views if split == "train" else 1):
+                for exit_, width in enumerate(self.dims):
+                    shapes[array_file(split, view, exit_, len(self.dims))] = (len(self.rows[split]), width)
+        return shapes
+
+    @property
+    def bytes(self) -> int:
+        """Size of all feature arrays on disk."""
+        return sum(128 + n * width * np.dtype(self.dtype).itemsize for n, width in self.arrays.values())
+
+
+def array_file(split: str, view: int, exit_: int, num_exits: int) -> str:
+    """Name the file of one split's features at one exit; the last exit's are the final features."""
+    part = "final" if exit_ == num_exits - 1 else f"exit{exit_}"
+    return f"{split}.view{view}.{part}.npy" if view else f"{split}.{part}.npy"
+
+
+def default_root() -> Path:
+    """The folder in which banks are kept unless another is given."""
+    from bench.cache import cache_dir
+
+    return cache_dir("banks")
+
+
+def _hash(values: np.ndarray) -> str:
+    if values.dtype == object:
+        return digest_of([str(v) for v in values])
+    parts: list[Any] = [values.dtype.str, list(values.shape)]
+    return digest_of([*parts, xxhash.xxh3_128_hexdigest(np.ascontiguousarray(values).tobytes())])

@@ -1,0 +1,149 @@
+"""The linear probe: the frozen final head of a backbone whose own head does not fit the dataset's classes.
+
+It is fitted once, on the train split's final features, for a grid of penalties; all candidates are stored with the
+bank. Which candidate a run uses is chosen by that run's val half alone. The pool's other half, cal, thereby has no
+part in the frozen head, whatever the seed: one choice on the whole pool would have let cal images pick the head that
+is later calibrated on them. And because no fit depends on the seed, a bank's head costs one fit, not one per run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+GRID = tuple(10.0 ** (-e / 2) for e in range(8))  # 1 … 3e-4, strong to weak
+_IN_MEMORY = 1 << 27  # feature values kept as float32 during the fit; more are read from the memory map in every pass
+_CHUNK = 8192
+_MEMORY = 20  # curvature pairs of L-BFGS
+_MAX_STEPS = 200
+_GAP = 1e-4  # nats above the minimum at which a fit stops
+
+
+def fit(
+    features: np.ndarray, labels: np.ndarray, num_classes: int, grid: Sequence[float] = GRID
+) -> tuple[Tensor, Tensor]:
+    """Fit multinomial logistic regression for every penalty; return weights [R, C, D] and biases [R, C], float32.
+
+    features [N, D] may be a memory map. Minimises mean cross-entropy + l2/2 · |W|² on features standardised by their
+    own mean and deviation, the bias free (scikit-learn's LogisticRegression with C = 1/(l2·N) on such features); the
+    standardisation is then folded into weight and bias. L-BFGS from zero, each penalty starting at its stronger
+    neighbour's solution; nothing random.
+    """
+    problem = _Problem(features, torch.from_numpy(np.asarray(labels)), num_classes)
+    solution = torch.zeros(num_classes, features.shape[1] + 1)
+    weights, biases = [], []
+    for l2 in grid:
+        solution = _minimise(problem, solution, float(l2))
+        weight = solution[:, :-1] * problem.scale
+        weights.append(weight)
+        biases.append(solution[:, -1] - (weight.double() @ problem.mean.double()).float())
+    return torch.stack(weights), torch.stack(biases)
+
+
+def nll(logits: Tensor, labels: Tensor) -> float:
+    """Mean negative log-likelihood of logits [N, C], summed in float64."""
+    return float(torch.nn.functional.cross_entropy(logits.double(), labels))
+
+
+class _Problem:
+    """Mean cross-entropy of a linear classifier on standardised features, and its gradient."""
+
+    def __init__(self, features: np.ndarray, labels: Tensor, num_classes: int) -> None:
+        self._features, self._labels = features, labels
+        self._kept: list[Tensor] | None = None
+        self.count, width = features.shape
+        total, square = torch.zeros(width, dtype=torch.float64), torch.zeros(width, dtype=torch.float64)
+        for part in self._raw():
+            total += part.sum(0, dtype=torch.float64)
+        mean = total / self.count
+        for part in self._raw():
+            square += (part - mean).square().sum(0)
+        deviation = (square / self.count).sqrt()
+        flat = deviation <= 1e-6 * mean.abs() + 1e-12  # a constant feature carries nothing: its weight stays zero
+        self.mean = mean.float()
+        self.scale = torch.where(flat, 0.0, 1.0 / deviation).float()
+        if features.size <= _IN_MEMORY:
+            self._kept = list(self._standardised())
+
+    def __call__(self, solution: Tensor, l2: float) -> tuple[float, Tensor]:
+        """Objective and gradient at [C, D+1], the bias last."""
+        weight, bias = solution[:, :-1], solution[:, -1]
+        gradient, loss, start = torch.zeros_like(solution), 0.0, 0
+        for part in self._parts():
+            labels = self._labels[start : start + len(part)]
+            start += len(part)
+            log_p = torch.addmm(bias, part, weight.T).log_softmax(1)
+            loss -= float(log_p.gather(1, labels[:, None]).sum(dtype=torch.float64))
+            error = log_p.exp_()
+            error[torch.arange(len(part)), labels] -= 1
+            gradient[:, :-1].addmm_(error.T, part)
+            gradient[:, -1] += error.sum(0)
+        gradient /= self.count
+        gradient[:, :-1] += l2 * weight
+        return loss / self.count + 0.5 * l2 * float(weight.double().square().sum()), gradient
+
+    def _raw(self) -> Iterator[Tensor]:
+        for start in range(0, self.count, _CHUNK):
+            yield torch.from_numpy(np.array(self._features[start : start + _CHUNK], dtype=np.float32))
+
+    def _standardised(self) -> Iterator[Tensor]:
+        for part in self._raw():
+            yield (part - self.mean) * self.scale
+
+    def _parts(self) -> Iterator[Tensor]:
+        return iter(self._kept) if self._kept is not None else self._standardised()
+
+
+def _minimise(problem: _Problem, start: Tensor, l2: float) -> Tensor:
+    """Run L-BFGS with backtracking until the objective is near its minimum, or float32 lets no step improve."""
+    point = start
+    value, gradient = problem(point, l2)
+    pairs: list[tuple[Tensor, Tensor]] = []
+    for _ in range(_MAX_STEPS):
+        if _gap(gradient, l2) <= _GAP:
+            break
+        direction = -_two_loop(gradient, pairs)
+        slope = float((direction * gradient).sum())
+        step = 1.0 if pairs else min(1.0, 1.0 / float(gradient.norm()))
+        while True:
+            candidate = point + step * direction
+            new_value, new_gradient = problem(candidate, l2)
+            if new_value <= value + 1e-4 * step * slope:
+                break
+            step /= 2
+            if step < 1e-6:
+                return point
+        moved, turned = candidate - point, new_gradient - gradient
+        if float((moved * turned).sum()) > 1e-10 * float(turned.square().sum()):
+            pairs = [*pairs[-_MEMORY + 1 :], (moved, turned)]
+        point, value, gradient = candidate, new_value, new_gradient
+    return point
+
+
+def _gap(gradient: Tensor, l2: float) -> float:
+    """Estimate how far the objective lies above its minimum, in nats: |gradient|² / (2 · curvature).
+
+    The weights' curvature is l2 at least; that of the C biases, which no penalty holds, is taken as 1 / (10·C):
+    mean p(1 - p) where predictions are confident.
+    """
+    weight, bias = gradient[:, :-1].square().sum(), gradient[:, -1].square().sum()
+    return float(weight / l2 + bias * 10 * len(gradient)) / 2
+
+
+def _two_loop(gradient: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Apply L-BFGS's inverse Hessian (Nocedal and Wright, algorithm 7.4)."""
+    result, steps = gradient.clone(), []
+    for moved, turned in reversed(pairs):
+        rho = 1.0 / float((moved * turned).sum())
+        alpha = rho * float((moved * result).sum())
+        result -= alpha * turned
+        steps.append((moved, turned, rho, alpha))
+    if pairs:
+        moved, turned = pairs[-1]
+        result *= float((moved * turned).sum()) / float(turned.square().sum())
+    for moved, turned, rho, alpha in reversed(steps):
+        result += (alpha - rho * float((turned * result).sum())) * moved
+    return result

@@ -1,0 +1,188 @@
+"""Banks on disk: check, list, verify and prune them. No torch here: `bench bank list` stays fast."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from bench.bank.manifest import FILE, REMEDY, Manifest, file_digest, read_manifest
+from bench.errors import BankError, UserError
+
+_OURS = re.compile(r"[a-z0-9._-]+--[a-z0-9._-]+--[0-9a-f]{12}(\.partial|\.removed)?")
+_verified: dict[tuple[Path, str], tuple[tuple[int, ...] | None, ...]] = {}  # what this process has compared already
+
+
+@dataclass(frozen=True)
+class Found:
+    """A bank's folder as it looks from outside, checksums not compared."""
+
+    path: Path
+    state: Literal["ok", "partial", "broken"]
+    manifest: Manifest | None
+    bytes: int
+    used: float  # seconds since the epoch, of the last opening
+    problem: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """The bank's digest, or as much of it as the folder's name holds."""
+        return self.manifest.digest if self.manifest else self.path.name.rpartition("--")[2].partition(".")[0]
+
+
+def checked(path: Path) -> Manifest:
+    """Read a bank's manifest after comparing every file with it; raise BankError for the first that is wrong."""
+    manifest = read_manifest(path)
+    state = _stamps(path, manifest)
+    key = (path.resolve(), manifest.digest)
+    if _verified.get(key) != state or None in state:
+        problems = _problems(path, manifest, contents=True)
+    else:
+        problems = _problems(path, manifest, contents=False)
+    if problems:
+        raise BankError(f"{problems[0]} {REMEDY}")
+    _verified[key] = state
+    return manifest
+
+
+def verify(path: Path | str) -> list[str]:
+    """Compare a bank with its manifest, every byte; return what is wrong, one sentence each."""
+    try:
+        manifest = read_manifest(Path(path))
+    except BankError as error:
+        return [str(error)]
+    return _problems(Path(path), manifest, contents=True)
+
+
+def list_banks(root: Path | None = None) -> list[Found]:
+    """List the finished banks of a folder by name; one with missing or cut files has state 'broken' and its problem."""
+    return [found for found in survey(root) if found.manifest]
+
+
+def bank_paths(root: Path | None = None) -> list[Path]:
+    """List the folders of finished banks, sound or not."""
+    return [found.path for found in survey(root) if found.state != "partial"]
+
+
+def survey(root: Path | None = None) -> list[Found]:
+    """List every folder that is a bank's: finished, unfinished and broken ones."""
+    return [_look(path) for path in _folders(_root(root))]
+
+
+def prune(
+    root: Path | None = None, *, everything: bool = False, unused_days: float | None = None, dry_run: bool = False
+) -> tuple[dict[Path, str], int]:
+    """Remove unfinished and corrupt banks (every byte is compared), those not opened for that many days, or all.
+
+    A bank that is being built is left alone. Returns the removed folders with the reason of each, and the bytes
+    freed; with `dry_run` what would be.
+    """
+    if unused_days is not None and unused_days < 0:
+        raise UserError(f"A bank cannot have been unused for {unused_days} days. Give 0 or more.")
+    removed, freed = {}, 0
+    for found in survey(root):
+        lock = lock_file(found.path.with_name(found.path.name.removesuffix(".partial").removesuffix(".removed")))
+        try:
+            lock.parent.mkdir(exist_ok=True)
+            with FileLock(lock, timeout=0):
+                if not found.path.is_dir() or not (reason := _reason(found, everything, unused_days)):
+                    continue
+                if not dry_run:
+                    _remove(found.path)
+        except Timeout:
+            continue
+        except OSError as error:
+            raise UserError(f"{found.path} cannot be removed: {error}.") from error
+        removed[found.path] = reason
+        freed += found.bytes
+    return removed, freed
+
+
+def lock_file(final: Path) -> Path:
+    """The lock that a builder of this bank holds."""
+    return final.parent / ".locks" / f"{final.name}.lock"
+
+
+def partial_folder(final: Path) -> Path:
+    """Where a bank is built before it appears under its name."""
+    return final.with_name(final.name + ".partial")
+
+
+def _reason(found: Found, everything: bool, unused_days: float | None) -> str | None:
+    if everything:
+        return "all banks were to go"
+    if found.state == "partial":
+        return "unfinished"
+    days = (time.time() - found.used) / 86400
+    if unused_days is not None and days >= unused_days:
+        return f"not opened for {days:.0f} days"
+    problems = verify(found.path)
+    return problems[0] if problems else None
+
+
+def _remove(path: Path) -> None:
+    """Delete a folder; nobody can open a half-deleted one."""
+    condemned = path if path.suffix == ".removed" else path.with_name(path.name + ".removed")
+    if condemned != path:
+        shutil.rmtree(condemned, ignore_errors=True)
+        path.rename(condemned)
+    shutil.rmtree(condemned)
+
+
+def _problems(path: Path, manifest: Manifest, *, contents: bool) -> list[str]:
+    problems = []
+    for name, entry in manifest.files.items():
+        file = path / name
+        if not file.is_file():
+            problems.append(f"{file} is missing.")
+        elif file.stat().st_size != entry["bytes"]:
+            problems.append(f"{file} has {file.stat().st_size} bytes instead of {entry['bytes']}.")
+        elif contents and file_digest(file) != entry["xxh3_128"]:
+            problems.append(f"{file} is corrupt: its checksum differs from the manifest's.")
+    strangers = {p.name for p in path.iterdir()} - {FILE, *manifest.files}
+    problems += [f"{path / name} does not belong to this bank." for name in sorted(strangers)]
+    return problems
+
+
+def _stamps(path: Path, manifest: Manifest) -> tuple[tuple[int, ...] | None, ...]:
+    """What changes when a file does: identity, size, time."""
+    stamps: list[tuple[int, ...] | None] = []
+    for name in manifest.files:
+        try:
+            stat = (path / name).stat()
+            stamps.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            stamps.append(None)
+    return tuple(stamps)
+
+
+def _look(path: Path) -> Found:
+    size = sum(p.stat().st_size for p in path.iterdir() if p.is_file())
+    if path.suffix in (".partial", ".removed"):
+        return Found(path, "partial", None, size, path.stat().st_mtime)
+    try:
+        manifest = read_manifest(path)
+    except BankError as error:
+        return Found(path, "broken", None, size, path.stat().st_mtime, str(error))
+    problems = _problems(path, manifest, contents=False)
+    state: Literal["ok", "broken"] = "broken" if problems else "ok"
+    return Found(path, state, manifest, size, (path / FILE).stat().st_mtime, problems[0] if problems else None)
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(p for p in root.iterdir() if p.is_dir() and _OURS.fullmatch(p.name))
+
+
+def _root(root: Path | None) -> Path:
+    if root is not None:
+        return Path(root)
+    from bench.cache import cache_dir
+
+    return cache_dir("banks")

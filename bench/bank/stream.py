@@ -1,0 +1,83 @@
+"""Read and prepare images on a background thread, ahead of the forward pass."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.bank.plan import Plan
+from bench.bank.transform import augment, square
+
+_LARGE_AT_ONCE = 8  # images larger than the backbone's input that are decoded before they are resized
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def ahead(function: Callable[[A], B], items: Iterable[A], depth: int = 2) -> Iterator[B]:
+    """Map a function over items in order on one other thread, at most `depth` results ahead of the consumer."""
+    remaining = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="bank-reader") as pool:
+        waiting: deque[Future[B]] = deque(pool.submit(function, item) for item in islice(remaining, depth))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(function, item) for item in islice(remaining, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One batch of a split: B positions in its canonical order."""
+
+    split: str
+    positions: np.ndarray
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A read batch: either small squares of one size, to be resized where the backbone runs, or finished inputs."""
+
+    job: Job
+    keys: np.ndarray
+    squares: Tensor | None  # uint8 [B, S, S, 3]
+    inputs: tuple[Tensor, ...]  # per view float32 [B, 3, size, size]
+
+    def view(self, plan: Plan, view: int, device: torch.device) -> Tensor:
+        """The backbone's input for one view."""
+        if self.squares is None:
+            return self.inputs[view].to(device, non_blocking=True)
+        return plan.transform(augment(self.squares.to(device, non_blocking=True), self.keys, view))
+
+
+def views_of(plan: Plan, split: str) -> range:
+    """Numbers of the views that a split has; only train has augmented ones."""
+    return range(1 + plan.views if split == "train" else 1)
+
+
+def read(plan: Plan, job: Job, pin: bool = False) -> Chunk:
+    """Read one batch and prepare it as far as is cheaper before it travels to the device."""
+    rows, keys = plan.rows[job.split][job.positions], plan.keys[job.split][job.positions]
+    small = plan.dataset.native_size <= plan.transform.size
+    step = len(rows) if small else _LARGE_AT_ONCE
+    pieces: list[list[Tensor]] = [[] for _ in views_of(plan, job.split)]
+    for start in range(0, len(rows), step):
+        part = slice(start, start + step)
+        images = [square(image) for image in plan.dataset.read(rows[part])]
+        if small and len({len(image) for image in images}) == 1:
+            stack = torch.from_numpy(np.stack(images))
+            return Chunk(job, keys, stack.pin_memory() if pin else stack, ())
+        for view, done in enumerate(pieces):
+            done.append(plan.transform.mixed(images, keys[part], view))
+    inputs = (torch.cat(done) for done in pieces)
+    return Chunk(job, keys, None, tuple(batch.pin_memory() if pin else batch for batch in inputs))

@@ -1,0 +1,96 @@
+"""`bench bank build | list | verify | prune`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cli import options as o
+from bench.cli.guard import FAILED, guarded
+
+app = typer.Typer(help="Build, list, verify and prune feature banks.", no_args_is_help=True)
+
+
+@app.command("build")
+@guarded
+def build(
+    config: o.Config = None,
+    dataset: o.Dataset = None,
+    backbone: o.Backbone = None,
+    exits: o.Exits = None,
+    image_size: o.ImageSize = None,
+    weights: o.Weights = None,
+    views: o.Views = None,
+    dtype: o.Dtype = None,
+    data_dir: o.DataDir = None,
+    bank_dir: o.BankDir = None,
+    device: o.Device = None,
+    limit: o.Limit = None,
+) -> None:
+    """Build the feature banks that a run with the same options would use."""
+    given = {k: v for k, v in locals().items() if k != "config"}
+    from rich.console import Console
+
+    from bench.cli.progress import building
+    from bench.session import Session
+
+    session = Session(o.run_config(config, given))
+    console = Console()
+    for source in session.sources():
+        with building(console, source.title) as advance:
+            bank = session.ensure_bank(source, advance)
+        print(f"{source.title}: {bank.path}")
+
+
+@app.command("list")
+@guarded
+def list_banks(bank_dir: o.BankDir = None) -> None:
+    """List the banks on this machine with what they hold, their size and their state."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.bank import store
+
+    table = Table("bank", "dataset", "backbone", "px", "exits", "images", "MB", "state")
+    for found in store.survey(bank_dir):
+        m = found.manifest
+        cells = ["?"] * 5
+        if m:
+            variant = f" ({m.dataset_variant})" if m.dataset_variant else ""
+            images = f"{sum(m.sizes.values()):,}"
+            cells = [m.dataset + variant, m.backbone, str(m.image_size), str(len(m.exit_names)), images]
+        table.add_row(found.digest[:12], *cells, f"{found.bytes / 1e6:,.1f}", found.problem or found.state)
+    Console().print(table)
+
+
+@app.command("verify")
+@guarded
+def verify(bank_dir: o.BankDir = None) -> None:
+    """Compare every bank with its checksums; exit code 1 where one is damaged."""
+    from bench.bank import store
+
+    bad = 0
+    for path in store.bank_paths(bank_dir):
+        problems = store.verify(path)
+        bad += bool(problems)
+        print(f"{path.name}: {'; '.join(problems) or 'good'}")
+    if bad:
+        raise typer.Exit(FAILED)
+
+
+@app.command("prune")
+@guarded
+def prune(
+    bank_dir: o.BankDir = None,
+    unused_days: Annotated[float | None, typer.Option(help="Also remove banks not opened for this many days.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove every bank.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would go, and remove nothing.")] = False,
+) -> None:
+    """Remove unfinished and damaged banks, and say what was freed."""
+    from bench.bank import store
+
+    removed, freed = store.prune(bank_dir, everything=everything, unused_days=unused_days, dry_run=dry_run)
+    for path, reason in removed.items():
+        print(f"{'would remove' if dry_run else 'removed'} {path.name}: {reason}")
+    print(f"{freed / 1e6:,.1f} MB {'would be' if dry_run else ''} freed.".replace("  ", " "))

@@ -1,0 +1,36 @@
+"""One place where errors become sentences and exit codes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from bench.errors import UserError
+
+FAILED, USAGE, DRIFT, INTERRUPTED = 1, 2, 3, 130
+
+
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a command: a UserError is printed as one sentence with exit code 2, Ctrl-C ends with 130."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except UserError as error:
+            print(f"bench: {error}", file=sys.stderr)
+            raise typer.Exit(USAGE) from None
+        except KeyboardInterrupt:
+            print(
+                "\nbench: interrupted. Finished trials are kept; the same command goes on from there.", file=sys.stderr
+            )
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise typer.Exit(FAILED) from None
+
+    return wrapper

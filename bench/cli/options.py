@@ -1,0 +1,59 @@
+"""The options that several commands share, and how a config file and the command line become one RunConfig."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from bench.config import RunConfig
+
+Config = Annotated[
+    Path | None,
+    typer.Option("-c", "--config", help="YAML file of settings; keys are the names of these options, and options win."),
+]
+Methods = Annotated[
+    str | None, typer.Option(help="Methods, comma-separated: name or name[param=value,…]. See `bench list methods`.")
+]
+Dataset = Annotated[
+    str | None, typer.Option(help="Datasets, comma-separated: name[param=value], folder:PATH, hf:NAME_OR_PATH.")
+]
+Backbone = Annotated[str | None, typer.Option(help="Frozen backbones, comma-separated. See `bench list backbones`.")]
+Budgets = Annotated[
+    str | None, typer.Option(help="Cost budgets, comma-separated fractions of the plain backbone's MACs.")
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(help="Seeds, comma-separated: initialisation, batch order, and which held-out half is val."),
+]
+Exits = Annotated[
+    str | None, typer.Option(help="Where exits sit: stages, blocks, every=N, or a list of block numbers.")
+]
+ImageSize = Annotated[int | None, typer.Option(help="Side in pixels that images are resized to.")]
+Weights = Annotated[
+    str | None, typer.Option(help="Backbone weights: a path, or 'random'. Default: the pretrained ones.")
+]
+Views = Annotated[int | None, typer.Option(help="Augmented views of the train split to store beside the clean one.")]
+Dtype = Annotated[str | None, typer.Option(help="Storage of features: float16 or float32.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where datasets and weights are looked for first, then $BENCH_DATA.")
+]
+BankDir = Annotated[Path | None, typer.Option(help="Where feature banks are kept. Default: the user's cache folder.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="Results folder: one JSON per operating point.")]
+Reports = Annotated[Path | None, typer.Option(help="Folder that the report is written to.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:0, ….")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads that a trial computes with.")]
+Limit = Annotated[int | None, typer.Option(help="Use at most N images per split: a smoke run, marked not comparable.")]
+Rerun = Annotated[str | None, typer.Option(help="What to run: missing (default), failed (those too), or all.")]
+
+
+def run_config(config: Path | None, given: dict[str, Any]) -> RunConfig:
+    """Merge defaults, the config file and the given options, the last winning; raise UserError for anything invalid."""
+    from bench import config as settings
+
+    values = settings.read_yaml(config) if config else {}
+    merged = settings.build(values, f"The config file '{config}'").model_dump(exclude_unset=True) if values else {}
+    merged |= {name: value for name, value in given.items() if value is not None}
+    return settings.build(merged, "The command line")

@@ -1,0 +1,128 @@
+"""RunConfig: what a run is. The keys of its YAML file are the names of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from bench.errors import UserError, nearest
+from bench.spec import split_list
+
+DEFAULT_METHODS = ("jeidnn", "msdnet_thresh", "entropy_thresh")
+DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+class RunConfig(BaseModel):
+    """Everything that `bench run` can be told; the defaults are the embedded main job."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
+    )
+
+    methods: tuple[str, ...] = DEFAULT_METHODS
+    dataset: tuple[str, ...] = ("mnist5k",)
+    backbone: tuple[str, ...] = ("efficientnet_lite0",)
+    budgets: tuple[float, ...] = DEFAULT_BUDGETS
+    seeds: tuple[int, ...] = (0, 1, 2)
+    exits: str | None = None
+    image_size: int | None = Field(default=None, ge=8, le=2048)
+    weights: str | None = None
+    views: int = Field(default=0, ge=0, le=64)
+    dtype: Literal["float16", "float32"] = "float16"
+    data_dir: Path | None = None
+    bank_dir: Path | None = None
+    output: Path = Path("results")
+    reports: Path = Path("reports")
+    device: str = "auto"
+    threads: int = Field(default=2, ge=1, le=256)
+    limit: int | None = Field(default=None, ge=2)
+    rerun: Literal["missing", "failed", "all"] = "missing"
+
+    @field_validator("methods", "dataset", "backbone", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        return tuple(split_list(value)) if isinstance(value, str) else value
+
+    @field_validator("budgets", "seeds", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:
+        if isinstance(value, int | float):
+            return (value,)
+        return tuple(split_list(value)) if isinstance(value, str) else value
+
+    @field_validator("exits", mode="before")
+    @classmethod
+    def _placement(cls, value: Any) -> Any:
+        return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    @field_validator("methods", "dataset", "backbone", "budgets", "seeds")
+    @classmethod
+    def _some_distinct(cls, value: tuple) -> tuple:
+        if not value:
+            raise ValueError("give at least one")
+        if len(set(value)) < len(value):
+            raise ValueError("the same value stands in it twice")
+        return value
+
+    @field_validator("budgets")
+    @classmethod
+    def _fractions(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        bad = [b for b in value if not 0 < b <= 1.5]
+        if bad:
+            raise ValueError(
+                f"a budget is a fraction of the plain backbone's MACs, above 0 and at most 1.5, not {bad[0]:g}"
+            )
+        return tuple(sorted(value))
+
+
+def build(values: dict[str, Any], source: str) -> RunConfig:
+    """Validate values into a RunConfig; every error becomes one sentence that names `source` and the valid names."""
+    keys = {name.replace("_", "-") for name in RunConfig.model_fields}
+    for key in values:
+        if str(key).replace("_", "-") not in keys:
+            raise UserError(f"{source} has no setting '{key}'.{nearest(str(key), keys)}")
+    try:
+        return RunConfig(**{str(k).replace("-", "_"): v for k, v in values.items()})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = str(first["loc"][0]).replace("_", "-")
+        message = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{source}: '{where}' is {first['input']!r}, which is not valid: {message}.") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file of settings; raise UserError where it cannot be read or holds no settings."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"The config file '{path}' cannot be read ({error.strerror}).") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"The config file '{path}' is not valid YAML: {' '.join(str(error).split())}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"The config file '{path}' must hold `name: value` lines, one per setting.")
+    return values
+
+
+def resolve_device(name: str) -> str:
+    """Return 'cpu', 'cuda' or 'cuda:N' for 'auto' or one of these; raise UserError where the device is not there."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"'{name}' is not a device. Valid: auto, cpu, cuda, cuda:0, ….") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"Device '{name}' is not supported. Valid: auto, cpu, cuda, cuda:0, ….")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"Device '{name}' is not there: this machine has {torch.cuda.device_count()} CUDA devices. Try --device cpu."
+        )
+    return name

@@ -1,0 +1,40 @@
+"""What running a backbone costs: multiply-accumulates (MACs) of its matrix products and convolutions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+if TYPE_CHECKING:
+    from bench.backbones.staged import StagedBackbone
+
+
+def backbone_macs(backbone: StagedBackbone, image_size: int) -> tuple[int, ...]:
+    """Return the MACs of one image up to each of the K exits; the last includes the backbone's own head.
+
+    Read from PyTorch's operator-level counter during one staged forward pass on the meta device under the math
+    attention kernel, so neither the device nor the attention kernel in use matters, and nothing is computed.
+    """
+    from bench.backbones.staged import on_meta
+
+    shapes = on_meta(backbone)
+    images = torch.empty(1, 3, image_size, image_size, device="meta")
+    last = backbone.num_exits - 1
+    totals: list[int] = []
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        state = shapes.start(images)
+        for k in range(backbone.num_exits):
+            state = shapes.stage(k, state)
+            features = shapes.feature(k, state)
+            if k == last:
+                shapes.head(features)
+            totals.append(counter.get_total_flops() // 2)
+    return tuple(totals)
+
+
+def linear_macs(inputs: int, outputs: int) -> int:
+    """Return the MACs of a linear layer on one vector; its bias adds nothing."""
+    return inputs * outputs

@@ -1,0 +1,85 @@
+"""Any folder of images: one sub-folder per class, below train/val/test folders or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets import official
+from bench.datasets.images import ImageDataset
+from bench.datasets.stores import FileStore
+from bench.errors import UserError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"}
+PARTITIONS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
+
+
+def folder(argument: str | None, data_dir: Path | None) -> ImageDataset:
+    """Any image folder, folder:PATH: a sub-folder per class, optionally below train, val and test.
+
+    Images may have any size, and be RGB, grey, palette, transparent (shown on white) or 16-bit. Hidden files, and
+    files that are no images by their suffix, are passed over. Beside `train` only `val` and `test` count.
+    """
+    if argument is None:
+        raise UserError("'folder' needs the path of the images. Write folder:PATH.")
+    root = _root(argument, data_dir)
+    parts = {name: _first(root, choices) for name, choices in PARTITIONS.items()}
+    if parts["train"] is None or not _classes(parts["train"]):
+        parts = {"train": root, "val": None, "test": None}
+    train = parts["train"]
+    assert train is not None
+    names = [c.name for c in _classes(train)]
+    if len(names) < 2:
+        what = f"only the class folder '{names[0]}'" if names else "no class folders"
+        raise UserError(f"{train} has {what}. Put the images of each class into a sub-folder of its own, two at least.")
+    paths: list[Path] = []
+    labels: list[int] = []
+    partition: list[str] = []
+    for part, base in parts.items():
+        for label, files in _labelled(base, names, whole=part == "train") if base else ():
+            paths += files
+            labels += [label] * len(files)
+            partition += [part] * len(files)
+    title = f"folder:{root.name}"
+    return ImageDataset(
+        title,
+        official.source(root.name) or title,
+        tuple(names),
+        np.array(labels, dtype=np.int64),
+        np.array(partition),
+        FileStore(tuple(paths)),
+    )
+
+
+def _root(argument: str, data_dir: Path | None) -> Path:
+    given = Path(argument).expanduser()
+    root = next((p for p in (given, *([data_dir / given] if data_dir else [])) if p.is_dir()), None)
+    if root is None:
+        also = f", nor does {data_dir / given}" if data_dir and not given.is_absolute() else ""
+        raise UserError(f"The image folder {given} does not exist{also}. Write folder:PATH with a folder of classes.")
+    return root.resolve()
+
+
+def _first(root: Path, choices: Sequence[str]) -> Path | None:
+    return next((root / name for name in choices if (root / name).is_dir()), None)
+
+
+def _classes(base: Path) -> list[Path]:
+    return sorted((p for p in base.iterdir() if p.is_dir() and p.name[0] not in "._"), key=lambda p: p.name)
+
+
+def _labelled(base: Path, names: Sequence[str], *, whole: bool) -> list[tuple[int, list[Path]]]:
+    """Files per class below one partition's folder; where it is the `whole` list of classes none may be empty."""
+    found = []
+    for place in _classes(base):
+        if place.name not in names:
+            raise UserError(f"{place} is a class that has no training images. Valid classes: {', '.join(names)}.")
+        files = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.is_file())
+        if whole and not files:
+            raise UserError(
+                f"The class folder {place} has no images ({', '.join(sorted(SUFFIXES))}). Fill or remove it."
+            )
+        found.append((names.index(place.name), files))
+    return found

@@ -1,0 +1,85 @@
+"""ImageDataset: labelled images in storage order, decoded on request, with a digest that no reordering changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from bench.datasets import digests
+
+
+class Store(Protocol):
+    """Where the pixels of N images lie."""
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Decode the images of these rows, in the order asked: uint8 [H, W, 3] each."""
+
+    def fingerprint(self) -> str | None:
+        """Name the files behind the pixels (paths, sizes, times); None where there are none."""
+
+    def encoding(self) -> str | None:
+        """Name the lossy encoding of the images ('jpeg90'); None where it is lossless."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """N labelled images of C classes; all official partitions concatenated."""
+
+    name: str  # canonical, as tables show it: 'cifar100lt', 'cifar100lt[imbalance=50]', 'folder:pets'
+    source: str  # whose images these are; a backbone's `seen` is matched with it
+    class_names: tuple[str, ...]
+    labels: np.ndarray  # int64 [N], storage order
+    partition: np.ndarray  # str [N]: 'train', 'val' or 'test'
+    store: Store
+    official: tuple[str, ...] | None = None  # digests of the official data; None: there is no official version
+    verified: bool = False  # the files themselves carry the official checksums
+    imbalance: int | None = None  # largest over smallest class of the training split, for long-tailed versions
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """C."""
+        return len(self.class_names)
+
+    @property
+    def longtail(self) -> bool:
+        """Whether the protocol draws a long-tailed training split."""
+        return self.imbalance is not None
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Decode the images of these rows, in the order asked: uint8 RGB [H, W, 3] each."""
+        return self.store.read(rows)
+
+    def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
+        """Compute `keys` now, or take them from the cache; `progress(done, total)` is called after every chunk."""
+        if "keys" not in self.__dict__:
+            self.__dict__["keys"] = digests.keys(self.read, self.labels, self.store.fingerprint(), progress)
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """Digest of each image's pixels, shape and label: 'S32' [N], storage order; cached on disk."""
+        return digests.keys(self.read, self.labels, self.store.fingerprint())
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of all images and labels, whatever order they are stored in (64 hexadecimal digits)."""
+        return digests.combine(self.keys)
+
+    @cached_property
+    def native_size(self) -> int:
+        """The typical longer side in pixels: the median over up to nine images spread over the set."""
+        rows = np.unique(np.linspace(0, len(self) - 1, 9).astype(np.int64))
+        return int(np.median([max(image.shape[:2]) for image in self.read(rows)]))
+
+    @cached_property
+    def variant(self) -> str | None:
+        """Why this is not the official data: 'jpeg90', 'unverified'; None where it is, or where nothing is official."""
+        if self.official is None or self.verified:
+            return None
+        return self.store.encoding() or (None if self.digest in self.official else "unverified")

@@ -1,0 +1,106 @@
+"""Find a public dataset on this machine, or download it: data folder, $BENCH_DATA, the cache, the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.cache import cache_dir
+from bench.datasets.images import ImageDataset, Store
+from bench.datasets.official import DIGESTS, FAMILY
+from bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Found:
+    """One copy of a public dataset: its rows, train before test, and whether its files are the authors' own."""
+
+    class_names: tuple[str, ...]
+    labels: np.ndarray
+    partition: np.ndarray
+    store: Store
+    verified: bool = False
+
+
+Opener = Callable[[Path], Found | None]
+
+
+def no_argument(name: str, argument: str | None) -> None:
+    """Refuse `name:argument` for a dataset that takes none."""
+    if argument is not None:
+        raise UserError(f"'{name}' takes nothing behind a colon. Write {name} instead of {name}:{argument}.")
+
+
+def places(data_dir: Path | None) -> list[Path]:
+    """Folders to look in, in this order: the data folder, $BENCH_DATA, downloads of earlier runs."""
+    roots = [] if data_dir is None else [data_dir]
+    variable = os.environ.get("BENCH_DATA")
+    if variable:
+        root = Path(variable).expanduser()
+        if not root.is_dir():
+            raise UserError(f"$BENCH_DATA names {root}, which is no folder. Correct or unset it.")
+        roots.append(root)
+    return [*roots, cache_dir("downloads")]
+
+
+def find(
+    key: str, data_dir: Path | None, openers: tuple[Opener, ...], layouts: str, download: Callable[[Path], None]
+) -> Found:
+    """Open the first copy that a place holds; download one where none does, or say in a sentence what to do."""
+    roots = places(data_dir)
+    for root in roots:
+        for opener in openers:
+            found = opener(root)
+            if found is not None:
+                return found
+    try:
+        download(roots[-1])
+    except (Exception, SystemExit) as error:  # whatever the library and the network come up with
+        looked = ", ".join(str(root) for root in roots)
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UserError(
+            f"{FAMILY[key].title} is not in {looked} ({layouts} there would do), and downloading it failed "
+            f"({reason}). Put a copy into one of these folders, or name its folder with --data-dir or $BENCH_DATA."
+        ) from error
+    for opener in openers:
+        found = opener(roots[-1])
+        if found is not None:
+            return found
+    raise UserError(
+        f"{FAMILY[key].title} was downloaded to {roots[-1]}, but is not there. Empty that folder; try again."
+    )
+
+
+def dataset(key: str, found: Found, *, name: str | None = None, imbalance: int | None = None) -> ImageDataset:
+    """Make the dataset of a copy that was found, under its own name or that of a version of it."""
+    return ImageDataset(
+        name or key,
+        key,
+        found.class_names,
+        found.labels,
+        found.partition,
+        found.store,
+        official=DIGESTS[key],
+        verified=found.verified,
+        imbalance=imbalance,
+    )
+
+
+def complete(key: str, where: Path, train: np.ndarray, test: np.ndarray) -> str | None:
+    """Say what is wrong with these labels [N] of the two official partitions; None where nothing is."""
+    official = FAMILY[key]
+    for part, labels, expected in (("training", train, official.train), ("test", test, official.test)):
+        if len(labels) != expected:
+            return f"{where} has {len(labels):,} {part} images where {official.title} has {expected:,}"
+        if len(labels) and not 0 <= labels.min() <= labels.max() < official.classes:
+            return f"{where} has {part} labels outside 0 … {official.classes - 1}"
+    return None
+
+
+def partitions(train: int, test: int) -> np.ndarray:
+    """Partition names of `train` training rows followed by `test` test rows."""
+    return np.repeat(np.array(["train", "test"]), [train, test])

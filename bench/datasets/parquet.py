@@ -1,0 +1,76 @@
+"""The hub's parquet layout of public datasets: `train-*.parquet`, `test-*.parquet`, class names in the schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.datasets.locate import Found, complete, partitions
+from bench.datasets.official import FAMILY
+from bench.datasets.stores import parquet
+from bench.errors import UserError
+
+IMAGE_COLUMNS = ("img", "image")
+
+
+def open_parquet(key: str, root: Path) -> Found | None:
+    """Open the copy of a public dataset in a data folder; None where it holds none.
+
+    A sub-folder of the dataset's name that holds something else raises UserError; parquet files in the data folder
+    itself may be any dataset, and are passed over where they are another.
+    """
+    for sub in FAMILY[key].folders:
+        base = root / sub
+        train, test = sorted(base.glob("train-*.parquet")), sorted(base.glob("test-*.parquet"))
+        if not train or not test:
+            continue
+        found = _read(key, base, train, test)
+        if isinstance(found, Found):
+            return found
+        if sub:
+            raise UserError(f"{found}. Complete it, or move it out of {root}.")
+    return None
+
+
+def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> Found | str:
+    """The copy in these files, or what is wrong with it."""
+    official = FAMILY[key]
+    try:
+        schema = pq.read_schema(train[0])
+        image = next((c for c in IMAGE_COLUMNS if c in schema.names), None)
+        label = next((c for c in official.label if c in schema.names), None)
+        if image is None or label is None:
+            return f"The columns of {train[0]} ({', '.join(schema.names)}) are not those of {official.title}"
+        labels = [_labels(files, label) for files in (train, test)]
+    except (OSError, pa.ArrowException) as error:
+        return f"The parquet files in {base} cannot be read ({str(error).strip()})"
+    names = class_names(schema, label) or tuple(str(c) for c in range(official.classes))
+    if len(names) != official.classes:
+        return f"{train[0]} has {len(names)} classes where {official.title} has {official.classes}"
+    problem = complete(key, base, *labels)
+    if problem:
+        return problem
+    sizes = [len(part) for part in labels]
+    return Found(names, np.concatenate(labels), partitions(*sizes), parquet([*train, *test], image))
+
+
+def _labels(files: Sequence[Path], column: str) -> np.ndarray:
+    """Labels of some files, int64 [N]; a missing one becomes -1."""
+    parts = [
+        pq.read_table(file, columns=[column]).column(0).cast(pa.int64()).fill_null(-1).to_numpy() for file in files
+    ]
+    return np.concatenate(parts)
+
+
+def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
+    """Class names of a label column in the hub's schema metadata; None where it has none."""
+    try:
+        info = json.loads((schema.metadata or {})[b"huggingface"])
+        return tuple(info["info"]["features"][column]["names"])
+    except (KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,122 @@
+"""Where pixels lie: arrays in memory, Arrow columns of encoded images, image files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.datasets import digests
+from bench.datasets.decode import decode, lossy
+from bench.errors import UserError
+
+SAMPLES = 64  # encoded images looked at to tell how a set is encoded
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayStore:
+    """Images of one size: uint8 [N, H, W] or [N, H, W, 3], loaded when first read."""
+
+    load: Callable[[], np.ndarray]
+    files: tuple[Path, ...] = ()
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """The array itself."""
+        return self.load()
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Return the images of these rows: uint8 [H, W, 3] each."""
+        block = self.images[np.asarray(rows, dtype=np.int64)]
+        return list(np.repeat(block[..., None], 3, axis=3) if block.ndim == 3 else block)
+
+    def fingerprint(self) -> str | None:
+        """Name the files that the array came from."""
+        return digests.files(self.files) if self.files else None
+
+    def encoding(self) -> str | None:
+        """None: raw arrays are not encoded."""
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class ArrowStore:
+    """Encoded images in an Arrow column (bytes, or the hub's struct of bytes and path), opened when first read."""
+
+    open: Callable[[], pa.ChunkedArray]
+    files: tuple[Path, ...]
+    name: str  # of the column
+
+    @cached_property
+    def column(self) -> pa.ChunkedArray:
+        """The column itself, all partitions concatenated."""
+        return self.open()
+
+    def encoded(self, row: int) -> bytes:
+        """Return the file content of one row's image."""
+        value = self.column[row].as_py()
+        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+        if data is None and path:
+            return read_file(Path(path))
+        if data is None:
+            raise UserError(f"Row {row} of column '{self.name}' in {self._where()} has no image. Remove that row.")
+        return data
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Decode the images of these rows: uint8 [H, W, 3] each."""
+        return [decode(self.encoded(int(row)), f"Row {row} of column '{self.name}' in {self._where()}") for row in rows]
+
+    def fingerprint(self) -> str | None:
+        """Name the files and the column."""
+        return digests.files(self.files, self.name) if self.files else None
+
+    def encoding(self) -> str | None:
+        """Name the lossy encoding among a spread of rows."""
+        rows = np.unique(np.linspace(0, len(self.column) - 1, SAMPLES).astype(np.int64))
+        return lossy(self.encoded(int(row)) for row in rows)
+
+    def _where(self) -> str:
+        return str(self.files[0].parent) if self.files else "the dataset"
+
+
+def parquet(files: Sequence[Path], column: str) -> ArrowStore:
+    """Store over a column of parquet files; the encoded bytes stay in memory, so this is for small sets."""
+    paths = tuple(files)
+    return ArrowStore(lambda: pa.chunked_array([c for f in paths for c in _chunks(f, column)]), paths, column)
+
+
+def _chunks(file: Path, column: str) -> list[pa.Array]:
+    return pq.read_table(file, columns=[column]).column(0).chunks
+
+
+@dataclass(frozen=True, eq=False)
+class FileStore:
+    """One image file per row."""
+
+    paths: tuple[Path, ...]
+
+    def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
+        """Decode the images of these rows: uint8 [H, W, 3] each."""
+        return [decode(read_file(self.paths[int(row)]), str(self.paths[int(row)])) for row in rows]
+
+    def fingerprint(self) -> str | None:
+        """Name the files."""
+        return digests.files(self.paths)
+
+    def encoding(self) -> str | None:
+        """Name the lossy encoding among a spread of files."""
+        rows = np.unique(np.linspace(0, len(self.paths) - 1, SAMPLES).astype(np.int64))
+        return lossy(read_file(self.paths[int(row)]) for row in rows)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a whole file; UserError names one that cannot be."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Repair or remove it.") from error

@@ -1,0 +1,66 @@
+"""SVHN, from the authors' MATLAB files or parquet files."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from bench.datasets.images import ImageDataset
+from bench.datasets.locate import Found, complete, dataset, find, no_argument, partitions
+from bench.datasets.official import MD5
+from bench.datasets.parquet import open_parquet
+from bench.datasets.stores import ArrayStore
+from bench.errors import UserError
+
+FILES = tuple(MD5["svhn"])  # train, test
+LAYOUTS = f"svhn/{FILES[0]} with svhn/{FILES[1]}, or svhn/train-*.parquet with svhn/test-*.parquet"
+
+
+def svhn(argument: str | None, data_dir: Path | None) -> ImageDataset:
+    """SVHN: 73,257 + 26,032 cropped house numbers, 10 digits, 32 × 32 (the extra images are not used)."""
+    no_argument("svhn", argument)
+    return dataset("svhn", find("svhn", data_dir, (partial(open_parquet, "svhn"), open_matlab), LAYOUTS, _download))
+
+
+def _download(folder: Path) -> None:
+    from bench.compat import ensure_torchvision
+
+    ensure_torchvision()
+    from torchvision import datasets as vision
+
+    for split in ("train", "test"):
+        vision.SVHN(str(folder), split=split, download=True)
+
+
+def open_matlab(root: Path) -> Found | None:
+    """Open the authors' two files in a data folder or its `svhn`; None where it holds none."""
+    base = next((b for b in (root / "svhn", root) if all((b / name).is_file() for name in FILES)), None)
+    if base is None:
+        return None
+    paths = tuple(base / name for name in FILES)
+    # The digit 0 is stored as 10.
+    train, test = (_variable(path, "y").astype(np.int64).reshape(-1) % 10 for path in paths)
+    problem = complete("svhn", base, train, test)
+    if problem:
+        raise UserError(f"{problem}. Download the two files again.")
+    verified = all(_md5(path) == MD5["svhn"][path.name] for path in paths)
+    store = ArrayStore(lambda: np.concatenate([_variable(path, "X").transpose(3, 0, 1, 2) for path in paths]), paths)
+    names = tuple("0123456789")
+    return Found(names, np.concatenate([train, test]), partitions(len(train), len(test)), store, verified)
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _variable(path: Path, name: str) -> np.ndarray:
+    from scipy.io import loadmat
+
+    try:
+        return loadmat(path, variable_names=[name])[name]
+    except Exception as error:  # scipy raises many kinds for a damaged file
+        raise UserError(f"{path} cannot be read as a MATLAB file ({error}). Download it again.") from error

@@ -1,0 +1,78 @@
+"""Pure maths of early exiting on tensors.
+
+Axes, the same letters everywhere: P operating points, N samples, K exits (the last is the backbone's own head),
+G = K-1 gates, C classes. Operating points come first: [P, N, K, C].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+FEATURE_NAMES = ("p_max", "entropy", "margin", "entropy_of_squares")
+
+
+def entropy(log_p: Tensor) -> Tensor:
+    """Return the entropy in nats [...] of log-probabilities [..., C]; an impossible class adds nothing."""
+    return -(log_p.exp() * log_p.clamp_min(torch.finfo(log_p.dtype).min)).sum(-1)
+
+
+def uncertainty_features(logits: Tensor) -> Tensor:
+    """Describe each prediction by four numbers [..., 4], the inputs of JEI-DNN's gates.
+
+    From logits [..., C] and p = softmax(logits): p_max; entropy of p (nats); margin between the two largest
+    probabilities; entropy (nats) of p²/Σp². With a single class: 1, 0, 1, 0.
+    """
+    log_p = logits.log_softmax(-1)
+    top = log_p.exp().topk(min(2, logits.shape[-1]), dim=-1).values
+    margin = top[..., 0] - top[..., 1] if logits.shape[-1] > 1 else top[..., 0]
+    squared = (2 * log_p).log_softmax(-1)
+    return torch.stack([top[..., 0], entropy(log_p), margin, entropy(squared)], -1)
+
+
+def exit_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn gate values g [..., G] in [0, 1] into JEI-DNN's clipped exit probabilities.
+
+    Returns (marginal, conditional), both [..., G]. With S_l the sum of the *raw* g of earlier gates:
+    marginal P_l = max(0, min(g_l, 1 - S_l)); conditional a_l = P_l / Π_{i<l} (1 - a_i), clipped to [0, 1], and 1 where
+    nobody can have come that far (0/0). The marginals may sum to less than 1; the rest is the last exit's.
+    """
+    before = g.cumsum(-1) - g
+    marginal = torch.minimum(g, 1 - before).clamp_min(0)
+    survivors = torch.ones_like(g[..., 0])
+    conditional = []
+    for p in marginal.unbind(-1):
+        a = torch.where(survivors > 0, p / survivors.clamp_min(torch.finfo(g.dtype).tiny), torch.ones_like(p)).clamp(
+            0, 1
+        )
+        conditional.append(a)
+        survivors = survivors * (1 - a)
+    return marginal, torch.stack(conditional, -1) if conditional else marginal
+
+
+def cumulative_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
+    """Read gate values g [..., G] as the probability that the best exit is *at or before* each one.
+
+    Returns (marginal, cumulative), both [..., G]: F_l = max_{i<=l} g_i and P_l = F_l - F_{l-1}; the rest is the last
+    exit's. This is what gates fitted to the cumulative targets 1[l >= l*] estimate. Leaving where F_l >= 0.5 first
+    holds is leaving at the median of l*, which is the first gate with g_l >= 0.5.
+    """
+    if not g.shape[-1]:
+        return g, g
+    cumulative = g.cummax(-1).values
+    return cumulative.diff(dim=-1, prepend=torch.zeros_like(g[..., :1])), cumulative
+
+
+def first_exit(conditional: Tensor) -> Tensor:
+    """Return int64 [...]: the first index along the last axis [..., G] with value >= 0.5, else G."""
+    return first_true(conditional >= 0.5)
+
+
+def first_true(stop: Tensor) -> Tensor:
+    """Return int64 [...]: the first index along the last axis of bool [..., G] that is true, else G."""
+    return torch.cat([stop, torch.ones_like(stop[..., :1])], -1).to(torch.int8).argmax(-1)
+
+
+def mean_cost(exit_index: Tensor, costs: Tensor) -> Tensor:
+    """Return the mean cost [...] of leaving at exit_index [..., N] when exit k costs costs[k]; float64."""
+    return costs.to(torch.float64)[exit_index].mean(-1)

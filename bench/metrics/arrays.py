@@ -1,0 +1,63 @@
+"""From logits to probabilities, once, and the checks and exact sums that all scores share."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.errors import UserError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def to_numpy(values: Any) -> NDArray[Any]:
+    """Return a NumPy view or copy of a tensor (any device) or array-like."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else np.asarray(values)
+
+
+def softmax(logits: Any, what: str = "logits") -> Floats:
+    """Turn logits [..., C] into float64 probabilities, the one softmax of a score; rows are asserted to sum to 1.
+
+    Raises UserError where a logit is NaN or infinite, naming `what` and the first such row.
+    """
+    values = to_numpy(logits).astype(np.float64)
+    broken = ~np.isfinite(values).all(axis=-1)
+    if broken.any():
+        raise UserError(
+            f"The {what} hold NaN or infinity in {int(broken.sum())} of {broken.size} rows (first: row "
+            f"{int(np.argmax(broken.ravel()))}), so nothing can be scored; finite logits are needed: "
+            f"lower the learning rate of the method, or check its policy with 'bench check'."
+        )
+    values -= values.max(axis=-1, keepdims=True)
+    np.exp(values, out=values)
+    values /= values.sum(axis=-1, keepdims=True)
+    assert np.allclose(values.sum(axis=-1), 1.0, rtol=0.0, atol=1e-9), "softmax rows must sum to 1"
+    return values
+
+
+def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
+    """Return probabilities [N, C] as float64 and labels [N] as int64, or raise UserError where they are none."""
+    p, y = to_numpy(probabilities).astype(np.float64), to_numpy(labels)
+    if p.ndim != 2 or y.shape != p.shape[:1] or p.shape[1] == 0:
+        raise UserError(f"Scores need probabilities [N, C] and labels [N], not shapes {p.shape} and {y.shape}.")
+    if len(p) == 0:
+        raise UserError("There is no sample to score: the split is empty.")
+    # float32 rows of many classes sum to 1 only to about 1e-6; logits miss by far more
+    if not (np.isfinite(p).all() and (p >= 0).all() and np.allclose(p.sum(axis=1), 1.0, rtol=0.0, atol=1e-4)):
+        raise UserError(
+            "These are no probabilities: every row must be finite, non-negative and sum to 1. "
+            "Logits go through bench.metrics.arrays.softmax first."
+        )
+    if y.min() < 0 or y.max() >= p.shape[1]:
+        raise UserError(f"Labels must lie in 0 … {p.shape[1] - 1}, but reach from {y.min()} to {y.max()}.")
+    return p, y.astype(np.int64)
+
+
+def mean(values: ArrayLike) -> float:
+    """Average exactly (`math.fsum`), so that the order of the rows changes no bit of it."""
+    flat = to_numpy(values).astype(np.float64).ravel()
+    return math.fsum(flat.tolist()) / len(flat)

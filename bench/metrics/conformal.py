@@ -1,0 +1,144 @@
+"""Split conformal prediction sets (LAC and APS, through MAPIE): quantile, sets, coverage and mean set size."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import xxhash
+from mapie.classification import SplitConformalClassifier
+from mapie.conformity_scores import APSConformityScore, LACConformityScore
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from bench.errors import UserError
+from bench.metrics.arrays import Floats, Ints, checked, mean, to_numpy
+
+SEED = 0  # of the uniform numbers that randomise APS
+CHUNK = 2_000_000  # booleans of one block of sets, to bound memory
+
+
+def conformal_rank(n: int, alpha: float) -> int:
+    """Return ceil((n+1)(1-alpha)) in exact decimal arithmetic: n = 999 and alpha = 0.1 give 900, never 901."""
+    if not 0.0 < alpha < 0.5:
+        raise UserError(f"alpha is the share of misses that is tolerated, between 0 and 0.5, not {alpha}.")
+    return math.ceil((n + 1) * (1 - Fraction(str(float(alpha)))))
+
+
+def lac_quantile(scores: ArrayLike, alpha: float) -> float:
+    """Return the ceil((n+1)(1-alpha))-th smallest of scores [n] (LAC: 1 - p_y), or +inf where that rank exceeds n."""
+    values = np.sort(to_numpy(scores).astype(np.float64).ravel())
+    if np.isnan(values).any():
+        raise UserError("Conformal scores hold NaN, so they have no quantile; score finite probabilities.")
+    rank = conformal_rank(len(values), alpha)
+    return float(values[rank - 1]) if rank <= len(values) else math.inf
+
+
+def lac_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
+    """Return 1 - p_y [N] of probabilities [N, C] and labels [N]."""
+    p, y = checked(probabilities, labels)
+    return 1.0 - np.take_along_axis(p, y[:, None], axis=1)[:, 0]
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """What the prediction sets of one alpha do on the test split."""
+
+    coverage: float  # share of samples whose set holds the label
+    size: float  # mean number of classes in a set ("inefficiency")
+    empty_share: float
+    singleton_share: float
+
+
+def set_scores(
+    cal: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike], alphas: Sequence[float], score: str = "lac"
+) -> list[SetScores]:
+    """Score `lac` or `aps` sets calibrated on (probabilities [n, C], labels [n]) over test's (… [N, C], … [N]).
+
+    One entry per alpha. Where the rank exceeds n the set is every class. APS is randomised at both ends (Romano et al.,
+    2020), with a fixed seed and in an order of the samples that only their content decides: permuting rows
+    changes nothing.
+    """
+    (cal_p, cal_y), (test_p, test_y) = _ordered(*cal), _ordered(*test)
+    num_classes = test_p.shape[1]
+    hits, sizes = np.empty((len(alphas), len(test_y)), bool), np.empty((len(alphas), len(test_y)), np.int64)
+    start = 0
+    for sets in _sets(cal_p, cal_y, test_p, alphas, score):
+        rows = slice(start, start + len(sets))
+        hits[:, rows] = np.take_along_axis(sets, test_y[rows, None, None], axis=1)[:, 0].T
+        sizes[:, rows] = sets.sum(axis=1).T
+        start = rows.stop
+    assert start == len(test_y) and (sizes <= num_classes).all()
+    return [
+        SetScores(float(h.mean()), mean(s), float((s == 0).mean()), float((s == 1).mean()))
+        for h, s in zip(hits, sizes, strict=True)
+    ]
+
+
+def _ordered(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
+    """Sort samples by a hash of their probabilities, then by label: what is left interchangeable is identical."""
+    p, y = to_numpy(probabilities).astype(np.float64), to_numpy(labels).astype(np.int64)
+    if len(p):
+        p, y = checked(p, y)
+    order = np.lexsort((y, np.array([xxhash.xxh3_64_intdigest(row.tobytes()) for row in p], np.uint64)))
+    return p[order], y[order]
+
+
+def _sets(
+    cal_p: Floats, cal_y: Ints, test_p: Floats, alphas: Sequence[float], score: str
+) -> Iterator[NDArray[np.bool_]]:
+    """Yield the sets [rows, C, alphas] of consecutive blocks of test rows."""
+    n, num_classes = len(cal_y), test_p.shape[1]
+    ranks = [conformal_rank(n, alpha) for alpha in alphas]
+    finite = [i for i, rank in enumerate(ranks) if rank <= n]
+    if finite:
+        # MAPIE refuses n < 1/alpha and rounds in floats; the level halfway below a rank gives exactly that rank
+        levels = [(ranks[i] - 0.5) / (n + 1) for i in finite]
+        mapie = SplitConformalClassifier(
+            _PassThrough(num_classes),
+            confidence_level=levels,
+            conformity_score=SCORES[score](),
+            random_state=np.random.RandomState(SEED),
+        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*has less labels.*")  # classes missing in cal are allowed
+            mapie.conformalize(cal_p, cal_y)
+    block = max(1, CHUNK // (num_classes * len(alphas)))
+    for start in range(0, len(test_p), block):
+        rows = test_p[start : start + block]
+        sets = np.ones((len(rows), num_classes, len(alphas)), bool)
+        if finite:
+            sets[:, :, finite] = mapie.predict_set(rows, {"include_last_label": "randomized"})[1]
+        yield sets
+
+
+class _APS(APSConformityScore, LACConformityScore):
+    """APS as it is; MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type."""
+
+
+SCORES = {"lac": LACConformityScore, "aps": _APS}
+
+
+class _PassThrough(ClassifierMixin, BaseEstimator):
+    """A fitted classifier whose features are its class probabilities."""
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+        self.classes_ = np.arange(num_classes)
+        self.n_features_in_ = num_classes
+
+    def fit(self, X: Floats, y: Ints) -> _PassThrough:
+        """Nothing to learn; scikit-learn's interface asks for it."""
+        return self
+
+    def predict_proba(self, X: Floats) -> Floats:
+        """Return the probabilities as they came."""
+        return X
+
+    def predict(self, X: Floats) -> Ints:
+        """Return the most probable class."""
+        return X.argmax(axis=1)

@@ -1,0 +1,25 @@
+"""Proper scores: negative log-likelihood and the multi-class Brier score."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bench.metrics.arrays import checked, mean
+
+CLIP = 1e-12  # no single sample may cost more than 27.6 nats
+
+
+def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Mean -log p_y in nats over probabilities [N, C] and labels [N]; p_y is clipped at 1e-12."""
+    p, y = checked(probabilities, labels)
+    true = np.take_along_axis(p, y[:, None], axis=1)[:, 0]
+    return abs(mean(-np.log(np.clip(true, CLIP, 1.0))))
+
+
+def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
+    """Mean Σ_c (p_c - 1[c = y])², in [0, 2], over probabilities [N, C] and labels [N]."""
+    p, y = checked(probabilities, labels)
+    true = np.take_along_axis(p, y[:, None], axis=1)[:, 0]
+    others = np.square(p).sum(axis=1) - np.square(true)
+    return mean(np.maximum(others, 0.0) + np.square(1.0 - true))

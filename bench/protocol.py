@@ -1,0 +1,224 @@
+"""The split protocol, version 1: which images train, hold out and test. Nothing here depends on storage order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.datasets.images import ImageDataset
+
+PROTOCOL = "v1"
+SEEN = f"{PROTOCOL}-seen"
+POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000}  # images held out for val + cal
+LONGTAIL_POOL = 50  # held out per class before a long tail is cut
+SHARE = 0.2  # held out of anything else, and tested on where a set brings no test images
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Rows of a dataset by role, each in the order of the images' keys: mixed in class, the same for any storage."""
+
+    train: np.ndarray  # int64 [N_train]
+    pool: np.ndarray  # int64 [N_pool]: val and cal, told apart by `halves`
+    test: np.ndarray  # int64 [N_test]
+    protocol: str  # 'v1' or 'v1-seen'
+    limit: int | None = None
+
+
+def split(dataset: ImageDataset, *, seen: bool = False, limit: int | None = None) -> Splits:
+    """Split a dataset by protocol v1; `seen` says that the backbone's weights have seen its training images.
+
+    Held out of the official training images, stratified: 10,000 for cifar10, cifar100 and svhn; 50 per class for
+    cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) images of class c; 20 % for
+    anything else, except that its own val images are the pool where they are at least 2 per class (otherwise they
+    join the training images). Test is the official test set; where a set has held-out val images and no test images,
+    those val images are the test set; where it has neither, 20 % are drawn first.
+
+    `seen`: the pool is a stratified half of the official test set, test is the other half, train stays what it was.
+    `limit`: at most that many images of each split, stratified; such runs are not comparable.
+    Copies of one image (same pixels, same label) within the training images never part, unless a quota can't be met
+    otherwise. Copies across official train and test, or under two labels, stay where their authors put them.
+    Raises UserError for classes too small to split, and for a seen dataset without an official test set.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"--limit {limit} leaves no images. Give at least 1.")
+    draw = _Draw.of(dataset)
+    train, val, test = (np.flatnonzero(dataset.partition == part) for part in ("train", "val", "test"))
+    if not len(test):
+        val, test = test, val
+    official_test, whole = test, len(train) + len(val)  # of which the pool, and a test split if need be, are 20 %
+    if not len(test):
+        draw.require(train, 4)
+        train, test = draw.stratified(train, round(SHARE * whole), "test", minimum=1)
+    train, pool = _hold_out(dataset, draw, train, val, whole)
+    if seen:
+        pool, test = _halve_test(dataset, draw, official_test)
+    rows = Splits(train, pool, test, SEEN if seen else PROTOCOL, limit)
+    if limit is not None:
+        rows = replace(
+            rows,
+            train=draw.first(train, limit, minimum=1),
+            pool=draw.first(pool, limit, minimum=2),
+            test=draw.first(test, limit, minimum=1),
+        )
+    return replace(rows, train=draw.sort(rows.train), pool=draw.sort(rows.pool), test=draw.sort(rows.test))
+
+
+def halves(pool_labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Part a pool into val and cal: positions into it, ascending, stratified, equal in size up to one.
+
+    The images of a class that are left over by odd numbers go to val and cal in turn. Depends on the seed, the order
+    of the pool and which of its images share a class, on nothing else.
+    """
+    labels = np.asarray(pool_labels)
+    order = _shuffle(len(labels), f"halves|{seed}")
+    _, codes, counts = np.unique(labels[order], return_inverse=True, return_counts=True)
+    by_class = np.argsort(codes, kind="stable")
+    rank = np.empty(len(labels), dtype=np.int64)
+    rank[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    is_val = rank % 2 == 0
+    left_over = (rank == counts[codes] - 1) & is_val
+    is_val[np.flatnonzero(left_over)[1::2]] = False
+    return np.sort(order[is_val]), np.sort(order[~is_val])
+
+
+def longtail_counts(per_class: int, imbalance: int, classes: int) -> list[int]:
+    """Training images of each class: int(per_class · (1 / imbalance)^(c / (C - 1))), c = 0 … C - 1."""
+    return [int(per_class * (1 / imbalance) ** (c / (classes - 1))) for c in range(classes)]
+
+
+def allocate(counts: Sequence[int] | np.ndarray, total: int, *, minimum: int = 0) -> np.ndarray:
+    """Share `total` among classes in proportion to their counts [C], by largest remainder: int64 [C], exact in sum.
+
+    No class gets more than it has; each gets at least `minimum` (or all it has) where the total suffices for that.
+    """
+    have = np.asarray(counts, dtype=np.int64)
+    total = min(int(total), int(have.sum()))
+    least = np.minimum(have, minimum)
+    if least.sum() > total:
+        least = np.zeros_like(have)
+    if not total:
+        return least
+    exact = have * total
+    share = np.maximum(exact // have.sum(), least)
+    while (gap := total - int(share.sum())) != 0:
+        owed = exact - share * have.sum()  # what is still due to a class, in units of 1 / sum of counts
+        allowed = np.flatnonzero(share < have) if gap > 0 else np.flatnonzero(share > least)
+        order = allowed[np.argsort(-owed[allowed] if gap > 0 else owed[allowed], kind="stable")]
+        share[order[: abs(gap)]] += 1 if gap > 0 else -1
+    return share
+
+
+def _hold_out(
+    dataset: ImageDataset, draw: _Draw, train: np.ndarray, val: np.ndarray, whole: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part the training images into train and pool."""
+    if dataset.imbalance is not None:
+        rest, pool = draw.take(train, [LONGTAIL_POOL] * dataset.num_classes, "pool")
+        left = int(draw.counts(rest).min())
+        _, tail = draw.take(rest, longtail_counts(left, dataset.imbalance, dataset.num_classes), "longtail")
+        return tail, pool
+    if len(val) and draw.counts(val).min() >= 2:
+        return train, val
+    train = np.concatenate([train, val])
+    draw.require(train, 3)
+    return draw.stratified(train, POOL.get(dataset.name, round(SHARE * whole)), "pool", minimum=2)
+
+
+def _halve_test(dataset: ImageDataset, draw: _Draw, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Part the official test images into pool and test."""
+    if not len(test):
+        raise UserError(
+            f"The backbone was trained on {dataset.source}, and {dataset.name} has no official test set to hold out "
+            "images from. Choose a backbone that has not seen it, or a dataset with test images."
+        )
+    rest, pool = draw.stratified(test, len(test) // 2, "seen", minimum=2)
+    return pool, rest
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Draws from a dataset that depend on its source and its images, never on the order they are stored in."""
+
+    source: str
+    class_names: tuple[str, ...]
+    labels: np.ndarray
+    rank: np.ndarray  # of each row's key among all keys; copies of an image share theirs
+
+    @classmethod
+    def of(cls, dataset: ImageDataset) -> _Draw:
+        rank = np.unique(dataset.keys, return_inverse=True)[1].reshape(-1)
+        return cls(dataset.source, dataset.class_names, dataset.labels, rank)
+
+    def sort(self, rows: np.ndarray) -> np.ndarray:
+        """Rows in the order of their keys."""
+        return rows[np.lexsort((rows, self.rank[rows]))]
+
+    def counts(self, rows: np.ndarray) -> np.ndarray:
+        """Rows per class: int64 [C]."""
+        return np.bincount(self.labels[rows], minlength=len(self.class_names))
+
+    def require(self, rows: np.ndarray, least: int) -> None:
+        """Refuse classes with fewer training images than a split needs."""
+        counts = self.counts(rows)
+        if counts.min() < least:
+            small = int(counts.argmin())
+            raise UserError(
+                f"Class '{self.class_names[small]}' has {counts[small]} training images and splitting needs at least "
+                f"{least} per class. Add images, or remove the class."
+            )
+
+    def stratified(self, rows: np.ndarray, total: int, stage: str, *, minimum: int) -> tuple[np.ndarray, np.ndarray]:
+        """Take `total` rows in proportion to the classes, `minimum` of each at least: (the rest, the rows taken)."""
+        counts = self.counts(rows)
+        total = max(total, minimum * int((counts > 0).sum()))
+        return self.take(rows, allocate(counts, total, minimum=minimum), stage)
+
+    def first(self, rows: np.ndarray, limit: int, *, minimum: int) -> np.ndarray:
+        """Take the first rows of each class, `limit` in all at most."""
+        counts = self.counts(rows)
+        enough = minimum if limit >= minimum * int((counts > 0).sum()) else 1
+        return self.take(rows, allocate(counts, limit, minimum=enough), "limit")[1]
+
+    def take(self, rows: np.ndarray, quota: Sequence[int] | np.ndarray, stage: str) -> tuple[np.ndarray, np.ndarray]:
+        """Take quota[c] rows of each class c, copies of an image together: (the rest, the rows taken)."""
+        order = rows[np.lexsort((rows, self.rank[rows], self.labels[rows]))]
+        counts = self.counts(rows)
+        ends = np.cumsum(counts)
+        taken = []
+        for c, (end, want) in enumerate(zip(ends, quota, strict=True)):
+            mine = order[end - counts[c] : end]
+            if want > len(mine):
+                name = self.class_names[c]
+                raise UserError(f"Class '{name}' has {len(mine)} images left where the protocol needs {want}.")
+            taken.append(self._take_class(mine, int(want), f"{self.source}|{stage}|{c}"))
+        chosen = np.concatenate(taken)
+        return np.setdiff1d(rows, chosen, assume_unique=True), chosen
+
+    def _take_class(self, rows: np.ndarray, want: int, seed: str) -> np.ndarray:
+        """Walk through one class's distinct images in shuffled order; take whole groups of copies while they fit."""
+        if np.all(np.diff(self.rank[rows])):  # no copies
+            return rows[_shuffle(len(rows), seed)[:want]]
+        groups = np.split(rows, np.flatnonzero(np.diff(self.rank[rows])) + 1)
+        shuffled = [groups[i] for i in _shuffle(len(groups), seed)]
+        taken: list[int] = []
+        for group in shuffled:
+            if len(taken) + len(group) <= want:
+                taken += group.tolist()
+        if len(taken) < want:  # only larger groups are left, so one has to part
+            left = [row for group in shuffled for row in group.tolist() if row not in taken]
+            taken += left[: want - len(taken)]
+        return np.array(taken, dtype=np.int64)
+
+
+def _shuffle(count: int, seed: str) -> np.ndarray:
+    """A permutation from raw PCG64 output, whose stream NumPy keeps the same in every version."""
+    state = int.from_bytes(hashlib.sha256(f"exitbench|{PROTOCOL}|{seed}".encode()).digest()[:16], "big")
+    return np.argsort(np.random.PCG64(state).random_raw(count), kind="stable")

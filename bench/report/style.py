@@ -1,0 +1,69 @@
+"""How figures look: colour-blind-safe colours that stay with a method, markers, and the settings that fix the bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import seaborn as sns
+
+# Okabe and Ito's colours; black and grey are kept for references, yellow is too faint on white
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
+PINNED = {"jeidnn": 0, "msdnet_thresh": 1, "entropy_thresh": 2}
+REFERENCE = "#8A8A8A"
+ALARM = "#B00020"
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour, marker and dash pattern of a method's line."""
+
+    colour: str
+    marker: str
+    dash: Any
+
+
+def looks(names: Iterable[str]) -> dict[str, Look]:
+    """Give every method a look of its own that depends on its name first, on the other names only in a collision."""
+    taken: dict[int, str] = {}
+    slots: dict[str, int] = {}
+    for name in sorted(set(names), key=lambda n: (n not in PINNED, n)):
+        slot = PINNED[name] if name in PINNED else _free(name, taken)
+        taken[slot], slots[name] = name, slot
+    return {name: _look(slot) for name, slot in sorted(slots.items())}
+
+
+def _free(name: str, taken: dict[int, str]) -> int:
+    start = int(hashlib.sha256(name.encode()).hexdigest(), 16)
+    rounds = range(len(taken) + 1)
+    return next(
+        s
+        for r in rounds
+        for i in range(len(COLOURS))
+        if (s := r * len(COLOURS) + (start + i) % len(COLOURS)) not in taken
+    )
+
+
+def _look(slot: int) -> Look:
+    turn, colour = divmod(slot, len(COLOURS))
+    return Look(COLOURS[colour], MARKERS[(colour + turn) % len(MARKERS)], DASHES[turn % len(DASHES)])
+
+
+def settings() -> Any:
+    """Return matplotlib's settings for our figures; the hash salt makes SVG bytes repeatable."""
+    return {
+        **sns.axes_style("whitegrid"),
+        **sns.plotting_context("paper", font_scale=1.1),
+        "axes.edgecolor": "#444444",
+        "grid.color": "#E6E6E6",
+        "grid.linewidth": 0.7,
+        "font.family": "DejaVu Sans",
+        "font.sans-serif": ["DejaVu Sans"],
+        "svg.hashsalt": "exitbench",
+        "svg.fonttype": "path",
+        "figure.dpi": 100,
+    }

@@ -1,0 +1,130 @@
+"""The plan: which trials a run consists of, and which operating points each of them owes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench import registry
+from bench.bank.bank import Bank
+from bench.config import RunConfig
+from bench.method import Method
+from bench.params import configure, label
+from bench.spec import parse
+from bench.trials.record import Cell, Point
+from bench.trials.source import source_digest
+from bench.trials.store import Store, wanted
+
+REFERENCES = "references"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One unit of work: one method (or the references) on one bank with one seed, with all its operating points."""
+
+    cell: Cell
+    method: str
+    config: Any
+    seed: int
+    points: tuple[Point, ...]
+
+    @property
+    def title(self) -> str:
+        """What a progress display calls it."""
+        return f"{self.cell.dataset} · {self.points[0].label if self.method != REFERENCES else REFERENCES} · seed {self.seed}"
+
+
+def load_methods(names: Sequence[str]) -> list[Method]:
+    """Load and configure methods from what the user wrote; raise UserError for unknown names or parameters."""
+    found = []
+    for text in names:
+        spec = parse(text)
+        cls = registry.load("methods", spec.name)
+        method = cls(configure(cls.Config, spec))
+        _check_heads(method)
+        found.append(method)
+    return found
+
+
+def _check_heads(method: Method) -> None:
+    recipe = getattr(method.config, "heads", None)
+    if isinstance(recipe, str):
+        spec = parse(recipe)
+        configure(registry.load("heads", spec.name).Config, spec)
+
+
+def cell_of(bank: Bank) -> Cell:
+    """Describe a bank as a record's cell."""
+    m = bank.manifest
+    return Cell(
+        dataset=m.dataset,
+        dataset_variant=m.dataset_variant,
+        dataset_digest=m.dataset_digest,
+        backbone=m.backbone,
+        image_size=m.image_size,
+        exit_names=tuple(m.exit_names),
+        bank_digest=bank.digest,
+        protocol_version=m.protocol,
+        limit=m.limit,
+    )
+
+
+def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
+    """Return the operating points that one fit of a method owes: one per budget."""
+    source = source_digest(type(method))
+    recipe = getattr(method.config, "heads", None)
+    if isinstance(recipe, str):
+        source += "-" + source_digest(registry.load("heads", parse(recipe).name))
+    params = dataclasses.asdict(method.config)
+    name = label(method.name, method.config)
+    return tuple(
+        Point(
+            kind="method",
+            method=method.name,
+            label=name,
+            params=params,
+            source_digest=source,
+            point=f"budget={b:g}",
+            budget=b,
+            seed=seed,
+        )
+        for b in budgets
+    )
+
+
+def reference_points(exits: int, seed: int) -> tuple[Point, ...]:
+    """Return the reference points of one seed: each static exit, and the oracle, on the plain heads."""
+    source = source_digest(registry.load("heads", "plain"))
+    names = [("static", f"exit={k}") for k in range(exits)] + [("oracle", "oracle")]
+    return tuple(
+        Point(
+            kind="reference",
+            method=n,
+            label=n,
+            params={"heads": "plain"},
+            source_digest=source,
+            point=p,
+            budget=None,
+            seed=seed,
+        )
+        for n, p in names
+    )
+
+
+def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store) -> tuple[list[Trial], int]:
+    """Return the trials still to do on a bank, seed by seed so that methods share heads, and how many points are done."""
+    cell = cell_of(bank)
+    trials, done = [], 0
+    for seed in config.seeds:
+        owed: list[tuple[str, Any, tuple[Point, ...]]] = [
+            (REFERENCES, None, reference_points(len(cell.exit_names), seed))
+        ]
+        owed += [(m.name, m.config, method_points(m, config.budgets, seed)) for m in methods]
+        for name, settings, points in owed:
+            todo = wanted(store, cell, points, config.rerun)
+            done += len(points) - len(todo)
+            if todo:
+                trials.append(Trial(cell, name, settings, seed, tuple(todo)))
+    return trials, done

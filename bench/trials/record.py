@@ -1,0 +1,81 @@
+"""The record: everything known about one operating point. The models below are the schema of `results/**/*.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+
+Status = Literal["ok", "infeasible", "failed", "timeout"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cell(_Model):
+    """What was measured on: one dataset through one frozen backbone, under one protocol."""
+
+    dataset: str
+    dataset_variant: str | None = Field(
+        description="why the images are not the official ones, e.g. 'jpeg90'; None if they are"
+    )
+    dataset_digest: str
+    backbone: str
+    image_size: int
+    exit_names: tuple[str, ...]
+    bank_digest: str
+    protocol_version: str = Field(description="'v1', or 'v1-seen' where the backbone has seen the training set")
+    limit: int | None = Field(
+        default=None, description="images per split of a smoke run; such records compare with nothing"
+    )
+
+
+class Point(_Model):
+    """Which operating point of which method: all that, with the cell, determines the record's id."""
+
+    kind: Literal["method", "reference"]
+    method: str = Field(description="registered name")
+    label: str = Field(description="name[param=value,…] with the parameters that differ from their defaults")
+    params: dict[str, Any] = Field(description="all parameters, defaults included")
+    source_digest: str = Field(description="digest of the source that makes the method")
+    point: str = Field(description="'budget=0.5', 'exit=3' or 'oracle'")
+    budget: float | None = Field(description="fraction of the plain backbone's MACs; None for references")
+    seed: int
+
+
+class Record(_Model):
+    """One operating point with its status, scores, per-exit table, timings and provenance."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    status: Status
+    reason: str | None = Field(default=None, description="why the status is not ok")
+    cell: Cell
+    point: Point
+    full_macs: int = Field(description="MACs of the plain backbone, its own head included")
+    metrics: dict[str, float] = Field(default_factory=dict, description="scores on test; see bench.metrics")
+    val: dict[str, float] = Field(default_factory=dict, description="accuracy, macs and macs_fraction on val")
+    per_exit: list[dict[str, Any]] = Field(default_factory=list)
+    timings: dict[str, float] = Field(default_factory=dict, description="seconds")
+    provenance: dict[str, Any] = Field(default_factory=dict)
+    created: str = Field(description="UTC, ISO 8601")
+
+
+def record_id(cell: Cell, point: Point) -> str:
+    """Hash what determines an operating point: the method with its parameters and source, bank, point, seed, protocol."""
+    parts = {
+        "bank": cell.bank_digest,
+        "protocol": cell.protocol_version,
+        "method": point.method,
+        "params": point.params,
+        "source": point.source_digest,
+        "point": point.point,
+        "seed": point.seed,
+    }
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:20]

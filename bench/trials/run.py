@@ -1,0 +1,156 @@
+"""Run one trial from start to end: fit on train and val, play on cal and test, score, and make its records."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import heads, registry
+from bench.bank.bank import Bank
+from bench.method import ExitData, Infeasible, Policy, Task
+from bench.metrics.score import per_exit, sample_scores, score
+from bench.play import Outcomes, exit_macs, simulate
+from bench.references import StaticPolicy, oracle
+from bench.trials.plan import REFERENCES, Trial
+from bench.trials.record import Point, Record, Status, record_id
+
+SLACK = 1e-9  # a budget is met on val up to rounding of the mean
+Result = tuple[Record, dict[str, np.ndarray] | None]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What the harness holds for one bank and seed: the task for the method, cal and test for itself."""
+
+    task: Task
+    cal: ExitData
+    test: ExitData
+
+
+def load_splits(bank: Bank, seed: int, device: str) -> Splits:
+    """Open the splits of one seed; its methods share them, and with them the trained heads."""
+    cal, test = bank.held_out(seed, device)
+    return Splits(bank.task(seed, device), cal, test)
+
+
+def run_trial(trial: Trial, splits: Splits, provenance: dict[str, Any]) -> list[Result]:
+    """Return one record per owed point, with its per-sample outcomes where it is ok. A method's own error becomes a record."""
+    make = _Maker(trial, splits, provenance)
+    try:
+        if trial.method == REFERENCES:
+            return make.references()
+        return make.method()
+    except Exception as error:
+        return [make.record(p, "failed", reason=explain(error)) for p in trial.points]
+
+
+def explain(error: BaseException) -> str:
+    """Say in one line what went wrong and where."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+class _Maker:
+    def __init__(self, trial: Trial, splits: Splits, provenance: dict[str, Any]) -> None:
+        self.trial, self.splits, self.provenance = trial, splits, provenance
+        self.full_macs = splits.task.macs[-1]
+
+    def method(self) -> list[Result]:
+        points = self.trial.points
+        budgets = [float(p.budget) for p in points if p.budget is not None]
+        cls = registry.load("methods", self.trial.method)
+        start = time.perf_counter()
+        policies = list(cls(self.trial.config).fit(self.splits.task, budgets))
+        seconds = time.perf_counter() - start
+        if len(policies) != len(budgets):
+            raise ValueError(f"fit returned {len(policies)} policies for {len(budgets)} budgets")
+        return [self._play(p, policy, seconds) for p, policy in zip(points, policies, strict=True)]
+
+    def _play(self, point: Point, policy: Policy | Infeasible, fit_seconds: float) -> Result:
+        if isinstance(policy, Infeasible):
+            return self.record(point, "infeasible", reason=str(policy), timings={"fit_seconds": fit_seconds})
+        try:
+            return self.policy(point, policy, {"fit_seconds": fit_seconds})
+        except Exception as error:
+            return self.record(point, "failed", reason=explain(error), timings={"fit_seconds": fit_seconds})
+
+    def policy(self, point: Point, policy: Policy, timings: dict[str, float]) -> Result:
+        task = self.splits.task
+        val = summary(simulate(policy, task.val, task.macs), self.full_macs)
+        if point.budget is not None and val["macs_fraction"] > point.budget + SLACK:
+            reason = f"the policy costs {val['macs_fraction']:.4f} on val, above its budget {point.budget:g}"
+            return self.record(point, "failed", reason=reason, timings=timings)
+        start = time.perf_counter()
+        cal = simulate(policy, self.splits.cal, task.macs)
+        test = simulate(policy, self.splits.test, task.macs)
+        played = time.perf_counter()
+        metrics = score(cal, test, full_macs=self.full_macs)
+        rows = per_exit(test, exit_macs(policy, task.macs), list(self.trial.cell.exit_names))
+        timings = timings | {"play_seconds": played - start, "score_seconds": time.perf_counter() - played}
+        return self.record(
+            point, "ok", metrics=metrics, val=val, rows=rows, samples=sample_scores(test, cal), timings=timings
+        )
+
+    def references(self) -> list[Result]:
+        plain = heads.fit("plain", self.splits.task)
+        results = []
+        for point in self.trial.points:
+            if point.method == "oracle":
+                results.append(self._oracle(point, plain))
+            else:
+                k = int(point.point.removeprefix("exit="))
+                record, samples = self.policy(point, StaticPolicy(plain, k), {})
+                rows = [row for row in record.per_exit if row["exit"] == k]
+                results.append((record.model_copy(update={"per_exit": rows}), samples))
+        return results
+
+    def _oracle(self, point: Point, plain: heads.Heads) -> Result:
+        task, full = self.splits.task, self.full_macs
+        outcomes = oracle(plain, self.splits.test, task.macs)
+        shares = np.bincount(outcomes.exit_index.cpu().numpy(), minlength=task.num_exits) / len(outcomes.labels)
+        rows = [{"exit": k, "name": self.trial.cell.exit_names[k], "share": float(s)} for k, s in enumerate(shares)]
+        val = summary(oracle(plain, task.val, task.macs), full)
+        return self.record(point, "ok", metrics=summary(outcomes, full), val=val, rows=rows)
+
+    def record(
+        self,
+        point: Point,
+        status: Status,
+        *,
+        reason: str | None = None,
+        metrics: dict[str, float] | None = None,
+        val: dict[str, float] | None = None,
+        rows: Sequence[dict[str, Any]] = (),
+        samples: dict[str, np.ndarray] | None = None,
+        timings: dict[str, float] | None = None,
+    ) -> Result:
+        record = Record(
+            id=record_id(self.trial.cell, point),
+            status=status,
+            reason=reason,
+            cell=self.trial.cell,
+            point=point,
+            full_macs=self.full_macs,
+            metrics=metrics or {},
+            val=val or {},
+            per_exit=list(rows),
+            timings={k: round(v, 4) for k, v in (timings or {}).items()},
+            provenance=self.provenance,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        return record, samples
+
+
+def summary(outcomes: Outcomes, full_macs: int) -> dict[str, float]:
+    """Return accuracy, mean MACs, and their fraction of the plain backbone."""
+    macs = float(outcomes.macs.double().mean())
+    accuracy = float((outcomes.logits.argmax(-1) == outcomes.labels).double().mean())
+    return {"accuracy": accuracy, "macs": macs, "macs_fraction": macs / full_macs}

@@ -1,0 +1,114 @@
+"""The results folder: one JSON per operating point, written atomically, named by what determines it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from bench.errors import UserError
+from bench.trials.record import SCHEMA_VERSION, Cell, Point, Record, record_id
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def slug(text: str) -> str:
+    """Turn a name into a folder name: letters, digits, dot, dash, equals; everything else becomes '_'."""
+    return re.sub(r"[^A-Za-z0-9.=\-]+", "_", text).strip("_.") or "unnamed"
+
+
+def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file so that a reader sees all of it or none: temporary file beside it, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+class Store:
+    """A results folder. Several runs may write to it at once: a record's name says what it is, and renames are atomic."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def path(self, cell: Cell, point: Point) -> Path:
+        """Return where the record of an operating point lies (or would)."""
+        folder = self.root / slug(cell.dataset) / slug(cell.backbone) / slug(point.method)
+        return folder / f"{record_id(cell, point)}.json"
+
+    def check_writable(self) -> None:
+        """Raise UserError now rather than after hours of work when the folder cannot be written to."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise UserError(
+                f"The results folder '{self.root}' cannot be written to ({error.strerror}). Name another one with --output."
+            ) from None
+
+    def write(self, record: Record, samples: Mapping[str, np.ndarray] | None = None) -> Path:
+        """Store a record, and its per-sample outcomes in an .npz beside it (first, so that a record never lacks them)."""
+        import numpy as np
+
+        path = self.path(record.cell, record.point)
+        outcomes = path.with_suffix(".npz")
+        if samples is not None:
+            write_atomic(outcomes, lambda file: np.savez_compressed(file, **samples))
+        else:
+            outcomes.unlink(missing_ok=True)
+        text = record.model_dump_json(indent=1) + "\n"
+        write_atomic(path, lambda file: file.write(text.encode()))
+        return path
+
+    def status(self, cell: Cell, point: Point) -> str | None:
+        """Return the status of a stored operating point, None where there is none."""
+        path = self.path(cell, point)
+        return read(path).status if path.exists() else None
+
+    def records(self) -> Iterator[Record]:
+        """Iterate over all records, in order of their paths."""
+        for path in sorted(self.root.rglob("*.json")):
+            if not path.name.startswith("."):
+                yield read(path)
+
+
+def read(path: Path) -> Record:
+    """Read one record; raise UserError naming the file where it is damaged or of another schema."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        version = data.get("schema_version") if isinstance(data, dict) else None
+        if version != SCHEMA_VERSION:
+            raise UserError(
+                f"'{path}' is a record of schema {version}; this version reads schema {SCHEMA_VERSION}. "
+                "Move it out of the results folder or use the version that wrote it."
+            )
+        return Record.model_validate(data)
+    except (OSError, ValueError) as error:
+        raise UserError(f"'{path}' is not a readable record ({error}). Delete it and run again.") from None
+
+
+def wanted(store: Store, cell: Cell, points: Iterable[Point], rerun: str) -> list[Point]:
+    """Return the points still to do: the set difference of plan and store.
+
+    rerun: 'missing' does what has no record; 'failed' also what failed or timed out; 'all' everything.
+    """
+    redo = {
+        "missing": {None},
+        "failed": {None, "failed", "timeout"},
+        "all": {None, "ok", "infeasible", "failed", "timeout"},
+    }
+    return [p for p in points if store.status(cell, p) in redo[rerun]]

@@ -1,0 +1,68 @@
+"""Records as a DataFrame: one row per operating point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import UserError
+from bench.trials.record import Record
+from bench.trials.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def load_records(folder: str | Path) -> pd.DataFrame:
+    """Read all records below a folder into one row per operating point, in a stable order.
+
+    Scores are columns under their own names, scores on val are prefixed `val_`, timings end in `_seconds`; `per_exit`,
+    `params` and `provenance` hold objects. Raises UserError where the folder does not exist or holds a damaged record.
+    """
+    import pandas as pd
+
+    root = Path(folder)
+    if not root.is_dir():
+        raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
+    rows = [as_row(record) for record in Store(root).records()]
+    if not rows:
+        return pd.DataFrame(
+            columns=["id", "status", "dataset", "backbone", "method", "kind", "budget", "point", "seed"]
+        )
+    frame = pd.DataFrame(rows)
+    keys = ["dataset", "backbone", "image_size", "bank_digest", "kind", "method", "budget", "point", "seed", "id"]
+    return frame.sort_values(keys, kind="stable", na_position="first").reset_index(drop=True)
+
+
+def as_row(record: Record) -> dict[str, Any]:
+    """Flatten one record."""
+    cell, point = record.cell, record.point
+    return {
+        "id": record.id,
+        "status": record.status,
+        "reason": record.reason,
+        "dataset": cell.dataset,
+        "dataset_variant": cell.dataset_variant,
+        "backbone": cell.backbone,
+        "image_size": cell.image_size,
+        "num_exits": len(cell.exit_names),
+        "exit_names": cell.exit_names,
+        "protocol": cell.protocol_version,
+        "limit": cell.limit,
+        "bank_digest": cell.bank_digest,
+        "method": point.label,
+        "method_name": point.method,
+        "params": point.params,
+        "source_digest": point.source_digest,
+        "kind": point.kind,
+        "budget": point.budget,
+        "point": point.point,
+        "seed": point.seed,
+        "full_macs": record.full_macs,
+        **record.metrics,
+        **{f"val_{k}": v for k, v in record.val.items()},
+        **record.timings,
+        "per_exit": record.per_exit,
+        "provenance": record.provenance,
+        "created": record.created,
+    }

@@ -1,0 +1,35 @@
+"""Shared fixtures of the bank's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from bank_fakes import FakeBackbone, FakeImages, splits
+
+from bench.bank.bank import Bank
+from bench.bank.build import build
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def images() -> FakeImages:
+    return FakeImages.random()
+
+
+@pytest.fixture
+def backbone() -> FakeBackbone:
+    return FakeBackbone()
+
+
+@pytest.fixture
+def bank(tmp_path: Path, images: FakeImages, backbone: FakeBackbone) -> Bank:
+    return build(images, backbone, splits(images), root=tmp_path, batch_size=16)

@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from bench import load_records
+from tests.cli.conftest import SMALL
+
+JOB = ["run", *SMALL, "--methods", "jeidnn,msdnet_thresh", "--seeds", "0,1", "--budgets", "0.2,0.6,1"]
+POINTS = 2 * (2 * 3 + 3 + 1)  # seeds × (methods × budgets + static exits + oracle)
+
+
+def results(folder) -> dict[str, dict]:
+    return {p.name: json.loads(p.read_text()) for p in folder.rglob("[!.]*.json")}
+
+
+def numbers(folder) -> dict[str, tuple]:
+    return {n: (r["status"], r["metrics"], r["val"], r["per_exit"]) for n, r in results(folder).items()}
+
+
+@pytest.fixture(scope="module")
+def finished(environment, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("job")
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", *JOB], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def test_the_job_ends_with_records_a_report_and_their_paths(finished):
+    folder, done = finished
+    frame = load_records(folder / "results")
+    assert len(frame) == POINTS
+    assert set(frame["status"]) == {"ok", "infeasible"}
+    assert str(folder / "reports" / "README.md") in done.stdout
+    page = folder / "reports" / "digits" / "cifar_resnet20"
+    assert {p.suffix for p in page.iterdir()} == {".md", ".csv", ".svg", ".png"}
+    text = (page / "leaderboard.md").read_text()
+    for name in ("jeidnn", "msdnet_thresh", "static, exit 0", "oracle", "random, shares of jeidnn"):
+        assert name in text
+
+
+def test_records_carry_provenance_and_no_names(finished):
+    folder, _ = finished
+    for record in results(folder / "results").values():
+        assert record["schema_version"] == 1 and record["cell"]["protocol_version"] == "v1"
+        assert record["provenance"]["packages"]["torch"]
+        assert str(folder) not in json.dumps(record)
+
+
+def test_a_second_run_repeats_nothing(finished, bench):
+    folder, _ = finished
+    before = {p: p.stat().st_mtime_ns for p in (folder / "results").rglob("*.json")}
+    done = bench(*JOB, "-o", folder / "results")
+    assert done.returncode == 0 and "nothing new" in done.stdout
+    assert {p: p.stat().st_mtime_ns for p in (folder / "results").rglob("*.json")} == before
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, environment, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        *JOB,
+        "-o",
+        str(tmp_path / "results"),
+        "--reports",
+        str(tmp_path / "reports"),
+    ]
+    for enough in (1, 8, 14):
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 120
+        while (
+            process.poll() is None
+            and len(results_safely(tmp_path / "results")) < enough
+            and time.monotonic() < deadline
+        ):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    survived = {p: p.read_bytes() for p in (tmp_path / "results").rglob("[!.]*.json")}
+    assert survived
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert all(p.read_bytes() == content for p, content in survived.items())
+    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+
+
+def results_safely(folder) -> list:
+    return list(folder.rglob("[!.]*.json")) if folder.exists() else []
+
+
+def test_two_runs_at_once_into_one_folder_leave_every_record_whole(finished, environment, tmp_path):
+    command = [sys.executable, "-m", "bench", *JOB, "-o", str(tmp_path / "results")]
+    runs = [
+        subprocess.Popen(
+            [*command, "--reports", str(tmp_path / f"reports{i}")], env=environment, stdout=subprocess.DEVNULL
+        )
+        for i in (1, 2)
+    ]
+    assert [r.wait(timeout=300) for r in runs] == [0, 0]
+    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+
+
+def test_ctrl_c_keeps_finished_trials_and_ends_with_130(environment, tmp_path):
+    command = [sys.executable, "-m", "bench", *JOB, "--seeds", "0,1,2,3,4,5,6,7", "-o", str(tmp_path / "results")]
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while process.poll() is None and len(results_safely(tmp_path / "results")) < 5:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "kept" in errors and "Traceback" not in errors
+    assert len(load_records(tmp_path / "results")) >= 5
+
+
+def test_yaml_and_command_line_mean_the_same(finished, bench, tmp_path):
+    (tmp_path / "run.yaml").write_text(
+        "dataset: digits\nbackbone: cifar_resnet20\nweights: random\nexits: [2, 5]\nthreads: 1\n"
+        "methods: [jeidnn, msdnet_thresh]\nseeds: [0, 1]\nbudgets: [0.2, 0.6, 1]\n"
+    )
+    done = bench("run", "-c", "run.yaml", "-o", finished[0] / "results")
+    assert done.returncode == 0 and "nothing new" in done.stdout
+
+
+def test_a_dry_run_prints_the_plan_and_runs_nothing(bench, tmp_path):
+    for words in (["run", "-n", *JOB[1:]], ["plan", *JOB[1:]]):
+        done = bench(*words)
+        assert done.returncode == 0 and "Nothing was run" in done.stdout and "6" in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_limited_run_is_marked(bench, tmp_path):
+    done = bench(*JOB, "--limit", "40", "--seeds", "0")
+    assert done.returncode == 0, done.stderr
+    assert set(load_records(tmp_path / "results")["limit"]) == {40}
+    text = "".join(p.read_text() for p in (tmp_path / "reports").rglob("leaderboard.md"))
+    assert "limit 40" in text
+
+
+def test_banks_are_listed_verified_and_pruned(finished, bench, cache, tmp_path):
+    assert "digits" in bench("bank", "list").stdout
+    assert bench("bank", "verify").returncode == 0
+    own = tmp_path / "banks"
+    built = bench("bank", "build", *SMALL[:-2], "--limit", "30", "--bank-dir", own)
+    assert built.returncode == 0, built.stderr
+    (target,) = own.rglob("train.exit0.npy")
+    data = bytearray(target.read_bytes())
+    data[-1] ^= 1
+    target.write_bytes(data)
+    damaged = bench("bank", "verify", "--bank-dir", own)
+    assert damaged.returncode == 1 and "train.exit0.npy" in damaged.stdout
+    refused = bench(*JOB, "--limit", "30", "--bank-dir", own)
+    assert refused.returncode == 2 and "train.exit0.npy" in refused.stderr
+    assert "removed" in bench("bank", "prune", "--bank-dir", own).stdout
+    assert not list(own.rglob("*.npy"))

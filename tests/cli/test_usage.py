@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "--methods", "jeidn"], "Did you mean 'jeidnn'"),
+        (["run", "--methods", "jeidnn[im_los=uniform]"], "Did you mean 'im_loss'"),
+        (["run", "--methods", "jeidnn[im_loss=magic]"], "'uniform' or 'expected'"),
+        (["run", "--methods", "msdnet_thresh[heads=plane]"], "Did you mean 'plain'"),
+        (["run", "--methods", "jeidnn[im_loss"], "never closed"),
+        (["run", "--methods", ""], "at least one"),
+        (["run", "--dataset", "cifar100l"], "Did you mean 'cifar100lt'"),
+        (["run", "--dataset", "folder:/no/such/folder"], "/no/such/folder"),
+        (["run", "--backbone", "vit_bas", "--dataset", "digits"], "Did you mean 'vit_base'"),
+        (["run", "--exits", "every=99"], "blocks"),
+        (["run", "--budgets", "0.5,2"], "above 0"),
+        (["run", "--budgets", "half"], "budgets"),
+        (["run", "--seeds", "0,0"], "twice"),
+        (["run", "--device", "tpu"], "cuda"),
+        (["run", "--dtype", "float8"], "float16"),
+        (["run", "--rerun", "some"], "missing"),
+        (["run", "-c", "absent.yaml"], "absent.yaml"),
+        (["run", "-o", "/proc/nowhere"], "--output"),
+        (["report"], "bench run"),
+        (["report", "-o", "/no/such"], "/no/such"),
+        (["list", "method"], "Did you mean 'methods'"),
+        (["runn"], "run"),
+        (["run", "--method", "x"], "--methods"),
+    ],
+)
+def test_bad_input_gives_one_sentence_and_code_2(bench, words, says):
+    done = bench(*words)
+    assert done.returncode == 2
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr and not done.stdout.strip()
+    assert len(done.stderr.strip().splitlines()) <= 6
+
+
+def test_a_config_file_is_checked_like_the_command_line(bench, tmp_path):
+    (tmp_path / "run.yaml").write_text("method: [jeidnn]\n")
+    done = bench("run", "-c", "run.yaml")
+    assert done.returncode == 2 and "Did you mean 'methods'" in done.stderr and "run.yaml" in done.stderr
+    (tmp_path / "run.yaml").write_text("seeds: [0, x]\n")
+    assert "seeds" in bench("run", "-c", "run.yaml").stderr
+    (tmp_path / "run.yaml").write_text("- a\n- b\n")
+    assert bench("run", "-c", "run.yaml").returncode == 2
+
+
+def test_help_and_lists_import_nothing_heavy():
+    code = (
+        "import sys; from bench.cli import app; from typer.testing import CliRunner; r = CliRunner();"
+        "assert r.invoke(app, ['--help']).exit_code == 0; assert r.invoke(app, ['run', '--help']).exit_code == 0;"
+        "assert r.invoke(app, ['list']).exit_code == 0;"
+        "heavy = {'torch', 'timm', 'pandas', 'datasets', 'mapie', 'matplotlib', 'sklearn', 'scipy', 'ray'} & set(sys.modules);"
+        "print(sorted(heavy))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def test_lists_name_every_kind_with_a_summary(bench):
+    rows = json.loads(bench("list", "--json").stdout)
+    names = {
+        kind: {r["name"] for r in rows if r["kind"] == kind} for kind in ("methods", "heads", "datasets", "backbones")
+    }
+    assert {"jeidnn", "msdnet_thresh", "entropy_thresh"} <= names["methods"]
+    assert {"mnist5k", "cifar100lt", "folder", "hf"} <= names["datasets"]
+    assert {"efficientnet_lite0", "t2t_vit_7", "clip_vit_b16", "cifar_resnet56"} <= names["backbones"]
+    assert all(r["summary"] and "broken" not in r["summary"] for r in rows)
+
+
+def test_shell_completion_is_offered(bench):
+    assert "--install-completion" in bench("--help").stdout

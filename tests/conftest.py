@@ -1,0 +1,31 @@
+"""Shared fixtures: where reference data may lie, and caches that belong to the test run alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data, weights and reference numbers, where it is at hand."""
+    folder = Path(os.environ.get("EXITBENCH_SHARED", ROOT.parent / "shared"))
+    if not (folder / "golden").is_dir():
+        pytest.skip("needs the shared folder of reference data (set EXITBENCH_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """The small reference arrays that are part of the project."""
+    return ROOT / "tests" / "golden"

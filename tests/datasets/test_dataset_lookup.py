@@ -1,0 +1,90 @@
+"""Names, parameters and places: what loads, and the sentence where nothing does."""
+
+import pytest
+
+from bench import datasets, registry
+from bench.datasets import cifar, official, svhn
+from bench.errors import UserError
+from bench.spec import Spec
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cifar11", "no dataset 'cifar11'. Did you mean 'cifar10'"),
+        ("digits:x", "'digits' takes nothing behind a colon. Write digits"),
+        ("digits[a=1]", "no parameter 'a'. digits takes no parameters"),
+        ("cifar100lt[imbalanc=5]", "no parameter 'imbalanc'. Did you mean 'imbalance'"),
+        ("cifar100lt[imbalance=0]", "greater than or equal to 1"),
+        ("cifar100lt[imbalance=many]", "'many' is no value for parameter 'imbalance'"),
+        ("folder", "Write folder:PATH"),
+        ("folder:/no/such/folder", "image folder /no/such/folder does not exist"),
+        ("hf", "Write hf:OWNER/NAME"),
+        ("hf:./nothing", "nothing does not exist. Write hf:PATH"),
+    ],
+)
+def test_mistakes_are_sentences(text, sentence):
+    with pytest.raises(UserError) as error:
+        datasets.load(text)
+    assert sentence in str(error.value)
+
+
+def test_every_dataset_has_a_summary_for_the_list():
+    for plugin in registry.plugins("datasets").values():
+        if plugin.target.startswith("bench.datasets."):
+            assert 20 < len(plugin.summary) < 130 and not plugin.summary.startswith("(broken"), plugin.name
+
+
+def test_spec_objects_are_accepted():
+    assert datasets.load(Spec("digits")).name == "digits"
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "cifar100lt", "svhn"])
+def test_missing_data_says_where_it_was_looked_for(name, tmp_path, monkeypatch, own_cache):
+    def offline(*_):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(svhn if name == "svhn" else cifar, "_download", offline)
+    for folder in ("data", "more"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "more"))
+    with pytest.raises(UserError) as error:
+        datasets.load(name, data_dir=tmp_path / "data")
+    text = str(error.value)
+    places = [str(tmp_path / "data"), str(tmp_path / "more"), str(own_cache / "downloads")]
+    assert [text.index(place) for place in places] == sorted(text.index(place) for place in places)
+    assert "no route to host" in text and "--data-dir" in text and "$BENCH_DATA" in text
+
+
+def test_folders_that_do_not_exist_are_named(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match=r"data folder .*gone does not exist"):
+        datasets.load("cifar10", data_dir=tmp_path / "gone")
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "gone"))
+    with pytest.raises(UserError, match=r"\$BENCH_DATA names .*gone"):
+        datasets.load("cifar10")
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("uoft-cs/cifar10", "cifar10"),
+        ("uoft-cs/cifar100", "cifar100"),
+        ("/data/CIFAR-100/", "cifar100"),
+        ("ylecun/mnist", "mnist"),
+        ("zalando-datasets/fashion_mnist", "fashion_mnist"),
+        ("ILSVRC/imagenet-1k", "imagenet"),
+        ("timm/imagenet-1k-wds", "imagenet"),
+        ("benjamin-paine/imagenet-1k-256x256", "imagenet"),
+        ("zh-plus/tiny-imagenet", "imagenet"),
+        ("frgfm/imagenette", "imagenet"),
+        ("clane9/imagenet-100", "imagenet"),
+        ("timm/imagenet-22k-wds", "imagenet"),
+        ("imagenet_sketch", None),
+        ("vaishaal/ImageNetV2", None),
+        ("barkermrl/imagenet-a", None),
+        ("user/cifar10-my-notes", None),
+        ("nateraw/beans", None),
+    ],
+)
+def test_public_images_are_known_by_name(name, source):
+    assert official.source(name) == source

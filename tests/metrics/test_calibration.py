@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.compat import ensure_torchvision
+from bench.errors import UserError
+from bench.metrics.arrays import softmax
+from bench.metrics.calibration import ece
+
+
+def two_class(confidence: list[float], correct: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    top = np.array(confidence)
+    return np.stack([top, 1 - top], axis=1), 1 - np.array(correct)
+
+
+def drawn(n: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return softmax(rng.normal(size=(n, classes)) * 2), rng.integers(classes, size=n)
+
+
+def test_width_by_hand():
+    p, y = two_class([0.95, 0.85, 0.55], [1, 0, 1])
+    # bins (.8, 1]: confidence .9, accuracy .5; (.4, .6]: .55 against 1
+    assert ece(p, y, bins=5, strategy="width") == pytest.approx(2 / 3 * 0.4 + 1 / 3 * 0.45)
+
+
+def test_width_bins_are_closed_on_the_right():
+    p, y = two_class([0.75, 0.76], [0, 1])
+    assert ece(p, y, bins=4, strategy="width") == pytest.approx((0.75 + 0.24) / 2)
+
+
+def test_mass_by_hand():
+    p, y = two_class([0.6, 0.7, 0.8, 0.9], [1, 0, 1, 1])
+    assert ece(p, y, bins=2, strategy="mass") == pytest.approx(0.5 * abs(0.5 - 0.65) + 0.5 * abs(1.0 - 0.85))
+
+
+def test_mass_bins_differ_by_at_most_one():
+    p, y = drawn(1000, 5, 1)
+    confidence, correct = p.max(1), p.argmax(1) == y
+    parts = np.array_split(np.argsort(confidence), 15)
+    assert {len(part) for part in parts} == {66, 67}
+    expected = sum(abs(correct[part].sum() - confidence[part].sum()) for part in parts) / 1000
+    assert ece(p, y) == pytest.approx(expected, abs=1e-12)
+
+
+def test_width_agrees_with_torchmetrics():
+    ensure_torchvision()  # which torchmetrics imports
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
+    p, y = drawn(3000, 6, 2)
+    theirs = multiclass_calibration_error(torch.tensor(p), torch.tensor(y), num_classes=6, n_bins=15, norm="l1")
+    assert ece(p, y, strategy="width") == pytest.approx(float(theirs), abs=1e-6)
+
+
+@pytest.mark.parametrize("strategy", ["mass", "width"])
+def test_calibrated_is_zero_and_certain_errors_are_one(strategy):
+    certain, wrong = np.eye(3)[[0, 1, 2, 0]], np.array([1, 2, 0, 1])
+    assert ece(certain, certain.argmax(1), strategy=strategy) == 0.0
+    assert ece(certain, wrong, strategy=strategy) == 1.0
+
+
+@pytest.mark.parametrize("strategy", ["mass", "width"])
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 80), levels=st.integers(1, 4))
+def test_order_of_rows_changes_nothing_even_with_ties(strategy, seed, n, levels):
+    rng = np.random.default_rng(seed)
+    top = rng.choice(np.linspace(0.55, 0.95, levels), size=n)
+    p, y = two_class(top.tolist(), rng.integers(2, size=n).tolist())
+    order = rng.permutation(n)
+    value = ece(p, y, strategy=strategy)
+    assert value == ece(p[order], y[order], strategy=strategy)
+    assert 0.0 <= value <= 1.0
+
+
+def test_all_equal_confidences_make_one_gap():
+    p, y = two_class([0.75] * 40, [1, 0] * 20)
+    assert ece(p, y, strategy="mass") == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("strategy", ["mass", "width"])
+def test_tiny_inputs(strategy):
+    assert ece([[0.3, 0.7]], [1], strategy=strategy) == pytest.approx(0.3)
+    assert ece(np.ones((4, 1)), np.zeros(4, int), strategy=strategy) == 0.0
+    assert ece(torch.tensor([[0.3, 0.7], [0.6, 0.4]]), torch.tensor([1, 1]), strategy=strategy) > 0
+
+
+def test_logits_are_no_probabilities():
+    with pytest.raises(UserError, match="sum to 1"):
+        ece([[2.0, 1.0]], [0])
+    with pytest.raises(UserError, match="Labels must lie in"):
+        ece([[0.5, 0.5]], [2])
+    with pytest.raises(UserError, match="empty"):
+        ece(np.zeros((0, 2)), np.zeros(0, int))
+    with pytest.raises(UserError, match="Did you mean 'mass'"):
+        ece([[0.5, 0.5]], [0], strategy="mas")
+    with pytest.raises(UserError, match="at least one bin"):
+        ece([[0.5, 0.5]], [0], bins=0)

@@ -1,0 +1,41 @@
+"""A trial on a made-up task, without bank or backbone."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.trials.plan import REFERENCES, Trial, load_methods, method_points, reference_points
+from bench.trials.record import Cell
+from bench.trials.run import Splits
+from tests.synthetic import make_split, make_task
+
+
+@pytest.fixture
+def cell() -> Cell:
+    return Cell(
+        dataset="made-up",
+        dataset_variant=None,
+        dataset_digest="d" * 16,
+        backbone="noise",
+        image_size=8,
+        exit_names=tuple(f"exit {k}" for k in range(5)),
+        bank_digest="b" * 16,
+        protocol_version="v1",
+    )
+
+
+@pytest.fixture
+def splits() -> Splits:
+    cal, test = (make_split(300, exits=5, classes=6, dims=12, seed=s) for s in (901, 902))
+    return Splits(make_task(400), cal, test)
+
+
+@pytest.fixture
+def trial_of(cell):
+    def make(name: str, budgets=(0.1, 0.5, 0.8), seed: int = 0) -> Trial:
+        if name == REFERENCES:
+            return Trial(cell, REFERENCES, None, seed, reference_points(5, seed))
+        (method,) = load_methods([name])
+        return Trial(cell, method.name, method.config, seed, method_points(method, budgets, seed))
+
+    return make

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from bench import load_records
+from bench.errors import UserError
+from bench.trials.record import Record, record_id
+from bench.trials.store import Store, read, slug, wanted
+
+
+def record_of(cell, point, status="ok", **fields) -> Record:
+    return Record(
+        id=record_id(cell, point),
+        status=status,
+        cell=cell,
+        point=point,
+        full_macs=500_000,
+        created=datetime(2026, 1, 2, tzinfo=UTC).isoformat(),
+        **fields,
+    )
+
+
+def test_a_record_comes_back_as_it_went(tmp_path, cell, trial_of):
+    store, point = Store(tmp_path), trial_of("msdnet_thresh").points[0]
+    record = record_of(cell, point, metrics={"accuracy": 0.5}, per_exit=[{"exit": 0, "accuracy_exited": None}])
+    path = store.write(record, {"exit_index": np.arange(5)})
+    assert read(path) == record
+    assert path == tmp_path / "made-up" / "noise" / "msdnet_thresh" / f"{record.id}.json"
+    assert np.load(path.with_suffix(".npz"))["exit_index"].tolist() == [0, 1, 2, 3, 4]
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_the_id_follows_everything_that_determines_the_number(cell, trial_of):
+    a, b = trial_of("msdnet_thresh").points[:2]
+    ids = {
+        record_id(cell, a),
+        record_id(cell, b),
+        record_id(cell, trial_of("msdnet_thresh", seed=1).points[0]),
+        record_id(cell, trial_of("msdnet_thresh[ratios=published]").points[0]),
+        record_id(cell, trial_of("entropy_thresh").points[0]),
+        record_id(cell.model_copy(update={"bank_digest": "other"}), a),
+        record_id(cell.model_copy(update={"protocol_version": "v2"}), a),
+        record_id(cell, a.model_copy(update={"source_digest": "edited"})),
+    }
+    assert len(ids) == 8
+    assert record_id(cell, a) == record_id(cell, trial_of("msdnet_thresh").points[0])
+
+
+@pytest.mark.parametrize(("rerun", "redone"), [("missing", 1), ("failed", 2), ("all", 3)])
+def test_what_is_left_is_a_set_difference(tmp_path, cell, trial_of, rerun, redone):
+    store, points = Store(tmp_path), trial_of("msdnet_thresh").points
+    store.write(record_of(cell, points[0]))
+    store.write(record_of(cell, points[1], status="failed", reason="it broke"))
+    assert len(wanted(store, cell, points, rerun)) == redone
+
+
+def test_a_damaged_record_is_named(tmp_path, cell, trial_of):
+    path = Store(tmp_path).write(record_of(cell, trial_of("msdnet_thresh").points[0]))
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(UserError, match=path.name):
+        load_records(tmp_path)
+
+
+def test_a_record_of_another_schema_is_named(tmp_path, cell, trial_of):
+    path = Store(tmp_path).write(record_of(cell, trial_of("msdnet_thresh").points[0]))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 99}))
+    with pytest.raises(UserError, match="schema 99"):
+        load_records(tmp_path)
+
+
+def test_load_records_gives_one_row_per_point_in_a_stable_order(tmp_path, cell, trial_of):
+    store = Store(tmp_path)
+    for name in ("msdnet_thresh", "entropy_thresh"):
+        for point in reversed(trial_of(name).points):
+            store.write(record_of(cell, point, metrics={"accuracy": 0.5}, val={"accuracy": 0.4}))
+    frame = load_records(tmp_path)
+    assert len(frame) == 6 and frame["id"].is_unique
+    assert frame["method"].tolist() == ["entropy_thresh"] * 3 + ["msdnet_thresh"] * 3
+    assert frame["budget"].tolist() == [0.1, 0.5, 0.8] * 2
+    assert (frame["val_accuracy"] == 0.4).all()
+
+
+def test_an_unwritable_results_folder_is_found_before_work_starts(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="--output"):
+        Store(tmp_path / "file" / "results").check_writable()
+
+
+@pytest.mark.parametrize("name", ["../evil", "a/b", "<script>alert(1)</script>", "..", ""])
+def test_names_become_harmless_folders(name):
+    assert "/" not in slug(name) and slug(name) not in ("", ".", "..")
+
+
+def _write_many(root, record):
+    store = Store(root)
+    for _ in range(40):
+        store.write(record, {"exit_index": np.arange(200)})
+
+
+def test_two_writers_of_one_record_leave_a_whole_one(tmp_path, cell, trial_of):
+    record = record_of(cell, trial_of("msdnet_thresh").points[0], reason="x" * 5000)
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_write_many, args=(tmp_path, record)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    while any(w.is_alive() for w in workers):
+        for path in tmp_path.rglob("[!.]*.json"):
+            assert read(path) == record
+    assert [w.exitcode for w in workers] == [0, 0]
+    assert len(list(tmp_path.rglob("*.tmp"))) == 0
