@@ -13,9 +13,9 @@ INF = float("inf")
 
 
 def geometric_quotas(ratio: float | Tensor, exits: int) -> Tensor:
-    """Return the share of samples [..., K] that should leave at each of K exits: q_k ∝ ratio^k, k = 1…K, normalised.
+    """Return the share of samples [..., K] that should leave at each exit: q_k ∝ ratio^k, k = 1…K, normalised.
 
-    A tensor of ratios [...] gives one row each. Source: MSDNet's budgeted batch classification (Huang et al., ICLR 2018).
+    A tensor of ratios [...] gives one row each. Source: MSDNet's budgeted batch (Huang et al., ICLR 2018).
     """
     steps = torch.arange(1, exits + 1, dtype=torch.float64)
     exponent = torch.as_tensor(ratio, dtype=torch.float64).log()[..., None] * steps
@@ -59,9 +59,10 @@ def threshold_exits(confidence: Tensor, thresholds: Tensor) -> Tensor:
 def global_thresholds(confidence: Tensor, costs: Tensor, budgets: Sequence[float]) -> Tensor:
     """Return per budget the largest single threshold t [B] whose mean cost on these samples is within that budget.
 
-    confidence [N, G]: scores of the gates; a sample leaves at the first exit with score >= t. costs [K]: cost of leaving
-    at each exit, in the unit of the budgets. The cost grows with t, so t is found by bisection over the scores that
-    occur; +inf where all may run to the end, -inf where everybody must leave at the first exit (or even that is too dear).
+    confidence [N, G]: scores of the gates; a sample leaves at the first exit with score >= t. costs [K]: cost of
+    leaving at each exit, in the unit of the budgets. The cost grows with t, so t is found by bisection over the scores
+    that occur; +inf where all may run to the end, -inf where everybody must leave at the first exit (or even that is
+    too dear).
     """
     values = torch.cat([confidence.new_tensor([-INF]), confidence.flatten().unique(), confidence.new_tensor([INF])])
     limit = torch.as_tensor(list(budgets), dtype=torch.float64, device=confidence.device)

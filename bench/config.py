@@ -122,7 +122,6 @@ def resolve_device(name: str) -> str:
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"Device '{name}' is not supported. Valid: auto, cpu, cuda, cuda:0, ….")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"Device '{name}' is not there: this machine has {torch.cuda.device_count()} CUDA devices. Try --device cpu."
-        )
+        count = torch.cuda.device_count()
+        raise UserError(f"Device '{name}' is not there: this machine has {count} CUDA devices. Try --device cpu.")
     return name

@@ -1,4 +1,4 @@
-"""JEI-DNN's gates: one linear unit on four uncertainty features per intermediate exit, for one or many operating points."""
+"""JEI-DNN's gates: per intermediate exit one linear unit on four uncertainty features, for one or many points."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class ExitData:
         return len(self.features) + 1
 
     def inputs(self, k: int) -> Tensor:
-        """What `Policy.head(k, …)` is given: exit k's features [N, D_k], or the frozen head's logits for the last exit."""
+        """What `Policy.head(k, …)` is given: exit k's features [N, D_k], or the frozen head's logits for the last."""
         return self.features[k] if k < len(self.features) else self.final_logits
 
 
@@ -56,7 +56,7 @@ class Task:
 
 
 class Policy(nn.Module):
-    """A fitted early-exit classifier at one operating point. Subclasses give heads for k < K-1, and say when to leave."""
+    """A fitted early-exit classifier at one operating point. Subclasses give heads for k < K-1 and say who leaves."""
 
     def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k.
@@ -66,7 +66,7 @@ class Policy(nn.Module):
         return features
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
-        """Say which samples stop at exit k: bool [N] from logits [N, k+1, C] of exits 0 … k. Not asked at the last exit."""
+        """Say which samples stop at exit k < K-1: bool [N] from logits [N, k+1, C] of exits 0 … k."""
         raise NotImplementedError(f"{type(self).__name__} must define leave(k, logits).")
 
     def macs(self, k: int) -> int:

@@ -75,7 +75,8 @@ def execute(
     alive = torch.arange(count, device=images.device)
     exit_index = torch.zeros(count, dtype=torch.int64, device=images.device)
     left_with: Tensor | None = None
-    state, seen = backbone.start(images), []
+    state = backbone.start(images)
+    seen: list[Tensor] = []
     for k in range(backbone.num_exits):
         state = backbone.stage(k, state)
         features = backbone.feature(k, state)

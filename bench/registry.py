@@ -46,7 +46,8 @@ class Plugin:
         except (ImportError, AttributeError, TypeError, OSError, SyntaxError, ValueError):
             return "(broken: cannot be read)"
         nodes = [n for n in tree.body if getattr(n, "name", None) == attribute]
-        text = (ast.get_docstring(nodes[0]) if nodes else None) or ast.get_docstring(tree) or ""  # type: ignore[arg-type]
+        own = ast.get_docstring(nodes[0]) if nodes else None  # type: ignore[arg-type]
+        text = own or ast.get_docstring(tree) or ""
         return text.strip().partition("\n")[0]
 
 

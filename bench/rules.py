@@ -15,7 +15,7 @@ Score = Callable[[Tensor], Tensor]
 
 
 def max_probability(logits: Tensor) -> Tensor:
-    """Return the largest softmax probability [...] of logits [..., C], in float64 so that it does not saturate early."""
+    """Return the largest softmax probability [...] of logits [..., C], in float64 so that it saturates late."""
     return logits.double().softmax(-1).max(-1).values
 
 
@@ -45,7 +45,7 @@ class ThresholdPolicy(Policy):
 
 
 def exit_fractions(task: Task, added: Callable[[int], int]) -> Tensor:
-    """Return the cost [K] of leaving at each exit as a fraction of the plain backbone; exit k itself adds `added(k)` MACs."""
+    """Return the cost [K] of leaving at each exit as a fraction of the plain backbone; exit k adds `added(k)` MACs."""
     extra = torch.tensor([added(k) for k in range(task.num_exits)], dtype=torch.float64).cumsum(0)
     return (torch.tensor(task.macs, dtype=torch.float64) + extra) / task.macs[-1]
 

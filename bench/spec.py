@@ -1,4 +1,4 @@
-"""What a user writes on the command line, `name[param=value,…]` or `family:argument[param=value]`, and its validation."""
+"""What a user writes on the command line, `name[param=value,…]` or `family:argument[param=value]`, and its checks."""
 
 from __future__ import annotations
 

@@ -44,19 +44,20 @@ class JEIDNNConfig:
 class JEIDNN(Method):
     """Learned gates on uncertainty features, one linear gate per exit, trained with the heads (JEI-DNN).
 
-    Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn the surrogate targets 1[l >= l*] with
-    l* = argmin_l CE_l + λ·c_l. One fit covers a whole grid of λ as a batch dimension; for each budget the λ of largest
-    val cost within it is taken.
+    Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn the surrogate targets 1[l >= l*]
+    with l* = argmin_l CE_l + λ·c_l. One fit covers a whole grid of λ as a batch dimension; for each budget the λ of
+    largest val cost within it is taken.
 
     im_loss: `uniform` is what the released code computes (its per-sample weights cancel, so heads do not depend on
     λ and are the shared `heads` recipe); `expected` is what the paper describes, Σ_l P_l·CE_l with P detached, trained
     in rounds that alternate with the gates, starting from those heads. cost: `macs` counts heads and gates (the
-    released code), `layers` is (l+1)/L (the runs behind the paper's figures). pos_weight: (N−n_l)/n_l, at most 5,
-    with n_l counting l* <= l (`cumulative`, matching the targets) or l* = l (`released`).
+    released code), `layers` is (l+1)/L (the runs behind the paper's figures). pos_weight: `none`, or
+    min((N−n_l)/n_l, 5) with n_l counting l* = l (`released`) or l* <= l (`cumulative`, which matches the targets).
 
-    reading: the targets are cumulative, so a gate estimates that the best exit is at or before it. `cumulative` reads it
-    so and leaves at the first gate with g >= 0.5; `clipped` is the original, which takes g for the marginal probability
-    of leaving there (`bench.exits.exit_distribution`): small doubts add up, and late exits are hardly ever reached.
+    reading: the targets are cumulative, so a gate estimates that the best exit is at or before it. `cumulative` reads
+    it so and leaves at the first gate with g >= 0.5; `clipped` is the original, which takes g for the marginal
+    probability of leaving there (`bench.exits.exit_distribution`): small doubts add up, and late exits are hardly ever
+    reached.
 
     Differs from the original: gates are fitted to the optimum of their convex loss by Newton's method instead of SGD,
     and on val by default, because heads that have memorised a small train split leave nothing to doubt there.

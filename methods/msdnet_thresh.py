@@ -30,8 +30,8 @@ class MSDNetThreshold(Method):
     For a ratio ρ, exit k should take a share q_k ∝ ρ^k of the samples; thresholds T_k are solved on val exit by exit
     (`bench.budgets.quota_thresholds`), and a sample leaves at the first k with p_max >= T_k. For a budget, the ratio of
     largest val cost within it is taken. `ratios=published` searches the 39 ratios p/20 of the original; the default
-    searches 257 log-spaced ones from 1/32 to 32 and the two extremes, so that budgets are met more closely. Differences:
-    val is held out with evaluation transforms, and quotas run over all K exits.
+    searches 257 log-spaced ones from 1/32 to 32 and the two extremes, so that budgets are met more closely.
+    Differences: val is held out with evaluation transforms, and quotas run over all K exits.
     """
 
     name: ClassVar[str] = "msdnet_thresh"

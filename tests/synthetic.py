@@ -8,7 +8,7 @@ from bench.method import ExitData, Task
 
 
 def make_split(n: int, *, exits: int, classes: int, dims: int, seed: int) -> ExitData:
-    """Draw n samples whose features at exit k are the class mean plus noise that shrinks with k and grows with difficulty."""
+    """Draw n samples: at exit k the class mean plus noise that shrinks with k and grows with difficulty."""
     means = torch.randn(exits, classes, dims, generator=torch.Generator().manual_seed(1234))
     g = torch.Generator().manual_seed(seed)
     labels = torch.randint(classes, (n,), generator=g)

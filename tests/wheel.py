@@ -1,4 +1,4 @@
-"""Build the wheel and hold its contents: `bench` alone at the top level, methods inside it, entry points that resolve."""
+"""Build the wheel and check it: `bench` alone at the top level, methods inside it, entry points that resolve."""
 
 from __future__ import annotations
 
@@ -40,9 +40,7 @@ def main() -> None:
             module = target.partition(":")[0].replace(".", "/")
             if not {f"{module}.py", f"{module}/__init__.py"} & set(names):
                 sys.exit(f"{group}: '{name}' points to {target}, which the wheel does not hold")
-    print(
-        f"{wheel.name}: {len(names)} files, top level {top}, {sum(len(parser[g]) for g in parser.sections())} entry points"
-    )
+    print(f"{wheel.name}: {len(names)} files, {sum(len(parser[g]) for g in parser.sections())} entry points")
 
 
 if __name__ == "__main__":

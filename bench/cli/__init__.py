@@ -9,7 +9,6 @@ from bench.cli.guard import guarded
 
 app = typer.Typer(
     name="bench",
-    help="Compare early-exit methods on one frozen backbone: accuracy, calibration and conformal set size against cost.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

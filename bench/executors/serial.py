@@ -20,7 +20,7 @@ def run(
     provenance: dict[str, Any],
     started: Callable[[Trial], None] = lambda trial: None,
 ) -> Iterator[tuple[Trial, list[Result]]]:
-    """Yield each trial with its results as it ends. Trials of one bank and seed that follow each other share their task."""
+    """Yield each trial with its results as it ends; neighbours of one bank and seed share their task."""
     torch.set_num_threads(threads)
     held: tuple[str, int, Splits] | None = None
     for bank, trial in trials:

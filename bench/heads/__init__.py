@@ -1,4 +1,4 @@
-"""Inference modules on frozen features. `fit` trains a recipe by name, once per task: methods of a task share the result."""
+"""Inference modules on frozen features. `fit` trains a recipe by name once per task: its methods share the result."""
 
 from __future__ import annotations
 

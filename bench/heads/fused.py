@@ -14,7 +14,7 @@ HeadLoss = Callable[[Tensor, Tensor], Tensor]  # (logits [P, B, G, C], labels [B
 
 
 class FusedHeads:
-    """P copies of linear heads, trained together on standardised features with SGD; `split` gives them back one by one."""
+    """P copies of linear heads, trained together on standardised features with SGD; `split` gives them back."""
 
     def __init__(self, base: LinearHeads, train: ExitData, points: int, *, lr: float, seed: int) -> None:
         self.labels = train.labels
@@ -28,6 +28,7 @@ class FusedHeads:
 
     @staticmethod
     def _unfold(layer: nn.Module, mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+        assert isinstance(layer, nn.Linear)
         weight, bias = layer.weight.detach(), layer.bias.detach()
         return (weight * std).T, bias + weight @ mean
 

@@ -20,14 +20,16 @@ class LinearHeads(Heads):
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
+        self.sizes = [(layer.in_features, layer.out_features) for layer in layers]
 
     def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         return self.layers[k](features) if k < len(self.layers) else features
 
     def macs(self, k: int) -> int:
-        if k >= len(self.layers):
+        if k >= len(self.sizes):
             return 0
-        return linear_macs(self.layers[k].in_features, self.layers[k].out_features)
+        inputs, classes = self.sizes[k]
+        return linear_macs(inputs, classes)
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,12 @@ class Plain(Recipe):
             order = torch.randperm(len(task.train), generator=generator, device=task.device)
             for rows in order.split(c.batch_size):
                 labels = task.train.labels[rows]
-                loss = sum(
+                losses = [
                     nn.functional.cross_entropy(torch.addmm(b, x[rows], w), labels)
                     for x, w, b in zip(train, weights, biases, strict=True)
-                )
+                ]
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                torch.stack(losses).sum().backward()
                 optimiser.step()
                 schedule.step()
             best = [_better(b, w, v, x, task.val) for b, w, v, x in zip(best, weights, biases, val, strict=True)]
@@ -100,7 +102,7 @@ def _better(best: tuple[float, Tensor, Tensor], weight: Tensor, bias: Tensor, fe
 
 def fold(weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor) -> nn.Linear:
     """Turn weight [D, C] and bias [C] on standardised inputs into a linear layer on raw ones."""
-    layer = nn.Linear(*weight.shape, device=weight.device)
+    layer = nn.Linear(weight.shape[0], weight.shape[1], device=weight.device)
     with torch.no_grad():
         layer.weight.copy_((weight / std[:, None]).T)
         layer.bias.copy_(bias - (mean / std) @ weight)

@@ -13,7 +13,7 @@ from bench.method import ExitData, Task
 
 
 class Heads(nn.Module):
-    """Fitted heads of one recipe. For the last exit they pass the frozen head's logits on, unless a recipe says otherwise."""
+    """Fitted heads of one recipe. They pass the frozen head's logits on, unless a recipe says otherwise."""
 
     needs_previous: ClassVar[bool] = False  # True where exit k's head reads the logits of earlier exits
 

@@ -33,7 +33,8 @@ class Trial:
     @property
     def title(self) -> str:
         """What a progress display calls it."""
-        return f"{self.cell.dataset} · {self.points[0].label if self.method != REFERENCES else REFERENCES} · seed {self.seed}"
+        name = REFERENCES if self.method == REFERENCES else self.points[0].label
+        return f"{self.cell.dataset} · {name} · seed {self.seed}"
 
 
 def load_methods(names: Sequence[str]) -> list[Method]:
@@ -114,7 +115,7 @@ def reference_points(exits: int, seed: int) -> tuple[Point, ...]:
 
 
 def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store) -> tuple[list[Trial], int]:
-    """Return the trials still to do on a bank, seed by seed so that methods share heads, and how many points are done."""
+    """Return the trials still to do on a bank, seed by seed so that methods share heads, and how many are done."""
     cell = cell_of(bank)
     trials, done = [], 0
     for seed in config.seeds:

@@ -67,7 +67,7 @@ class Record(_Model):
 
 
 def record_id(cell: Cell, point: Point) -> str:
-    """Hash what determines an operating point: the method with its parameters and source, bank, point, seed, protocol."""
+    """Hash what determines an operating point: method, parameters, source, bank, point, seed, protocol."""
     parts = {
         "bank": cell.bank_digest,
         "protocol": cell.protocol_version,

@@ -41,7 +41,7 @@ def load_splits(bank: Bank, seed: int, device: str) -> Splits:
 
 
 def run_trial(trial: Trial, splits: Splits, provenance: dict[str, Any]) -> list[Result]:
-    """Return one record per owed point, with its per-sample outcomes where it is ok. A method's own error becomes a record."""
+    """Return one record per owed point, with per-sample outcomes where it is ok; a method's error becomes a record."""
     make = _Maker(trial, splits, provenance)
     try:
         if trial.method == REFERENCES:

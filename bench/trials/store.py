@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from bench.errors import UserError
 from bench.trials.record import SCHEMA_VERSION, Cell, Point, Record, record_id
@@ -39,7 +39,7 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 class Store:
-    """A results folder. Several runs may write to it at once: a record's name says what it is, and renames are atomic."""
+    """A results folder. Several runs may write to it at once: names say what a record is, renames are atomic."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
@@ -56,18 +56,18 @@ class Store:
             with tempfile.NamedTemporaryFile(dir=self.root):
                 pass
         except OSError as error:
-            raise UserError(
-                f"The results folder '{self.root}' cannot be written to ({error.strerror}). Name another one with --output."
-            ) from None
+            problem = f"The results folder '{self.root}' cannot be written to ({error.strerror})."
+            raise UserError(f"{problem} Name another one with --output.") from None
 
     def write(self, record: Record, samples: Mapping[str, np.ndarray] | None = None) -> Path:
-        """Store a record, and its per-sample outcomes in an .npz beside it (first, so that a record never lacks them)."""
+        """Store a record, and its per-sample outcomes in an .npz beside it (first: a record never lacks them)."""
         import numpy as np
 
         path = self.path(record.cell, record.point)
         outcomes = path.with_suffix(".npz")
         if samples is not None:
-            write_atomic(outcomes, lambda file: np.savez_compressed(file, **samples))
+            arrays: dict[str, Any] = dict(samples)
+            write_atomic(outcomes, lambda file: np.savez_compressed(file, **arrays))
         else:
             outcomes.unlink(missing_ok=True)
         text = record.model_dump_json(indent=1) + "\n"
@@ -106,7 +106,7 @@ def wanted(store: Store, cell: Cell, points: Iterable[Point], rerun: str) -> lis
 
     rerun: 'missing' does what has no record; 'failed' also what failed or timed out; 'all' everything.
     """
-    redo = {
+    redo: dict[str, set[str | None]] = {
         "missing": {None},
         "failed": {None, "failed", "timeout"},
         "all": {None, "ok", "infeasible", "failed", "timeout"},
