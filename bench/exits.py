@@ -23,11 +23,17 @@ def uncertainty_features(logits: Tensor) -> Tensor:
     From logits [..., C] and p = softmax(logits): p_max; entropy of p (nats); margin between the two largest
     probabilities; entropy (nats) of p²/Σp². With a single class: 1, 0, 1, 0.
     """
-    log_p = logits.log_softmax(-1)
-    top = log_p.exp().topk(min(2, logits.shape[-1]), dim=-1).values
-    margin = top[..., 0] - top[..., 1] if logits.shape[-1] > 1 else top[..., 0]
-    squared = (2 * log_p).log_softmax(-1)
-    return torch.stack([top[..., 0], entropy(log_p), margin, entropy(squared)], -1)
+    top = logits.amax(-1, keepdim=True)
+    z = (logits - top).clamp_min(-1e3)
+    e = z.exp()
+    total = e.sum(-1)
+    squares = e.square()
+    total_squares = squares.sum(-1)
+    largest = z == 0
+    second = z.masked_fill(largest, -torch.inf).amax(-1).exp().masked_fill(largest.sum(-1) > 1, 1.0)
+    spread = total.log() - (e * z).sum(-1) / total
+    spread_squares = total_squares.log() - 2 * (squares * z).sum(-1) / total_squares
+    return torch.stack([1 / total, spread, (1 - second) / total, spread_squares], -1)
 
 
 def exit_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
@@ -37,6 +43,8 @@ def exit_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
     marginal P_l = max(0, min(g_l, 1 - S_l)); conditional a_l = P_l / Π_{i<l} (1 - a_i), clipped to [0, 1], and 1 where
     nobody can have come that far (0/0). The marginals may sum to less than 1; the rest is the last exit's.
     """
+    if not g.shape[-1]:
+        return g, g
     before = g.cumsum(-1) - g
     marginal = torch.minimum(g, 1 - before).clamp_min(0)
     survivors = torch.ones_like(g[..., 0])
@@ -47,7 +55,7 @@ def exit_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
         )
         conditional.append(a)
         survivors = survivors * (1 - a)
-    return marginal, torch.stack(conditional, -1) if conditional else marginal
+    return marginal, torch.stack(conditional, -1)
 
 
 def cumulative_distribution(g: Tensor) -> tuple[Tensor, Tensor]:

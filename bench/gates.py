@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bench.exits import cumulative_distribution, exit_distribution
 
 Reading = Literal["cumulative", "clipped"]
+Counting = Literal["none", "cumulative", "released"]
 
 
 class Gates(nn.Module):
@@ -63,3 +64,27 @@ class Gates(nn.Module):
         """Say where a sample that has come that far would leave, bool [..., N, g]."""
         g = self.values(features)
         return g >= 0.5 if self.reading == "cumulative" else exit_distribution(g)[1] >= 0.5
+
+
+def gate_targets(losses: Tensor, costs: Tensor, lam: float | Tensor) -> Tensor:
+    """Return the surrogate targets 1[l >= argmin_l (loss_l + lam·cost_l)] of the gates, [..., K-1], as losses' dtype.
+
+    losses [..., K] per sample and exit, costs [K], lam a number or broadcastable to losses; ties go to the earliest
+    exit. Source: Regol et al. 2024, the released code's surrogate.
+    """
+    best = (losses + lam * costs.to(losses.device)).argmin(-1, keepdim=True)
+    gates = torch.arange(losses.shape[-1] - 1, device=losses.device)
+    return (gates >= best).to(losses.dtype)
+
+
+def positive_weight(targets: Tensor, counting: Counting) -> Tensor:
+    """Return the weight [P, G] of positive targets, min((N - n_l) / max(n_l, 0.1), 5), from targets [P, N, G].
+
+    n_l counts the samples told to leave at l or earlier (`cumulative`: the positives themselves) or exactly at l
+    (`released`, as the released code counts); `none` weighs all alike.
+    """
+    if counting == "none":
+        return torch.ones_like(targets[:, 0])
+    positive = targets if counting == "cumulative" else targets.diff(dim=-1, prepend=torch.zeros_like(targets[..., :1]))
+    hits = positive.sum(1)
+    return ((targets.shape[1] - hits) / hits.clamp_min(0.1)).clamp_max(5)

@@ -19,6 +19,9 @@ def solve(
     standardised inside (the ridge acts there, and keeps targets that are all alike finite) and folded back, so the
     result, weight [P, G, F] and bias [P, G] in float64, applies to raw inputs. Deterministic; no learning rate.
     """
+    if not inputs.numel():
+        shape = (len(targets), *inputs.shape[1:])
+        return inputs.new_zeros(shape, dtype=torch.float64), inputs.new_zeros(shape[:-1], dtype=torch.float64)
     x = inputs.double()
     std, mean = torch.std_mean(x, dim=0, correction=0)
     std = torch.where(std > 1e-9, std, torch.ones_like(std))
@@ -50,11 +53,14 @@ def _newton(design: Tensor, targets: Tensor, pos_weight: Tensor, ridge: float, s
     for _ in range(steps):
         s = torch.sigmoid(w @ by_gate.mT)
         gradient = (weight * (s - t)) @ by_gate / n + penalty * w
-        if float(gradient.abs().max()) < TOLERANCE:
+        open_ = (
+            gradient.abs().amax(-1) >= TOLERANCE
+        )  # each problem stops by itself: its answer owes nothing to the others
+        if not bool(open_.any()):
             break
         hessian = ((weight * s * (1 - s)) @ outer / n).reshape(gates, -1, f, f) + torch.diag(penalty)
         direction = torch.linalg.solve(hessian, gradient.unsqueeze(-1)).squeeze(-1)
-        w, value = _line_search(objective, w, value, direction)
+        w, value = _line_search(objective, w, value, direction * open_[..., None])
     return w.permute(1, 0, 2)
 
 

@@ -58,6 +58,8 @@ class Task:
 class Policy(nn.Module):
     """A fitted early-exit classifier at one operating point. Subclasses give heads for k < K-1 and say who leaves."""
 
+    note: str = ""  # a limit of the method that a reader of the record should know, e.g. "unreachable: …"
+
     def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k.
 

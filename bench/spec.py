@@ -71,13 +71,18 @@ def typed(owner: str, params: Mapping[str, str], fields: Mapping[str, Any]) -> d
             raise UserError(f"'{owner}' has no parameter '{key}'.{has}")
         adapter = TypeAdapter(fields[key])
         try:
-            try:
-                values[key] = adapter.validate_python(text)
-            except ValidationError:
-                if text != "none":
-                    raise
-                values[key] = adapter.validate_python(None)
+            values[key] = _none_or(text, adapter) if text == "none" else adapter.validate_python(text)
         except ValidationError as error:
             detail = error.errors()[0]["msg"]
             raise UserError(f"'{text}' is no value for parameter '{key}' of '{owner}': {detail}.") from None
     return values
+
+
+def _none_or(text: str, adapter: Any) -> Any:
+    """Read `none` as None where the parameter may be None, else as the word."""
+    from pydantic import ValidationError
+
+    try:
+        return adapter.validate_python(None)
+    except ValidationError:
+        return adapter.validate_python(text)

@@ -8,7 +8,7 @@ from bench.play import exit_macs, simulate
 from bench.trials.plan import load_methods
 from tests.synthetic import make_split, make_task
 
-METHODS = ["jeidnn", "jeidnn[im_loss=expected,points=3,rounds=1,batches=5]", "msdnet_thresh", "entropy_thresh"]
+METHODS = ["jeidnn", "jeidnn[preset=paper,epochs=5,points=4]", "msdnet_thresh", "entropy_thresh"]
 
 
 class Scripted(Policy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bench.cli import bank, listing, report, run
+from bench.cli import bank, listing, report, reproduce, run
 from bench.cli.guard import guarded
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app.command("run")(guarded(run.run))
 app.command("plan")(guarded(run.plan))
 app.command("list")(guarded(listing.list_names))
 app.command("report")(guarded(report.report))
+app.command("reproduce")(guarded(reproduce.reproduce))
 app.add_typer(bank.app, name="bank")
 
 

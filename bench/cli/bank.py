@@ -32,12 +32,12 @@ def build(
     given = {k: v for k, v in locals().items() if k != "config"}
     from rich.console import Console
 
-    from bench.cli.progress import building
+    from bench.cli.progress import building, opened
     from bench.session import Session
 
     session = Session(o.run_config(config, given))
     console = Console()
-    for source in session.sources():
+    for source in opened(console, session):
         with building(console, source.title) as advance:
             bank = session.ensure_bank(source, advance)
         print(f"{source.title}: {bank.path}")

@@ -19,6 +19,7 @@ from rich.progress import (
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.session import Session, Source
     from bench.trials.plan import Trial
 
 
@@ -32,6 +33,17 @@ def _progress(console: Console) -> Progress:
         TimeRemainingColumn(),
     )
     return Progress(*columns, console=console, transient=not console.is_terminal)
+
+
+def opened(console: Console, session: Session) -> Iterator[Source]:
+    """Yield the sources of a session, and say that something happens while the next one is opened."""
+    sources = session.sources()
+    while True:
+        with console.status("Opening dataset and backbone …"):
+            source = next(sources, None)
+        if source is None:
+            return
+        yield source
 
 
 @contextmanager

@@ -96,8 +96,10 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
 def _print_plan(session: Session, console: Console) -> None:
     from rich.table import Table
 
+    from bench.cli.progress import opened
+
     table = Table("bank", "images", "bank is", "trials to do", "points done", title="Plan", title_justify="left")
-    for source in session.sources():
+    for source in opened(console, session):
         bank = session.find_bank(source)
         every = len(session.config.seeds) * (len(session.methods) + 1)
         todo, done = session.plan(bank) if bank else (None, 0)
@@ -110,11 +112,11 @@ def _print_plan(session: Session, console: Console) -> None:
 
 
 def _run(session: Session, console: Console) -> None:
-    from bench.cli.progress import building, running
+    from bench.cli.progress import building, opened, running
 
     work: list[tuple[Bank, Trial]] = []
     kept, cells = 0, []
-    for source in session.sources():
+    for source in opened(console, session):
         with building(console, source.title) as advance:
             bank = session.ensure_bank(source, advance)
         trials, done = session.plan(bank)

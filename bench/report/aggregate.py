@@ -127,6 +127,7 @@ def _row(
         flags.append("not run" if absent == len(expected) else f"not run {absent}/{len(expected)}")
     if kind == "method" and len(scores) and "collapsed" in scores and scores["collapsed"].mean() > COLLAPSE:
         flags.append("collapsed")
+    flags += _notes(ok)
     if old:
         flags.append(f"{old} older record{'s' * (old > 1)} left out")
     if "source_digest" in ok and len(set(ok["source_digest"])) > 1:
@@ -148,6 +149,12 @@ def _row(
         others.count("infeasible"),
         tuple(reasons),
     )
+
+
+def _notes(ok: pd.DataFrame) -> list[str]:
+    """Return what methods say of their own limits, one word each, with the share of seeds where not all say so."""
+    words = [str(n).partition(":")[0] for n in ok["note"] if n] if "note" in ok else []
+    return [w if words.count(w) == len(ok) else f"{w} {words.count(w)}/{len(ok)}" for w in sorted(set(words))]
 
 
 def _newest(records: pd.DataFrame) -> tuple[pd.DataFrame, int]:

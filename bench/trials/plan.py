@@ -28,7 +28,11 @@ class Trial:
     method: str
     config: Any
     seed: int
-    points: tuple[Point, ...]
+    points: tuple[Point, ...]  # those that are owed
+    budgets: tuple[
+        float, ...
+    ] = ()  # all of the run: a fit covers them even where only some are owed, so that a run that
+    # goes on after a kill computes what it would have computed
 
     @property
     def title(self) -> str:
@@ -127,5 +131,5 @@ def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store)
             todo = wanted(store, cell, points, config.rerun)
             done += len(points) - len(todo)
             if todo:
-                trials.append(Trial(cell, name, settings, seed, tuple(todo)))
+                trials.append(Trial(cell, name, settings, seed, tuple(todo), config.budgets))
     return trials, done

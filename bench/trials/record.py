@@ -55,6 +55,7 @@ class Record(_Model):
     id: str
     status: Status
     reason: str | None = Field(default=None, description="why the status is not ok")
+    note: str = Field(default="", description="a limit that the method reports of itself, e.g. 'unreachable: …'")
     cell: Cell
     point: Point
     full_macs: int = Field(description="MACs of the plain backbone, its own head included")

@@ -64,15 +64,15 @@ class _Maker:
         self.full_macs = splits.task.macs[-1]
 
     def method(self) -> list[Result]:
-        points = self.trial.points
-        budgets = [float(p.budget) for p in points if p.budget is not None]
+        budgets = list(self.trial.budgets)
         cls = registry.load("methods", self.trial.method)
         start = time.perf_counter()
         policies = list(cls(self.trial.config).fit(self.splits.task, budgets))
         seconds = time.perf_counter() - start
         if len(policies) != len(budgets):
             raise ValueError(f"fit returned {len(policies)} policies for {len(budgets)} budgets")
-        return [self._play(p, policy, seconds) for p, policy in zip(points, policies, strict=True)]
+        fitted = dict(zip(budgets, policies, strict=True))
+        return [self._play(p, fitted[p.budget], seconds) for p in self.trial.points if p.budget is not None]
 
     def _play(self, point: Point, policy: Policy | Infeasible, fit_seconds: float) -> Result:
         if isinstance(policy, Infeasible):
@@ -95,8 +95,10 @@ class _Maker:
         metrics = score(cal, test, full_macs=self.full_macs)
         rows = per_exit(test, exit_macs(policy, task.macs), list(self.trial.cell.exit_names))
         timings = timings | {"play_seconds": played - start, "score_seconds": time.perf_counter() - played}
+        samples = sample_scores(test, cal)
+        note = policy.note
         return self.record(
-            point, "ok", metrics=metrics, val=val, rows=rows, samples=sample_scores(test, cal), timings=timings
+            point, "ok", note=note, metrics=metrics, val=val, rows=rows, samples=samples, timings=timings
         )
 
     def references(self) -> list[Result]:
@@ -126,6 +128,7 @@ class _Maker:
         status: Status,
         *,
         reason: str | None = None,
+        note: str = "",
         metrics: dict[str, float] | None = None,
         val: dict[str, float] | None = None,
         rows: Sequence[dict[str, Any]] = (),
@@ -136,6 +139,7 @@ class _Maker:
             id=record_id(self.trial.cell, point),
             status=status,
             reason=reason,
+            note=note,
             cell=self.trial.cell,
             point=point,
             full_macs=self.full_macs,

@@ -41,6 +41,7 @@ def as_row(record: Record) -> dict[str, Any]:
         "id": record.id,
         "status": record.status,
         "reason": record.reason,
+        "note": record.note,
         "dataset": cell.dataset,
         "dataset_variant": cell.dataset_variant,
         "backbone": cell.backbone,

@@ -14,8 +14,8 @@ NAMES = [
     "msdnet_thresh[ratios=published]",
     "entropy_thresh",
     "jeidnn",
-    "jeidnn[pos_weight=released,gate_data=train,cost=layers]",
-    "jeidnn[im_loss=expected,points=4,rounds=1,batches=10]",
+    "jeidnn[preset=released,epochs=3,points=6]",
+    "jeidnn[preset=paper,epochs=5,points=4]",
 ]
 
 

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from bench.methods.jeidnn import expected_loss, gate_targets, positive_weight
+from bench.methods.jeidnn import gate_targets
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from bench import logistic
-from bench.exits import exit_distribution, uncertainty_features
-from bench.gates import Gates
+from bench.exits import uncertainty_features
+from bench.gates import positive_weight
 
 
 def test_gate_targets_by_hand():
@@ -75,18 +75,3 @@ def test_positive_weights_count_leavers_up_to_or_at_each_exit():
     assert positive_weight(targets, "released").tolist() == [[3.0, 1.0]]
     assert positive_weight(targets, "none").tolist() == [[1.0, 1.0]]
     assert positive_weight(torch.zeros(1, 4, 2), "cumulative").tolist() == [[5.0, 5.0]]
-
-
-def test_the_expected_head_loss_weighs_each_exit_by_its_probability():
-    g = torch.Generator().manual_seed(3)
-    logits = torch.randn(2, 7, 3, 5, generator=g, requires_grad=True)
-    labels = torch.randint(5, (7,), generator=g)
-    gates = Gates(torch.randn(2, 3, 4, generator=g), torch.randn(2, 3, generator=g), "clipped")
-    total = torch.zeros(())
-    for p in range(2):
-        z = (uncertainty_features(logits[p].detach()) * gates.weight[p]).sum(-1) + gates.bias[p]
-        marginal, _ = exit_distribution(z.sigmoid())
-        for b in range(7):
-            for k in range(3):
-                total = total - marginal[b, k] * logits[p, b, k].log_softmax(-1)[labels[b]] / 7
-    torch.testing.assert_close(expected_loss(gates)(logits, labels), total)

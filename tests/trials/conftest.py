@@ -36,6 +36,6 @@ def trial_of(cell):
         if name == REFERENCES:
             return Trial(cell, REFERENCES, None, seed, reference_points(5, seed))
         (method,) = load_methods([name])
-        return Trial(cell, method.name, method.config, seed, method_points(method, budgets, seed))
+        return Trial(cell, method.name, method.config, seed, method_points(method, budgets, seed), tuple(budgets))
 
     return make

@@ -27,7 +27,7 @@ def test_every_owed_point_gets_a_record(trial_of, splits, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["jeidnn", "msdnet_thresh", "entropy_thresh", "jeidnn[im_loss=expected,points=3,rounds=1]"]
+    "name", ["jeidnn", "msdnet_thresh", "entropy_thresh", "jeidnn[preset=paper,epochs=5,points=4]"]
 )
 def test_labels_of_cal_and_test_change_no_policy(trial_of, splits, name):
     before = run_trial(trial_of(name), splits, {})
@@ -114,4 +114,4 @@ def trial_of_broken(trial_of, how: str) -> Trial:
         point.model_copy(update={"kind": "method", "method": "broken", "point": f"budget={b}", "budget": b})
         for b in (0.1, 0.2, 0.3)
     )
-    return Trial(cell, "broken", Broken.Config(how), 0, points)
+    return Trial(cell, "broken", Broken.Config(how), 0, points, (0.1, 0.2, 0.3))

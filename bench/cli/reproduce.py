@@ -1,0 +1,161 @@
+"""`bench reproduce`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import options as o
+from bench.cli.guard import FAILED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.config import RunConfig
+    from bench.reproduce.table import Result
+
+PAPERS = ("jeidnn",)
+PRESETS = ("released", "paper", "ours")
+COSTS = ("layers", "macs")
+
+
+def reproduce(
+    paper: Annotated[str, typer.Argument(help="Whose grid: jeidnn.")],
+    cells: Annotated[
+        str | None, typer.Option(help="Cells, comma-separated, such as cifar10/t2t_vit_7. Default: all of the grid.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="What to run: released, paper or ours.")] = "released",
+    cost: Annotated[
+        str, typer.Option(help="Cost term of the gate targets: layers (the published runs) or macs.")
+    ] = "layers",
+    seeds: o.Seeds = None,
+    data_dir: o.DataDir = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Fine-tuned checkpoint of the one cell that --cells names.")
+    ] = None,
+    bank_dir: o.BankDir = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    dry_run: Annotated[
+        bool, typer.Option("-n", "--dry-run", help="Say what is at hand and what is missing; run nothing.")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV file that the rows go to as well.")] = None,
+) -> None:
+    """Run a paper's grid where its weights and data are at hand, and print our numbers beside the published ones."""
+    _check("paper", paper, PAPERS)
+    _check("preset", preset, PRESETS)
+    _check("cost", cost, COSTS)
+    _check_output(output)
+    if data_dir is not None:
+        data_dir = data_dir.expanduser()
+    given = {"seeds": seeds, "data_dir": data_dir, "bank_dir": bank_dir, "device": device, "threads": threads}
+    config = o.run_config(None, given)
+
+    from rich.console import Console
+
+    from bench.reproduce import grid
+
+    console = Console(stderr=json_output)
+    chosen = grid.choose(cells)
+    with console.status("Looking for data and weights …"):
+        from bench.reproduce.hand import look
+        from bench.reproduce.run import method_spec
+        from bench.reproduce.table import Result, as_csv, as_json
+
+        found = look(chosen, data_dir, None if weights is None else weights.expanduser())
+    results = [Result(hand, str(method_spec(hand.cell, preset, cost))) for hand in found]
+    if not json_output:
+        _print_hand(console, results)
+    if not dry_run:
+        results = [_run(console, r, config, strict=weights is not None) for r in results]
+    if json_output:
+        import json
+
+        print(json.dumps(as_json(results), indent=1, ensure_ascii=False))
+    else:
+        _print_tables(console, results)
+    if output is not None:
+        output.write_text(as_csv(results), encoding="utf-8")
+    if any(result.status == "failed" for result in results):
+        raise typer.Exit(FAILED)
+
+
+def _check(what: str, value: str, valid: tuple[str, ...]) -> None:
+    from bench.errors import UserError, nearest
+
+    if value not in valid:
+        raise UserError(f"'{value}' is no {what} of this command.{nearest(value, valid)}")
+
+
+def _check_output(output: Path | None) -> None:
+    from bench.errors import UserError
+
+    if output is not None and (output.is_dir() or not output.parent.is_dir()):
+        raise UserError(f"--output {output} cannot be written. Give the path of a CSV file in a folder that exists.")
+
+
+def _run(console: Console, result: Result, config: RunConfig, *, strict: bool) -> Result:
+    """Run a cell where it is complete; what goes wrong is its failure, or where `strict` a UserError."""
+    from bench.cli.progress import building
+    from bench.errors import UserError
+    from bench.reproduce import run
+    from bench.spec import parse
+    from bench.trials.run import explain
+
+    hand = result.at_hand
+    if not hand.complete or hand.weights is None:
+        return result
+    try:
+        method = run.load_method(parse(result.method))
+        with building(console, hand.cell.name) as advance:
+            ran = run.run_cell(hand.cell, hand.weights, config, method, advance)
+    except UserError as error:
+        if strict:
+            raise
+        return replace(result, failure=str(error))
+    except Exception as error:
+        return replace(result, failure=explain(error))
+    return replace(result, ran=ran)
+
+
+def _print_hand(console: Console, results: list[Result]) -> None:
+    for hand in (result.at_hand for result in results):
+        state = "at hand" if hand.complete else "cannot be run, something is missing"
+        console.print(f"[bold]{hand.cell.name}[/bold], {hand.cell.image_size} px: {state}", highlight=False)
+        for what, note in (("data", hand.data_note), ("weights", hand.weights_note)):
+            console.print(f"  {what}: {note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_tables(console: Console, results: list[Result]) -> None:
+    from bench.reproduce.table import HOW_TO_FINE_TUNE, NOTES, as_text
+
+    print("\n" + as_text(results) + "\n")
+    missing = any(result.at_hand.weights is None for result in results)
+    for note in (*NOTES, *([HOW_TO_FINE_TUNE] if missing else []), ""):
+        console.print(note, highlight=False, markup=False)
+    for result in results:
+        print(f"{result.cell.name}: {_state(result)}")
+    ran, ready = (sum(r.status == status for r in results) for status in ("ran", "ready"))
+    print(f"Cells run: {ran} of {len(results)}." + (f" At hand and not run: {ready}." if ready else ""))
+
+
+def _state(result: Result) -> str:
+    """Say what became of a cell: what it ran on and with, why it failed, why it is not comparable."""
+    if result.failure:
+        return f"failed with {result.method}: {result.failure}"
+    parts = []
+    if ran := result.ran:
+        data = f"{ran.protocol} on {ran.variant} images" if ran.variant else ran.protocol
+        sizes = f"{ran.sizes['train']:,} train and {ran.sizes['test']:,} test images"
+        parts += [data, sizes, f"{len(ran.seeds)} seed{'s' * (len(ran.seeds) > 1)}", result.method]
+    elif result.status == "ready":
+        parts.append(f"not run; it would be, with {result.method}")
+    else:
+        parts.append("not run, see above")
+    if result.not_comparable:
+        parts.append(f"not comparable: {result.not_comparable}")
+    return "; ".join(parts)

@@ -1,0 +1,115 @@
+"""Run one cell of the grid: weights to bank, bank to one fused fit per seed, its policies played on test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from bench import datasets, registry
+from bench.backbones.staged import Origin
+from bench.backbones.weights import origin_of
+from bench.bank.bank import Bank
+from bench.config import RunConfig
+from bench.errors import UserError
+from bench.method import Policy, Task
+from bench.params import configure
+from bench.play import simulate
+from bench.report.aggregate import Estimate, interval
+from bench.reproduce.grid import Cell
+from bench.session import Progress, Session
+from bench.spec import Spec
+from bench.trials.run import load_splits, summary
+
+
+class CurveMethod(Protocol):
+    """A method that fits policies for given trade-offs λ, in one fit and without budgets."""
+
+    def curve(self, task: Task, lams: Sequence[float]) -> Sequence[Policy]:
+        """Return one policy per λ."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """What one operating point did on test: means over seeds with intervals."""
+
+    lam: float | None  # None: the frozen backbone with its own head
+    cost: Estimate  # fraction of the plain backbone's MACs, heads and gates included
+    accuracy: Estimate  # fraction
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One cell that was run; its points are those of the cell, in the same order."""
+
+    points: tuple[Ours, ...]
+    protocol: str
+    variant: str | None  # why the data is not the official data
+    sizes: dict[str, int]  # images in train, pool (val and cal) and test
+    seeds: tuple[int, ...]
+
+
+def method_spec(cell: Cell, preset: str, cost: str) -> Spec:
+    """Name the configured method as a user would; what trains as published does so on the cell's published schedule."""
+    params = {"preset": preset, "cost": cost}
+    if preset != "ours":
+        params |= {"epochs": str(cell.epochs), "batch_size": str(cell.batch_size)}
+        params |= {"warmup": "fixed", "warmup_epochs": str(cell.warmup_epochs)}
+    return Spec("jeidnn", params=params)
+
+
+def load_method(spec: Spec) -> CurveMethod:
+    """Load a configured method; raise UserError for parameters it does not have."""
+    cls = registry.load("methods", spec.name)
+    return cls(configure(cls.Config, spec))
+
+
+def run_cell(
+    cell: Cell, weights: Path, config: RunConfig, method: CurveMethod, progress: Progress | None = None
+) -> Ran:
+    """Run a cell with the seeds, folders and device of `config`; the bank is built where it is missing.
+
+    Raises UserError where the checkpoint does not fit or has no classifier for the cell's classes.
+    """
+    own = {"image_size": cell.image_size, "weights": str(weights), "exits": "blocks"}
+    session = Session(config.model_copy(update=own))
+    dataset = datasets.load(cell.dataset, data_dir=config.data_dir)
+    source = session.source(dataset, _backbone(cell, weights, dataset.num_classes))
+    if source.backbone.head_for != dataset.source:
+        raise UserError(
+            f"'{weights}' has no classifier for the {dataset.num_classes} classes of {cell.dataset}; the grid needs a "
+            f"network that was fine-tuned on it ({' or '.join(cell.checkpoints)})."
+        )
+    bank = session.ensure_bank(source, progress)
+    torch.set_num_threads(config.threads)
+    seeds = [_play(bank, seed, session.device, method, cell.lams) for seed in config.seeds]
+    points = tuple(
+        Ours(lam, interval(p["macs_fraction"] for p in point), interval(p["accuracy"] for p in point))
+        for lam, point in zip((*cell.lams, None), zip(*seeds, strict=True), strict=True)
+    )
+    m = bank.manifest
+    return Ran(points, m.protocol, m.dataset_variant, dict(m.sizes), tuple(config.seeds))
+
+
+def _play(bank: Bank, seed: int, device: str, method: CurveMethod, lams: Sequence[float]) -> list[dict[str, float]]:
+    """Fit one seed; return accuracy and cost on test per λ, then of the frozen backbone alone."""
+    splits = load_splits(bank, seed, device)
+    task, test = splits.task, splits.test
+    policies = list(method.curve(task, lams))
+    if len(policies) != len(lams):
+        raise ValueError(f"curve returned {len(policies)} policies for {len(lams)} λ")
+    played = [summary(simulate(policy, test, task.macs), task.macs[-1]) for policy in policies]
+    correct = (test.final_logits.argmax(-1) == test.labels).double().mean()
+    return [*played, {"accuracy": float(correct), "macs_fraction": 1.0}]
+
+
+def _backbone(cell: Cell, weights: Path, classes: int) -> str:
+    """Name the backbone, and what its weights have seen where the file's own name does not say it."""
+    try:
+        origin_of(weights, classes=classes, options={}, family=Origin())
+    except UserError:
+        return f"{cell.backbone}[seen=imagenet+{cell.source}]"
+    return cell.backbone
