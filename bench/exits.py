@@ -78,7 +78,8 @@ def first_exit(conditional: Tensor) -> Tensor:
 
 def first_true(stop: Tensor) -> Tensor:
     """Return int64 [...]: the first index along the last axis of bool [..., G] that is true, else G."""
-    return torch.cat([stop, torch.ones_like(stop[..., :1])], -1).to(torch.int8).argmax(-1)
+    never = stop.new_ones((*stop.shape[:-1], 1))
+    return torch.cat([stop, never], -1).to(torch.int8).argmax(-1)
 
 
 def mean_cost(exit_index: Tensor, costs: Tensor) -> Tensor:
