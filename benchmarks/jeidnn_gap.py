@@ -369,18 +369,26 @@ def tables(frames: dict[str, pd.DataFrame]) -> dict[str, str]:
             cells = [plus(by.loc[v, c], by.loc[v, f"{c}_ci95"]) for c in COLUMNS]
             lines.append([f"`{v}`", *cells, f"{by.loc[v, 'reach']:.2f}"])
         found[f"summary {bank}"] = markdown(["accuracy, %", *at, "mean 0.3–0.9", "reach"], lines)
-    for bank, rows in frames["effects"].groupby("bank", sort=False):
-        lines = []
-        for group, part_ in rows.groupby("group", sort=False):
-            lines.append([f"*{group}*", *[""] * (len(COLUMNS) + 1)])
-            for _, r in part_.iterrows():
-                cells = [plus(r[c], r[f"{c}_ci95"], signed=True) for c in COLUMNS]
-                name = f"`{r['change']}`" if "one change" in group else r["change"]
-                lines.append([name, *cells, f"{r['base_reach']:.2f} → {r['reach']:.2f}"])
-        found[f"effects {bank}"] = markdown(["difference, points", *at, "mean 0.3–0.9", "reach"], lines)
+    found["effects"] = _effects_table(frames["effects"])
     found["heads"] = _heads_table(frames["heads"])
     found["defaults"] = _defaults_table(frames["defaults"])
     return found
+
+
+def _effects_table(frame: pd.DataFrame) -> str:
+    banks, by = list(dict.fromkeys(frame["bank"])), frame.set_index(["group", "change", "bank"])
+    lines = []
+    for group, rows in frame.groupby("group", sort=False):
+        lines.append([f"*{group}*", *[""] * (3 * len(banks))])
+        for change in dict.fromkeys(rows["change"]):
+            line = [f"`{change}`" if "one change" in str(group) else change]
+            for bank in banks:
+                r = by.loc[(group, change, bank)]
+                line += [plus(r[c], r[f"{c}_ci95"], signed=True) for c in ("0.5", "window")]
+                line.append(f"{r['base_reach']:.2f} → {r['reach']:.2f}")
+            lines.append(line)
+    titles = [f"{b.split('--')[0]}: {c}" for b in banks for c in ("at 0.5", "mean 0.3–0.9", "reach")]
+    return markdown(["difference, points", *titles], lines)
 
 
 def _heads_table(frame: pd.DataFrame) -> str:
