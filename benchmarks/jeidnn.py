@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import resource
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -108,10 +109,11 @@ def against_published_loop(steps: int, device: torch.device) -> None:
     from bench.config import RunConfig
     from bench.session import Session
 
-    session = Session(RunConfig(device=str(device), bank_dir=Path(f"/tmp/exitbench-benchmark-{time.time_ns()}")))
-    source = next(session.sources())
-    build_seconds, bank = clock(lambda: session.ensure_bank(source), device)
-    task = bank.task(0, str(device))
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(RunConfig(device=str(device), bank_dir=Path(folder)))
+        source = next(session.sources())
+        build_seconds, bank = clock(lambda: session.ensure_bank(source), device)
+        task = bank.task(0, str(device))
     jeidnn = registry.load("methods", "jeidnn")
     method = jeidnn(jeidnn.Config(preset="released", epochs=15))
     fit_seconds, _ = clock(lambda: method.curve(task, torch.logspace(-2, 0.7, 12).tolist()), device)

@@ -15,10 +15,10 @@ Config = Annotated[
     typer.Option("-c", "--config", help="YAML file of settings; keys are the names of these options, and options win."),
 ]
 Methods = Annotated[
-    str | None, typer.Option(help="Methods, comma-separated: name or name[param=value,…]. See `bench list methods`.")
+    str | None, typer.Option(help="Methods, comma-separated: name or name\\[param=value,…]. See `bench list methods`.")
 ]
 Dataset = Annotated[
-    str | None, typer.Option(help="Datasets, comma-separated: name[param=value], folder:PATH, hf:NAME_OR_PATH.")
+    str | None, typer.Option(help="Datasets, comma-separated: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")
 ]
 Backbone = Annotated[str | None, typer.Option(help="Frozen backbones, comma-separated. See `bench list backbones`.")]
 Budgets = Annotated[

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -51,30 +52,18 @@ def run(
     _start(config, given, dry_run)
 
 
-def plan(
-    config: o.Config = None,
-    methods: o.Methods = None,
-    dataset: o.Dataset = None,
-    backbone: o.Backbone = None,
-    budgets: o.Budgets = None,
-    seeds: o.Seeds = None,
-    exits: o.Exits = None,
-    image_size: o.ImageSize = None,
-    weights: o.Weights = None,
-    views: o.Views = None,
-    dtype: o.Dtype = None,
-    data_dir: o.DataDir = None,
-    bank_dir: o.BankDir = None,
-    output: o.Output = None,
-    reports: o.Reports = None,
-    device: o.Device = None,
-    threads: o.Threads = None,
-    limit: o.Limit = None,
-    rerun: o.Rerun = None,
-) -> None:
+def plan(**given: Any) -> None:
     """Print what `bench run` with the same options would do, and do nothing."""
-    given = {k: v for k, v in locals().items() if k != "config"}
-    _start(config, given, dry_run=True)
+    _start(given.pop("config"), given, dry_run=True)
+
+
+_hints = {
+    name: hint for name, hint in get_type_hints(run, include_extras=True).items() if name not in ("dry_run", "return")
+}
+plan.__annotations__ = _hints
+plan.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [inspect.signature(run).parameters[name].replace(annotation=hint) for name, hint in _hints.items()]
+)
 
 
 def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
