@@ -21,7 +21,7 @@ from bench.protocol import Splits
 from bench.trials.plan import Trial, load_methods, plan
 from bench.trials.provenance import provenance
 from bench.trials.record import Record
-from bench.trials.store import Store
+from bench.trials.store import Store, uninterrupted
 
 Progress = Callable[[int, int], None]
 
@@ -105,5 +105,6 @@ class Session:
         facts = provenance(self.device, self.config.threads)
         done = serial.run(trials, device=self.device, threads=self.config.threads, provenance=facts, started=started)
         for trial, results in done:
-            paths = [self.store.write(record, samples) for record, samples in results]
+            with uninterrupted():
+                paths = [self.store.write(record, samples) for record, samples in results]
             yield trial, [record for record, _ in results], paths

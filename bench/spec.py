@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from bench.errors import UserError, nearest
 
@@ -71,18 +71,15 @@ def typed(owner: str, params: Mapping[str, str], fields: Mapping[str, Any]) -> d
             raise UserError(f"'{owner}' has no parameter '{key}'.{has}")
         adapter = TypeAdapter(fields[key])
         try:
-            values[key] = _none_or(text, adapter) if text == "none" else adapter.validate_python(text)
+            values[key] = adapter.validate_python(None if _stands_for_nothing(text, fields[key]) else text)
         except ValidationError as error:
             detail = error.errors()[0]["msg"]
             raise UserError(f"'{text}' is no value for parameter '{key}' of '{owner}': {detail}.") from None
     return values
 
 
-def _none_or(text: str, adapter: Any) -> Any:
-    """Read `none` as None where the parameter may be None, else as the word."""
-    from pydantic import ValidationError
-
-    try:
-        return adapter.validate_python(None)
-    except ValidationError:
-        return adapter.validate_python(text)
+def _stands_for_nothing(text: str, annotation: Any) -> bool:
+    """Whether `none` means None here: the parameter may be None, and `none` is not one of its own words."""
+    parts = [annotation, *get_args(annotation)]
+    words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
+    return text == "none" and type(None) in parts and "none" not in words

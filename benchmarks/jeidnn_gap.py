@@ -72,6 +72,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         "warmup=fixed,warmup_epochs=4",
         "cost=layers",
         "epochs=60",
+        "phases=continue,epochs=60",
     ),
     "paper, one change": _changes(PAPER, "im_loss=uniform"),
     "released to ours, step by step": [
@@ -321,7 +322,7 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
 
 def choices(defaults: pd.DataFrame) -> pd.DataFrame:
     """Return every combination's mean score inside val and its difference from the default, per bank."""
-    means = defaults.groupby(["bank", "variant", "seed"], sort=False)["window"].mean()
+    means = defaults.groupby(["bank", "variant", "seed"], sort=False)["window"].mean().sort_index()
     rows = []
     for bank in dict.fromkeys(defaults["bank"]):
         present = means.loc[(bank, default_spec())]
@@ -396,7 +397,7 @@ def _heads_table(frame: pd.DataFrame) -> str:
     lines = []
     for (bank, name), rows in frame.groupby(["bank", "heads"], sort=False):
         by = rows.set_index("exit")["accuracy"]
-        lines.append([f"{bank}: {name}", *[f"{by[k]:.1f}" if k in by else "" for k in exits]])
+        lines.append([f"{str(bank).split('--')[0]}: {name}", *[f"{by[k]:.1f}" if k in by else "" for k in exits]])
     return markdown(["accuracy, %", *[f"exit {k}" for k in exits]], lines)
 
 
@@ -500,10 +501,11 @@ def forest_figure(frame: pd.DataFrame) -> Figure:
         axes.axvline(0, color="#444444", linewidth=0.9)
         axes.set_title(bank.replace("--", "\n"), fontsize=10)
         axes.set_xlabel("points of accuracy", fontsize=9)
-        axes.set_yticks(list(where.values()), [g if c is None else c for g, c in where], fontsize=8.5)
-        for tick, (_, change) in zip(axes.get_yticklabels(), where, strict=True):
-            tick.set_fontweight("bold" if change is None else "normal")
         axes.set_ylim(-len(names) + 0.3, 0.7)
+    left = panels[0]
+    left.set_yticks(list(where.values()), [g if c is None else c for g, c in where], fontsize=8.5)
+    for tick, (_, change) in zip(left.get_yticklabels(), where, strict=True):
+        tick.set_fontweight("bold" if change is None else "normal")
     return figure
 
 

@@ -9,13 +9,8 @@ import sys
 from functools import cache
 from pathlib import Path
 
-SHARED = (
-    "bench.heads",
-    "bench.exits",
-    "bench.budgets",
-    "bench.rules",
-    "bench.methods",
-)  # rooms whose code can move a number
+ROOMS = "heads exits budgets rules gates logistic bilevel curve methods"  # whose code can move a number
+SHARED = tuple(f"bench.{room}" for room in ROOMS.split())
 
 
 def source_digest(cls: type) -> str:

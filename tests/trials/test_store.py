@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 from datetime import UTC, datetime
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from bench import load_records
 from bench.errors import UserError
 from bench.trials.record import Record, record_id
-from bench.trials.store import Store, read, slug, wanted
+from bench.trials.store import Store, read, slug, uninterrupted, wanted
 
 
 def record_of(cell, point, status="ok", **fields) -> Record:
@@ -113,3 +114,12 @@ def test_two_writers_of_one_record_leave_a_whole_one(tmp_path, cell, trial_of):
             assert read(path) == record
     assert [w.exitcode for w in workers] == [0, 0]
     assert len(list(tmp_path.rglob("*.tmp"))) == 0
+
+
+def test_ctrl_c_waits_for_the_records_of_a_trial():
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("written")
+    assert done == ["written"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
