@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -20,11 +21,11 @@ DATA = ROOT / "docs" / "jeidnn"
 
 @cache
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("jeidnn_gap", ROOT / "benchmarks" / "jeidnn_gap.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        return importlib.import_module("jeidnn_gap")
+    finally:
+        sys.path.remove(str(ROOT / "benchmarks"))
 
 
 def page() -> str:
