@@ -56,7 +56,10 @@ class Task:
 
 
 class Policy(nn.Module):
-    """A fitted early-exit classifier at one operating point. Subclasses give heads for k < K-1 and say who leaves."""
+    """A fitted early-exit classifier at one operating point. Subclasses give heads for k < K-1 and say who leaves.
+
+    At exit k: `head` computes logits, `combine` may mix them with those of earlier exits, `leave` decides.
+    """
 
     note: str = ""  # a limit of the method that a reader of the record should know, e.g. "unreachable: …"
 
@@ -67,12 +70,19 @@ class Policy(nn.Module):
         """
         return features
 
+    def combine(self, k: int, logits: Tensor) -> Tensor:
+        """Return what exit k answers, logits [N, C], from the heads' logits [N, k+1, C] of exits 0 … k.
+
+        By default its own head's. An ensemble of exits mixes here, so that heads still see each other's own logits.
+        """
+        return logits[:, k]
+
     def leave(self, k: int, logits: Tensor) -> Tensor:
-        """Say which samples stop at exit k < K-1: bool [N] from logits [N, k+1, C] of exits 0 … k."""
+        """Say which samples stop at exit k < K-1: bool [N] from what exits 0 … k answered, [N, k+1, C]."""
         raise NotImplementedError(f"{type(self).__name__} must define leave(k, logits).")
 
     def macs(self, k: int) -> int:
-        """Count the multiply-accumulates per sample that exit k itself adds: its head and its gate."""
+        """Count the multiply-accumulates per sample that exit k itself adds: its head, its mixing and its gate."""
         raise NotImplementedError(f"{type(self).__name__} must define macs(k).")
 
 

@@ -36,3 +36,11 @@ def label(name: str, config: Any) -> str:
     """Return the display name `name[param=value,…]`, with the parameters that differ from their defaults."""
     items = ",".join(f"{k}={v}" for k, v in changed(config).items())
     return f"{name}[{items}]" if items else name
+
+
+def tunable(default: Any, low: float | None = None, high: float | None = None, *, log: bool = False) -> Any:
+    """Declare a Config field with the range that a search may use: numbers between low and high, or a Literal's values.
+
+    Without a range the field's Literal or bool values are searched. Fields without `tunable` are left at their default.
+    """
+    return dataclasses.field(default=default, metadata={"tune": {"low": low, "high": high, "log": log}})

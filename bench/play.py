@@ -53,16 +53,18 @@ def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, ba
 
 
 def _all_exits(policy: Policy, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Logits of all exits [B, K, C] and the exit taken [B] for one batch of per-exit inputs."""
+    """Answers of all exits [B, K, C] and the exit taken [B] for one batch of per-exit inputs."""
     last = len(inputs) - 1
     seen: list[Tensor] = []
+    answers: list[Tensor] = []
     taken = torch.full((len(inputs[0]),), last, dtype=torch.int64, device=inputs[0].device)
     for k, features in enumerate(inputs):
         seen.append(policy.head(k, features, tuple(seen)))
+        answers.append(policy.combine(k, torch.stack(seen, 1)))
         if k < last:
-            stop = policy.leave(k, torch.stack(seen, 1))
+            stop = policy.leave(k, torch.stack(answers, 1))
             taken = torch.where(stop & (taken == last), torch.full_like(taken, k), taken)
-    return torch.stack(seen, 1), taken
+    return torch.stack(answers, 1), taken
 
 
 @torch.no_grad()
@@ -77,17 +79,20 @@ def execute(
     left_with: Tensor | None = None
     state = backbone.start(images)
     seen: list[Tensor] = []
+    answers: list[Tensor] = []
     for k in range(backbone.num_exits):
         state = backbone.stage(k, state)
         features = backbone.feature(k, state)
         last = k == backbone.num_exits - 1
         seen.append(policy.head(k, backbone.head(features) if last else features, tuple(seen)))
-        stop = torch.ones_like(alive, dtype=torch.bool) if last else policy.leave(k, torch.stack(seen, 1))
+        answers.append(policy.combine(k, torch.stack(seen, 1)))
+        stop = torch.ones_like(alive, dtype=torch.bool) if last else policy.leave(k, torch.stack(answers, 1))
         if left_with is None:
-            left_with = seen[-1].new_zeros(count, seen[-1].shape[-1])
+            left_with = answers[-1].new_zeros(count, answers[-1].shape[-1])
         exit_index[alive[stop]] = k
-        left_with[alive[stop]] = seen[-1][stop]
-        alive, state, seen = alive[~stop], state[~stop], [s[~stop] for s in seen]
+        left_with[alive[stop]] = answers[-1][stop]
+        alive, state = alive[~stop], state[~stop]
+        seen, answers = [s[~stop] for s in seen], [a[~stop] for a in answers]
         if not len(alive):
             break
     assert left_with is not None

@@ -8,19 +8,17 @@ import torch
 from torch import Tensor
 
 from bench.heads.recipe import Heads
-from bench.method import ExitData, Policy
+from bench.method import ExitData
 from bench.play import Outcomes
+from bench.rules import HeadsPolicy
 
 
-class StaticPolicy(Policy):
+class StaticPolicy(HeadsPolicy):
     """Everybody leaves at one fixed exit; only the heads that this exit needs are run and counted."""
 
-    def __init__(self, heads: Heads, exit_index: int) -> None:
-        super().__init__()
-        self.heads, self.exit_index = heads, exit_index
-
-    def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
-        return self.heads(k, features, previous)
+    def __init__(self, heads: Heads, exits: int, exit_index: int) -> None:
+        super().__init__(heads, exits)
+        self.exit_index = exit_index
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
         return torch.full((len(logits),), k == self.exit_index, dtype=torch.bool, device=logits.device)

@@ -161,7 +161,7 @@ def static_exits(task: Task, test: ExitData) -> list[dict[str, Any]]:
     fitted = heads.fit("plain", task)
     rows = []
     for k in range(task.num_exits):
-        out = simulate(StaticPolicy(fitted, k), test, task.macs)
+        out = simulate(StaticPolicy(fitted, task.num_exits, k), test, task.macs)
         rows.append({"exit": k, "cost": fraction(out, task), "accuracy": accuracy(out)})
     return rows
 

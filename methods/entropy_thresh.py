@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from bench import budgets as solve
 from bench import heads
-from bench.exits import mean_cost
 from bench.method import Infeasible, Method, Policy, Task
-from bench.rules import ThresholdPolicy, exit_fractions, negative_entropy, too_small
+from bench.rules import Pointwise, negative_entropy, one_threshold
 
 
 @dataclass(frozen=True)
@@ -32,15 +30,6 @@ class EntropyThreshold(Method):
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Find for every budget the threshold of largest val cost within it."""
-        fitted = heads.fit(self.config.heads, task)
-        gate_macs = 2 * task.num_classes  # p·ln p and its sum
-        gates = task.num_exits - 1
-        costs = exit_fractions(task, lambda k: fitted.macs(k) + gate_macs * (k < gates))
-        confidence = negative_entropy(fitted.logits(task.val))
-        thresholds = solve.global_thresholds(confidence[:, :gates], costs.to(confidence.device), budgets)
-        rows = thresholds[:, None].expand(-1, task.num_exits)
-        realised = mean_cost(solve.threshold_exits(confidence, rows), costs.to(confidence.device))
-        return [
-            ThresholdPolicy(fitted, negative_entropy, row, gate_macs) if cost <= b else too_small(b, float(costs[0]))
-            for b, row, cost in zip(budgets, rows, realised, strict=True)
-        ]
+        return one_threshold(
+            task, budgets, heads.fit(self.config.heads, task), Pointwise(negative_entropy, per_class=2)
+        )

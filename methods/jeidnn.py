@@ -17,7 +17,7 @@ from bench.exits import first_true, mean_cost, uncertainty_features
 from bench.gates import Counting, Gates, Reading, gate_targets, positive_weight
 from bench.heads.recipe import Heads
 from bench.method import ExitData, Infeasible, Method, Policy, Task
-from bench.rules import exit_fractions, too_small
+from bench.rules import HeadsPolicy, exit_fractions, too_small
 
 PRESETS: dict[str, dict[str, Any]] = {
     "ours": {"solver": "newton", "im_loss": "uniform", "cost": "macs", "pos_weight": "none", "reading": "cumulative"},
@@ -141,7 +141,7 @@ class JEIDNN(Method):
         return policy
 
     def _policy(self, task: Task, curve: Curve, point: int) -> GatedPolicy:
-        return GatedPolicy(curve.head(point), curve.gates.at(point), gate_macs(task.num_classes))
+        return GatedPolicy(curve.head(point), curve.gates.at(point), task.num_classes)
 
     def _fit(self, task: Task, lam: Tensor) -> Curve:
         c = self.config
@@ -198,21 +198,18 @@ class JEIDNN(Method):
         return Gates(weight.float(), bias.float(), c.option("reading"))
 
 
-class GatedPolicy(Policy):
+class GatedPolicy(HeadsPolicy):
     """Heads with JEI-DNN's gates at one λ."""
 
-    def __init__(self, fitted: Heads, gates: Gates, gate_macs: int) -> None:
-        super().__init__()
-        self.heads, self.gates, self.gate_macs = fitted, gates, gate_macs
-
-    def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
-        return self.heads(k, features, previous)
+    def __init__(self, heads: Heads, gates: Gates, classes: int) -> None:
+        super().__init__(heads, gates.weight.shape[-2] + 1)
+        self.gates, self.classes = gates, classes
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
         return self.gates.leave(uncertainty_features(logits))[:, k]
 
-    def macs(self, k: int) -> int:
-        return self.heads.macs(k) + (self.gate_macs if k < self.gates.weight.shape[-2] else 0)
+    def gate_macs(self, k: int) -> int:
+        return gate_macs(self.classes)
 
 
 def gate_macs(classes: int) -> int:

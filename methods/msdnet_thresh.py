@@ -9,11 +9,10 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from bench import budgets as solve
 from bench import heads
-from bench.exits import mean_cost
+from bench.budgets import geometric_quotas, quota_thresholds
 from bench.method import Infeasible, Method, Policy, Task
-from bench.rules import ThresholdPolicy, exit_fractions, max_probability, too_small
+from bench.rules import Pointwise, many_thresholds, max_probability
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,10 @@ class MSDNetThreshold(Method):
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Solve thresholds for all ratios at once on val, then read one off per budget."""
-        fitted = heads.fit(self.config.heads, task)
-        gate_macs = task.num_classes  # reading the largest probability off
-        gates = task.num_exits - 1
-        costs = exit_fractions(task, lambda k: fitted.macs(k) + gate_macs * (k < gates))
+        fitted, score = heads.fit(self.config.heads, task), Pointwise(max_probability)
         confidence = max_probability(fitted.logits(task.val))
-        quotas = solve.geometric_quotas(self._ratios(), task.num_exits).to(confidence.device)
-        thresholds = solve.quota_thresholds(confidence, quotas)
-        realised = mean_cost(solve.threshold_exits(confidence, thresholds), costs.to(confidence.device))
-        return [
-            too_small(b, float(realised.min()))
-            if i is None
-            else ThresholdPolicy(fitted, max_probability, thresholds[i], gate_macs)
-            for b, i in zip(budgets, solve.dearest_within(realised, budgets), strict=True)
-        ]
+        quotas = geometric_quotas(self._ratios(), task.num_exits).to(confidence.device)
+        return many_thresholds(task, budgets, fitted, score, quota_thresholds(confidence, quotas))
 
     def _ratios(self) -> Tensor:
         if self.config.ratios == "published":

@@ -6,7 +6,9 @@ import pytest
 
 from tests.conftest import ROOT
 
-ROOMS = "bilevel budgets costs curve exits gates heads logistic method params rules"
+ROOMS = (
+    "bilevel budgets costs curve exits gates heads laplace logistic method mixing params risk rules scheduler states"
+)
 ALLOWED = {f"bench.{room}" for room in ROOMS.split()}
 
 
@@ -31,4 +33,4 @@ def test_no_module_grows_past_400_lines(folder):
 
 @pytest.mark.parametrize("path", sorted((ROOT / "methods").glob("[!_]*.py")), ids=lambda p: p.stem)
 def test_a_method_file_stays_small(path):
-    assert len(path.read_text().splitlines()) <= 250
+    assert len(path.read_text().splitlines()) <= 150

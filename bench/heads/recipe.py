@@ -15,23 +15,29 @@ from bench.method import ExitData, Task
 class Heads(nn.Module):
     """Fitted heads of one recipe. They pass the frozen head's logits on, unless a recipe says otherwise."""
 
-    needs_previous: ClassVar[bool] = False  # True where exit k's head reads the logits of earlier exits
+    needs_previous: ClassVar[bool] = False  # True where exit k's head or answer reads the logits of earlier exits
 
     def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k."""
         raise NotImplementedError
 
+    def combine(self, k: int, logits: Tensor) -> Tensor:
+        """Return what exit k answers [N, C] from the heads' logits [N, k+1, C] of exits 0 … k; by default its own."""
+        return logits[:, k]
+
     def macs(self, k: int) -> int:
-        """Count the multiply-accumulates per sample that exit k's head adds (none for the last exit by default)."""
+        """Count the multiply-accumulates per sample that exit k's head and mixing add (the frozen head adds none)."""
         raise NotImplementedError
 
     @torch.no_grad()
     def logits(self, data: ExitData) -> Tensor:
-        """Return the logits [N, K, C] of every exit on a split."""
+        """Return what every exit answers on a split: logits [N, K, C]."""
         seen: list[Tensor] = []
+        answers: list[Tensor] = []
         for k in range(data.num_exits):
             seen.append(self(k, data.inputs(k), tuple(seen)))
-        return torch.stack(seen, 1)
+            answers.append(self.combine(k, torch.stack(seen, 1)))
+        return torch.stack(answers, 1)
 
 
 class Recipe(ABC):

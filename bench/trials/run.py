@@ -109,7 +109,7 @@ class _Maker:
                 results.append(self._oracle(point, plain))
             else:
                 k = int(point.point.removeprefix("exit="))
-                record, samples = self.policy(point, StaticPolicy(plain, k), {})
+                record, samples = self.policy(point, StaticPolicy(plain, self.splits.task.num_exits, k), {})
                 rows = [row for row in record.per_exit if row["exit"] == k]
                 results.append((record.model_copy(update={"per_exit": rows}), samples))
         return results

@@ -9,7 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-ROOMS = "heads exits budgets rules gates logistic bilevel curve methods"  # whose code can move a number
+ROOMS = "heads exits budgets rules mixing states gates logistic bilevel curve laplace risk scheduler methods"  # whose code can move a number
 SHARED = tuple(f"bench.{room}" for room in ROOMS.split())
 
 
