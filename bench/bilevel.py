@@ -14,10 +14,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.exits import uncertainty_features
-from bench.gates import Counting, Gates, Reading, gate_targets, positive_weight
+from bench.exits import first_true, uncertainty_features
+from bench.gates import Gates, Reading, coins
 from bench.heads.plain import LinearHeads, fold, standardiser
 from bench.method import ExitData, Task
+from bench.surrogate import Counting, Objective, Scheme, exit_risk, gate_targets, positive_weight
 
 BLOCK = 2**22  # logits held at once while a gate phase reads the heads
 
@@ -39,7 +40,12 @@ class Schedule:
 
 
 class Bilevel:
-    """Gates of all λ, and the heads that they share or own, in training on one task."""
+    """Gates of all λ, and the heads that they share or own, in training on one task.
+
+    With `weighted`, the loss of a head counts by the probability of leaving there (detached), or with `single` by
+    whether the sample leaves there at all; without, all heads count alike and do not depend on λ. `draw` is the seed of
+    the coins where leaving is at random; the rest is what gates learn (`bench.surrogate`).
+    """
 
     def __init__(
         self,
@@ -51,9 +57,14 @@ class Bilevel:
         weighted: bool,
         counting: Counting,
         reading: Reading,
+        single: bool = False,
+        objective: Objective = "ce",
+        scheme: Scheme = "subsequent",
+        draw: int | None = None,
     ) -> None:
         self.task, self.lam, self.costs, self.schedule = task, lam.to(task.device), costs.to(task.device), schedule
         self.weighted, self.counting, self.reading = weighted, counting, reading
+        self.single, self.objective, self.scheme, self.draw = single, objective, scheme, draw
         self.sets = 1
         self.generator = torch.Generator(device=task.device).manual_seed(task.seed)
         self.scale = [standardiser(x) for x in task.train.features]
@@ -119,7 +130,7 @@ class Bilevel:
         epochs = min(s.warmup_epochs, s.epochs)
         for epoch in range(epochs):
             for rows in self._batches():
-                self._head_step(rows, [torch.full((), float(exits - k)) for k in range(exits - 1)], s.lr)
+                self._head_step(rows, [self._scalar(exits - k) for k in range(exits - 1)], s.lr)
             if s.warmup == "dynamic":
                 self._keep_best(best, waited)
                 if all(self.frozen):
@@ -163,7 +174,7 @@ class Bilevel:
         for i in range(0, len(batches), many):
             block = batches[i : i + many]
             features, losses = self._read(self.task.train, self.train, torch.cat(block))
-            targets = gate_targets(losses, self.costs.float(), self.lam[:, None, None].float())
+            targets = self._targets(losses)
             sizes = [len(rows) for rows in block]
             for f, t in zip(features.split(sizes, -3), targets.split(sizes, -2), strict=True):
                 self._gate_step(f, t, lr)
@@ -173,22 +184,25 @@ class Bilevel:
         return max(1, BLOCK // (self.sets * self.task.num_classes))
 
     def _read(self, data: ExitData, inputs: list[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return gate features [H, N, G, 4] and losses [H, N, K] of samples under the heads as they are."""
+        """Return gate features [H, N, G, 4] and risks [H, N, K] of samples under the heads as they are."""
         labels = data.labels[rows]
         features, losses = [], []
         for logits in self._logits(inputs, rows):
             features.append(uncertainty_features(logits))
-            losses.append(cross_entropy(logits, labels))
-        final = cross_entropy(data.final_logits[rows][:, None], labels).expand(-1, self.sets)
+            losses.append(exit_risk(logits, labels, self.objective))
+        final = exit_risk(data.final_logits[rows][:, None], labels, self.objective).expand(-1, self.sets)
         stacked = torch.stack(features, 2) if features else final.new_zeros(len(rows), self.sets, 0, 4)
         return stacked.transpose(0, 1), torch.stack([*losses, final], -1).transpose(0, 1)
+
+    def _targets(self, losses: Tensor) -> Tensor:
+        return gate_targets(losses, self.costs.float(), self.lam[:, None, None].float(), self.scheme)
 
     def _logits(self, inputs: list[Tensor], rows: Tensor) -> Iterator[Tensor]:
         for x, w, b in zip(inputs, self.heads, self.biases, strict=True):
             yield torch.addmm(b, x[rows], w).view(len(rows), self.sets, -1)
 
     def _gate_step(self, features: Tensor, targets: Tensor, lr: float) -> None:
-        """Step on the mean over samples and gates of w·BCE(z, t), w = pos_weight where t = 1."""
+        """Step on the mean of w·BCE(z, t) over samples and gates in the loss, w = pos_weight where t = 1."""
         s = self.schedule
         # [G, N, 4] × [G, 4, P] where features are shared, else a product per point
         shared = features.shape[0] == 1
@@ -196,7 +210,11 @@ class Bilevel:
         w = self.weight.permute(1, 2, 0) if shared else self.weight.unsqueeze(-1)
         z = (f @ w).permute(2, 1, 0) if shared else (f @ w).squeeze(-1).transpose(1, 2)
         residual = torch.sigmoid(z + self.bias[:, None]) - targets
-        residual = residual * torch.where(targets > 0, self.pos_weight[:, None], 1.0) / targets[0].numel()
+        entries: Tensor | int = targets[0].numel()
+        if self.scheme == "ignore_subsequent":
+            taught = ~targets.isnan()
+            residual, entries = residual.where(taught, 0.0), taught.sum((1, 2), keepdim=True).clamp_min(1)
+        residual = residual * torch.where(targets > 0, self.pos_weight[:, None], 1.0) / entries
         if shared:
             gradient = (f.mT @ residual.permute(2, 1, 0)).permute(2, 0, 1)
         else:
@@ -229,23 +247,24 @@ class Bilevel:
             b.sub_(mb, alpha=lr)
 
     def _exit_weights(self, logits: list[Tensor]) -> list[Tensor]:
-        """Return the weight of each exit's loss: P_l per sample and λ [N, P], or 1/G where it does not depend on λ."""
+        """Return the weight of each exit's loss: per sample and λ [N, P], or 1/G where it does not depend on λ."""
         if not self.weighted:
-            return [torch.full((), 1 / len(logits), device=self.task.device)] * len(logits)
+            return [self._scalar(1 / len(logits))] * len(logits)
         features = torch.stack([uncertainty_features(x) for x in logits], 2).transpose(0, 1)
-        marginal = Gates(self.weight, self.bias, self.reading).marginal(features)
-        return [p.T for p in marginal.unbind(-1)]
+        gates = Gates(self.weight, self.bias, self.reading)
+        if not self.single:
+            return [p.T for p in gates.marginal(features).unbind(-1)]
+        drawn = coins(logits[0].unsqueeze(1), self.draw)
+        taken = first_true(gates.leave(features, None if drawn is None else drawn.T))
+        return [(taken == k).to(features.dtype).T for k in range(len(logits))]
 
     def _count_positives(self) -> Tensor:
         """Weigh the positives of each gate by what val says under the heads as they are."""
         parts = []
         for rows in torch.arange(len(self.task.val), device=self.task.device).split(self._rows_at_once()):
             _, losses = self._read(self.task.val, self.val, rows)
-            parts.append(gate_targets(losses, self.costs.float(), self.lam[:, None, None].float()))
-        return positive_weight(torch.cat(parts, 1), self.counting)
+            parts.append(self._targets(losses))
+        return positive_weight(torch.cat(parts, 1), self.counting, self.scheme)
 
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy [N, ...] (nats) of logits [N, ..., C] with labels [N]."""
-    index = labels.view(-1, *[1] * (logits.ndim - 1)).expand(*logits.shape[:-1], 1)
-    return logits.logsumexp(-1) - logits.gather(-1, index).squeeze(-1)
+    def _scalar(self, value: float) -> Tensor:
+        return torch.full((), float(value), device=self.task.device)

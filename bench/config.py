@@ -21,6 +21,7 @@ class RunConfig(BaseModel):
         extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
     )
 
+    plugin: tuple[Path, ...] = ()
     methods: tuple[str, ...] = DEFAULT_METHODS
     dataset: tuple[str, ...] = ("mnist5k",)
     backbone: tuple[str, ...] = ("efficientnet_lite0",)
@@ -39,6 +40,15 @@ class RunConfig(BaseModel):
     threads: int = Field(default=2, ge=1, le=256)
     limit: int | None = Field(default=None, ge=2)
     rerun: Literal["missing", "failed", "all"] = "missing"
+
+    @field_validator("plugin", mode="before")
+    @classmethod
+    def _files(cls, value: Any) -> Any:
+        items = [value] if isinstance(value, str | Path) else value
+        if not isinstance(items, list | tuple):
+            return value
+        parts = [part.strip() for item in items for part in str(item).split(",")]
+        return tuple(Path(part).expanduser().absolute() for part in parts if part)
 
     @field_validator("methods", "dataset", "backbone", mode="before")
     @classmethod

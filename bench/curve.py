@@ -10,8 +10,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from bench.gates import Gates
+from bench.exits import first_true, mean_cost, uncertainty_features
+from bench.gates import Gates, coins
 from bench.heads.recipe import Heads
+from bench.method import ExitData
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,17 @@ class Grid:
             Gates.cat([old.gates, curve.gates]),
             torch.cat([old.cost, curve.cost]),
         )
+
+
+def val_cost(val: ExitData, fitted: Sequence[Heads], gates: Gates, costs: Tensor, draw: int | None = None) -> Tensor:
+    """Return the mean cost [P] on val of gates for P operating points, on one set of heads or one per point."""
+    each = len(gates) if len(fitted) == 1 else 1
+    means = []
+    for h, own in zip(fitted, gates.split(each), strict=True):
+        answers = h.logits(val)
+        features, drawn = uncertainty_features(answers[:, :-1]), coins(answers, draw)
+        means += [mean_cost(first_true(part.leave(features, drawn)), costs) for part in own.split(16)]
+    return torch.cat(means).cpu()
 
 
 def _between(low: float, high: float, count: int) -> Tensor:

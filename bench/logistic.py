@@ -15,9 +15,10 @@ def solve(
 ) -> tuple[Tensor, Tensor]:
     """Minimise mean_n w·BCE(z, t) + ridge/2·‖(weight, bias)‖² by Newton's method, for all points and gates together.
 
-    inputs [N, G, F]; targets [P, N, G] in {0, 1}; pos_weight [P, G] multiplies the loss where t = 1. Inputs are
-    standardised inside (the ridge acts there, and keeps targets that are all alike finite) and folded back, so the
-    result, weight [P, G, F] and bias [P, G] in float64, applies to raw inputs. Deterministic; no learning rate.
+    inputs [N, G, F]; targets [P, N, G] in {0, 1}, or NaN where a sample adds no loss (the mean stays one over N);
+    pos_weight [P, G] multiplies the loss where t = 1. Inputs are standardised inside (the ridge acts there, and keeps
+    targets that are all alike finite) and folded back, so the result, weight [P, G, F] and bias [P, G] in float64,
+    applies to raw inputs. Deterministic; no learning rate.
     """
     if not inputs.numel():
         shape = (len(targets), *inputs.shape[1:])
@@ -42,7 +43,8 @@ def _newton(design: Tensor, targets: Tensor, pos_weight: Tensor, ridge: float, s
     outer = (design[..., :, None] * design[..., None, :]).reshape(n, gates, f * f).permute(1, 0, 2)  # [G, N, F·F]
     by_gate = design.permute(1, 0, 2)  # [G, N, F]
     t = targets.permute(2, 0, 1)  # [G, P, N]
-    weight = torch.where(t > 0.5, pos_weight.T[..., None], 1.0)
+    weight = torch.where(t > 0.5, pos_weight.T[..., None], 1.0).where(~t.isnan(), 0.0)
+    t = t.nan_to_num(0)
     w = torch.zeros(gates, targets.shape[0], f, dtype=torch.float64, device=design.device)
 
     def objective(w: Tensor) -> Tensor:

@@ -25,11 +25,14 @@ def coin(logits: Tensor, seed: int) -> Tensor:
 
 
 class Mixture(Policy):
-    """Play `dear` where a sample's coin is below `share`, else `cheap`; both have the same heads and the same MACs."""
+    """Play `dear` where a sample's coin is below `share`, else `cheap`; both have the same heads and the same MACs.
 
-    def __init__(self, cheap: Policy, dear: Policy, share: float, seed: int) -> None:
+    The coin is counted once, at the first exit, with as many MACs as there are classes.
+    """
+
+    def __init__(self, cheap: Policy, dear: Policy, share: float, seed: int, classes: int) -> None:
         super().__init__()
-        self.cheap, self.dear, self.share, self.seed = cheap, dear, share, seed
+        self.cheap, self.dear, self.share, self.seed, self.classes = cheap, dear, share, seed, classes
 
     def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         return self.dear.head(k, features, previous)
@@ -42,7 +45,7 @@ class Mixture(Policy):
         return torch.where(lucky, self.dear.leave(k, logits), self.cheap.leave(k, logits))
 
     def macs(self, k: int) -> int:
-        return self.dear.macs(k)
+        return self.dear.macs(k) + (self.classes if k == 0 else 0)
 
 
 def upper_hull(cost: Tensor, value: Tensor) -> list[int]:
@@ -69,18 +72,21 @@ def mixtures(
     costs: Tensor,
     budgets: Sequence[float],
     seed: int,
+    coin_cost: float,
 ) -> list[Policy | Infeasible]:
     """Return per budget the mixture of two neighbours on the hull of `policies` that spends it on val.
 
     exits [P, N]: where each policy's val samples leave; correct [N, K]: whether each exit is right there;
-    first_logits [N, C]: the answers of exit 0; costs [K], in the unit of the budgets. Hull membership is decided on val; a
-    budget beyond the most accurate policy gets that policy.
+    first_logits [N, C]: the answers of exit 0; costs [K] and coin_cost (of C MACs) in the unit of the budgets. Hull
+    membership is decided on val; a budget beyond the most accurate policy gets that policy.
     """
     cost = mean_cost(exits, costs)
     value = correct.double().expand(len(exits), -1, -1).gather(2, exits[..., None]).mean((1, 2))
     hull = upper_hull(cost, value)
     order = coin(first_logits, seed).sort()
-    return [_meet(b, policies, exits, costs, cost, hull, order, seed) for b in budgets]
+    return [
+        _meet(b, policies, exits, costs, cost, hull, order, seed, first_logits.shape[-1], coin_cost) for b in budgets
+    ]
 
 
 def _meet(
@@ -92,6 +98,8 @@ def _meet(
     hull: Sequence[int],
     order: torch.return_types.sort,
     seed: int,
+    classes: int,
+    coin_cost: float,
 ) -> Policy | Infeasible:
     within = [i for i in hull if float(cost[i]) <= budget]
     if not within:
@@ -102,9 +110,11 @@ def _meet(
     dear = hull[hull.index(cheap) + 1]
     each = costs.double()
     more = (each[exits[dear]] - each[exits[cheap]])[order.indices].cumsum(0) / exits.shape[1]
-    spent = float(cost[cheap]) + torch.cat([more.new_zeros(1), more])  # with the n luckiest samples on the dear policy
+    spent = (
+        float(cost[cheap]) + coin_cost + torch.cat([more.new_zeros(1), more])
+    )  # with the n luckiest samples on the dear policy
     bounds = torch.cat([order.values, order.values.new_ones(1)])  # coin < bounds[n] takes those n, if no tie straddles
     clean = torch.cat([bounds.new_ones(1, dtype=torch.bool), bounds[1:] > bounds[:-1]])
     fits = torch.nonzero((spent <= budget) & clean).flatten()
-    n = int(fits[spent[fits].argmax()])
-    return Mixture(policies[cheap], policies[dear], float(bounds[n]), seed) if n else policies[cheap]
+    n = int(fits[spent[fits].argmax()]) if len(fits) else 0
+    return Mixture(policies[cheap], policies[dear], float(bounds[n]), seed, classes) if n else policies[cheap]

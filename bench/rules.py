@@ -78,6 +78,20 @@ def negative_entropy(logits: Tensor) -> Tensor:
     return -entropy(logits.double().log_softmax(-1))
 
 
+def margin(logits: Tensor) -> Tensor:
+    """Return the gap [...] between the two largest softmax probabilities of logits [..., C], float64; 1 if C = 1."""
+    p = logits.double().softmax(-1)
+    if p.shape[-1] == 1:
+        return p.squeeze(-1)
+    first, second = p.topk(2, -1).values.unbind(-1)
+    return first - second
+
+
+def energy(logits: Tensor) -> Tensor:
+    """Return logsumexp [...] of logits [..., C], minus the free energy at temperature 1 (Liu et al., 2020), float64."""
+    return logits.double().logsumexp(-1)
+
+
 class ThresholdPolicy(HeadsPolicy):
     """Leave at exit k when the score there is at least thresholds[k]; those of the last exit do not matter."""
 
@@ -102,7 +116,7 @@ def exit_fractions(task: Task, added: Callable[[int], int]) -> Tensor:
 
 
 def rule_fractions(task: Task, heads: Heads, gate_macs: Callable[[int], int]) -> Tensor:
-    """Return the cost [K] of leaving at each exit, as a fraction: these heads, and a gate at every exit but the last."""
+    """Return the cost [K] of leaving at each exit, as a fraction: these heads, and gates at all exits but the last."""
     return exit_fractions(task, lambda k: heads.macs(k) + (gate_macs(k) if k < task.num_exits - 1 else 0))
 
 
@@ -132,6 +146,22 @@ def many_thresholds(
         else ThresholdPolicy(heads, score, thresholds[i], task.num_classes)
         for b, i in zip(budgets, solve.dearest_within(realised, budgets), strict=True)
     ]
+
+
+def quota_policies(
+    task: Task, budgets: Sequence[float], heads: Heads, score: Score, ratios: Tensor | None = None
+) -> list[Policy | Infeasible]:
+    """Return per budget the policy from geometric quotas whose val cost is largest within that budget (MSDNet).
+
+    ratios: those to try; by default 257 log-spaced ones from 1/32 to 32 and the two extremes.
+    """
+    if ratios is None:
+        extremes = torch.tensor([1e-30, 1e30], dtype=torch.float64)
+        ratios = torch.cat([torch.logspace(-5, 5, 257, base=2, dtype=torch.float64), extremes])
+    scores = score.all(heads.logits(task.val))
+    confidence = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)  # that of the last exit does not matter
+    quotas = solve.geometric_quotas(ratios, task.num_exits).to(task.device)
+    return many_thresholds(task, budgets, heads, score, solve.quota_thresholds(confidence, quotas))
 
 
 def too_small(budget: float, cheapest: float) -> Infeasible:

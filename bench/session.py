@@ -16,7 +16,9 @@ from bench.bank.bank import Bank
 from bench.config import RunConfig, resolve_device
 from bench.datasets.images import ImageDataset
 from bench.executors import serial
+from bench.executors.worker import Settings
 from bench.method import Method
+from bench.plugins import load_files
 from bench.protocol import Splits
 from bench.trials.plan import Trial, load_methods, plan
 from bench.trials.provenance import provenance
@@ -51,6 +53,7 @@ class Session:
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.device = resolve_device(config.device)
+        load_files(config.plugin)
         self.methods: list[Method] = load_methods(config.methods)
         self.store = Store(config.output)
 
@@ -103,8 +106,7 @@ class Session:
     ) -> Iterator[tuple[Trial, list[Record], list[Path]]]:
         """Run trials and store their records; yield each trial once its records are on disk."""
         facts = provenance(self.device, self.config.threads)
-        done = serial.run(trials, device=self.device, threads=self.config.threads, provenance=facts, started=started)
-        for trial, results in done:
+        for trial, results in serial.run(trials, Settings(self.device, self.config.threads, facts), started):
             with uninterrupted():
                 paths = [self.store.write(record, samples) for record, samples in results]
             yield trial, [record for record, _ in results], paths

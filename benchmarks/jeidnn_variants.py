@@ -188,7 +188,8 @@ def nested(task: Task) -> list[dict[str, Any]]:
 def code_digest() -> str:
     """Hash all code that can move a number here, so that a cache never outlives it."""
     root = Path(__file__).resolve().parents[1]
-    rooms = "bilevel budgets curve exits gates logistic play protocol references rules heads/__init__ heads/plain"
+    rooms = "bilevel budgets curve exits gates logistic mixing play presets protocol references rules surrogate"
+    rooms += " heads/__init__ heads/layers heads/plain heads/recipe heads/training"
     names = [f"bench/{r}.py" for r in rooms.split()]
     names += [f"methods/{m}.py" for m in ("jeidnn", *CONTEXT)]
     return hashlib.sha256(b"".join((root / n).read_bytes() for n in names)).hexdigest()[:12]

@@ -3,84 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from bench import heads, logistic
-from bench.bilevel import Bilevel, Schedule, cross_entropy
+from bench.bilevel import Bilevel, Schedule
 from bench.costs import linear_macs
-from bench.curve import Curve, Grid
-from bench.exits import first_true, mean_cost, uncertainty_features
-from bench.gates import Counting, Gates, Reading, gate_targets, positive_weight
+from bench.curve import Curve, Grid, val_cost
+from bench.exits import uncertainty_features
+from bench.gates import GatedPolicy, Gates, gate_macs
 from bench.heads.recipe import Heads
 from bench.method import ExitData, Infeasible, Method, Policy, Task
-from bench.rules import HeadsPolicy, exit_fractions, too_small
+from bench.presets import PRESETS, JEIDNNConfig
+from bench.rules import exit_fractions, too_small
+from bench.surrogate import exit_risk, gate_targets, positive_weight
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "ours": {"solver": "newton", "im_loss": "uniform", "cost": "macs", "pos_weight": "none", "reading": "cumulative"},
-    "paper": {
-        "solver": "sgd",
-        "im_loss": "expected",
-        "cost": "layers",
-        "pos_weight": "cumulative",
-        "reading": "clipped",
-        "phases": "continue",
-        "warmup": "fixed",
-        "warmup_epochs": 4,
-    },
-    "released": {
-        "solver": "sgd",
-        "im_loss": "uniform",
-        "cost": "macs",
-        "pos_weight": "released",
-        "reading": "clipped",
-        "phases": "restart",
-        "warmup": "dynamic",
-        "warmup_epochs": 6,
-    },
-}
-COMMON = {
-    "phases": "continue",
-    "warmup": "fixed",
-    "warmup_epochs": 4,
-}  # of training by SGD, where a preset does not say
-
-
-@dataclass(frozen=True)
-class JEIDNNConfig:
-    """A preset, and options that override it one by one (None: as the preset has it)."""
-
-    preset: Literal["ours", "paper", "released"] = "ours"
-    solver: Literal["newton", "sgd"] | None = None
-    im_loss: Literal["uniform", "expected"] | None = None
-    cost: Literal["macs", "layers"] | None = None
-    pos_weight: Counting | None = None
-    reading: Reading | None = None
-    phases: Literal["continue", "restart"] | None = None
-    warmup: Literal["fixed", "dynamic"] | None = None
-    warmup_epochs: int | None = None
-    gate_data: Literal["val", "train"] = "val"
-    heads: str = "plain"
-    epochs: int = 15
-    batch_size: int = 64
-    lr: float = 0.01
-    points: int = 24
-
-    def __post_init__(self) -> None:
-        if self.points < 2:
-            raise ValueError(f"points={self.points} is not a grid of λ; give 2 or more")
-        if self.option("solver") == "newton" and self.option("im_loss") == "expected":
-            raise ValueError("im_loss=expected trains the heads with the gates, which only solver=sgd does")
-        if self.option("solver") == "sgd" and self.heads != "plain":
-            raise ValueError(f"solver=sgd trains linear heads of its own; heads={self.heads} needs solver=newton")
-
-    def option(self, name: str) -> Any:
-        """Return an option as it was given, else as the preset has it."""
-        given = getattr(self, name)
-        return (COMMON | PRESETS[self.preset])[name] if given is None else given
+__all__ = ["JEIDNN", "PRESETS", "GatedPolicy", "JEIDNNConfig", "gate_macs", "gate_targets", "val_cost"]
 
 
 class JEIDNN(Method):
@@ -108,6 +48,7 @@ class JEIDNN(Method):
     - cost: c_l as a share of the MACs, heads and gates counted (released, ours), or (l+1)/L (the paper's figures).
 
     Heads under `sgd` see features standardised on train; this stands for the LayerNorm before them in the original.
+    `JEIDNNConfig` lists what else the original's history offers: other objectives, target schemes and decisions.
     """
 
     name: ClassVar[str] = "jeidnn"
@@ -141,7 +82,10 @@ class JEIDNN(Method):
         return policy
 
     def _policy(self, task: Task, curve: Curve, point: int) -> GatedPolicy:
-        return GatedPolicy(curve.head(point), curve.gates.at(point), task.num_classes)
+        return GatedPolicy(curve.head(point), curve.gates.at(point), task.num_classes, self._draw(task))
+
+    def _draw(self, task: Task) -> int | None:
+        return task.seed if self.config.decision == "prob" else None
 
     def _fit(self, task: Task, lam: Tensor) -> Curve:
         c = self.config
@@ -152,11 +96,14 @@ class JEIDNN(Method):
         else:
             costs = self._costs(task, lambda k: linear_macs(task.train.features[k].shape[1], task.num_classes))
             fitted, gates = self._bilevel(task, costs, lam).run()
-        return Curve(lam, fitted, gates, val_cost(task.val, fitted, gates, costs))
+        return Curve(lam, fitted, gates, val_cost(task.val, fitted, gates, costs, self._draw(task)))
 
     def _costs(self, task: Task, head_macs: Callable[[int], int]) -> Tensor:
-        gates, each = task.num_exits - 1, gate_macs(task.num_classes)
-        return exit_fractions(task, lambda k: head_macs(k) + each if k < gates else 0).to(task.device)
+        def added(k: int) -> int:
+            coin = k == 0 and self.config.decision == "prob"
+            return head_macs(k) + gate_macs(task.num_classes, coin=coin) if k < task.num_exits - 1 else 0
+
+        return exit_fractions(task, added).to(task.device)
 
     def _target_costs(self, costs: Tensor) -> Tensor:
         if self.config.option("cost") == "layers":
@@ -164,64 +111,36 @@ class JEIDNN(Method):
         return costs / costs[-1]
 
     def _bilevel(self, task: Task, costs: Tensor, lam: Tensor) -> Bilevel:
-        c = self.config
-        schedule = Schedule(
-            epochs=c.epochs,
-            warmup=c.option("warmup"),
-            warmup_epochs=c.option("warmup_epochs"),
-            batch_size=c.batch_size,
-            restart=c.option("phases") == "restart",
-            lr=c.lr,
-        )
+        """Set up the training of gates and heads by turns."""
+        o, c = self.config.option, self.config
+        same = {name: o(name) for name in ("warmup", "warmup_epochs", "epochs", "batch_size", "lr")}
         return Bilevel(
             task,
             lam,
             self._target_costs(costs),
-            schedule,
-            weighted=c.option("im_loss") == "expected",
-            counting=c.option("pos_weight"),
-            reading=c.option("reading"),
+            Schedule(restart=o("phases") == "restart", **same),
+            weighted=o("im_loss") != "uniform",
+            single=o("im_loss") == "single",
+            counting=o("pos_weight"),
+            reading=o("reading"),
+            objective=c.objective,
+            scheme=c.scheme,
+            draw=self._draw(task),
         )
 
     def _newton(self, task: Task, fitted: Heads, costs: Tensor, lam: Tensor) -> Gates:
         """Fit the gates of all λ to the optimum of their loss on given heads."""
         c, cost = self.config, self._target_costs(costs)
+
+        def targets(logits: Tensor, data: ExitData) -> Tensor:
+            risk = exit_risk(logits.double(), data.labels, c.objective)
+            return gate_targets(risk, cost, lam[:, None, None], c.scheme)
+
         data = task.val if c.gate_data == "val" else task.train
         logits = fitted.logits(data)
-        targets = gate_targets(cross_entropy(logits.double(), data.labels), cost, lam[:, None, None])
-        counted = targets
+        taught = counted = targets(logits, data)
         if c.gate_data == "train" and c.option("pos_weight") != "none":
-            losses = cross_entropy(fitted.logits(task.val).double(), task.val.labels)
-            counted = gate_targets(losses, cost, lam[:, None, None])
-        features = uncertainty_features(logits[:, :-1])
-        weight, bias = logistic.solve(features, targets, positive_weight(counted, c.option("pos_weight")))
+            counted = targets(fitted.logits(task.val), task.val)
+        pos_weight = positive_weight(counted, c.option("pos_weight"), c.scheme)
+        weight, bias = logistic.solve(uncertainty_features(logits[:, :-1]), taught, pos_weight)
         return Gates(weight.float(), bias.float(), c.option("reading"))
-
-
-class GatedPolicy(HeadsPolicy):
-    """Heads with JEI-DNN's gates at one λ."""
-
-    def __init__(self, heads: Heads, gates: Gates, classes: int) -> None:
-        super().__init__(heads, gates.weight.shape[-2] + 1)
-        self.gates, self.classes = gates, classes
-
-    def leave(self, k: int, logits: Tensor) -> Tensor:
-        return self.gates.leave(uncertainty_features(logits))[:, k]
-
-    def gate_macs(self, k: int) -> int:
-        return gate_macs(self.classes)
-
-
-def gate_macs(classes: int) -> int:
-    """Count one gate, 9C + 6: the four features of C probabilities and the linear unit, as the original counts them."""
-    return 9 * classes + 6
-
-
-def val_cost(val: ExitData, fitted: Sequence[Heads], gates: Gates, costs: Tensor) -> Tensor:
-    """Return the mean cost [P] on val of gates for P operating points, on one set of heads or one per point."""
-    each = len(gates) if len(fitted) == 1 else 1
-    means = []
-    for h, own in zip(fitted, gates.split(each), strict=True):
-        features = uncertainty_features(h.logits(val)[:, :-1])
-        means += [mean_cost(first_true(part.leave(features)), costs) for part in own.split(16)]
-    return torch.cat(means).cpu()

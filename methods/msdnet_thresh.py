@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor
 
 from bench import heads
-from bench.budgets import geometric_quotas, quota_thresholds
 from bench.method import Infeasible, Method, Policy, Task
-from bench.rules import Pointwise, many_thresholds, max_probability
+from bench.rules import Pointwise, max_probability, quota_policies
 
 
 @dataclass(frozen=True)
@@ -38,13 +36,6 @@ class MSDNetThreshold(Method):
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Solve thresholds for all ratios at once on val, then read one off per budget."""
-        fitted, score = heads.fit(self.config.heads, task), Pointwise(max_probability)
-        confidence = max_probability(fitted.logits(task.val))
-        quotas = geometric_quotas(self._ratios(), task.num_exits).to(confidence.device)
-        return many_thresholds(task, budgets, fitted, score, quota_thresholds(confidence, quotas))
-
-    def _ratios(self) -> Tensor:
-        if self.config.ratios == "published":
-            return torch.arange(1, 40, dtype=torch.float64) / 20
-        extremes = torch.tensor([1e-30, 1e30], dtype=torch.float64)
-        return torch.cat([torch.logspace(-5, 5, 257, base=2, dtype=torch.float64), extremes])
+        published = torch.arange(1, 40, dtype=torch.float64) / 20 if self.config.ratios == "published" else None
+        fitted = heads.fit(self.config.heads, task)
+        return quota_policies(task, budgets, fitted, Pointwise(max_probability), published)

@@ -1,24 +1,29 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from bench import registry
-from bench.bilevel import Bilevel, Schedule, cross_entropy
-from bench.exits import exit_distribution, uncertainty_features
-from bench.gates import gate_targets
+from bench import heads, registry
+from bench.bilevel import Bilevel, Schedule
+from bench.exits import exit_distribution, first_exit, uncertainty_features
+from bench.gates import coins
+from bench.heads.plain import LinearHeads
 from bench.method import ExitData, Task
 from bench.play import simulate
+from bench.surrogate import cross_entropy, gate_targets
+from bench.trials.plan import load_methods
 from tests.synthetic import make_split, make_task
 
 COSTS = torch.tensor([0.2, 0.4, 0.6, 0.8, 1.0])
 LAM = torch.tensor([0.05, 0.3, 1.0])
 
 
-def bilevel(task: Task, lam=LAM, *, weighted=False, **schedule) -> Bilevel:
-    options = {"counting": "released", "reading": "clipped"}
+def bilevel(task: Task, lam=LAM, *, weighted=False, more=None, **schedule) -> Bilevel:
+    options = {"counting": "released", "reading": "clipped"} | (more or {})
     return Bilevel(task, lam, COSTS[: task.num_exits], Schedule(**schedule), weighted=weighted, **options)
 
 
@@ -37,22 +42,36 @@ def test_the_released_weights_cancel_in_value_and_gradient():
     torch.testing.assert_close(torch.autograd.grad(official, losses)[0], torch.autograd.grad(uniform, losses)[0])
 
 
-def test_golden_head_loss_and_gradient(shared):
-    d = {k: torch.from_numpy(np.asarray(v)) for k, v in np.load(shared / "golden" / "jeidnn_small.npz").items()}
-    logits, labels, z0 = d["logits"].float(), d["labels"].long(), d["z0"].float()
-    losses = torch.stack([cross_entropy(x, labels) for x in logits[:, :-1].unbind(1)], 1)
-    assert float(losses.mean()) == pytest.approx(float(d["im_loss"]), abs=1e-5)
-    exits = losses.shape[1]
-    data = ExitData((z0,) * exits, logits[:, -1], labels)
-    task = Task(data, data, tuple(range(1, exits + 2)), logits.shape[-1], 0, torch.device("cpu"))
-    trainer = Bilevel(
-        task, LAM, d["costs"], Schedule(weight_decay=0), weighted=False, counting="none", reading="clipped"
-    )
-    design = torch.cat([z0, torch.ones(len(z0), 1)], 1).double()
-    solution = torch.linalg.lstsq(design, logits[:, 0].double()).solution.float()
-    trainer.train[0], trainer.heads[0], trainer.biases[0] = z0, solution[:-1], solution[-1]
-    trainer._head_step(torch.arange(len(z0)), None, lr=0.0)
-    torch.testing.assert_close(trainer.momenta[0].T, d["im_grad_exit0"].float(), atol=1e-6, rtol=0)
+def golden_trainer(d) -> Bilevel:
+    """Return a trainer whose exit 0 has the inputs, head and gates of the golden numbers."""
+    exits = d["gate_bias"].shape[0]
+    data = ExitData((d["z0"],) * exits, torch.zeros(len(d["z0"]), d["head_bias"].shape[0]), d["labels"])
+    task = Task(data, data, tuple(range(1, exits + 2)), d["head_bias"].shape[0], 0, torch.device("cpu"))
+    options = {"weighted": False, "counting": "none", "reading": "clipped"}
+    trainer = Bilevel(task, d["lam"][None], d["costs"], Schedule(weight_decay=0), **options)
+    trainer.train[0], trainer.heads[0], trainer.biases[0] = d["z0"], d["head_weight"], d["head_bias"]
+    trainer.weight, trainer.bias, trainer.pos_weight = (d[k][None] for k in ("gate_weight", "gate_bias", "pos_weight"))
+    return trainer
+
+
+@pytest.fixture
+def released(golden) -> dict[str, torch.Tensor]:
+    d = {k: torch.from_numpy(np.asarray(v)) for k, v in np.load(golden / "jeidnn_losses.npz").items()}
+    return {k: v.float() if v.is_floating_point() else v.long() for k, v in d.items()}
+
+
+def test_golden_head_loss_and_gradient(released):
+    assert float(released["losses"][:, :-1].mean()) == pytest.approx(float(released["im_loss"]), abs=1e-5)
+    trainer = golden_trainer(released)
+    trainer._head_step(torch.arange(len(released["z0"])), None, lr=0.0)
+    torch.testing.assert_close(trainer.momenta[0].T, released["im_grad_exit0"], atol=1e-5, rtol=0)
+
+
+def test_golden_gate_step(released):
+    trainer = golden_trainer(released)
+    trainer._gate_step(released["features"][None], trainer._targets(released["losses"][None]), lr=0.0)
+    for got, name in zip(trainer.gate_momentum, ("gate_weight_grad", "gate_bias_grad"), strict=True):
+        torch.testing.assert_close(got[0], released[name], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -62,10 +81,10 @@ def test_head_steps_follow_the_gradient_of_the_stated_loss(weighted):
     if weighted:
         trainer._multiply(len(LAM))
     rows = torch.arange(64)
-    heads = [w.clone().requires_grad_() for w in trainer.heads]
+    weights = [w.clone().requires_grad_() for w in trainer.heads]
     logits = [
         torch.addmm(b, x[rows], w).view(64, trainer.sets, -1)
-        for x, w, b in zip(trainer.train, heads, trainer.biases, strict=True)
+        for x, w, b in zip(trainer.train, weights, trainer.biases, strict=True)
     ]
     losses = torch.stack([cross_entropy(x, task.train.labels[rows]) for x in logits], -1)
     if weighted:
@@ -75,9 +94,77 @@ def test_head_steps_follow_the_gradient_of_the_stated_loss(weighted):
         loss = (marginal * losses).sum(-1).mean(0).sum()
     else:
         loss = losses.mean()
-    expected = torch.autograd.grad(loss, heads)
+    expected = torch.autograd.grad(loss, weights)
     trainer._head_step(rows, None, lr=0.0)
     for got, want in zip(trainer.momenta, expected, strict=True):
+        torch.testing.assert_close(got, want, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("draw", [None, 3])
+def test_single_heads_learn_from_the_samples_that_leave_there(draw):
+    task = make_task(200)
+    trainer = bilevel(task, weighted=True, weight_decay=0, more={"single": True, "draw": draw})
+    trainer._multiply(len(LAM))
+    trainer.bias = torch.linspace(-2.5, 0.5, 3)[:, None].expand(-1, 4).clone()  # from late to early exits
+    rows, labels = torch.arange(64), task.train.labels[:64]
+    weights = [w.clone().requires_grad_() for w in trainer.heads]
+    logits = [
+        torch.addmm(b, x[rows], w).view(64, 3, -1)
+        for x, w, b in zip(trainer.train, weights, trainer.biases, strict=True)
+    ]
+    loss, left = 0.0, set()
+    for p in range(3):
+        own = torch.stack([x[:, p] for x in logits], 1)
+        z = torch.einsum("ngf,gf->ng", uncertainty_features(own).detach(), trainer.weight[p]) + trainer.bias[p]
+        marginal, conditional = exit_distribution(z.sigmoid())
+        drawn = coins(own, draw)
+        taken = first_exit(conditional) if drawn is None else (marginal.cumsum(-1) <= drawn.detach()[:, None]).sum(-1)
+        left |= set(taken.tolist())
+        gated = torch.cat([own, torch.zeros(64, 1, own.shape[-1])], 1)[rows, taken]
+        loss = loss + (cross_entropy(gated, labels) * (taken < 4)).sum() / 64
+    assert len(left) > 2
+    expected = torch.autograd.grad(loss, weights)
+    trainer._head_step(rows, None, lr=0.0)
+    for got, want in zip(trainer.momenta, expected, strict=True):
+        torch.testing.assert_close(got, want, atol=1e-6, rtol=1e-4)
+
+
+def test_a_head_that_nobody_leaves_at_gets_no_gradient():
+    task = make_task(100)
+    trainer = bilevel(task, weighted=True, weight_decay=0, more={"single": True, "reading": "cumulative"})
+    trainer._multiply(len(LAM))
+    trainer.weight, trainer.bias = torch.zeros_like(trainer.weight), torch.tensor([[-9.0, 9, 9, 9]] * 3)
+    trainer._head_step(torch.arange(64), None, lr=0.0)
+    assert [bool(m.any()) for m in trainer.momenta] == [False, True, False, False]
+    trainer.bias = torch.full_like(trainer.bias, -9.0)
+    trainer.momenta = [torch.zeros_like(m) for m in trainer.momenta]
+    trainer._head_step(torch.arange(64), None, lr=0.0)
+    assert not any(bool(m.any()) for m in trainer.momenta)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gate_steps_leave_out_the_gates_after_the_best_exit(weighted):
+    task = make_task(200)
+    trainer = bilevel(task, weighted=weighted, weight_decay=0, more={"scheme": "ignore_subsequent"})
+    if weighted:
+        trainer._multiply(len(LAM))
+    trainer.pos_weight = torch.rand(len(LAM), 4) * 5
+    features, losses = trainer._read(task.train, trainer.train, torch.arange(50))
+    best = (losses + LAM[:, None, None] * COSTS).argmin(-1)
+    weight, bias = trainer.weight.clone().requires_grad_(), trainer.bias.clone().requires_grad_()
+    z = (features * weight[:, None]).sum(-1) + bias[:, None]
+    total = torch.zeros(())
+    for p in range(3):
+        terms = []
+        for n in range(50):
+            for k in range(min(int(best[p, n]) + 1, 4)):
+                right = float(k == best[p, n])
+                w = trainer.pos_weight[p, k] if right else torch.ones(())
+                terms.append(w * binary_cross_entropy_with_logits(z[p, n, k], torch.tensor(right)))
+        total = total + torch.stack(terms).mean()
+    expected = torch.autograd.grad(total, (weight, bias))
+    trainer._gate_step(features, trainer._targets(losses), lr=0.0)
+    for got, want in zip(trainer.gate_momentum, expected, strict=True):
         torch.testing.assert_close(got, want, atol=1e-6, rtol=1e-4)
 
 
@@ -99,11 +186,22 @@ def test_gate_steps_follow_the_gradient_of_the_weighted_cross_entropy(weighted):
         torch.testing.assert_close(got, want, atol=1e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("warmup", ["fixed", "dynamic"])
-def test_fused_training_gives_what_one_lambda_at_a_time_gives(weighted, warmup):
+HISTORY = {"single": True, "draw": 1, "objective": "prob", "scheme": "ignore_subsequent", "counting": "global"}
+
+
+@pytest.mark.parametrize(
+    ("weighted", "warmup", "more"),
+    [
+        (False, "fixed", {}),
+        (False, "dynamic", {}),
+        (True, "fixed", {}),
+        (True, "dynamic", {}),
+        (True, "fixed", HISTORY),
+    ],
+)
+def test_fused_training_gives_what_one_lambda_at_a_time_gives(weighted, warmup, more):
     task = make_task(300)
-    plan = {"epochs": 4, "warmup_epochs": 2, "switch": 3, "warmup": warmup}
+    plan = {"epochs": 4, "warmup_epochs": 2, "switch": 3, "warmup": warmup, "more": more}
     fused_heads, fused_gates = bilevel(task, weighted=weighted, **plan).run()
     assert len(fused_heads) == (len(LAM) if weighted else 1)
     for p, lam in enumerate(LAM):
@@ -148,8 +246,6 @@ DEGENERATE = {
 @pytest.mark.parametrize("preset", ["ours", "paper,epochs=3", "released,epochs=3"])
 @pytest.mark.parametrize("shape", DEGENERATE, ids=str)
 def test_degenerate_tasks_give_finite_policies(preset, shape):
-    from bench.trials.plan import load_methods
-
     task = make_task(**({"n": 60} | DEGENERATE[shape]))
     for policy in load_methods([f"jeidnn[preset={preset},points=4]"])[0].curve(task, [0.0, 0.5, 50.0]):
         outcomes = simulate(policy, task.val, task.macs)
@@ -166,6 +262,57 @@ def test_saturated_logits_give_finite_policies(preset):
     for policy in jeidnn(jeidnn.Config(preset=preset, epochs=3, points=4)).curve(task, [0.0, 1.0]):
         assert simulate(policy, task.val, task.macs).logits.isfinite().all()
         assert all(t.isfinite().all() for t in policy.state_dict().values())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "preset=ours",
+        "gate_data=train,pos_weight=released,objective=zeroOne",
+        "scheme=ignore_subsequent,reading=clipped,pos_weight=global,decision=prob",
+        "preset=released,epochs=3,points=3",
+        "preset=paper,epochs=3,points=3",
+        "preset=paper,im_loss=single,reading=single,scheme=only,pos_weight=global,decision=prob,epochs=3,points=3",
+    ],
+)
+def test_all_tensors_are_made_on_the_device_of_the_task(options, monkeypatch):
+    """A device without memory of its own stands for the GPU: operations on tensors of two devices fail there too."""
+    away = torch.device("meta")
+
+    class Generator:
+        def __init__(self, device="cpu"):
+            self.device = torch.device(device)
+
+        def manual_seed(self, seed):
+            return self
+
+    def drawing(function):
+        def draw(*args, generator=None, **kwargs):
+            assert generator is None or torch.device(kwargs.get("device") or "cpu") == generator.device
+            return function(*args, **kwargs)
+
+        return draw
+
+    monkeypatch.setattr(torch, "Generator", Generator)
+    for name in ("rand", "randn", "randperm"):
+        monkeypatch.setattr(torch, name, drawing(getattr(torch, name)))
+    monkeypatch.setattr(torch, "equal", lambda a, b: a.device == b.device and a.shape == b.shape)
+    answers = itertools.cycle([True, False, False])  # there are no values to ask: one Newton step, then the end
+    monkeypatch.setattr(torch.Tensor, "__bool__", lambda self: next(answers))
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda self: 0.5)
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: torch.full(self.shape, 0.5, dtype=self.dtype))
+
+    given = LinearHeads([torch.nn.Linear(5, 3, device=away) for _ in range(3)])
+    monkeypatch.setattr(heads, "fit", lambda recipe, task: given)
+
+    def split() -> ExitData:
+        features = tuple(torch.empty(40, 5, device=away) for _ in range(3))
+        return ExitData(features, torch.empty(40, 3, device=away), torch.empty(40, dtype=torch.int64, device=away))
+
+    task = Task(split(), split(), (1000, 2000, 3000, 4000), 3, 0, away)
+    (method,) = load_methods([f"jeidnn[{options}]"])
+    for policy in [*method.curve(task, [0.0, 0.5]), *method.fit(task, [0.6, 1.0])]:
+        assert simulate(policy, task.val, task.macs).exit_index.device == away
 
 
 @pytest.mark.gpu

@@ -7,7 +7,8 @@ import pytest
 from tests.conftest import ROOT
 
 ROOMS = (
-    "bilevel budgets costs curve exits gates heads laplace logistic method mixing params risk rules scheduler states"
+    "bilevel budgets costs curve exits gates heads laplace logistic method mixing params presets risk rules scheduler"
+    " states surrogate"
 )
 ALLOWED = {f"bench.{room}" for room in ROOMS.split()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bench.cli import bank, listing, report, reproduce, run
+from bench.cli import bank, check, listing, new_method, report, reproduce, run
 from bench.cli.guard import guarded
 
 app = typer.Typer(
@@ -16,6 +16,8 @@ app = typer.Typer(
 app.command("run")(guarded(run.run))
 app.command("plan")(guarded(run.plan))
 app.command("list")(guarded(listing.list_names))
+app.command("new-method")(guarded(new_method.new_method))
+app.command("check")(guarded(check.check))
 app.command("report")(guarded(report.report))
 app.command("reproduce")(guarded(reproduce.reproduce))
 app.add_typer(bank.app, name="bank")

@@ -2,36 +2,83 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from bench.cli import options as o
+
+if TYPE_CHECKING:
+    from bench.registry import Kind, Plugin
 
 
 def list_names(
     kind: Annotated[
         str | None, typer.Argument(help="methods, heads, datasets or backbones; all of them by default.")
     ] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them: all that it says of itself.")] = None,
+    plugin: o.Plugin = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """List what can be named: methods, heads, datasets and backbones, built-in or from plugins."""
+    """List what can be named: methods, heads, datasets and backbones, built-in or from plugins.
+
+    With a name behind its kind, print its whole description and its parameters with defaults and ranges.
+    """
     from bench import registry
     from bench.errors import UserError, nearest
 
     if kind is not None and kind not in registry.KINDS:
         raise UserError(f"There is nothing called '{kind}' to list.{nearest(kind, registry.KINDS)}")
+    if plugin:
+        o.run_config(None, {"plugin": plugin})
     kinds = registry.KINDS if kind is None else (kind,)
-    found = {k: list(registry.plugins(k).values()) for k in kinds}
-    if json_output:
-        import json
+    if kind and name:
+        _detail(kind, name, json_output)
+    elif json_output:
+        _print_json([_row(k, p) for k in kinds for p in registry.plugins(k).values()])
+    else:
+        for k in kinds:
+            _table(k, list(registry.plugins(k).values()))
 
-        rows = [
-            {"kind": k, "name": p.name, "summary": p.summary, "from": p.distribution} for k in kinds for p in found[k]
-        ]
-        print(json.dumps(rows, indent=1, ensure_ascii=False))
+
+def _table(kind: str, found: list[Plugin]) -> None:
+    print(f"{kind}:")
+    width = max((len(p.name) for p in found), default=0)
+    for p in found:
+        summary, broken = p.describe()
+        origin = "" if p.distribution == "exitbench" else f"  ({p.distribution})"
+        print(f"  {p.name:<{width}}  {f'(broken: {broken})' if broken else summary}{origin}")
+
+
+def _row(kind: str, p: Plugin) -> dict[str, Any]:
+    summary, broken = p.describe()
+    return {"kind": kind, "name": p.name, "summary": summary, "from": p.distribution, "broken": broken}
+
+
+def _detail(kind: Kind, name: str, json_output: bool) -> None:
+    import inspect
+
+    from bench import registry
+    from bench.cli.detail import parameters
+
+    found = registry.find(kind, name)
+    loaded = found.load()
+    about = inspect.getdoc(loaded) or ""
+    rows = parameters(loaded)
+    if json_output:
+        shown = {"kind": kind, "name": name, "description": about, "from": found.distribution, "parameters": rows}
+        _print_json(shown)
         return
-    for k in kinds:
-        print(f"{k}:")
-        width = max((len(p.name) for p in found[k]), default=0)
-        for p in found[k]:
-            origin = "" if p.distribution == "exitbench" else f"  ({p.distribution})"
-            print(f"  {p.name:<{width}}  {p.summary}{origin}")
+    print(f"{name} ({found.distribution})\n\n{about}\n")
+    print("Parameters:" if rows else "It takes no parameters.")
+    width = max((len(row["name"]) for row in rows), default=0)
+    for row in rows:
+        notes = [row["type"], f"default {row['default']}"]
+        notes += [f"{word} {row[word]}" for word in ("allowed", "searched") if row[word]]
+        print(f"  {row['name']:<{width}}  {', '.join(notes)}")
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))

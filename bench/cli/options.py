@@ -14,8 +14,15 @@ Config = Annotated[
     Path | None,
     typer.Option("-c", "--config", help="YAML file of settings; keys are the names of these options, and options win."),
 ]
+Plugin = Annotated[
+    list[str] | None,
+    typer.Option(help="Python files that define more methods or head recipes; repeatable or comma-separated."),
+]
 Methods = Annotated[
-    str | None, typer.Option(help="Methods, comma-separated: name or name\\[param=value,…]. See `bench list methods`.")
+    str | None,
+    typer.Option(
+        help="Methods, comma-separated: name or name\\[param=value,…], or all. See `bench list methods`.",
+    ),
 ]
 Dataset = Annotated[
     str | None, typer.Option(help="Datasets, comma-separated: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")
@@ -50,10 +57,18 @@ Rerun = Annotated[str | None, typer.Option(help="What to run: missing (default),
 
 
 def run_config(config: Path | None, given: dict[str, Any]) -> RunConfig:
-    """Merge defaults, the config file and the given options, the last winning; raise UserError for anything invalid."""
+    """Merge defaults, the config file and the given options, the last winning, and load the plugin files they name.
+
+    Raises UserError for anything invalid.
+    """
     from bench import config as settings
 
     values = settings.read_yaml(config) if config else {}
     merged = settings.build(values, f"The config file '{config}'").model_dump(exclude_unset=True) if values else {}
-    merged |= {name: value for name, value in given.items() if value is not None}
-    return settings.build(merged, "The command line")
+    merged |= {name: value for name, value in given.items() if value is not None and value != []}
+    result = settings.build(merged, "The command line")
+    if result.plugin:
+        from bench.plugins import load_files
+
+        load_files(result.plugin)
+    return result

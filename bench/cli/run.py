@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def run(
     config: o.Config = None,
+    plugin: o.Plugin = None,
     methods: o.Methods = None,
     dataset: o.Dataset = None,
     backbone: o.Backbone = None,
@@ -86,6 +87,7 @@ def _print_plan(session: Session, console: Console) -> None:
     from rich.table import Table
 
     from bench.cli.progress import opened
+    from bench.params import label
 
     table = Table("bank", "images", "bank is", "trials to do", "points done", title="Plan", title_justify="left")
     for source in opened(console, session):
@@ -95,8 +97,9 @@ def _print_plan(session: Session, console: Console) -> None:
         built = "built" if bank else "to build"
         table.add_row(source.title, f"{source.images:,}", built, str(every if todo is None else len(todo)), str(done))
     console.print(table)
-    names = ", ".join(session.config.methods)
-    console.print(f"Methods: {names}; a trial is one method and seed with all {len(session.config.budgets)} budgets.")
+    names = ", ".join(label(m.name, m.config) for m in session.methods)
+    line = f"Methods: {names}; a trial is one method and seed with all {len(session.config.budgets)} budgets."
+    console.print(line, markup=False)
     console.print(f"Nothing was run. Results would go to {session.config.output}.", highlight=False)
 
 

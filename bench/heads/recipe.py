@@ -15,7 +15,7 @@ from bench.method import ExitData, Task
 class Heads(nn.Module):
     """Fitted heads of one recipe. They pass the frozen head's logits on, unless a recipe says otherwise."""
 
-    needs_previous: ClassVar[bool] = False  # True where exit k's head or answer reads the logits of earlier exits
+    needs_previous: bool = False  # True where exit k's head or answer reads the logits of earlier exits
 
     def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k."""

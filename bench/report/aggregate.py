@@ -12,6 +12,7 @@ from scipy import stats
 from bench.report.cells import Cell, without_paths
 
 COLLAPSE = 0.95  # one exit that takes a larger share than this has swallowed the policy
+REFERENCES = ("static", "hull", "random", "oracle")  # in this order below the methods
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def interval(values: Iterable[float]) -> Estimate:
 
 
 def aggregate(cell: Cell) -> list[Row]:
-    """Return methods by budget (best accuracy first), then the static exits, then the oracle.
+    """Return methods by budget (best accuracy first), then static exits, hull and random by budget, and the oracle.
 
     The expected seeds are all that occur in the cell, the expected budgets of a method all that any method of the cell
     has; what lacks is a row or a flag of its own. Of several records of one operating point and seed (two versions of a
@@ -79,7 +80,8 @@ def aggregate(cell: Cell) -> list[Row]:
     references = records[records["kind"] == "reference"]
     for name, point in sorted({(m, p) for m, p in zip(references["method"], references["point"], strict=True)}):
         mine = references[(references["method"] == name) & (references["point"] == point)]
-        rows.append(_row(cell, mine, name, "reference", point, None, seeds))
+        budget = mine["budget"].iloc[0]
+        rows.append(_row(cell, mine, name, "reference", point, None if pd.isna(budget) else float(budget), seeds))
     return sorted(rows, key=_order)
 
 
@@ -164,19 +166,13 @@ def _newest(records: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     return kept, len(records) - len(kept)
 
 
-def _order(row: Row) -> tuple[bool, float, bool, float, str, int, str]:
+def _order(row: Row) -> tuple[int, float, bool, float, str, int, str]:
     accuracy = row.estimate("accuracy")
-    exit_number = int(row.point.removeprefix("exit=")) if row.point.startswith("exit=") else 10**6
-    best_first = -accuracy.mean if accuracy and row.kind == "method" else 0.0
-    return (
-        row.kind != "method",
-        row.budget or 0.0,
-        accuracy is None,
-        best_first,
-        row.method if row.kind == "method" else "",
-        exit_number,
-        row.point,
-    )
+    if row.kind == "method":
+        return 0, row.budget or 0.0, accuracy is None, -accuracy.mean if accuracy else 0.0, row.method, 0, row.point
+    rank = 1 + REFERENCES.index(row.method) if row.method in REFERENCES else len(REFERENCES) + 1
+    exit_number = int(row.point.removeprefix("exit=")) if row.point.startswith("exit=") else 0
+    return rank, row.budget or 0.0, False, 0.0, row.method, exit_number, row.point
 
 
 def leaders(rows: Iterable[Row]) -> dict[tuple[str, str], str]:

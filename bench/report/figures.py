@@ -1,4 +1,4 @@
-"""Figures of a cell: a score against realised MACs, with static exits and oracle. Each has its data as a frame."""
+"""Figures of a cell: a score against realised MACs, with static exits, hull and oracle. Each has its data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bench.report.aggregate import Row
 from bench.report.cells import Cell
-from bench.report.style import ALARM, REFERENCE, Look, settings
+from bench.report.style import ALARM, HULL, REFERENCE, Look, settings
 from bench.report.text import seeds_phrase
 
 
@@ -51,9 +51,14 @@ PLOTS = (
 
 
 def figure_data(rows: Sequence[Row], plot: Plot) -> pd.DataFrame:
-    """Return one row per drawn point: its mean, the half widths of its 95 % intervals, MACs and seeds."""
+    """Return one row per drawn point: its mean, the half widths of its 95 % intervals, MACs and seeds.
+
+    Random exits are for the table alone.
+    """
     found = []
     for row in rows:
+        if row.kind == "reference" and row.method == "random":
+            continue
         value, cost, macs = row.estimate(plot.metric), row.estimate("macs_fraction"), row.estimate("macs")
         if value is None or cost is None:
             continue
@@ -145,6 +150,11 @@ def _references(axes: Axes, data: pd.DataFrame, plot: Plot) -> None:
                 fontsize=8,
                 color="#5F5F5F",
             )
+    hull = data[data["method"] == "hull"].sort_values("macs_fraction", kind="stable")
+    if len(hull):
+        x, y = hull["macs_fraction"], hull[plot.metric] * plot.scale
+        look: dict[str, Any] = {"linestyle": (0, (4, 2)), "marker": "|", "markersize": 5.0}
+        axes.plot(x, y, color=HULL, linewidth=1.3, zorder=2.5, label="hull (static exits mixed)", **look)
     oracle = data[data["method"] == "oracle"]
     if len(oracle):
         x, y = oracle["macs_fraction"], oracle[plot.metric] * plot.scale

@@ -36,8 +36,9 @@ def cell_page(cell: Cell, rows: Sequence[Row], table: Table, drawn: Sequence[Plo
     if drawn:
         parts.append(
             "Means over seeds: one line per method with a marker per budget; hollow markers lack seeds. Grey: static "
-            "exits, numbered from 0; the last is the plain backbone. ★: the oracle. Error bars are 95 % t intervals, "
-            "cut off where they would dwarf the differences between means; the data files have them whole."
+            "exits, numbered from 0; the last is the plain backbone. Dark dashes: the hull, what mixing static exits "
+            "at random reaches at each budget. ★: the oracle. Error bars are 95 % t intervals, cut off where they "
+            "would dwarf the differences between means; the data files have them whole."
         )
     parts += _reasons(rows)
     return "\n\n".join(parts) + "\n"

@@ -15,6 +15,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 PINNED = {"jeidnn": 0, "msdnet_thresh": 1, "entropy_thresh": 2}
 REFERENCE = "#8A8A8A"
+HULL = "#333333"
 ALARM = "#B00020"
 
 

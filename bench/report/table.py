@@ -105,8 +105,10 @@ bins of equal mass. LAC: split conformal sets at α = 0.05, calibrated on cal on
 classes, and coverage should be 95 %. **Bold** is the best accuracy of a budget if its seed-by-seed difference to
 every other method has a 95 % t interval above zero (not corrected for the number of methods); otherwise ≈ marks what
 cannot be told apart. Only rows with every seed compete. The test images are the same for all seeds, so no interval here
-covers the choice of test images. Static rows send everybody to one exit; the oracle knows the labels and leaves at the
-earliest correct exit; random rows deal a method's exit shares to random samples (expected accuracy, no gates)."""
+covers the choice of test images. Static rows send everybody to one exit. Hull rows mix the two static exits at random
+that are worth most at a budget, chosen on val: the line of zero skill. Random rows spread samples over all exits as
+evenly as the budget allows; "random, shares of" deals a method's exit shares to random samples. These three are
+expectations without gates. The oracle knows the labels and leaves at the earliest correct exit."""
 
 
 def leaderboard(rows: Sequence[Row], num_exits: int | None = None) -> Table:

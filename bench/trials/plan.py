@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from bench import registry
 from bench.bank.bank import Bank
 from bench.config import RunConfig
+from bench.errors import UserError
 from bench.method import Method
 from bench.params import configure, label
+from bench.references import MIXED, StaticPolicy
 from bench.spec import parse
 from bench.trials.record import Cell, Point
 from bench.trials.source import source_digest
@@ -42,15 +45,31 @@ class Trial:
 
 
 def load_methods(names: Sequence[str]) -> list[Method]:
-    """Load and configure methods from what the user wrote; raise UserError for unknown names or parameters."""
-    found = []
+    """Load and configure methods from what the user wrote; raise UserError for unknown names or parameters.
+
+    `all` stands for every registered method with its defaults; one that is broken is left out, and stderr says so.
+    """
+    found: dict[str, Method] = {}
     for text in names:
-        spec = parse(text)
-        cls = registry.load("methods", spec.name)
-        method = cls(configure(cls.Config, spec))
-        _check_heads(method)
-        found.append(method)
-    return found
+        for name in registry.plugins("methods") if text == "all" else (text,):
+            try:
+                method = _load_method(name)
+            except UserError as error:
+                if text != "all":
+                    raise
+                print(f"bench: left out of all methods: {error}", file=sys.stderr)
+            else:
+                found.setdefault(label(method.name, method.config), method)
+    return list(found.values())
+
+
+def _load_method(text: str) -> Method:
+    spec = parse(text)
+    cls = registry.load("methods", spec.name)
+    source_digest(cls)  # read now, so that a file edited later does not pass for the one that runs
+    method = cls(configure(cls.Config, spec))
+    _check_heads(method)
+    return method
 
 
 def _check_heads(method: Method) -> None:
@@ -81,7 +100,7 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
     source = source_digest(type(method))
     recipe = getattr(method.config, "heads", None)
     if isinstance(recipe, str):
-        source += "-" + source_digest(registry.load("heads", parse(recipe).name))
+        source += "-" + _recipe_source(recipe)
     params = dataclasses.asdict(method.config)
     name = label(method.name, method.config)
     return tuple(
@@ -99,22 +118,33 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
     )
 
 
-def reference_points(exits: int, seed: int) -> tuple[Point, ...]:
-    """Return the reference points of one seed: each static exit, and the oracle, on the plain heads."""
+def _recipe_source(recipe: str) -> str:
+    """Return the digest of a head recipe, and of the one it is based on where it names one."""
+    spec = parse(recipe)
+    cls = registry.load("heads", spec.name)
+    base = getattr(configure(cls.Config, spec), "base", None)
+    return source_digest(cls) + (f"-{_recipe_source(base)}" if isinstance(base, str) else "")
+
+
+def reference_points(exits: int, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
+    """Return the reference points of one seed, on the plain heads: static exits, oracle, hull and random per budget."""
     source = source_digest(registry.load("heads", "plain"))
-    names = [("static", f"exit={k}") for k in range(exits)] + [("oracle", "oracle")]
+    mixed = f"{source}-{source_digest(StaticPolicy)}"
+    points: list[tuple[str, str, float | None, str]]
+    points = [*(("static", f"exit={k}", None, source) for k in range(exits)), ("oracle", "oracle", None, source)]
+    points += [(name, f"budget={b:g}", b, mixed) for name in MIXED for b in budgets]
     return tuple(
         Point(
             kind="reference",
             method=n,
             label=n,
             params={"heads": "plain"},
-            source_digest=source,
+            source_digest=digest,
             point=p,
-            budget=None,
+            budget=b,
             seed=seed,
         )
-        for n, p in names
+        for n, p, b, digest in points
     )
 
 
@@ -124,7 +154,7 @@ def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store)
     trials, done = [], 0
     for seed in config.seeds:
         owed: list[tuple[str, Any, tuple[Point, ...]]] = [
-            (REFERENCES, None, reference_points(len(cell.exit_names), seed))
+            (REFERENCES, None, reference_points(len(cell.exit_names), config.budgets, seed))
         ]
         owed += [(m.name, m.config, method_points(m, config.budgets, seed)) for m in methods]
         for name, settings, points in owed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,7 +45,7 @@ class Point(_Model):
     params: dict[str, Any] = Field(description="all parameters, defaults included")
     source_digest: str = Field(description="digest of the source that makes the method")
     point: str = Field(description="'budget=0.5', 'exit=3' or 'oracle'")
-    budget: float | None = Field(description="fraction of the plain backbone's MACs; None for references")
+    budget: float | None = Field(description="fraction of the plain backbone's MACs; None for static and oracle")
     seed: int
 
 
@@ -80,3 +81,19 @@ def record_id(cell: Cell, point: Point) -> str:
     }
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def without_result(
+    cell: Cell, point: Point, full_macs: int, provenance: dict[str, Any], status: Status, reason: str
+) -> Record:
+    """Return the record of an operating point that was not reached, and why."""
+    return Record(
+        id=record_id(cell, point),
+        status=status,
+        reason=reason,
+        cell=cell,
+        point=point,
+        full_macs=full_macs,
+        provenance=provenance,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

@@ -17,7 +17,8 @@ from bench.bank.bank import Bank
 from bench.method import ExitData, Infeasible, Policy, Task
 from bench.metrics.score import per_exit, sample_scores, score
 from bench.play import Outcomes, exit_macs, simulate
-from bench.references import StaticPolicy, oracle
+from bench.references import MIXED, StaticExits, StaticPolicy, oracle
+from bench.rules import too_small
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.record import Point, Record, Status, record_id
 
@@ -103,10 +104,14 @@ class _Maker:
 
     def references(self) -> list[Result]:
         plain = heads.fit("plain", self.splits.task)
+        mixed = any(point.method in MIXED for point in self.trial.points)
+        exits = StaticExits.measure(plain, self.splits.task, self.splits.test) if mixed else None
         results = []
         for point in self.trial.points:
             if point.method == "oracle":
                 results.append(self._oracle(point, plain))
+            elif exits is not None and point.method in MIXED:
+                results.append(self._mixed(point, exits))
             else:
                 k = int(point.point.removeprefix("exit="))
                 record, samples = self.policy(point, StaticPolicy(plain, self.splits.task.num_exits, k), {})
@@ -114,13 +119,24 @@ class _Maker:
                 results.append((record.model_copy(update={"per_exit": rows}), samples))
         return results
 
+    def _mixed(self, point: Point, exits: StaticExits) -> Result:
+        assert point.budget is not None
+        shares = exits.shares(point.method, point.budget)
+        if shares is None:
+            return self.record(point, "infeasible", reason=str(too_small(point.budget, float(exits.costs.min()))))
+        metrics, val = exits.expected(shares)
+        return self.record(point, "ok", metrics=metrics, val=val, rows=self._shares(shares.tolist()))
+
     def _oracle(self, point: Point, plain: heads.Heads) -> Result:
         task, full = self.splits.task, self.full_macs
         outcomes = oracle(plain, self.splits.test, task.macs)
         shares = np.bincount(outcomes.exit_index.cpu().numpy(), minlength=task.num_exits) / len(outcomes.labels)
-        rows = [{"exit": k, "name": self.trial.cell.exit_names[k], "share": float(s)} for k, s in enumerate(shares)]
         val = summary(oracle(plain, task.val, task.macs), full)
-        return self.record(point, "ok", metrics=summary(outcomes, full), val=val, rows=rows)
+        return self.record(point, "ok", metrics=summary(outcomes, full), val=val, rows=self._shares(shares.tolist()))
+
+    def _shares(self, shares: Sequence[float]) -> list[dict[str, Any]]:
+        names = self.trial.cell.exit_names
+        return [{"exit": k, "name": names[k], "share": float(s)} for k, s in enumerate(shares)]
 
     def record(
         self,

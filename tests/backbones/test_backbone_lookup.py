@@ -18,7 +18,8 @@ def test_every_registered_backbone_has_a_summary_line():
     ours = {n: p for n, p in found.items() if p.target.startswith("bench.")}
     assert {"efficientnet_lite0", "t2t_vit_14", "cifar_resnet110", "clip_vit_b16", "timm"} <= ours.keys()
     for plugin in ours.values():
-        assert 10 < len(plugin.summary) < 100 and plugin.summary.endswith(".")
+        summary, problem = plugin.describe()
+        assert problem is None and 10 < len(summary) < 100 and summary.endswith(".")
 
 
 def test_importing_the_package_loads_no_torch():

@@ -12,7 +12,7 @@ from bench import load_records
 from tests.cli.conftest import SMALL
 
 JOB = ["run", *SMALL, "--methods", "jeidnn,msdnet_thresh", "--seeds", "0,1", "--budgets", "0.2,0.6,1"]
-POINTS = 2 * (2 * 3 + 3 + 1)  # seeds × (methods × budgets + static exits + oracle)
+POINTS = 2 * ((2 + 2) * 3 + 3 + 1)  # seeds × ((methods + hull and random) × budgets + static exits + oracle)
 
 
 def results(folder) -> dict[str, dict]:
@@ -42,7 +42,7 @@ def test_the_job_ends_with_records_a_report_and_their_paths(finished):
     page = folder / "reports" / "digits" / "cifar_resnet20"
     assert {p.suffix for p in page.iterdir()} == {".md", ".csv", ".svg", ".png"}
     text = (page / "leaderboard.md").read_text()
-    for name in ("jeidnn", "msdnet_thresh", "static, exit 0", "oracle", "random, shares of jeidnn"):
+    for name in ("jeidnn", "msdnet_thresh", "static, exit 0", "hull", "oracle", "random, shares of jeidnn"):
         assert name in text
 
 

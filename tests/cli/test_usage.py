@@ -12,7 +12,7 @@ import pytest
     [
         (["run", "--methods", "jeidn"], "Did you mean 'jeidnn'"),
         (["run", "--methods", "jeidnn[im_los=uniform]"], "Did you mean 'im_loss'"),
-        (["run", "--methods", "jeidnn[im_loss=magic]"], "'uniform' or 'expected'"),
+        (["run", "--methods", "jeidnn[im_loss=magic]"], "'uniform', 'expected' or 'single'"),
         (["run", "--methods", "msdnet_thresh[heads=plane]"], "Did you mean 'plain'"),
         (["run", "--methods", "jeidnn[im_loss"], "never closed"),
         (["run", "--methods", ""], "at least one"),

@@ -71,6 +71,12 @@ def records(
             rows.append(
                 row(kind="reference", method="static", budget=np.nan, point=f"exit={k}", seed=seed, **known, **cell)
             )
+        for b in budgets:
+            for name, lost in (("hull", 0.0), ("random", 0.06)):
+                known = {"accuracy": curve(b) - lost + shared, "macs": b * FULL_MACS, "macs_fraction": b, "nll": 0.9}
+                rows.append(
+                    row(kind="reference", method=name, budget=b, point=f"budget={b:g}", seed=seed, **known, **cell)
+                )
         oracle = {"accuracy": 0.86 + shared, "macs": 0.33 * FULL_MACS, "macs_fraction": 0.33}
         rows.append(row(kind="reference", method="oracle", budget=np.nan, point="oracle", seed=seed, **oracle, **cell))
     return pd.DataFrame(rows)

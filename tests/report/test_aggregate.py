@@ -43,7 +43,9 @@ def test_interval_by_hand():
 def test_a_complete_grid_has_no_flags_but_the_cell_s():
     rows = aggregate(only_cell(records(dataset_variant=None)))
     assert all(r.complete and not r.flags for r in rows)
-    assert [r.method for r in rows[-7:]] == ["static"] * 6 + ["oracle"]
+    assert [r.method for r in rows[12:]] == ["static"] * 6 + ["hull"] * 4 + ["random"] * 4 + ["oracle"]
+    assert [r.point for r in rows[12:18]] == [f"exit={k}" for k in range(6)]
+    assert [r.budget for r in rows[18:-1]] == [0.3, 0.5, 0.7, 0.9] * 2 and rows[-1].budget is None
     assert [r.budget for r in rows[:12]] == sorted([0.3, 0.5, 0.7, 0.9] * 3)
     assert find(rows, "oracle", "oracle").estimate("ece_mass15") is None
     flagged = aggregate(only_cell(records(limit=200, protocol="v1-seen")))
@@ -126,7 +128,7 @@ def test_cells_never_mix():
     assert [str(c.folder) for c in cells if c.backbone == "resnet18"] == ["cifar100lt/resnet18"]
     assert "cifar100lt/efficientnet_lite0--jpeg90-96px-v1-limit200" in {str(c.folder) for c in cells}
     assert all(str(c.folder).startswith("cifar100lt/") for c in cells)
-    assert all(len(c.records) == 8 for c in cells)
+    assert all(len(c.records) == 10 for c in cells)
 
 
 def test_names_become_safe_folders_and_titles():

@@ -62,6 +62,12 @@ def test_one_method_one_seed_one_budget(tmp_path, with_references):
     assert (tmp_path / CELL / "accuracy.png").is_file()
 
 
+def test_references_without_any_budget():
+    frame = pd.DataFrame([row(kind="reference", method="static", point="exit=0", budget=None, accuracy=0.5)])
+    (found,) = aggregate(split_cells(frame)[0])
+    assert found.budget is None and found.estimate("accuracy").mean == 0.5
+
+
 def test_only_references(tmp_path):
     frame = records(seeds=[0])
     build(frame[frame["kind"] == "reference"], tmp_path)
@@ -126,7 +132,7 @@ def test_leaderboard_numbers_and_marks():
     rows = aggregate(cell)
     table = leaderboard(rows, cell.num_exits)
     lines = list(csv.DictReader(io.StringIO(table.csv())))
-    assert len(rows) == 12 + 6 + 1
+    assert len(rows) == 12 + 6 + 2 * 4 + 1
     random, lines = lines[len(rows) :], lines[: len(rows)]
     assert len(random) == 12 and all(line["method"].startswith("random, shares of ") for line in random)
     dealt = next(line for line in random if line["method"].endswith(rows[0].method))
@@ -136,8 +142,10 @@ def test_leaderboard_numbers_and_marks():
     assert float(lines[0]["accuracy"]) == pytest.approx(first.mean, abs=1e-9)
     assert float(lines[0]["accuracy_ci95"]) == pytest.approx(first.half, rel=1e-6)
     assert lines[-1]["ece_mass15"] == lines[-1]["gain_random"] == ""
-    assert lines[-2]["method"] == "static, exit 5 (plain backbone)"
-    assert float(lines[-2]["gmacs"]) == pytest.approx(FULL_MACS / 1e9)
+    last, hull = lines[17], lines[18]
+    assert (hull["method"], hull["budget"], hull["gain_random"], hull["ece_mass15"]) == ("hull", "0.3", "", "")
+    assert last["method"] == "static, exit 5 (plain backbone)"
+    assert float(last["gmacs"]) == pytest.approx(FULL_MACS / 1e9)
     text = table.markdown()
     assert f"**{100 * first.mean:.2f} ± {100 * first.half:.2f}**" in text
     assert "≈" in text
@@ -169,8 +177,9 @@ def test_figure_data_is_what_the_table_says():
     (cell,) = split_cells(records())
     rows = aggregate(cell)
     accuracy, ece, _ = (figure_data(rows, plot) for plot in PLOTS)
-    assert len(accuracy) == 19 and len(ece) == 18  # the oracle has no calibration
-    assert accuracy["accuracy"].tolist() == [r.estimate("accuracy").mean for r in rows]
+    assert len(accuracy) == 23 and len(ece) == 18  # hull and oracle have no calibration
+    drawn = [r for r in rows if r.method != "random"]
+    assert accuracy["accuracy"].tolist() == [r.estimate("accuracy").mean for r in drawn]
     assert accuracy["complete"].all()
 
 

@@ -34,7 +34,7 @@ def splits() -> Splits:
 def trial_of(cell):
     def make(name: str, budgets=(0.1, 0.5, 0.8), seed: int = 0) -> Trial:
         if name == REFERENCES:
-            return Trial(cell, REFERENCES, None, seed, reference_points(5, seed))
+            return Trial(cell, REFERENCES, None, seed, reference_points(5, budgets, seed), tuple(budgets))
         (method,) = load_methods([name])
         return Trial(cell, method.name, method.config, seed, method_points(method, budgets, seed), tuple(budgets))
 

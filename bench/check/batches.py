@@ -1,0 +1,46 @@
+"""A sample's exit and answer are its own, in whatever company and order it is played."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from bench.check import tasks
+from bench.check.compare import difference
+from bench.check.result import Violation
+from bench.check.subject import Subject, play
+from bench.method import ExitData
+
+ROWS = 64
+ADVICE = "Treat every row by itself: no statistics over the batch, no positions, no state between calls."
+
+
+def row_order(subject: Subject) -> None:
+    """Play the samples in another order."""
+    data = tasks.unseen()
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    for budget, policy in subject.few.items():
+        mixed = play(policy, take(data, order))
+        back = order.argsort()
+        restored = dataclasses.replace(mixed, exit_index=mixed.exit_index[back], logits=mixed.logits[back])
+        if found := difference(policy, data, play(policy, data), restored):
+            raise Violation(f"The order of the samples matters to the policy for budget {budget}: {found}. {ADVICE}")
+
+
+def batch_size(subject: Subject) -> None:
+    """Play the samples in batches of 1, 7 and all."""
+    data = tasks.unseen(ROWS)
+    for budget, policy in subject.few.items():
+        whole = play(policy, data)
+        for size in (1, 7):
+            if found := difference(policy, data, whole, play(policy, data, batch_size=size)):
+                raise Violation(
+                    f"In batches of {size} instead of {ROWS} the policy for budget {budget} plays differently: "
+                    f"{found}. {ADVICE}"
+                )
+
+
+def take(data: ExitData, rows: torch.Tensor) -> ExitData:
+    """Return rows of a split."""
+    return ExitData(tuple(x[rows] for x in data.features), data.final_logits[rows], data.labels[rows])

@@ -1,0 +1,73 @@
+"""Whether two plays of the same samples are the same, and where not, in words."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from bench.check.subject import play
+from bench.method import ExitData, Infeasible, Policy
+from bench.play import Outcomes
+
+CLOSE = 1e-4  # relative and absolute: what another batch shape may change in an answer
+LAST_BITS = 3e-6
+FEW = 0.2
+
+
+def difference(policy: Policy, data: ExitData, first: Outcomes, second: Outcomes) -> str | None:
+    """Say how two plays of `data` differ, or None: rows on the edge of a decision may tip with the last bits."""
+    moved = first.exit_index != second.exit_index
+    if bool(moved.any()):
+        edge = on_edge(policy, data)
+        if float(edge.float().mean()) <= FEW:  # a policy that is on edge everywhere is not excused
+            moved &= ~edge
+    if bool(moved.any()):
+        i = int(moved.nonzero()[0])
+        return f"{int(moved.sum())} of {len(moved)} samples change their exit, e.g. {_exits(first, second, i)}"
+    stayed = first.exit_index == second.exit_index
+    close = torch.isclose(first.logits, second.logits, rtol=CLOSE, atol=CLOSE, equal_nan=True).all(-1)
+    changed = stayed & ~close
+    if bool(changed.any()):
+        worst = float((first.logits - second.logits)[changed].abs().max())
+        return f"the answers of {int(changed.sum())} of {len(changed)} samples change by up to {worst:.2g}"
+    return None
+
+
+def exact_difference(first: Outcomes, second: Outcomes) -> str | None:
+    """Say how two plays differ by as little as one bit, or None."""
+    moved = first.exit_index != second.exit_index
+    if bool(moved.any()):
+        i = int(moved.nonzero()[0])
+        return f"{int(moved.sum())} of {len(moved)} samples change their exit, e.g. {_exits(first, second, i)}"
+    if not torch.equal(first.logits.nan_to_num(), second.logits.nan_to_num()):
+        worst = float((first.logits - second.logits).abs().nan_to_num().max())
+        return f"exits stay, but answers change by up to {worst:.2g}"
+    return None
+
+
+def answer_difference(data: ExitData, first: Policy | Infeasible, second: Policy | Infeasible) -> str | None:
+    """Say how two answers to one budget differ when they play `data`, or None."""
+    if isinstance(first, Infeasible) or isinstance(second, Infeasible):
+        same = isinstance(first, Infeasible) and isinstance(second, Infeasible)
+        return None if same else "one of the two is Infeasible, the other is not"
+    return difference(first, data, play(first, data), play(second, data))
+
+
+@torch.no_grad()
+def on_edge(policy: Policy, data: ExitData) -> Tensor:
+    """Return bool [N]: rows with a decision that noise in the last bits of the answers tips over."""
+    answers = play(policy, data).exit_logits
+    assert answers is not None
+    edge = torch.zeros(len(data), dtype=torch.bool)
+    g = torch.Generator().manual_seed(0)
+    for _ in range(8):
+        noise = torch.randn(answers.shape, generator=g, dtype=torch.float64)
+        shaken = (answers.double() * (1 + LAST_BITS * noise) + LAST_BITS * noise.flip(0)).to(answers.dtype)
+        for k in range(data.num_exits - 1):
+            calm, tipped = (policy.leave(k, x[:, : k + 1].contiguous()) for x in (answers, shaken))
+            edge |= calm != tipped
+    return edge
+
+
+def _exits(first: Outcomes, second: Outcomes, i: int) -> str:
+    return f"sample {i} from exit {int(first.exit_index[i])} to {int(second.exit_index[i])}"

@@ -1,0 +1,106 @@
+"""What can be said of a method without fitting it: its name, docstring, Config, and the ranges for a search."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from bench.check.result import Violation
+from bench.check.subject import Subject
+from bench.method import Method
+
+
+def loads(subject: Subject) -> None:
+    """Import the class."""
+    if not (isinstance(subject.cls, type) and issubclass(subject.cls, Method)):
+        raise Violation(f"{subject.cls!r} is no method: derive a class from bench.method.Method and register that.")
+
+
+def named(subject: Subject) -> None:
+    """Look at name and docstring."""
+    cls, name = subject.cls, getattr(subject.cls, "name", None)
+    if not isinstance(name, str) or not name:
+        raise Violation(f"{cls.__name__} has no name: set the class variable name to what users shall type.")
+    summary = (cls.__doc__ or "").strip().partition("\n")[0].strip()
+    if not summary:
+        raise Violation(
+            f"{cls.__name__} has no docstring: give it one whose first line says what the method does and names its "
+            "paper; `bench list` shows that line."
+        )
+    if len(summary) > 140:
+        raise Violation(f"The docstring's first line has {len(summary)} characters: say it in at most 140.")
+
+
+def configured(subject: Subject) -> None:
+    """Look at the Config."""
+    config = getattr(subject.cls, "Config", None)
+    if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
+        raise Violation("Config must be a dataclass: decorate it with @dataclass(frozen=True).")
+    if not config.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise Violation(
+            f"{config.__name__} can be changed after it was made: decorate it with @dataclass(frozen=True)."
+        )
+    for f in dataclasses.fields(config):
+        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            raise Violation(f"{config.__name__}.{f.name} has no default: a method must run without any parameter.")
+    default = config()
+    try:
+        hash(default)
+        json.dumps(dataclasses.asdict(default))
+    except TypeError as error:
+        raise Violation(
+            f"{config.__name__} cannot be hashed and written to JSON ({error}): use only numbers, strings, booleans, "
+            "None and tuples of them as fields."
+        ) from None
+    _readable(config, default)
+
+
+def _readable(config: type, default: Any) -> None:
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = get_type_hints(config)
+    for f in dataclasses.fields(config):  # type: ignore[arg-type]
+        value = getattr(default, f.name)
+        try:
+            TypeAdapter(hints[f.name]).validate_python(value)
+        except ValidationError as error:
+            raise Violation(
+                f"The default of {config.__name__}.{f.name}, {value!r}, is not of its annotated type: "
+                f"{error.errors()[0]['msg']}. Change the default or the annotation."
+            ) from None
+
+
+def ranges(subject: Subject) -> str:
+    """Look at the ranges that fields declare with `bench.params.tunable`."""
+    config, hints = subject.cls.Config, get_type_hints(subject.cls.Config)
+    tuned = [f for f in dataclasses.fields(config) if "tune" in f.metadata]
+    for f in tuned:
+        _range(config, f, hints[f.name])
+    return f"{len(tuned)} tunable" + (f": {', '.join(f.name for f in tuned)}" if tuned else "")
+
+
+def _range(config: type, f: dataclasses.Field, hint: Any) -> None:
+    low, high, log = (f.metadata["tune"].get(key) for key in ("low", "high", "log"))
+    where = f"{config.__name__}.{f.name}"
+    if low is None and high is None:
+        choices = [bool if hint is bool else get_origin(part) for part in (hint, *get_args(hint))]
+        if not ({bool, Literal} & set(choices)):
+            raise Violation(f"{where} is tunable without a range: give low and high, or make it a Literal or bool.")
+        return
+    if low is None or high is None or not low < high:
+        raise Violation(f"The range of {where} is {low} … {high}: give a low below a high.")
+    if log and low <= 0:
+        raise Violation(f"The range of {where} is logarithmic but starts at {low}: let it start above 0.")
+    default = f.default
+    if isinstance(default, int | float) and not low <= default <= high:
+        raise Violation(f"The default of {where}, {default}, lies outside its range {low} … {high}: widen the range.")
+    if isinstance(default, int) and not (isinstance(low, int) and isinstance(high, int)):
+        raise Violation(f"{where} is an integer but its range is {low} … {high}: give integers.")
+    for end in (low, high):
+        try:
+            config(**{f.name: end})
+        except ValueError as error:
+            raise Violation(
+                f"A search may set {where} to {end}, which its Config refuses ({error}): narrow the range."
+            ) from None

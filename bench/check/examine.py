@@ -1,0 +1,103 @@
+"""Run checks on a method: each at most once, those it builds on first, global random states left alone."""
+
+from __future__ import annotations
+
+import random
+import time
+import warnings
+from functools import cache
+
+import numpy as np
+import torch
+
+from bench.check import answers, batches, described, execution, isolation, repeats, spending, workers
+from bench.check.result import Caution, Check, Result, Status, Violation
+from bench.check.subject import Subject
+from bench.check.survival import survival_checks
+from bench.errors import UserError
+from bench.method import Infeasible, Method
+
+
+@cache
+def checks() -> tuple[Check, ...]:
+    """Return all checks in the order in which they are shown."""
+    return (
+        Check("loads", "The name must lead to a class derived from bench.method.Method.", described.loads, ()),
+        Check("name", "Name and docstring must say what it is.", described.named, ("loads",)),
+        Check(
+            "config", "Config must be a frozen dataclass with a default everywhere.", described.configured, ("loads",)
+        ),
+        Check("ranges", "Ranges for a search must be sound.", described.ranges, ("config",)),
+        Check("fit", "fit must return one Policy or Infeasible per budget.", answers.fits, ("config",)),
+        Check("shapes", "A policy's functions must return what the contract says.", answers.shapes, ("fit",)),
+        Check("replay", "Playing twice must be the same.", repeats.replays),
+        Check("refit", "Fitting twice with one seed must be the same.", repeats.refits),
+        Check("own_budget", "A budget's answer must not depend on the others.", repeats.own_budgets),
+        Check("budgets", "Budgets must be met on val.", spending.budgets),
+        Check("costs", "macs(k) must count what runs.", spending.costs),
+        Check("causality", "Later exits must not change an earlier decision.", isolation.causality),
+        Check("no_labels", "Playing must not read the task's labels or val.", isolation.no_labels),
+        Check("untouched", "Fitting and playing must not change the data.", isolation.untouched),
+        Check("row_order", "The order of samples must not matter.", batches.row_order),
+        Check("batch_size", "The size of batches must not matter.", batches.batch_size),
+        Check("execution", "Stopping early for real must be what was simulated.", execution.execution),
+        *survival_checks(),
+        Check("pickle", "Method and policies must survive pickle.", workers.picklable),
+        Check("speed", "Fitting and playing must be quick.", workers.speed),
+    )
+
+
+class Examination:
+    """All checks of one method; results are kept."""
+
+    def __init__(self, method: str | type[Method]) -> None:
+        self.subject = Subject(method)
+        self._checks = {check.name: check for check in checks()}
+        self._done: dict[str, Result] = {}
+
+    def results(self) -> list[Result]:
+        """Return the results of all checks."""
+        return [self.result(name) for name in self._checks]
+
+    def result(self, name: str) -> Result:
+        """Return the result of one check, run now if it has not been."""
+        if name not in self._done:
+            check = self._checks[name]
+            missing = [self.result(need) for need in check.needs if not self.result(need).passed]
+            self._done[name] = _skipped(name, missing[0]) if missing else _examine(check, self.subject)
+        return self._done[name]
+
+
+def _skipped(name: str, missing: Result) -> Result:
+    message = missing.message if missing.status == "skip" else f"Not examined, for '{missing.name}' fails."
+    return Result(name, "skip", message, 0.0)
+
+
+def _examine(check: Check, subject: Subject) -> Result:
+    start = time.perf_counter()
+    status: Status
+    threads = torch.get_num_threads()
+    states = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        repeats.scatter(0)
+        torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+        try:
+            remark = check.examine(subject)
+            status, message = ("warn" if isinstance(remark, Caution) else "pass"), str(remark or "")
+        except Violation as violation:
+            status, message = "fail", str(violation)
+        except Infeasible as error:
+            advice = "return it, in the place of that budget's policy"
+            status, message = "fail", f"fit raises Infeasible ({error}): {advice}."
+        except UserError as error:
+            status, message = "fail", str(error)
+        except Exception as error:
+            from bench.trials.run import explain
+
+            status, message = "fail", f"{check.asks} Instead: {explain(error)}."
+        finally:
+            torch.set_num_threads(threads)
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
+    return Result(check.name, status, message, time.perf_counter() - start)

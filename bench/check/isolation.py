@@ -1,0 +1,83 @@
+"""What a policy may not lean on: later exits, the task's own tensors and labels; and what a fit may not change."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from bench import heads
+from bench.check import tasks
+from bench.check.compare import difference
+from bench.check.result import Violation
+from bench.check.subject import Subject, decide, play
+from bench.method import ExitData
+from bench.play import simulate
+
+
+def causality(subject: Subject) -> None:
+    """Change what later exits see, and ask again who leaves earlier and with which answer."""
+    data = tasks.unseen()
+    for budget, policy in subject.few.items():
+        answers, stops = decide(policy, data)
+        for k in range(data.num_exits - 1):
+            other_answers, other_stops = decide(policy, disturb(data, k))
+            if not torch.equal(answers[:, : k + 1], other_answers[:, : k + 1]):
+                what = f"what exit {k} or an earlier one answers"
+            elif not torch.equal(stops[:, : k + 1], other_stops[:, : k + 1]):
+                what = f"who leaves at exit {k} or earlier"
+            else:
+                continue
+            raise Violation(
+                f"Later exits change {what} (policy for budget {budget}): decide from the arguments of head, combine "
+                "and leave alone, and store nothing of a later exit in the policy."
+            )
+
+
+def disturb(data: ExitData, k: int) -> ExitData:
+    """Replace what exits after k see by other samples' values, turned round."""
+    features = tuple(x if j <= k else 1 - 3 * x.flip(0) for j, x in enumerate(data.features))
+    return ExitData(features, 1 - 3 * data.final_logits.flip(0), data.labels)
+
+
+def no_labels(subject: Subject) -> None:
+    """Destroy labels and val behind the policies' backs and play again."""
+    task = subject.task
+    played = tasks.clone(task.val)
+    first = {budget: play(policy, played) for budget, policy in subject.few.items()}
+    held = [task.train.labels, *tasks.tensors(task.val).values()]
+    kept = [x.clone() for x in held]
+    try:
+        for x in held:
+            x.zero_()
+        blind = dataclasses.replace(played, labels=torch.full_like(played.labels, -1))
+        second = {budget: play(policy, blind) for budget, policy in subject.few.items()}
+    finally:
+        for x, old in zip(held, kept, strict=True):
+            x.copy_(old)
+    for budget, policy in subject.few.items():
+        if found := difference(policy, played, first[budget], second[budget]):
+            raise Violation(
+                f"The policy for budget {budget} still reads the task's labels or val split while it plays: {found} "
+                "once they are gone. Keep no reference to the task; clone in fit what the policy needs."
+            )
+
+
+def untouched(subject: Subject) -> None:
+    """Compare the task's tensors, its shared heads and a played split with what they were."""
+    _ = subject.answers
+    for name, data in (("train", subject.task.train), ("val", subject.task.val)):
+        for key, value in tasks.tensors(data).items():
+            if not torch.equal(value, subject.before[name][key]):
+                raise Violation(f"fit changes task.{name}.{key} in place, which other methods share: work on a copy.")
+    fresh = heads.fit("plain", tasks.task()).logits(tasks.unseen())
+    if not torch.equal(fresh, heads.fit("plain", subject.task).logits(tasks.unseen())):
+        raise Violation("fit changes the task's shared plain heads in place: copy heads before you alter them.")
+    data, before = tasks.unseen(), tasks.tensors(tasks.unseen())
+    for policy in subject.few.values():
+        simulate(policy, data, subject.task.macs)
+        for key, value in tasks.tensors(data).items():
+            if not torch.equal(value, before[key]):
+                raise Violation(
+                    f"Playing changes the split's {key} in place: work on a copy in head, combine and leave."
+                )

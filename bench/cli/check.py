@@ -1,0 +1,98 @@
+"""`bench check`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import options as o
+from bench.cli.guard import FAILED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.check.result import Result
+
+MARKS = {"pass": "[green]✓ ok[/]", "warn": "[yellow]! look[/]", "fail": "[red]✗ fails[/]", "skip": "[dim]– skipped[/]"}
+
+
+def check(
+    methods: Annotated[
+        list[str], typer.Argument(metavar="NAME…", help="Methods: name or name\\[param=value,…], or 'all' of them.")
+    ],
+    plugin: o.Plugin = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Check that methods hold the contract: budgets, determinism, causality, honest costs, hard inputs, workers.
+
+    Made-up tasks, a few seconds per method. Ends with 0 where all pass, 1 where one fails, 2 for a wrong command.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=json_output)
+    with console.status("Loading …") as status:
+        from bench.check.examine import Examination
+
+        o.run_config(None, {"plugin": plugin})
+        names = _names(methods)
+        examinations = {name: Examination(name) for name in names}
+        found: dict[str, list[Result]] = {}
+        for name, examination in examinations.items():
+            status.update(f"Checking {name} …")
+            found[name] = examination.results()
+            if not json_output:
+                _show(console, name, found[name], everything=len(names) == 1)
+    if json_output:
+        _print_json(found)
+    if not all(_conforms(results) for results in found.values()):
+        raise typer.Exit(FAILED)
+
+
+def _names(methods: list[str]) -> list[str]:
+    from bench import registry
+    from bench.spec import split_list
+
+    asked = [name for text in methods for name in split_list(text)]
+    every = list(registry.plugins("methods")) if "all" in asked else []
+    return list(dict.fromkeys([*every, *(name for name in asked if name != "all")]))
+
+
+def _conforms(results: list[Result]) -> bool:
+    return all(r.passed for r in results)
+
+
+def _show(console: Console, name: str, results: list[Result], *, everything: bool) -> None:
+    from rich.markup import escape
+
+    rows = [r for r in results if everything or r.status in ("warn", "fail")]
+    seconds = sum(r.seconds for r in results)
+    passed = sum(r.passed for r in results)
+    verdict = "[green]conforms[/]" if passed == len(results) else "[red]does not conform[/]"
+    console.print(f"[bold]{escape(name)}[/] {verdict}: {passed} of {len(results)} checks passed in {seconds:.1f} s.")
+    if rows:
+        console.print(_table(rows))
+
+
+def _table(rows: list[Result]) -> Table:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("check", "", "what it found", box=box.SIMPLE_HEAD)
+    table.add_column("s", justify="right")
+    for r in rows:
+        table.add_row(r.name, MARKS[r.status], escape(r.message), f"{r.seconds:.2f}")
+    return table
+
+
+def _print_json(found: dict[str, list[Result]]) -> None:
+    import dataclasses
+    import json
+
+    rows = [
+        {"method": name, "conforms": _conforms(results), "checks": [dataclasses.asdict(r) for r in results]}
+        for name, results in found.items()
+    ]
+    print(json.dumps(rows, indent=1, ensure_ascii=False))

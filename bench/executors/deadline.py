@@ -1,0 +1,48 @@
+"""A hard limit on the time of one trial: first an exception in the trial, then the end of its process."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+GRACE = 5.0  # seconds between the exception and the end of the process
+
+
+class TrialTimeout(BaseException):
+    """The time of a trial is over. No `except Exception` of a method can catch it."""
+
+
+@contextmanager
+def deadline(seconds: float | None, *, kill: bool = False) -> Iterator[None]:
+    """Raise TrialTimeout in the block after `seconds`, and again every second while it goes on.
+
+    With `kill`, a process that is still in the block GRACE seconds later ends, whatever it hangs in: the watch is a
+    thread of the interpreter's own that needs neither the interpreter's lock nor its signals. None: no limit.
+    """
+    if seconds is None:
+        yield
+        return
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("a deadline needs the main thread, where signals arrive")
+
+    def ring(number: int, frame: Any) -> None:
+        raise TrialTimeout(f"no result within {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    sink = open(os.devnull, "w") if kill else None  # noqa: SIM115, PTH123 - must stay open while the watch runs
+    if sink is not None:
+        faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=sink)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        if sink is not None:
+            faulthandler.cancel_dump_traceback_later()
+            sink.close()

@@ -1,0 +1,151 @@
+"""The layers of fitted heads, and the same layers in training: those of all exits as one batched product."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench.costs import linear_macs
+from bench.heads.recipe import Heads
+from bench.method import ExitData
+
+
+class LayerHeads(Heads):
+    """A layer of its own, linear or a small MLP, at every intermediate exit; it sees the exit's raw features."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+
+    def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        return self.layers[k](features) if k < len(self.layers) else features
+
+    def macs(self, k: int) -> int:
+        return layer_macs(self.layers[k]) if k < len(self.layers) else 0
+
+
+class LinearHeads(LayerHeads):
+    """Linear(D_k → C) at every intermediate exit; the input's standardisation is folded into weight and bias."""
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        super().__init__(layers)
+        self.sizes = [(layer.in_features, layer.out_features) for layer in layers]
+
+
+def layer_macs(layer: nn.Module) -> int:
+    """Return the MACs of all linear layers in a module, each run once."""
+    return sum(linear_macs(m.in_features, m.out_features) for m in layer.modules() if isinstance(m, nn.Linear))
+
+
+def standardiser(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and standard deviation [D] of features [N, D]; a constant feature keeps the scale 1."""
+    std, mean = torch.std_mean(features, dim=0, correction=0)
+    return mean, torch.where(std > 1e-6, std, torch.ones_like(std))
+
+
+def fold(weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor) -> nn.Linear:
+    """Turn weight [D, C] and bias [C] on standardised inputs into a linear layer on raw ones."""
+    layer = nn.Linear(weight.shape[0], weight.shape[1], device=weight.device)
+    with torch.no_grad():
+        layer.weight.copy_((weight / std[:, None]).T)
+        layer.bias.copy_(bias - (mean / std) @ weight)
+    return layer.requires_grad_(False)
+
+
+class Net:
+    """The heads of E >= 1 exits in training: Linear(D_k → C) each, or Linear → ReLU → Linear with `width` hidden units.
+
+    Exits of equal D_k share one weight [g, D, H], so that a step is one batched product for all of them; H is the
+    width, or C without one. `parameters` are leaves whose first axis runs over exits; `owners[i]` names those of
+    parameter i.
+    """
+
+    def __init__(self, train: ExitData, classes: int, width: int, generator: torch.Generator) -> None:
+        self.width, self.generator = width, generator
+        self.scale = [standardiser(x) for x in train.features]
+        dims = [x.shape[1] for x in train.features]
+        self.groups = [[k for k, d in enumerate(dims) if d == size] for size in dict.fromkeys(dims)]
+        order = torch.tensor([k for group in self.groups for k in group], device=generator.device)
+        self.place = order.argsort()
+        self.parameters: list[Tensor] = []
+        self.owners: list[Tensor] = []
+        hidden = width or classes
+        drawn = [self.normal(d, hidden, scale=(2 / d) ** 0.5 if width else 0.01) for d in dims]
+        for group in self.groups:
+            self.add(torch.stack([drawn[k] for k in group]), group)
+            self.add(drawn[0].new_zeros(len(group), 1, hidden), group)
+        if width:
+            self.add(self.normal(len(dims), width, classes, scale=0.01), range(len(dims)))
+            self.add(drawn[0].new_zeros(len(dims), 1, classes), range(len(dims)))
+
+    @property
+    def exits(self) -> int:
+        """E, the exits that have a head to train."""
+        return len(self.scale)
+
+    def normal(self, *shape: int, scale: float) -> Tensor:
+        """Draw a tensor of that shape from N(0, scale²)."""
+        return torch.randn(*shape, generator=self.generator, device=self.generator.device) * scale
+
+    def add(self, value: Tensor, exits: Sequence[int]) -> None:
+        """Let `value`, whose first axis runs over these exits, be trained."""
+        self.parameters.append(value.requires_grad_())
+        self.owners.append(torch.tensor(list(exits), dtype=torch.int64, device=value.device))
+
+    def inputs(self, data: ExitData) -> list[Tensor]:
+        """Return a split's standardised features [N, g, D] for every group of exits."""
+        result = []
+        for group in self.groups:
+            stacked = torch.empty(
+                len(data), len(group), data.features[group[0]].shape[1], device=data.final_logits.device
+            )
+            for i, k in enumerate(group):
+                mean, std = self.scale[k]
+                torch.div(data.features[k] - mean, std, out=stacked[:, i])
+            result.append(stacked)
+        return result
+
+    def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor] | None = None) -> Tensor:
+        """Return the logits [E, B, C] for inputs [B, g, D] per group, under other parameters where they are given."""
+        values = self.parameters if parameters is None else parameters
+        return self.last(self.first(inputs, values), values)
+
+    def first(self, inputs: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
+        """Return what the first layers put out, [E, B, H]."""
+        parts = [torch.baddbmm(values[2 * i + 1], x.transpose(0, 1), values[2 * i]) for i, x in enumerate(inputs)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)[self.place]
+
+    def last(self, hidden: Tensor, values: Sequence[Tensor], exits: slice = slice(None)) -> Tensor:
+        """Return the logits [e, B, C] of some exits from what their first layers put out, [e, B, H]."""
+        if not self.width:
+            return hidden
+        i = 2 * len(self.groups)
+        return torch.baddbmm(values[i + 1][exits], hidden.relu(), values[i][exits])
+
+    def layers(self, values: Sequence[Tensor]) -> list[nn.Module]:
+        """Return the layer of every exit, on raw features."""
+        return [self._layer(k, values) for k in range(self.exits)]
+
+    def _layer(self, k: int, values: Sequence[Tensor]) -> nn.Module:
+        first = fold(*self.first_layer(k, values))
+        if not self.width:
+            return first
+        i = 2 * len(self.groups)
+        weight, bias = values[i][k], values[i + 1][k, 0]
+        return nn.Sequential(
+            first, nn.ReLU(), fold(weight, bias, weight.new_zeros(self.width), weight.new_ones(self.width))
+        )
+
+    def first_layer(self, k: int, values: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return weight [D, H] and bias [H] of exit k's first layer, and what its inputs are standardised with [D]."""
+        i = next(i for i, group in enumerate(self.groups) if k in group)
+        j = self.groups[i].index(k)
+        return values[2 * i][j], values[2 * i + 1][j, 0], *self.scale[k]
+
+    def heads(self, values: Sequence[Tensor]) -> LayerHeads:
+        """Return these exits' layers as heads; linear ones as LinearHeads."""
+        layers = self.layers(values)
+        linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+        return LayerHeads(layers) if self.width else LinearHeads(linear)

@@ -1,0 +1,115 @@
+"""The training that all recipes share: AdamW with cosine decay, a fresh batch order per epoch, the best epoch kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from bench.heads.layers import Net
+from bench.method import Task
+from bench.params import tunable
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Schedule of the heads, and the hidden units of each (0: a linear head)."""
+
+    epochs: int = 40
+    batch_size: int = 256
+    lr: float = tunable(0.01, 1e-3, 0.1, log=True)
+    weight_decay: float = tunable(1e-4, 1e-6, 0.1, log=True)
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch_size < 1:
+            raise ValueError("epochs cannot be negative and batch_size must be at least 1.")
+        if self.lr <= 0 or self.weight_decay < 0:
+            raise ValueError("lr must be positive and weight_decay cannot be negative.")
+        if self.width < 0:
+            raise ValueError("width is a number of hidden units; 0 makes the heads linear.")
+
+
+def adamw(parameters: Sequence[Tensor], lr: float, weight_decay: float) -> torch.optim.AdamW:
+    """Return AdamW on these leaves in one fused kernel."""
+    return torch.optim.AdamW(list(parameters), lr=lr, weight_decay=weight_decay, fused=True)
+
+
+def descend(
+    optimiser: torch.optim.Optimizer,
+    owners: Sequence[Tensor],
+    loss: Callable[[Tensor], Tensor],
+    score: Callable[[], Tensor],
+    *,
+    samples: int,
+    epochs: int,
+    batch_size: int,
+    generator: torch.Generator,
+    beat: Tensor | None = None,
+) -> list[Tensor]:
+    """Minimise `loss(rows)` over all samples; return each parameter as it was in its exit's best epoch.
+
+    `score()` is the val loss of every exit [E], read after each epoch; row j of parameter i belongs to exit
+    owners[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start where no epoch's
+    score is below `beat` [E] (by default any finite one is).
+    """
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    steps = epochs * -(-samples // batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
+    best = [p.detach().clone() for p in parameters]
+    lowest = torch.full((), torch.inf, device=generator.device) if beat is None else beat
+    for _ in range(epochs):
+        for rows in torch.randperm(samples, generator=generator, device=generator.device).split(batch_size):
+            optimiser.zero_grad(set_to_none=True)
+            loss(rows).backward()
+            optimiser.step()
+            schedule.step()
+        with torch.no_grad():
+            now = score()
+            better, lowest = now < lowest, torch.fmin(now, lowest)
+            for kept, p, owner in zip(best, parameters, owners, strict=True):
+                kept[better[owner]] = p[better[owner]]
+    return best
+
+
+def train(
+    task: Task,
+    net: Net,
+    schedule: Schedule,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    score: Callable[[Tensor], Tensor],
+) -> list[Tensor]:
+    """Minimise `loss(logits [E, B, C], rows)` on train; return the parameters of each exit's epoch of lowest val score.
+
+    `score` is called on val's logits [E, N, C] and returns one number per exit [E].
+    """
+    inputs, val = net.inputs(task.train), net.inputs(task.val)
+    return descend(
+        adamw(net.parameters, schedule.lr, schedule.weight_decay),
+        net.owners,
+        lambda rows: loss(net([x[rows] for x in inputs]), rows),
+        lambda: score(net(val)),
+        samples=len(task.train),
+        epochs=schedule.epochs,
+        batch_size=schedule.batch_size,
+        generator=net.generator,
+    )
+
+
+def start(task: Task) -> torch.Generator:
+    """Return the generator of a recipe's draws, seeded with the task's seed."""
+    return torch.Generator(device=task.device).manual_seed(task.seed)
+
+
+def nll(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the negative log-likelihood (nats) [E, B] of labels [B] under logits [E, B, C]."""
+    exits, batch, classes = logits.shape
+    flat = nn.functional.cross_entropy(logits.reshape(-1, classes), labels.repeat(exits), reduction="none")
+    return flat.view(exits, batch)
+
+
+def together(losses: Tensor) -> Tensor:
+    """Give every exit the mean of all exits' losses [E], so that heads that lean on each other keep one epoch."""
+    return losses.mean().expand_as(losses)

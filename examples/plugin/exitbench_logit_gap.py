@@ -1,0 +1,73 @@
+"""The gap between the two best logits, with one quantile for all exits. Change the rule to yours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from bench import heads
+from bench.method import Infeasible, Method, Policy, Task
+from bench.params import tunable
+from bench.rules import Score, many_thresholds
+from torch import Tensor
+
+POINTS = 257  # how many operating points are tried on val
+
+
+@dataclass(frozen=True)
+class LogitGapConfig:
+    """The parameters, as in `logit_gap[growth=1.5]`: frozen, each with a type and a default."""
+
+    heads: str = "plain"  # the recipe that trains the heads: any of `bench list heads`
+    growth: float = tunable(1.0, 0.5, 2.0, log=True)  # `tunable`: a search may vary it within this range
+
+    def __post_init__(self) -> None:
+        if not 0 < self.growth < float("inf"):
+            raise ValueError(f"growth={self.growth} must be a number above 0")  # the user reads this sentence
+
+
+class Gap(Score):
+    """How far the best logit is above the second best; a sample leaves where the score reaches its exit's threshold."""
+
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        """Return scores [N] at exit k from the answers [N, k+1, C] of exits 0 … k: later ones cannot be seen."""
+        best = logits[:, k].double().topk(min(2, logits.shape[-1])).values
+        return best[:, 0] - best[:, -1]
+
+    def macs(self, k: int, classes: int) -> int:
+        """Count what the score costs per sample at exit k, in multiply-accumulates. Every cost is counted."""
+        return classes
+
+
+class LogitGap(Method):
+    """Leave where the gap between the two best logits is among the largest of its exit (logit_gap).
+
+    The first line above is the summary in `bench list`: name the paper there. Then say what the rule is: at exit k the
+    share s·growth^k (at most 1) of all val samples may leave, and T_k is the smallest of their gaps; a sample leaves at
+    the first k with gap >= T_k. Last, say how it differs from the paper, and why.
+    """
+
+    name: ClassVar[str] = "logit_gap"
+    Config: ClassVar[type] = LogitGapConfig
+
+    def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
+        """Return one policy per budget: the share s of largest val cost within it.
+
+        A method sees task.train (for heads) and task.val (for everything else), never the images it is scored on.
+        """
+        fitted = heads.fit(self.config.heads, task)  # trained once per task: all methods share the result
+        score = Gap()
+        gaps = score.all(fitted.logits(task.val))  # [N, K-1]: the last exit, the backbone's own head, has no gate
+        growth = self.config.growth ** torch.arange(gaps.shape[1], dtype=torch.float64, device=gaps.device)
+        shares = torch.linspace(0, 1, POINTS, dtype=torch.float64, device=gaps.device)[:, None] * growth
+        return many_thresholds(task, budgets, fitted, score, quantiles(gaps, shares.clamp_max(1)))
+
+
+def quantiles(gaps: Tensor, shares: Tensor) -> Tensor:
+    """Return thresholds [P, K]: those that shares [P, K-1] of the gaps [N, K-1] reach; a share of nobody gives +inf."""
+    ascending = torch.cat([gaps.sort(0).values, gaps.new_full((1, gaps.shape[1]), torch.inf)])
+    rows = len(gaps) - (shares * len(gaps)).round().long()
+    thresholds = ascending.gather(0, rows)
+    return torch.cat([thresholds, thresholds.new_full((len(thresholds), 1), -torch.inf)], 1)  # all leave at the last

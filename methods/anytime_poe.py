@@ -1,0 +1,104 @@
+"""Anytime product of experts (Jazbec et al., Towards Anytime Classification, NeurIPS 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from bench import heads
+from bench.heads.recipe import Heads
+from bench.method import Infeasible, Method, Policy, Task
+from bench.params import tunable
+from bench.rules import Pointwise, max_probability, one_threshold
+
+NEVER = -1e4  # log-probability of a zeroed class: its softmax is exactly 0, and metrics want finite logits
+TIE = 1e-9  # of probability, shared out by the product itself where a single class is left and all are certain
+
+
+@dataclass(frozen=True)
+class PoEConfig:
+    """Which heads, and how their logits become the factors of the product."""
+
+    heads: str = "plain"
+    activation: Literal["relu", "softplus"] = tunable("relu")
+    centre: bool = tunable(True)
+
+
+class AnytimePoE(Method):
+    """One max-probability threshold on the product of all exits so far (anytime product of experts, Jazbec et al.).
+
+    Exit k = 1…K answers p_k(c) ∝ Π_{j<=k} act(a_j(c))^{j/K}. With act = ReLU a class whose logit is not positive at
+    some exit is out for good, which makes later answers conditionally monotone; where no class is left, exit k answers
+    softmax(a_k). Heads trained with cross-entropy have arbitrary offsets, so ours subtracts each sample's mean logit
+    first (`centre=false` for heads whose zero means something; the authors fine-tune heads with the product's loss
+    instead). After centring, two classes leave ReLU no doubt at all: there, take `activation=softplus`, under which no
+    class is ever zeroed. The frozen head is the last expert. Leaves at the first exit with p_max >= t, t solved on val;
+    samples with one class left tie at p_max = 1, and leave in the order of that class's product. Exit k
+    costs k·C MACs: the weighted sum of its log-factors.
+    """
+
+    name: ClassVar[str] = "anytime_poe"
+    Config: ClassVar[type] = PoEConfig
+
+    def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
+        """Find for every budget the threshold on the product's confidence of largest val cost within it."""
+        fitted = heads.fit(self.config.heads, task)
+        mixed = ProductHeads(fitted, task.num_exits, task.num_classes, self.config.activation, self.config.centre)
+        return one_threshold(task, budgets, mixed, Pointwise(product_confidence))
+
+
+class ProductHeads(Heads):
+    """Given heads whose exits answer the product of what exits so far say."""
+
+    needs_previous = True
+
+    def __init__(self, experts: Heads, exits: int, classes: int, activation: str, centre: bool) -> None:
+        super().__init__()
+        self.experts, self.exits, self.classes = experts, exits, classes
+        self.activation, self.centre = activation, centre
+
+    def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        return self.experts(k, features, previous)
+
+    def combine(self, k: int, logits: Tensor) -> Tensor:
+        if type(self.experts).combine is not Heads.combine:
+            logits = torch.stack([self.experts.combine(j, logits[:, : j + 1]) for j in range(k + 1)], 1)
+        return product(logits, self.exits, self.activation, self.centre)
+
+    def macs(self, k: int) -> int:
+        return self.experts.macs(k) + (k + 1) * self.classes
+
+
+def product(logits: Tensor, exits: int, activation: str = "relu", centre: bool = True) -> Tensor:
+    """Return the log of the product of experts [N, C], not normalised, from logits [N, k, C] of exits 1 … k of `exits`.
+
+    Zeroed classes get NEVER; a sample with no class left gets the log-softmax of exit k.
+    """
+    total = torch.zeros_like(logits[:, 0])
+    out = torch.zeros_like(total, dtype=torch.bool)
+    for j, a in enumerate(logits.unbind(1), 1):
+        factors = a - a.mean(-1, keepdim=True) if centre else a
+        out |= factors <= 0
+        total = total.add(log_factors(factors, activation), alpha=j / exits)
+    if activation == "softplus":
+        return total
+    own = logits[:, -1].log_softmax(-1).clamp_min(NEVER)
+    return torch.where(out.all(-1, keepdim=True), own, total.masked_fill(out, NEVER))
+
+
+def log_factors(logits: Tensor, activation: str) -> Tensor:
+    """Return the logarithm of max(logits, 0) or of softplus(logits), finite even where these are 0."""
+    tiny = torch.finfo(logits.dtype).tiny
+    if activation == "relu":
+        return logits.clamp_min(tiny).log()
+    softplus = logits.clamp_min(0) + logits.abs().neg().exp().log1p()
+    return torch.where(logits < -20, logits, softplus.clamp_min(tiny).log())
+
+
+def product_confidence(logits: Tensor) -> Tensor:
+    """Return the largest probability [...] of the product [..., C]; those that tie at 1 rank by the product itself."""
+    return max_probability(logits) + TIE * logits.amax(-1).double().sigmoid()

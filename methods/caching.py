@@ -1,0 +1,77 @@
+"""Caching of the most confident exit (Jazbec et al., Towards Anytime Classification, NeurIPS 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench import heads
+from bench.heads.recipe import Heads
+from bench.method import Infeasible, Method, Policy, Task
+from bench.rules import Pointwise, max_probability, one_threshold
+
+
+@dataclass(frozen=True)
+class CachingConfig:
+    """Which heads."""
+
+    heads: str = "plain"
+
+
+class Caching(Method):
+    """One max-probability threshold; each exit answers with the most confident exit so far (caching, Jazbec et al.).
+
+    p_CA,k = p_j with j = argmax_{i<=k} max_c p_i(c), the earliest of equals: the confidence never falls along the
+    exits. A sample that leaves before the last exit has just passed the threshold for the first time, so it leaves with
+    that exit's own prediction, where `global_thresh` would let it leave too: what caching changes is the answer of
+    those who reach the last exit, and what every exit would say if the run were cut short there. The original is a
+    predictor without a rule of its own; the threshold t is solved on val. Each exit adds the C MACs of its softmax.
+    """
+
+    name: ClassVar[str] = "caching"
+    Config: ClassVar[type] = CachingConfig
+
+    def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
+        """Find for every budget the threshold of largest val cost within it."""
+        cached = CachedHeads(heads.fit(self.config.heads, task), task.num_classes)
+        return one_threshold(task, budgets, cached, Pointwise(max_probability))
+
+
+class CachedHeads(Heads):
+    """Given heads whose exits answer with the most confident exit so far."""
+
+    needs_previous = True
+
+    def __init__(self, experts: Heads, classes: int) -> None:
+        super().__init__()
+        self.experts, self.classes = experts, classes
+
+    def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        return self.experts(k, features, previous)
+
+    def combine(self, k: int, logits: Tensor) -> Tensor:
+        if type(self.experts).combine is not Heads.combine:
+            logits = torch.stack([self.experts.combine(j, logits[:, : j + 1]) for j in range(k + 1)], 1)
+        return most_confident(logits)
+
+    def macs(self, k: int) -> int:
+        return self.experts.macs(k) + self.classes
+
+
+def most_confident(logits: Tensor) -> Tensor:
+    """Return those logits [N, C] of exits [N, k, C] whose softmax has the largest maximum; the earliest of equals."""
+    best = doubt(logits).argmin(1)
+    return logits.gather(1, best[:, None, None].expand(-1, 1, logits.shape[-1])).squeeze(1)
+
+
+def doubt(logits: Tensor) -> Tensor:
+    """Return Σ exp(a_c - a_max) [...] over all classes but the best of logits [..., C]: p_max = 1 / (1 + doubt).
+
+    It falls as p_max rises, and still tells predictions apart whose p_max is 1 in floating point.
+    """
+    top, best = logits.max(-1, keepdim=True)
+    return (logits - top).exp_().scatter_(-1, best, 0.0).sum(-1)

@@ -1,0 +1,34 @@
+"""One max-probability threshold for all exits (Kaya et al., Shallow-Deep Networks, ICML 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bench import heads
+from bench.method import Infeasible, Method, Policy, Task
+from bench.rules import Pointwise, max_probability, one_threshold
+
+
+@dataclass(frozen=True)
+class GlobalConfig:
+    """Which heads."""
+
+    heads: str = "plain"
+
+
+class GlobalThreshold(Method):
+    """One max-probability threshold for all exits: leave at the first exit with p_max >= t (Shallow-Deep Networks).
+
+    The rule of SDN, and of Zero Time Waste on its own heads. The originals sweep 100 values of t in [0, 1], some of
+    them on the test split, and leave where p_max > t; here the largest budget-respecting t is found by bisection over
+    the values that occur on val, in float64, so that confident samples do not tie at 1.
+    """
+
+    name: ClassVar[str] = "global_thresh"
+    Config: ClassVar[type] = GlobalConfig
+
+    def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
+        """Find for every budget the threshold of largest val cost within it."""
+        return one_threshold(task, budgets, heads.fit(self.config.heads, task), Pointwise(max_probability))

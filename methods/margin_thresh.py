@@ -1,0 +1,34 @@
+"""Margin threshold, the softmax measure of CALM (Schuster et al., NeurIPS 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bench import heads
+from bench.method import Infeasible, Method, Policy, Task
+from bench.rules import Pointwise, margin, one_threshold
+
+
+@dataclass(frozen=True)
+class MarginConfig:
+    """Which heads."""
+
+    heads: str = "plain"
+
+
+class MarginThreshold(Method):
+    """One threshold on the gap between the two largest probabilities: leave at the first p(1) - p(2) >= t (CALM).
+
+    CALM chooses t by a risk-controlling test and lets it decay over the tokens of a text; a classifier has no tokens,
+    and here t is the largest budget-respecting one, found by bisection over the values that occur on val. The
+    probabilities are float64: a gap above 1 - 1e-16 is where ties begin.
+    """
+
+    name: ClassVar[str] = "margin_thresh"
+    Config: ClassVar[type] = MarginConfig
+
+    def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
+        """Find for every budget the threshold of largest val cost within it."""
+        return one_threshold(task, budgets, heads.fit(self.config.heads, task), Pointwise(margin))

@@ -1,0 +1,89 @@
+"""The page on adding a method, and the example package: what they say is what happens."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import site
+import subprocess
+import sys
+import sysconfig
+import venv
+from pathlib import Path
+
+import pytest
+
+from bench import load_records, scaffold
+from tests.cli.conftest import SMALL
+from tests.conftest import ROOT
+
+PAGE = ROOT / "docs" / "adding-a-method.md"
+EXAMPLE = ROOT / "examples" / "plugin"
+BLOCK = re.compile(r"(?:<!-- (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
+
+
+def test_the_example_is_what_new_method_writes():
+    module = "exitbench_logit_gap"
+    assert (EXAMPLE / f"{module}.py").read_text() == scaffold.method("logit_gap")
+    assert (EXAMPLE / f"test_{module}.py").read_text() == scaffold.test("logit_gap", module)
+
+
+def test_the_links_of_the_page_lead_somewhere():
+    links = re.findall(r"\]\(([^)#:]+)\)", PAGE.read_text())
+    assert links and all((PAGE.parent / link).exists() for link in links)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_every_block_of_the_page_runs(environment, tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name, words in {"bench": "-m bench", "python": ""}.items():
+        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
+        (tools / name).chmod(0o755)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    variables = {**environment, "PATH": f"{tools}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
+    for block in BLOCK.finditer(PAGE.read_text()):
+        text = block["text"]
+        if block["language"] == "sh":
+            command = ["sh", "-e", "-c", text]
+            done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=500)
+            assert done.returncode == 0, text + done.stdout + done.stderr
+        elif block["file"]:
+            (folder / block["file"]).write_text(text)
+        else:
+            assert text in (folder / "my_rule.py").read_text()
+    page = (folder / "reports" / "digits" / "efficientnet_lite0" / "leaderboard.md").read_text()
+    assert all(name in page for name in ("my_rule", "agree", "msdnet_thresh"))
+    assert set(load_records(folder / "results")["status"]) <= {"ok", "infeasible"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_the_example_installs_into_a_fresh_environment_and_runs(environment, tmp_path):
+    source = tmp_path / "source"
+    shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info"))
+    home = tmp_path / "env"
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin" / "python"
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(home), "platbase": str(home)}))
+    lines = [f"import site; site.addsitedir({folder!r})\n" for folder in site.getsitepackages()]
+    (packages / "of_the_tests.pth").write_text(f"{ROOT}\n" + "".join(lines))
+
+    def run(*words: object) -> subprocess.CompletedProcess:
+        command = [str(python), "-m", *map(str, words)]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=500)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*install, "-q", str(source)], check=True, cwd=tmp_path, timeout=300)
+    assert (packages / "exitbench_logit_gap.py").exists()
+    (row,) = [r for r in json.loads(run("bench", "list", "methods", "--json").stdout) if r["name"] == "logit_gap"]
+    assert row["from"] == "exitbench-logit-gap" and row["broken"] is None
+    run("bench", "run", *SMALL, "--methods", "logit_gap", "--seeds", "0", "--budgets", "0.6,1")
+    records = load_records(tmp_path / "results")
+    assert set(records.loc[records["method"] == "logit_gap", "status"]) == {"ok"}
+    run("pytest", "-q", "-p", "no:cacheprovider", source)
