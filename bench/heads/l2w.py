@@ -72,7 +72,7 @@ class Weighting:
         self.task, self.net, self.config = task, net, config
         self.train, self.val = net.inputs(task.train), net.inputs(task.val)
         self.quotas = geometric_quotas(config.ratio, task.num_exits)
-        self.optimiser = adamw(net.parameters, config.lr, config.weight_decay)
+        self.optimiser = adamw(net, config)
         self.weights = weight_net(net, config.hidden)
         self.meta = torch.optim.Adam(self.weights, lr=config.meta_lr, weight_decay=1e-4)
         batches = config.epochs * -(-len(task.train) // config.batch_size)
@@ -172,10 +172,9 @@ def lookahead(optimiser: torch.optim.AdamW, parameters: Sequence[Tensor], gradie
 
     θ(1 - lr·decay) - rate·(β₁m + (1 - β₁)g): momentum SGD, whose rate for each coordinate is AdamW's for this gradient.
     """
-    group = optimiser.param_groups[0]
-    lr, (beta, square) = group["lr"], group["betas"]
     result = []
-    for p, g in zip(parameters, gradients, strict=True):
+    for p, g, group in zip(parameters, gradients, optimiser.param_groups, strict=True):
+        lr, (beta, square) = group["lr"], group["betas"]
         state = optimiser.state.get(p) or {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
         t = int(state["step"]) + 1
         second = (square * state["exp_avg_sq"] + (1 - square) * g.detach().square()) / (1 - square**t)

@@ -59,7 +59,7 @@ class Net:
 
     Exits of equal D_k share one weight [g, D, H], so that a step is one batched product for all of them; H is the
     width, or C without one. `parameters` are leaves whose first axis runs over exits; `owners[i]` names those of
-    parameter i.
+    parameter i, and `fan_in[i]` how many inputs its layer has.
     """
 
     def __init__(self, train: ExitData, classes: int, width: int, generator: torch.Generator) -> None:
@@ -71,14 +71,15 @@ class Net:
         self.place = order.argsort()
         self.parameters: list[Tensor] = []
         self.owners: list[Tensor] = []
+        self.fan_in: list[int] = []
         hidden = width or classes
         drawn = [self.normal(d, hidden, scale=(2 / d) ** 0.5 if width else 0.01) for d in dims]
         for group in self.groups:
-            self.add(torch.stack([drawn[k] for k in group]), group)
-            self.add(drawn[0].new_zeros(len(group), 1, hidden), group)
+            self.add(torch.stack([drawn[k] for k in group]), group, dims[group[0]])
+            self.add(drawn[0].new_zeros(len(group), 1, hidden), group, dims[group[0]])
         if width:
-            self.add(self.normal(len(dims), width, classes, scale=0.01), range(len(dims)))
-            self.add(drawn[0].new_zeros(len(dims), 1, classes), range(len(dims)))
+            self.add(self.normal(len(dims), width, classes, scale=0.01), range(len(dims)), width)
+            self.add(drawn[0].new_zeros(len(dims), 1, classes), range(len(dims)), width)
 
     @property
     def exits(self) -> int:
@@ -89,9 +90,10 @@ class Net:
         """Draw a tensor of that shape from N(0, scale²)."""
         return torch.randn(*shape, generator=self.generator, device=self.generator.device) * scale
 
-    def add(self, value: Tensor, exits: Sequence[int]) -> None:
-        """Let `value`, whose first axis runs over these exits, be trained."""
+    def add(self, value: Tensor, exits: Sequence[int], inputs: int) -> None:
+        """Let `value`, whose first axis runs over these exits, be trained; it is of layers with that many inputs."""
         self.parameters.append(value.requires_grad_())
+        self.fan_in.append(inputs)
         self.owners.append(torch.tensor(list(exits), dtype=torch.int64, device=value.device))
 
     def inputs(self, data: ExitData) -> list[Tensor]:

@@ -15,26 +15,32 @@ from bench.params import tunable
 
 @dataclass(frozen=True)
 class Schedule:
-    """Schedule of the heads, and the hidden units of each (0: a linear head)."""
+    """Schedule of the heads, and the hidden units of each (0: a linear head).
+
+    A layer of D inputs learns at the rate min(lr, rate / D): what a step of AdamW adds to a logit grows with D.
+    """
 
     epochs: int = 40
     batch_size: int = 256
-    lr: float = tunable(0.01, 1e-3, 0.1, log=True)
+    lr: float = tunable(0.03, 1e-3, 0.1, log=True)
+    rate: float = tunable(1.0, 0.1, 10.0, log=True)
     weight_decay: float = tunable(1e-4, 1e-6, 0.1, log=True)
     width: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.batch_size < 1:
             raise ValueError("epochs cannot be negative and batch_size must be at least 1.")
-        if self.lr <= 0 or self.weight_decay < 0:
-            raise ValueError("lr must be positive and weight_decay cannot be negative.")
+        if self.lr <= 0 or self.rate <= 0 or self.weight_decay < 0:
+            raise ValueError("lr and rate must be positive and weight_decay cannot be negative.")
         if self.width < 0:
             raise ValueError("width is a number of hidden units; 0 makes the heads linear.")
 
 
-def adamw(parameters: Sequence[Tensor], lr: float, weight_decay: float) -> torch.optim.AdamW:
-    """Return AdamW on these leaves in one fused kernel."""
-    return torch.optim.AdamW(list(parameters), lr=lr, weight_decay=weight_decay, fused=True)
+def adamw(net: Net, schedule: Schedule) -> torch.optim.AdamW:
+    """Return AdamW, fused, on a net's leaves, each with the rate of its layer."""
+    rates = [min(schedule.lr, schedule.rate / inputs) for inputs in net.fan_in]
+    groups = [{"params": [p], "lr": rate} for p, rate in zip(net.parameters, rates, strict=True)]
+    return torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
 
 
 def descend(
@@ -87,7 +93,7 @@ def train(
     """
     inputs, val = net.inputs(task.train), net.inputs(task.val)
     return descend(
-        adamw(net.parameters, schedule.lr, schedule.weight_decay),
+        adamw(net, schedule),
         net.owners,
         lambda rows: loss(net([x[rows] for x in inputs]), rows),
         lambda: score(net(val)),

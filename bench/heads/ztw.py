@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.heads.boosted import mixed
 from bench.heads.layers import LayerHeads, Net
 from bench.heads.recipe import Recipe
-from bench.heads.training import Schedule, adamw, descend, nll, start, together, train
+from bench.heads.training import Schedule, descend, nll, start, together, train
 from bench.method import ExitData, Task
 
 
@@ -68,7 +68,7 @@ class Cascade(Net):
 
     def __init__(self, train: ExitData, classes: int, width: int, generator: torch.Generator) -> None:
         super().__init__(train, classes, width, generator)
-        self.add(self.normal(self.exits - 1, classes, width or classes, scale=0.01), range(1, self.exits))
+        self.add(self.normal(self.exits - 1, classes, width or classes, scale=0.01), range(1, self.exits), classes)
 
     def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor] | None = None) -> Tensor:
         values = self.parameters if parameters is None else parameters
@@ -137,7 +137,7 @@ class ZTW(Recipe):
         with torch.no_grad():
             untrained = score()
         kept, kept_bias = descend(
-            adamw([raw, bias], c.ensemble_lr, c.weight_decay),
+            torch.optim.AdamW([raw, bias], lr=c.ensemble_lr, weight_decay=c.weight_decay, fused=True),
             [every, every],
             lambda rows: nll(answers(seen[:, rows]), task.train.labels[rows]).mean(1).sum(),
             score,

@@ -12,7 +12,8 @@ from bench.report.aggregate import aggregate
 from bench.report.cells import Cell, split_cells
 from bench.report.figures import PLOTS, draw, figure_data, render
 from bench.report.page import cell_page, index_page
-from bench.report.style import Look, looks
+from bench.report.panels import draw_panels
+from bench.report.style import MOST_LINES, Look, looks
 from bench.report.table import leaderboard
 
 FILES = ("leaderboard.md", "leaderboard.csv", *(f"{p.name}.{form}" for p in PLOTS for form in ("svg", "png", "csv")))
@@ -55,7 +56,8 @@ def cell_files(cell: Cell, shared: Mapping[str, Look]) -> dict[str, bytes]:
         if not len(data):
             continue
         drawn.append(plot)
-        figure = draw(cell, data, plot, shared)
+        many = data.loc[data["kind"] == "method", "method"].nunique() > MOST_LINES
+        figure = draw_panels(cell, data, plot) if many else draw(cell, data, plot, shared)
         files |= {f"{plot.name}.{form}": render(figure, form) for form in ("svg", "png")}
         files[f"{plot.name}.csv"] = data.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
     table = leaderboard(rows, cell.num_exits)

@@ -94,7 +94,7 @@ def draw(cell: Cell, data: pd.DataFrame, plot: Plot, looks: Mapping[str, Look]) 
             hollow: dict[str, Any] = {"marker": "o", "markerfacecolor": "white", "markeredgecolor": REFERENCE}
             axes.plot([], [], linestyle="none", label="hollow: seeds missing", **hollow)
         _axes(axes, cell, data, plot)
-        _header(figure, cell, data)
+        header(figure, cell, data)
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False)
         return figure
 
@@ -176,6 +176,12 @@ def _axes(axes: Axes, cell: Cell, data: pd.DataFrame, plot: Plot) -> None:
     one = f"  (1.0 = {full.iloc[0] / 1e9:.3g} GMACs)" if len(full) else ""
     axes.set_xlabel(f"realised MACs on test, fraction of the plain backbone{one}")
     axes.set_ylabel(plot.label)
+    limits(axes, data, plot)
+    sns.despine(ax=axes)
+
+
+def limits(axes: Axes, data: pd.DataFrame, plot: Plot) -> None:
+    """Choose the ranges of both axes so that all means are seen, and a logarithmic scale where the plot asks for it."""
     y, half = data[plot.metric] * plot.scale, data[f"{plot.metric}_ci95"].fillna(0.0) * plot.scale
     low, high = float(y.min()), float(y.max())
     if plot.log and low > 0 and high / low > 4:
@@ -191,15 +197,15 @@ def _axes(axes: Axes, cell: Cell, data: pd.DataFrame, plot: Plot) -> None:
         axes.set_ylim(bottom, min(float((y + half).max()), high + 0.35 * span) + 0.06 * span)
     x = np.append(data["macs_fraction"].to_numpy(), 1.0)
     axes.set_xlim(max(0.0, x.min() - 0.05), x.max() + 0.05)
-    sns.despine(ax=axes)
 
 
-def _header(figure: Figure, cell: Cell, data: pd.DataFrame) -> None:
+def header(figure: Figure, cell: Cell, data: pd.DataFrame, key: str = "") -> None:
     """Write the title, what the bars are, and the warnings over the whole width, and keep the axes below them."""
     counts = sorted(set(data["seeds"]))
     many = seeds_phrase(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     bars = "bars: 95 % t intervals over seeds" if counts[-1] > 1 else "no intervals from one seed"
-    blocks = [(cell.name, "black", 11.0, "bold", 84), (f"{many}; {bars}", "#444444", 9.0, "normal", 120)]
+    told = "; ".join(filter(None, [many, bars, key]))
+    blocks = [(cell.name, "black", 11.0, "bold", 84), (told, "#444444", 9.0, "normal", 120)]
     blocks += [(warning, ALARM, 9.0, "bold", 104) for warning in cell.warnings]
     inches, top = float(figure.get_figheight()), 0.08
     for text, colour, size, weight, width in blocks:

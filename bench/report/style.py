@@ -17,6 +17,7 @@ PINNED = {"jeidnn": 0, "msdnet_thresh": 1, "entropy_thresh": 2}
 REFERENCE = "#8A8A8A"
 HULL = "#333333"
 ALARM = "#B00020"
+MOST_LINES = 8  # methods that one pair of axes, or a table without a break, can show apart
 
 
 @dataclass(frozen=True)

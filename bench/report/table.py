@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.report.aggregate import Estimate, Row, leaders, random_play
+from bench.report.style import MOST_LINES
 from bench.report.text import escape, number
 
 Value = str | int | float | Estimate | None
@@ -27,18 +28,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values under columns, with a caption; `marks` maps (row, column key) to "best" or "tie"."""
+    """Rows of values under columns, with a caption; `marks` maps (row, column key) to "best" or "tie".
+
+    Only the first `shown` rows stand in Markdown (None: all); the CSV has every row.
+    """
 
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Value]]
     caption: str = ""
     marks: Mapping[tuple[int, str], str] | None = None
+    shown: int | None = None
 
     def markdown(self) -> str:
         """Return a GitHub table followed by its caption."""
         align = ["---" if self._is_text(c) else "--:" for c in self.columns]
         lines = [[escape(c.title) for c in self.columns], align]
-        lines += [[self._shown(i, c) for c in self.columns] for i in range(len(self.rows))]
+        lines += [[self._shown(i, c) for c in self.columns] for i in range(len(self.rows[: self.shown]))]
         table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
         return f"{table}\n\n{self.caption}\n" if self.caption else f"{table}\n"
 
@@ -107,13 +112,15 @@ every other method has a 95 % t interval above zero (not corrected for the numbe
 cannot be told apart. Only rows with every seed compete. The test images are the same for all seeds, so no interval here
 covers the choice of test images. Static rows send everybody to one exit. Hull rows mix the two static exits at random
 that are worth most at a budget, chosen on val: the line of zero skill. Random rows spread samples over all exits as
-evenly as the budget allows; "random, shares of" deals a method's exit shares to random samples. These three are
-expectations without gates. The oracle knows the labels and leaves at the earliest correct exit."""
+evenly as the budget allows; "random, shares of" deals a method's exit shares to random samples (where methods are many,
+in the CSV alone). These are expectations without gates. The oracle knows the labels and leaves at the earliest correct exit."""
 
 
 def leaderboard(rows: Sequence[Row], num_exits: int | None = None) -> Table:
     """Make the leaderboard of a cell from its aggregated rows; the rows of random play are added at the end."""
     marks, found = leaders(rows), []
+    many = len({row.method for row in rows if row.kind == "method"}) > MOST_LINES
+    shown = len(rows) if many else None
     rows = [*rows, *random_play(rows)]
     for row in rows:
         macs = row.estimate("macs")
@@ -129,7 +136,7 @@ def leaderboard(rows: Sequence[Row], num_exits: int | None = None) -> Table:
             values["gain_random"] = None
         found.append(values)
     keys = {(i, "accuracy"): marks[(r.method, r.point)] for i, r in enumerate(rows) if (r.method, r.point) in marks}
-    return Table(COLUMNS, found, CAPTION, keys)
+    return Table(COLUMNS, found, CAPTION, keys, shown)
 
 
 def title(row: Row, num_exits: int | None = None) -> str:
