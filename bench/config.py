@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import UserError, nearest
 from bench.spec import split_list
@@ -38,6 +42,13 @@ class RunConfig(BaseModel):
     reports: Path = Path("reports")
     device: str = "auto"
     threads: int = Field(default=2, ge=1, le=256)
+    executor: Literal["auto", "serial", "ray"] = "auto"
+    jobs: int | None = Field(default=None, ge=1, le=100_000)
+    ray_address: str | None = None
+    gpus_per_trial: float | None = Field(default=None, ge=0, le=1)
+    timeout: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    retries: int = Field(default=1, ge=0, le=100)
+    memory: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     limit: int | None = Field(default=None, ge=2)
     rerun: Literal["missing", "failed", "all"] = "missing"
 
@@ -86,6 +97,33 @@ class RunConfig(BaseModel):
             )
         return tuple(sorted(value))
 
+    @field_validator("ray_address")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"auto|(ray://)?[^\s/]+:\d{1,5}", value):
+            raise ValueError("give auto, HOST:PORT or ray://HOST:PORT")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Refuse what only Ray can do where the serial executor is asked for, and devices that Ray hands out itself."""
+        if self.executor == "serial":
+            if self.ray_address is not None:
+                raise ValueError("'ray-address' needs the ray executor, not executor 'serial'; leave one of them out")
+            if (self.jobs or 1) > 1:
+                raise ValueError(f"executor 'serial' runs one trial at a time, not {self.jobs}; say 'ray', or jobs 1")
+            if self.gpus_per_trial is not None:
+                raise ValueError("'gpus-per-trial' is for the ray executor, not for executor 'serial'; leave one out")
+        if self.gpus_per_trial and self.device == "cpu":
+            raise ValueError("'gpus-per-trial' and device 'cpu' exclude each other; leave one of them out")
+        by_ray = self.executor == "ray" or self.ray_address is not None or (self.jobs or 1) > 1
+        if by_ray and self.device.startswith("cuda:"):
+            raise ValueError(
+                f"Ray hands out the GPUs, so '{self.device}' cannot be chosen with it; say device 'cuda', and limit "
+                "the GPUs with the CUDA_VISIBLE_DEVICES variable"
+            )
+        return self
+
 
 def build(values: dict[str, Any], source: str) -> RunConfig:
     """Validate values into a RunConfig; every error becomes one sentence that names `source` and the valid names."""
@@ -97,8 +135,10 @@ def build(values: dict[str, Any], source: str) -> RunConfig:
         return RunConfig(**{str(k).replace("-", "_"): v for k, v in values.items()})
     except ValidationError as error:
         first = error.errors()[0]
-        where = str(first["loc"][0]).replace("_", "-")
         message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:  # settings that are valid each, and not together
+            raise UserError(f"{source}: {message}.") from None
+        where = str(first["loc"][0]).replace("_", "-")
         raise UserError(f"{source}: '{where}' is {first['input']!r}, which is not valid: {message}.") from None
 
 
@@ -135,3 +175,48 @@ def resolve_device(name: str) -> str:
         count = torch.cuda.device_count()
         raise UserError(f"Device '{name}' is not there: this machine has {count} CUDA devices. Try --device cpu.")
     return name
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """Who runs the trials, and what a trial takes."""
+
+    executor: Literal["serial", "ray"]
+    device: str  # as the process that runs a trial sees it
+    gpus_per_trial: float
+    jobs: int | None  # trials at once; None: as many as a cluster has room for
+
+    @property
+    def title(self) -> str:
+        """Name the executor and how much it does at once."""
+        if self.executor == "serial":
+            return "serial, one at a time"
+        return "ray, as many as the cluster has room for" if self.jobs is None else f"ray, {self.jobs} at once"
+
+
+def resolve_dispatch(config: RunConfig, device: str) -> Dispatch:
+    """Choose the executor for a resolved device: ray for an address, several jobs or several GPUs, else serial.
+
+    Raises UserError where trials are to share GPUs that are not there.
+    """
+    count = _cuda_devices() if device.startswith("cuda") else 0
+    if config.gpus_per_trial and not count:
+        raise UserError("'gpus-per-trial' needs CUDA devices, and the machine that starts the run has none.")
+    asked = config.ray_address or (config.jobs or 1) > 1 or config.gpus_per_trial or (count > 1 and device == "cuda")
+    if config.executor == "serial" or (config.executor == "auto" and not asked):
+        return Dispatch("serial", device, float(count > 0), 1)
+    local = config.ray_address is None
+    gpus = config.gpus_per_trial
+    if gpus is None:
+        sharing = math.ceil((config.jobs or 1) / count) if local and count else 1
+        gpus = 1.0 / sharing if count else 0.0
+    room = max((os.cpu_count() or 1) // config.threads, 1) if config.jobs is None else config.jobs
+    if gpus and count:
+        room = min(room, int(count * int(1 / gpus + 1e-9)))
+    return Dispatch("ray", device, gpus, room if local else config.jobs)
+
+
+def _cuda_devices() -> int:
+    import torch
+
+    return torch.cuda.device_count()

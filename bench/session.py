@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +15,20 @@ from bench import backbones, datasets, protocol
 from bench.backbones.staged import StagedBackbone
 from bench.bank import bank as banks
 from bench.bank.bank import Bank
-from bench.config import RunConfig, resolve_device
+from bench.bank.plan import Plan
+from bench.config import RunConfig, resolve_device, resolve_dispatch
 from bench.datasets.images import ImageDataset
-from bench.executors import serial
+from bench.errors import UserError
+from bench.executors.memory import check_supported
 from bench.executors.worker import Settings
 from bench.method import Method
 from bench.plugins import load_files
 from bench.protocol import Splits
 from bench.trials.plan import Trial, load_methods, plan
+from bench.trials.price import Group, History, groups, hardware
 from bench.trials.provenance import provenance
-from bench.trials.record import Record
+from bench.trials.record import Cell, Record
+from bench.trials.run import Result
 from bench.trials.store import Store, uninterrupted
 
 Progress = Callable[[int, int], None]
@@ -56,6 +62,20 @@ class Session:
         load_files(config.plugin)
         self.methods: list[Method] = load_methods(config.methods)
         self.store = Store(config.output)
+        self.dispatch = resolve_dispatch(config, self.device)
+        check_supported(config.memory)
+
+    def check_folders(self) -> None:
+        """Raise UserError now rather than after hours of work when records or report could not be written."""
+        self.store.check_writable()
+        folder = self.config.reports
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            problem = f"The report's folder '{folder}' cannot be written to ({error.strerror})."
+            raise UserError(f"{problem} Name another one with --reports.") from None
 
     def sources(self) -> Iterator[Source]:
         """Open every dataset and load every backbone that the run asks for; each dataset goes through each backbone."""
@@ -82,6 +102,10 @@ class Session:
         """Return the bank of a source where it is built already."""
         return banks.find(source.dataset, source.backbone, source.splits, **self._bank_options())
 
+    def bank_plan(self, source: Source) -> Plan:
+        """Say what the bank of a source contains, whether it is there or not."""
+        return Plan(source.dataset, source.backbone, source.splits, self.config.dtype, self.config.views)
+
     def ensure_bank(self, source: Source, progress: Progress | None = None) -> Bank:
         """Return the bank of a source, building it with all cores where it is missing."""
         torch.set_num_threads(os.cpu_count() or 1)
@@ -101,12 +125,56 @@ class Session:
         """Return the trials still to do on a bank, and how many operating points are done."""
         return plan(self.config, bank, self.methods, self.store)
 
+    def history(self) -> History:
+        """Read the stored records for their states and timings."""
+        return History(self.store.records())
+
+    def groups(self, cell: Cell, history: History) -> list[Group]:
+        """Price the trials on a bank, method by method."""
+        here = hardware(provenance(self.device, self.config.threads))
+        return groups(self.config, cell, self.methods, history, here)
+
     def run(
-        self, trials: list[tuple[Bank, Trial]], started: Callable[[Trial], None] = lambda trial: None
-    ) -> Iterator[tuple[Trial, list[Record], list[Path]]]:
-        """Run trials and store their records; yield each trial once its records are on disk."""
-        facts = provenance(self.device, self.config.threads)
-        for trial, results in serial.run(trials, Settings(self.device, self.config.threads, facts), started):
+        self, trials: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None] = lambda trial: None
+    ) -> Generator[tuple[Trial, list[Record], list[Path]]]:
+        """Run trials and store their records as they arrive; yield each trial once its records are on disk.
+
+        Close the iterator to end a run early: what the executor started is then shut down. Raises UserError where
+        records can no longer be written; those written before are whole.
+        """
+        with closing(self._executed(trials, started)) as ended:
+            for trial, results in ended:
+                yield trial, [record for record, _ in results], self._stored(results)
+
+    def _executed(
+        self, trials: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None]
+    ) -> Generator[tuple[Trial, list[Result]]]:
+        config, dispatch = self.config, self.dispatch
+        settings = Settings(
+            dispatch.device,
+            config.threads,
+            provenance(self.device, config.threads),
+            retries=config.retries,
+            timeout=config.timeout,
+            memory=config.memory,
+        )
+        if dispatch.executor == "serial":
+            from bench.executors import serial
+
+            yield from serial.run(trials, settings, started, plugins=config.plugin)
+            return
+        from bench.executors import ray
+
+        fleet = ray.Fleet(config.ray_address, dispatch.jobs, dispatch.gpus_per_trial)
+        yield from ray.run(trials, settings, started, fleet=fleet, plugins=config.plugin)
+
+    def _stored(self, results: list[Result]) -> list[Path]:
+        try:
             with uninterrupted():
-                paths = [self.store.write(record, samples) for record, samples in results]
-            yield trial, [record for record, _ in results], paths
+                return [self.store.write(record, samples) for record, samples in results]
+        except OSError as error:
+            problem = f"A record could not be written to the results folder '{self.store.root}' ({error.strerror})."
+            remedy = (
+                "All records written before are kept and whole: make room, and the same command goes on from there."
+            )
+            raise UserError(f"{problem} {remedy}") from None

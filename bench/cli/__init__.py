@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bench.cli import bank, check, listing, new_method, report, reproduce, run
+from bench.cli import bank, check, listing, new_method, plan, report, reproduce, run
 from bench.cli.guard import guarded
 
 app = typer.Typer(
@@ -14,7 +14,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("run")(guarded(run.run))
-app.command("plan")(guarded(run.plan))
+app.command("plan")(guarded(plan.plan))
 app.command("list")(guarded(listing.list_names))
 app.command("new-method")(guarded(new_method.new_method))
 app.command("check")(guarded(check.check))

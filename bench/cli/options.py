@@ -55,6 +55,23 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads that a trial comp
 Limit = Annotated[int | None, typer.Option(help="Use at most N images per split: a smoke run, marked not comparable.")]
 Rerun = Annotated[str | None, typer.Option(help="What to run: missing (default), failed (those too), or all.")]
 
+Executor = Annotated[
+    str | None,
+    typer.Option(help="serial, ray, or auto: ray for several jobs, several GPUs or a --ray-address, else serial."),
+]
+Jobs = Annotated[
+    int | None, typer.Option("-j", "--jobs", help="Trials at once. Default under ray: as many as there is room for.")
+]
+RayAddress = Annotated[
+    str | None, typer.Option(help="A Ray cluster that is running: auto, HOST:PORT or ray://HOST:PORT.")
+]
+GpusPerTrial = Annotated[
+    float | None, typer.Option(help="Share of a GPU that a trial takes under ray; 0.25 lets four trials share one.")
+]
+Timeout = Annotated[float | None, typer.Option(help="Seconds for one attempt at a trial. Default: no limit.")]
+Retries = Annotated[int | None, typer.Option(help="How often a trial that failed is tried again. Default: once.")]
+Memory = Annotated[float | None, typer.Option(help="GiB that a trial may allocate. Default: no limit.")]
+
 
 def run_config(config: Path | None, given: dict[str, Any]) -> RunConfig:
     """Merge defaults, the config file and the given options, the last winning, and load the plugin files they name.

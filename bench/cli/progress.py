@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from statistics import mean
 from typing import TYPE_CHECKING
 
+from rich.console import Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,12 +19,18 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from bench.session import Session, Source
     from bench.trials.plan import Trial
+
+MOST = 12  # running trials that the table names
+PAUSE = 60.0  # seconds after which a log may hear of a trial that ended
 
 
 def _progress(console: Console) -> Progress:
@@ -61,20 +71,113 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
         yield advance
 
 
+class Board:
+    """A run as its trials start and end: what is running, done and failed, and how long the rest may take."""
+
+    def __init__(self, trials: Sequence[Trial], clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.began = clock()
+        self.open = {id(trial): trial for trial in trials}
+        self.running: dict[int, float] = {}  # id of the trial, when it started
+        self.total, self.failed = len(trials), 0
+        self.took: dict[str, list[float]] = {}  # by method
+        self.named = len({trial.cell.backbone for trial in trials}) > 1
+
+    @property
+    def done(self) -> int:
+        """How many trials have ended, failed ones among them."""
+        return self.total - len(self.open)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self.clock() - self.began
+
+    def start(self, trial: Trial) -> None:
+        """Note that a trial has started, perhaps again."""
+        self.running.setdefault(id(trial), self.clock())
+
+    def finish(self, trial: Trial, *, failed: bool = False) -> None:
+        """Note that a trial has ended."""
+        began = self.running.pop(id(trial), None)
+        if began is not None:
+            self.took.setdefault(_method(trial), []).append(self.clock() - began)
+        self.open.pop(id(trial), None)
+        self.failed += failed
+
+    def left(self) -> float | None:
+        """Expect how many seconds the open trials take, from finished ones of their methods; None before the first."""
+        every = [seconds for times in self.took.values() for seconds in times]
+        if not every:
+            return None
+        now = self.clock()
+        rest = []
+        for key, trial in self.open.items():
+            spent = now - self.running[key] if key in self.running else 0.0
+            rest.append(max(mean(self.took.get(_method(trial), every)) - spent, 0.0))
+        return max(sum(rest) / max(len(self.running), 1), max(rest, default=0.0))
+
+    def line(self) -> str:
+        """Say it in one line."""
+        parts = [f"{self.done} of {self.total} trials done", f"{self.failed} failed", f"{len(self.running)} running"]
+        left = self.left()
+        ahead = f", about {clock_time(left)} left" if left is not None and self.open else ""
+        return f"{', '.join(parts)}; {clock_time(self.elapsed)} so far{ahead}"
+
+    def table(self) -> RenderableType:
+        """Draw it: the line, a bar, and the running trials by name."""
+        now, shown = self.clock(), list(self.running.items())
+        grid = Table.grid(padding=(0, 2))
+        for key, began in shown[:MOST]:
+            trial = self.open.get(key)
+            if trial is not None:
+                title = f"{trial.title} · {trial.cell.backbone}" if self.named else trial.title
+                grid.add_row(Text("running", style="cyan"), Text(title), Text(clock_time(now - began), style="dim"))
+        if len(shown) > MOST:
+            grid.add_row("", Text(f"and {len(shown) - MOST} more", style="dim"))
+        if not shown and self.open:
+            grid.add_row(Text("starting …", style="dim"))
+        return Group(Text(self.line()), ProgressBar(total=max(self.total, 1), completed=self.done, width=60), grid)
+
+
 @contextmanager
-def running(
-    console: Console, trials: int, kept: int
-) -> Iterator[tuple[Callable[[Trial], None], Callable[[Trial], None]]]:
-    """Show trials as they start and finish."""
-    with _progress(console) as progress:
-        task = progress.add_task("trials", total=trials)
+def running(console: Console, trials: Sequence[Trial], kept: int) -> Iterator[Board]:
+    """Show trials as they start and finish: a live table on a terminal, elsewhere a line now and then."""
+    board = Board(trials)
+    if kept:
+        console.print(f"{kept} operating points were there already.", highlight=False)
+    if not trials:
+        yield board
+    elif console.is_interactive:
+        with Live(console=console, get_renderable=board.table, refresh_per_second=4):
+            yield board
+    else:
+        yield _Lines(console, trials)
 
-        def started(trial: Trial) -> None:
-            progress.update(task, description=trial.title)
 
-        def finished(trial: Trial) -> None:
-            progress.update(task, advance=1)
+class _Lines(Board):
+    """A board for logs and pipes: a line for every further tenth of the trials, and at most one a minute between."""
 
-        yield started, finished
-        note = f"; {kept} operating points were there already" if kept else ""
-        progress.update(task, description=f"{trials} trials{note}")
+    def __init__(self, console: Console, trials: Sequence[Trial]) -> None:
+        super().__init__(trials)
+        self._console, self._next, self._spoke = console, 0.0, self.began
+
+    def finish(self, trial: Trial, *, failed: bool = False) -> None:
+        """Note that a trial has ended, and say so where it is time to."""
+        super().finish(trial, failed=failed)
+        if self.done >= self._next or not self.open or self.clock() - self._spoke > PAUSE:
+            self._next, self._spoke = self.done + self.total / 10, self.clock()
+            self._console.print(self.line(), highlight=False, soft_wrap=True)
+
+
+def clock_time(seconds: float) -> str:
+    """Write a duration for people: 0.4 s, 12 s, 3:05, 1:02:33."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _method(trial: Trial) -> str:
+    return trial.method if trial.points[0].kind == "reference" else trial.points[0].label

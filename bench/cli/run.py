@@ -1,10 +1,10 @@
-"""`bench run` and `bench plan`."""
+"""`bench run`."""
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,7 +42,14 @@ def run(
     threads: o.Threads = None,
     limit: o.Limit = None,
     rerun: o.Rerun = None,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the plan and stop.")] = False,
+    executor: o.Executor = None,
+    jobs: o.Jobs = None,
+    ray_address: o.RayAddress = None,
+    gpus_per_trial: o.GpusPerTrial = None,
+    timeout: o.Timeout = None,
+    retries: o.Retries = None,
+    memory: o.Memory = None,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the plan and stop: `bench plan`.")] = False,
 ) -> None:
     """Compare methods: build the feature bank once, fit, play, score, store records, write the report.
 
@@ -51,20 +58,6 @@ def run(
     """
     given = {k: v for k, v in locals().items() if k not in ("config", "dry_run")}
     _start(config, given, dry_run)
-
-
-def plan(**given: Any) -> None:
-    """Print what `bench run` with the same options would do, and do nothing."""
-    _start(given.pop("config"), given, dry_run=True)
-
-
-_hints = {
-    name: hint for name, hint in get_type_hints(run, include_extras=True).items() if name not in ("dry_run", "return")
-}
-plan.__annotations__ = _hints
-plan.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-    [inspect.signature(run).parameters[name].replace(annotation=hint) for name, hint in _hints.items()]
-)
 
 
 def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
@@ -77,30 +70,12 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
 
         session = Session(settings)
     if dry_run:
-        _print_plan(session, console)
+        from bench.cli.plan import show
+
+        show(session, console)
     else:
-        session.store.check_writable()
+        session.check_folders()
         _run(session, console)
-
-
-def _print_plan(session: Session, console: Console) -> None:
-    from rich.table import Table
-
-    from bench.cli.progress import opened
-    from bench.params import label
-
-    table = Table("bank", "images", "bank is", "trials to do", "points done", title="Plan", title_justify="left")
-    for source in opened(console, session):
-        bank = session.find_bank(source)
-        every = len(session.config.seeds) * (len(session.methods) + 1)
-        todo, done = session.plan(bank) if bank else (None, 0)
-        built = "built" if bank else "to build"
-        table.add_row(source.title, f"{source.images:,}", built, str(every if todo is None else len(todo)), str(done))
-    console.print(table)
-    names = ", ".join(label(m.name, m.config) for m in session.methods)
-    line = f"Methods: {names}; a trial is one method and seed with all {len(session.config.budgets)} budgets."
-    console.print(line, markup=False)
-    console.print(f"Nothing was run. Results would go to {session.config.output}.", highlight=False)
 
 
 def _run(session: Session, console: Console) -> None:
@@ -117,16 +92,23 @@ def _run(session: Session, console: Console) -> None:
         cells.append(bank)
     statuses: Counter[str] = Counter()
     troubles: list[tuple[str, str]] = []
-    with running(console, len(work), kept) as (started, finished):
-        for trial, records, _ in session.run(work, started):
+    if work:
+        _announce(session, console, len(work))
+    with running(console, [t for _, t in work], kept) as board, closing(session.run(work, board.start)) as ended:
+        for trial, records, _ in ended:
             statuses.update(r.status for r in records)
-            troubles += [
-                (f"{trial.title}, {r.point.point}", r.reason or "")
-                for r in records
-                if r.status in ("failed", "timeout")
-            ]
-            finished(trial)
+            bad = [r for r in records if r.status in ("failed", "timeout")]
+            troubles += [(f"{trial.title}, {r.point.point}", r.reason or "") for r in bad]
+            board.finish(trial, failed=bool(bad))
     _finish(session, console, cells, statuses, troubles)
+
+
+def _announce(session: Session, console: Console, trials: int) -> None:
+    from bench.cli.plan import crowded
+
+    console.print(f"{trials} trials to do: {session.dispatch.title}.", highlight=False)
+    if remark := crowded(session):
+        console.print(remark, highlight=False)
 
 
 def _finish(
@@ -134,14 +116,20 @@ def _finish(
 ) -> None:
     from bench import load_records
     from bench.cli.summary import summary_table
+    from bench.errors import UserError
     from bench.report.build import build
 
     records = load_records(session.config.output)
     mine = records[records["bank_digest"].isin([bank.digest for bank in cells])]
     for table in summary_table(mine):
         console.print(table)
-    with console.status("Writing the report …"):
-        paths = build(records, session.config.reports)
+    try:
+        with console.status("Writing the report …"):
+            paths = build(records, session.config.reports)
+    except OSError as error:
+        problem = f"The report could not be written to '{session.config.reports}' ({error.strerror or error})."
+        remedy = "All records are stored: make room, and `bench report` writes it from them."
+        raise UserError(f"{problem} {remedy}") from None
     count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items())) or "nothing new"
     print(f"Operating points of this run: {count}.")
     print(f"Records: {session.config.output.resolve()}")

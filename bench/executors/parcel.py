@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock
@@ -15,45 +16,65 @@ from bench.bank.bank import Bank
 from bench.bank.manifest import read_manifest
 from bench.errors import BankError
 
+Files = Iterable[tuple[str, np.ndarray]]  # names and bytes of the files of a bank
+
 
 @dataclass(frozen=True)
 class Parcel:
-    """Where a bank lies for the driver and, for nodes that cannot see that path, references to its files' bytes."""
+    """Where a bank lies for the driver, and what it holds."""
 
     path: Path
     digest: str
-    files: dict[str, Any]  # file name → object reference; empty where every worker shares the driver's disk
 
 
-def pack(bank: Bank, put: Any = None) -> Parcel:
-    """Make the parcel of a bank; `put` stores an array in the cluster's object store and returns its reference."""
-    path = bank.path.resolve()
-    files = {}
-    if put is not None:
-        names = sorted(p.name for p in path.iterdir() if p.is_file())
-        files = {name: put(np.fromfile(path / name, dtype=np.uint8)) for name in names}
-    return Parcel(path, bank.digest, files)
+def pack(bank: Bank) -> Parcel:
+    """Make the parcel of a bank."""
+    return Parcel(bank.path.resolve(), bank.digest)
 
 
-def unpack(parcel: Parcel, get: Any) -> Bank:
+def files_of(bank: Bank) -> Iterator[tuple[str, np.ndarray]]:
+    """Read the files of a bank one by one, as bytes."""
+    for path in sorted(p for p in bank.path.iterdir() if p.is_file()):
+        yield path.name, np.fromfile(path, dtype=np.uint8)
+
+
+def unpack(parcel: Parcel, fetch: Callable[[], Files]) -> Bank:
     """Open a parcel's bank: at its path, else at this node's copy, which the first worker of the node writes.
 
-    `get` turns a list of object references into arrays. Raises BankError where neither is to be had.
+    `fetch` gets the files from the driver. Raises BankError where neither is to be had.
     """
     if _here(parcel.path, parcel.digest):
         return Bank.open(parcel.path)
-    if not parcel.files:
-        raise BankError(
-            f"The bank '{parcel.path}' is not visible on this node. Put --bank-dir on storage that all nodes share."
-        )
-    folder = Path(tempfile.gettempdir()) / f"exitbench-{os.getuid()}" / parcel.path.name
-    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = copies() / f"{parcel.path.name}-{parcel.digest[:16]}"
     with FileLock(f"{folder}.lock"):
         if not _here(folder, parcel.digest):
-            folder.mkdir(exist_ok=True)
-            for name, array in zip(parcel.files, get(list(parcel.files.values())), strict=True):
-                array.tofile(folder / name)
+            _write(folder, fetch())
+    if not _here(folder, parcel.digest):
+        raise BankError(
+            f"The bank '{parcel.path}' is not visible on this node, and the driver could not send it. Put --bank-dir "
+            "on storage that all nodes share."
+        )
     return Bank.open(folder)
+
+
+def copies() -> Path:
+    """Return this user's folder of copies on this node, which no other user can write to."""
+    folder = Path(tempfile.gettempdir()) / f"exitbench-{os.getuid()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+        raise BankError(f"'{folder}' belongs to somebody else. Set TMPDIR on this node to a folder of your own.")
+    return folder
+
+
+def _write(folder: Path, files: Files) -> None:
+    """Write a copy so that it is there as a whole or not at all, whenever this process ends."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    for leftover in (partial, folder):
+        shutil.rmtree(leftover, ignore_errors=True)
+    partial.mkdir()
+    for name, array in files:
+        array.tofile(partial / Path(name).name)
+    partial.rename(folder)
 
 
 def _here(path: Path, digest: str) -> bool:

@@ -3,63 +3,56 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
+import dataclasses
 import pickle
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.bank.bank import Bank
-from bench.errors import UserError
-from bench.executors.inbox import Inbox
-from bench.executors.parcel import Parcel, pack, unpack
+from bench.errors import BankError, UserError
+from bench.executors.fleet import Fleet, alive, connected, need, slots
+from bench.executors.inbox import Event, Inbox
+from bench.executors.memory import check_supported
+from bench.executors.parcel import Files, Parcel, copies, files_of, pack, unpack
+from bench.executors.split import Part, split
 from bench.executors.worker import Settings, Worker, no_results
 from bench.trials.plan import Trial
 from bench.trials.run import Result
 
-# Set before ray is imported: it reads them then. No telemetry, no change of directory, no loggers of its own.
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-
-import ray
-from ray import tune
+import ray  # isort: skip - bench.executors.fleet tells it what not to do, before it is imported
+from ray import tune  # isort: skip
 
 POLL = 0.05  # seconds between two looks into the inbox
-PATIENCE = 20  # failures of one trial that Tune itself bears with; when it is lost, the inbox decides before that
+PATIENCE = 20  # failures of one trial that Tune itself bears with; when it is given up, the inbox decides before that
+HEAD = "node:__internal_head__"  # a resource that only the head has, with which the cluster lives and dies
+
+__all__ = ["Fleet", "run"]
 
 
 @dataclass(frozen=True)
-class Fleet:
-    """What a run may use: a cluster's address or this machine, and what each trial takes of it."""
+class Freight:
+    """What all workers are sent once. Trials are pickled each by itself: their plugins must be loaded first."""
 
-    address: str | None = None  # None: this machine; else auto, HOST:PORT or ray://HOST:PORT
-    jobs: int | None = None  # trials at once; None: as many as fit
-    gpus_per_trial: float = 0.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """One trial as it travels. The trial is pickled by itself: its plugins must be loaded before it is read."""
-
-    parcel: Parcel
-    trial: bytes
-    plugins: tuple[str, ...]
+    parcels: dict[str, Parcel]  # by the bank's digest
+    jobs: tuple[tuple[str, bytes], ...]  # digest of the bank, and the trial
+    plugins: tuple[tuple[Path, bytes], ...]  # where plugin files lie for the driver, and their contents
 
 
 class TrialWorker(tune.Trainable):
     """A Ray Tune trainable that is a Worker: one `step` is one whole trial; the actor is reused for the next."""
 
-    def setup(self, config: dict[str, Any], jobs: list[Job], settings: Settings, inbox: Any) -> None:
+    def setup(  # type: ignore[override]
+        self, config: dict[str, Any], freight: Freight, settings: Settings, inbox: Any
+    ) -> None:
         """Keep what all trials of this actor share."""
-        self.jobs, self.inbox, self.index = jobs, inbox, config["index"]
+        self.freight, self.inbox, self.index = freight, inbox, config["index"]
         self.worker = Worker(settings, expendable=True)
+        self.banks: dict[str, Bank] = {}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take on the next trial."""
@@ -69,21 +62,28 @@ class TrialWorker(tune.Trainable):
     def step(self) -> dict[str, Any]:
         """Do the trial, unless the inbox knows better, and hand its results in."""
         node = ray.get_runtime_context().get_node_id()
-        if ray.get(self.inbox.begin.remote(self.index, node)):
-            ray.get(self.inbox.finish.remote(self.index, self._results(self.jobs[self.index])))
+        while (answer := ray.get(self.inbox.begin.remote(self.index, node))) == "wait":
+            time.sleep(0.5)
+        if answer == "go":
+            ray.get(self.inbox.finish.remote(self.index, self._results()))
         return {"done": True}
 
-    def _results(self, job: Job) -> list[Result] | str:
+    def _results(self) -> list[Result] | str:
+        digest, pickled = self.freight.jobs[self.index]
         try:
-            from bench import plugins
-
-            for path in job.plugins:
-                plugins.load_file(path)
-            trial = pickle.loads(job.trial)
-            bank = unpack(job.parcel, ray.get)
+            _load_plugins(self.freight.plugins)
+            trial = pickle.loads(pickled)
+            if digest not in self.banks:
+                self.banks[digest] = unpack(self.freight.parcels[digest], lambda: self._fetch(digest))
         except Exception as error:
-            return f"a worker could not open it: {type(error).__name__}: {error}"
-        return self.worker.run(bank, trial)
+            text = " ".join(str(error).split())
+            return f"a worker could not open it: {text if isinstance(error, UserError) else repr(error)}"
+        return self.worker.run(self.banks[digest], trial)
+
+    def _fetch(self, digest: str) -> Files:
+        while (files := ray.get(self.inbox.want.remote(digest))) is None:
+            time.sleep(0.2)
+        return ((name, ray.get(reference)) for name, reference in files.items())
 
 
 def run(
@@ -92,119 +92,171 @@ def run(
     started: Callable[[Trial], None] = lambda trial: None,
     *,
     fleet: Fleet | None = None,
-    plugins: Sequence[str] = (),
+    plugins: Sequence[Path | str] = (),
 ) -> Iterator[tuple[Trial, list[Result]]]:
     """Yield each trial with its results as it ends, in no particular order.
 
     A process that dies is a failed attempt, a node that is lost is none: its trials move. Raises UserError where the
-    cluster cannot be reached or has no room for a single trial.
+    cluster cannot be reached, is lost, or has no room for a single trial.
     """
     if not trials:
         return
     fleet = fleet or Fleet()
-    with _connected(fleet, settings, len(trials)):
-        yield from _dispatch(trials, settings, started, fleet, plugins)
+    needed = need(fleet, settings)
+    if "GPU" in needed:
+        settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
+    check_supported(settings.memory)
+    with connected(fleet, settings, sum(len(trial.points) for _, trial in trials)):
+        parts = split([trial for _, trial in trials], slots(needed, fleet.jobs))
+        yield from _Dispatch(trials, parts, settings, needed, fleet.jobs, plugins).events(started)
 
 
-def _dispatch(
-    trials: Sequence[tuple[Bank, Trial]],
-    settings: Settings,
-    started: Callable[[Trial], None],
-    fleet: Fleet,
-    plugins: Sequence[str],
-) -> Iterator[tuple[Trial, list[Result]]]:
-    need = {"CPU": float(settings.threads), "GPU": fleet.gpus_per_trial}
-    _check_room(need)
-    put = ray.put if len(_alive()) > 1 or ray.util.client.ray.is_connected() else None
-    parcels = {bank.digest: pack(bank, put) for bank in {b.digest: b for b, _ in trials}.values()}
-    jobs = [Job(parcels[bank.digest], pickle.dumps(trial), tuple(plugins)) for bank, trial in trials]
-    inbox = ray.remote(num_cpus=0, max_restarts=0)(Inbox).remote(settings.retries, _alive)
-    tuner = threading.Thread(target=_tune, args=(jobs, settings, inbox, need, fleet.jobs), daemon=True)
-    tuner.start()
-    open_ = dict(enumerate(trials))
-    while open_:
-        ended = not tuner.is_alive()
-        for event in ray.get(inbox.take.remote()):
-            bank, trial = trials[event.index]
-            if event.kind == "started":
-                started(trial)
-            elif event.index in open_:
-                del open_[event.index]
-                yield trial, _results(event.payload, bank, trial, settings)
-        if ended:
-            break
-        time.sleep(POLL)
-    for bank, trial in open_.values():
-        yield trial, no_results(trial, settings.provenance, bank.manifest.macs[-1], "failed", "no worker could run it")
+class _Dispatch:
+    """One run on a connected cluster, seen from the driver."""
 
-
-def _results(payload: Any, bank: Bank, trial: Trial, settings: Settings) -> list[Result]:
-    if isinstance(payload, list) and payload and not isinstance(payload[0], float):
-        return payload
-    full = bank.manifest.macs[-1]
-    if isinstance(payload, str):
-        return no_results(trial, settings.provenance, full, "failed", payload)
-    limit = settings.timeout
-    if limit is not None and all(seconds >= limit for seconds in payload):
-        reason = f"no result within {limit:g} seconds, and its process had to be ended ({len(payload)} attempts)"
-        return no_results(trial, settings.provenance, full, "timeout", reason)
-    reason = f"its process died in {len(payload)} attempts (killed, out of memory, or crashed)"
-    return no_results(trial, settings.provenance, full, "failed", reason)
-
-
-def _tune(jobs: list[Job], settings: Settings, inbox: Any, need: dict[str, float], at_once: int | None) -> None:
-    """Let Ray Tune run all jobs; what comes of them goes through the inbox."""
-    shared = tune.with_parameters(TrialWorker, jobs=jobs, settings=settings, inbox=inbox)
-    with tempfile.TemporaryDirectory(prefix="exitbench-ray-") as folder, contextlib.suppress(Exception):
-        tune.Tuner(
-            tune.with_resources(shared, {k: v for k, v in need.items() if v}),
-            param_space={"index": tune.grid_search(list(range(len(jobs))))},
-            tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=at_once),
-            run_config=tune.RunConfig(
-                name="run",
-                storage_path=folder,
-                verbose=0,
-                failure_config=tune.FailureConfig(max_failures=PATIENCE),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        ).fit()
-
-
-@contextlib.contextmanager
-def _connected(fleet: Fleet, settings: Settings, trials: int) -> Iterator[None]:
-    """Connect to the cluster, or start Ray on this machine without dashboard, and leave nothing running."""
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-    if fleet.address is None:
-        jobs = min(fleet.jobs or max((os.cpu_count() or 1) // settings.threads, 1), trials)
-        options |= {"num_cpus": jobs * settings.threads, "include_dashboard": False}
-    else:
-        options["address"] = fleet.address
-    for name in ("ray", "ray.tune", "ray.train", "ray.data"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        where = f"at '{fleet.address}'" if fleet.address else "on this machine"
-        raise UserError(
-            f"Ray could not be reached {where}: {' '.join(str(error).split())[:300]} "
-            "Start it with `ray start --head`, or run with --executor serial."
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
-def _alive() -> set[str]:
-    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-
-
-def _check_room(need: dict[str, float]) -> None:
-    rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(all(room.get(k, 0) >= v for k, v in need.items()) for room in rooms):
-        wanted = " and ".join(f"{v:g} {k}s" for k, v in need.items() if v)
-        largest = {k: max((room.get(k, 0) for room in rooms), default=0) for k in need}
-        raise UserError(
-            f"No node of the cluster has {wanted} for one trial (the largest has {largest['CPU']:g} CPUs and "
-            f"{largest['GPU']:g} GPUs). Lower --threads or --gpus-per-trial, or start larger nodes."
+    def __init__(
+        self,
+        trials: Sequence[tuple[Bank, Trial]],
+        parts: list[Part],
+        settings: Settings,
+        needed: dict[str, float],
+        at_once: int | None,
+        plugins: Sequence[Path | str],
+    ) -> None:
+        self.trials, self.parts, self.settings, self.needed, self.at_once = trials, parts, settings, needed, at_once
+        self.banks = {bank.digest: bank for bank, _ in trials}
+        self.sent: list[Any] = []  # references to what the object store must keep
+        self.results: list[dict[int, list[Result]]] = [{} for _ in trials]  # by trial, then by part
+        self.trouble = "no worker could run it"
+        self.freight = Freight(
+            {digest: pack(bank) for digest, bank in self.banks.items()},
+            tuple((trials[part.origin][0].digest, pickle.dumps(part.trial)) for part in parts),
+            tuple((Path(p).absolute(), Path(p).read_bytes()) for p in plugins),
         )
+        self.inbox: Any = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Inbox).remote(settings.retries, alive)
+
+    def events(self, started: Callable[[Trial], None]) -> Iterator[tuple[Trial, list[Result]]]:
+        tuner = threading.Thread(target=self._tune, daemon=True)
+        tuner.start()
+        begun, open_ = set(), set(range(len(self.parts)))
+        try:
+            while open_:
+                last = not tuner.is_alive()
+                for event in self._take():
+                    if event.kind == "wanted":
+                        self._send(event.payload)
+                        continue
+                    origin = self.parts[event.index].origin
+                    if event.kind == "started":
+                        if origin not in begun:
+                            begun.add(origin)
+                            started(self.trials[origin][1])
+                    elif event.index in open_:
+                        open_.discard(event.index)
+                        yield from self._landed(event)
+                if last:
+                    break
+                time.sleep(POLL)
+            for index in sorted(open_):
+                yield from self._landed(Event("refused", index, self.trouble))
+            tuner.join(timeout=10)
+        finally:
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                if tuner.is_alive():
+                    self.inbox.shut_down.remote()  # what is running ends, nothing more begins
+                else:
+                    ray.kill(self.inbox)
+
+    def _take(self) -> list[Event]:
+        try:
+            return ray.get(self.inbox.take.remote())
+        except ray.exceptions.RayError as error:
+            text = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"The Ray cluster was lost ({type(error).__name__}: {text}). Finished trials are kept; the same "
+                "command goes on from there."
+            ) from None
+
+    def _landed(self, event: Event) -> Iterator[tuple[Trial, list[Result]]]:
+        """Keep the results of a part; yield its trial once they are complete."""
+        origin = self.parts[event.index].origin
+        landed = self.results[origin]
+        landed[event.index] = self._results(event)
+        if len(landed) == sum(part.origin == origin for part in self.parts):
+            yield self.trials[origin][1], [result for index in sorted(landed) for result in landed[index]]
+            landed.clear()
+
+    def _results(self, event: Event) -> list[Result]:
+        part, limit = self.parts[event.index], self.settings.timeout
+        full = self.trials[part.origin][0].manifest.macs[-1]
+        if event.kind == "finished" and not isinstance(event.payload, str):
+            return event.payload
+        if event.kind != "died":
+            return no_results(part.trial, self.settings.provenance, full, "failed", event.payload)
+        often = f"{len(event.payload)} attempt{'s' if len(event.payload) > 1 else ''}"
+        if limit is not None and all(seconds >= limit for seconds in event.payload):
+            reason = f"no result within {limit:g} seconds, and its process had to be ended ({often})"
+            return no_results(part.trial, self.settings.provenance, full, "timeout", reason)
+        reason = f"its process died in {often} (ended from outside, out of memory, or crashed)"
+        return no_results(part.trial, self.settings.provenance, full, "failed", reason)
+
+    def _send(self, digest: str) -> None:
+        """Put a bank that some node cannot see into the object store."""
+        try:
+            files = {name: ray.put(array) for name, array in files_of(self.banks[digest])}
+        except (OSError, BankError):
+            files = {}
+        self.sent.append(files)
+        self.inbox.offer.remote(digest, files)
+
+    def _tune(self) -> None:
+        """Let Ray Tune run all parts; what comes of them goes through the inbox."""
+        worker = tune.with_parameters(TrialWorker, freight=self.freight, settings=self.settings, inbox=self.inbox)
+        try:
+            with tempfile.TemporaryDirectory(prefix="exitbench-ray-", ignore_cleanup_errors=True) as folder:
+                tune.Tuner(
+                    tune.with_resources(worker, self.needed),
+                    param_space={"index": tune.grid_search(list(range(len(self.parts))))},
+                    tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=self.at_once),
+                    run_config=tune.RunConfig(
+                        name="run",
+                        storage_path=folder,
+                        verbose=0,
+                        callbacks=[_Watch(self.inbox)],
+                        failure_config=tune.FailureConfig(max_failures=PATIENCE + self.settings.retries),
+                        checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                    ),
+                ).fit()
+        except Exception as error:
+            self.trouble = f"no worker could run it: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+
+
+class _Watch(tune.Callback):
+    """Tells the inbox what Tune learns of processes that died."""
+
+    def __init__(self, inbox: Any) -> None:
+        self.inbox = inbox
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.inbox.died.remote(trial.config["index"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        lines = str(trial.get_error() or "").strip().splitlines()
+        said = f": {lines[-1][:300]}" if lines else ""
+        self.inbox.refuse.remote(trial.config["index"], f"no worker could run it{said}")
+
+
+def _load_plugins(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Load plugin files, from this node's copies where it does not see the driver's."""
+    from bench.plugins import load_file
+
+    for path, content in files:
+        try:
+            same = path.read_bytes() == content
+        except OSError:
+            same = False
+        if not same:
+            folder = Path(tempfile.mkdtemp(dir=copies()))
+            path = folder / path.name
+            path.write_bytes(content)
+        load_file(path)

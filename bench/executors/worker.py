@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import scipy.linalg  # noqa: F401 - its BLAS must be loaded before thread pools are limited
 import torch
+from threadpoolctl import threadpool_limits
 
 from bench.bank.bank import Bank
 from bench.executors.deadline import TrialTimeout, deadline
+from bench.executors.memory import exhausted, memory_limit
 from bench.trials.plan import Trial
 from bench.trials.record import Status, without_result
-from bench.trials.run import Result, Splits, load_splits, run_trial
+from bench.trials.run import Result, Splits, explain, load_splits, run_trial
+
+UNFINISHED = ("failed", "timeout")
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Settings:
     provenance: dict[str, Any]
     retries: int = 0
     timeout: float | None = None  # seconds for one attempt at one trial
+    memory: float | None = None  # GiB that one attempt may allocate; kept in expendable processes only
 
 
 class Worker:
@@ -36,24 +43,29 @@ class Worker:
 
     def run(self, bank: Bank, trial: Trial) -> list[Result]:
         """Return one result per operating point that the trial owes; what failed is tried again `retries` times."""
-        torch.set_num_threads(self.settings.threads)
-        results = self._attempt(bank, trial)
-        for _ in range(self.settings.retries):
-            failed = [i for i, (record, _) in enumerate(results) if record.status in ("failed", "timeout")]
-            if not failed:
-                break
-            again = dataclasses.replace(trial, points=tuple(trial.points[i] for i in failed))
-            for i, result in zip(failed, self._attempt(bank, again), strict=True):
-                results[i] = result
+        return insist(bank, trial, self.settings.retries, self.attempt)
+
+    def attempt(self, bank: Bank, trial: Trial) -> list[Result]:
+        """Try a trial once, within its limits of threads, time and memory; whatever goes wrong becomes its results."""
+        s = self.settings
+        torch.set_num_threads(s.threads)
+        try:
+            with threadpool_limits(s.threads), deadline(s.timeout, kill=self.expendable):
+                splits = self._splits(bank, trial.seed)
+                with memory_limit(s.memory if self.expendable else None):
+                    results = run_trial(trial, splits, s.provenance)
+        except TrialTimeout as error:
+            return self._nothing(bank, trial, "timeout", str(error))
+        except (Exception, SystemExit) as error:
+            return self._nothing(bank, trial, "failed", explain(error))
+        if s.memory is not None and any(exhausted(record.reason) for record, _ in results):
+            self._held = None
+            return [(_too_much(record, s.memory), samples) for record, samples in results]
         return results
 
-    def _attempt(self, bank: Bank, trial: Trial) -> list[Result]:
-        try:
-            with deadline(self.settings.timeout, kill=self.expendable):
-                return run_trial(trial, self._splits(bank, trial.seed), self.settings.provenance)
-        except TrialTimeout as error:
-            self._held = None  # whatever the interrupted trial left in the task's memo
-            return no_results(trial, self.settings.provenance, bank.manifest.macs[-1], "timeout", str(error))
+    def _nothing(self, bank: Bank, trial: Trial, status: Status, reason: str) -> list[Result]:
+        self._held = None  # whatever the interrupted trial left in the task's memo
+        return no_results(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
 
     def _splits(self, bank: Bank, seed: int) -> Splits:
         if self._held is None or self._held[:2] != (bank.digest, seed):
@@ -62,6 +74,25 @@ class Worker:
         return self._held[2]
 
 
+def insist(bank: Bank, trial: Trial, retries: int, attempt: Callable[[Bank, Trial], list[Result]]) -> list[Result]:
+    """Attempt a trial, and up to `retries` times more those of its points that failed or ran out of time."""
+    results = attempt(bank, trial)
+    for _ in range(retries):
+        failed = [i for i, (record, _) in enumerate(results) if record.status in UNFINISHED]
+        if not failed:
+            break
+        again = dataclasses.replace(trial, points=tuple(trial.points[i] for i in failed))
+        for i, result in zip(failed, attempt(bank, again), strict=True):
+            results[i] = result
+    return results
+
+
 def no_results(trial: Trial, provenance: dict[str, Any], full_macs: int, status: Status, reason: str) -> list[Result]:
     """Return a result for each point of a trial that came to nothing."""
     return [(without_result(trial.cell, p, full_macs, provenance, status, reason), None) for p in trial.points]
+
+
+def _too_much(record: Any, gib: float) -> Any:
+    if not exhausted(record.reason):
+        return record
+    return record.model_copy(update={"reason": f"it needed more memory than its limit of {gib:g} GiB: {record.reason}"})

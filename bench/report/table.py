@@ -113,7 +113,8 @@ cannot be told apart. Only rows with every seed compete. The test images are the
 covers the choice of test images. Static rows send everybody to one exit. Hull rows mix the two static exits at random
 that are worth most at a budget, chosen on val: the line of zero skill. Random rows spread samples over all exits as
 evenly as the budget allows; "random, shares of" deals a method's exit shares to random samples (where methods are many,
-in the CSV alone). These are expectations without gates. The oracle knows the labels and leaves at the earliest correct exit."""
+in the CSV alone). These are expectations without gates. The oracle knows the labels and leaves at the earliest correct
+exit."""
 
 
 def leaderboard(rows: Sequence[Row], num_exits: int | None = None) -> Table:

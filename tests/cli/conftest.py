@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,21 @@ SMALL = [
     "--threads",
     "1",
 ]
+
+JOB = ["run", *SMALL, "--methods", "jeidnn,msdnet_thresh", "--seeds", "0,1", "--budgets", "0.2,0.6,1"]
+POINTS = 2 * ((2 + 2) * 3 + 3 + 1)  # seeds × ((methods + hull and random) × budgets + static exits + oracle)
+
+
+def results(folder: Path) -> dict[str, dict]:
+    return {p.name: json.loads(p.read_text()) for p in folder.rglob("[!.]*.json")}
+
+
+def numbers(folder: Path) -> dict[str, tuple]:
+    return {n: (r["status"], r["metrics"], r["val"], r["per_exit"]) for n, r in results(folder).items()}
+
+
+def results_safely(folder: Path) -> list[Path]:
+    return list(folder.rglob("[!.]*.json")) if folder.exists() else []
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +60,13 @@ def bench(environment, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def finished(environment, tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
+    """The small job, run to its end with the serial executor: its folder, and its process."""
+    folder = tmp_path_factory.mktemp("job")
+    command = [sys.executable, "-m", "bench", *JOB]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return folder, done

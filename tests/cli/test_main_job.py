@@ -1,36 +1,14 @@
 from __future__ import annotations
 
 import json
+import resource
 import signal
 import subprocess
 import sys
 import time
 
-import pytest
-
 from bench import load_records
-from tests.cli.conftest import SMALL
-
-JOB = ["run", *SMALL, "--methods", "jeidnn,msdnet_thresh", "--seeds", "0,1", "--budgets", "0.2,0.6,1"]
-POINTS = 2 * ((2 + 2) * 3 + 3 + 1)  # seeds × ((methods + hull and random) × budgets + static exits + oracle)
-
-
-def results(folder) -> dict[str, dict]:
-    return {p.name: json.loads(p.read_text()) for p in folder.rglob("[!.]*.json")}
-
-
-def numbers(folder) -> dict[str, tuple]:
-    return {n: (r["status"], r["metrics"], r["val"], r["per_exit"]) for n, r in results(folder).items()}
-
-
-@pytest.fixture(scope="module")
-def finished(environment, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("job")
-    done = subprocess.run(
-        [sys.executable, "-m", "bench", *JOB], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    return folder, done
+from tests.cli.conftest import JOB, POINTS, SMALL, numbers, results, results_safely
 
 
 def test_the_job_ends_with_records_a_report_and_their_paths(finished):
@@ -94,10 +72,6 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, environme
     assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
 
 
-def results_safely(folder) -> list:
-    return list(folder.rglob("[!.]*.json")) if folder.exists() else []
-
-
 def test_two_runs_at_once_into_one_folder_leave_every_record_whole(finished, environment, tmp_path):
     command = [sys.executable, "-m", "bench", *JOB, "-o", str(tmp_path / "results")]
     runs = [
@@ -133,13 +107,6 @@ def test_yaml_and_command_line_mean_the_same(finished, bench, tmp_path):
     assert done.returncode == 0 and "nothing new" in done.stdout
 
 
-def test_a_dry_run_prints_the_plan_and_runs_nothing(bench, tmp_path):
-    for words in (["run", "-n", *JOB[1:]], ["plan", *JOB[1:]]):
-        done = bench(*words)
-        assert done.returncode == 0 and "Nothing was run" in done.stdout and "6" in done.stdout
-    assert not (tmp_path / "results").exists()
-
-
 def test_a_limited_run_is_marked(bench, tmp_path):
     done = bench(*JOB, "--limit", "40", "--seeds", "0")
     assert done.returncode == 0, done.stderr
@@ -164,3 +131,25 @@ def test_banks_are_listed_verified_and_pruned(finished, bench, cache, tmp_path):
     assert refused.returncode == 2 and "train.exit0.npy" in refused.stderr
     assert "removed" in bench("bank", "prune", "--bank-dir", own).stdout
     assert not list(own.rglob("*.npy"))
+
+
+def no_room_for_a_record():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # bytes of a file
+
+
+def test_a_disk_that_fills_up_ends_with_a_sentence_and_keeps_what_was_written(bench, environment, tmp_path):
+    assert bench(*JOB, "--seeds", "0").returncode == 0
+    before = {p: p.read_bytes() for p in results_safely(tmp_path / "results")}
+    command = [sys.executable, "-m", "bench", *JOB]
+    pipes = {"capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, preexec_fn=no_room_for_a_record, **pipes)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "are kept" in done.stderr and "'results'" in done.stderr
+    assert {p: p.read_bytes() for p in results_safely(tmp_path / "results")} == before
+    assert not list((tmp_path / "results").rglob("*.tmp"))
+
+
+def test_a_log_hears_of_the_trials_in_a_few_lines(finished):
+    lines = [line for line in finished[1].stdout.splitlines() if "trials" in line]
+    assert lines[0] == "6 trials to do: serial, one at a time."
+    assert len(lines) <= 12 and lines[-1].startswith("6 of 6 trials done, 0 failed, 0 running")

@@ -28,6 +28,21 @@ import pytest
         (["run", "--rerun", "some"], "missing"),
         (["run", "-c", "absent.yaml"], "absent.yaml"),
         (["run", "-o", "/proc/nowhere"], "--output"),
+        (["run", "--reports", "/proc/nowhere"], "--reports"),
+        (["run", "--executor", "dask"], "'serial' or 'ray'"),
+        (["run", "--executor", "serial", "--ray-address", "auto"], "needs the ray executor"),
+        (["run", "--executor", "serial", "-j", "2"], "one trial at a time"),
+        (["run", "--executor", "serial", "--gpus-per-trial", "0.5"], "'gpus-per-trial' is for the ray executor"),
+        (["run", "--ray-address", "somewhere"], "HOST:PORT"),
+        (["run", "--gpus-per-trial", "0.5", "--device", "cpu"], "exclude each other"),
+        (["run", "--gpus-per-trial", "2"], "less than or equal to 1"),
+        (["run", "-j", "2", "--device", "cuda:1"], "CUDA_VISIBLE_DEVICES"),
+        (["run", "-j", "0"], "jobs"),
+        (["run", "--timeout", "0"], "greater than 0"),
+        (["run", "--timeout", "nan"], "finite"),
+        (["run", "--retries", "-1"], "retries"),
+        (["run", "--memory", "0"], "memory"),
+        (["plan", "--executor", "dask"], "'serial' or 'ray'"),
         (["report"], "bench run"),
         (["report", "-o", "/no/such"], "/no/such"),
         (["list", "method"], "Did you mean 'methods'"),
@@ -49,6 +64,9 @@ def test_a_config_file_is_checked_like_the_command_line(bench, tmp_path):
     assert done.returncode == 2 and "Did you mean 'methods'" in done.stderr and "run.yaml" in done.stderr
     (tmp_path / "run.yaml").write_text("seeds: [0, x]\n")
     assert "seeds" in bench("run", "-c", "run.yaml").stderr
+    (tmp_path / "run.yaml").write_text("executor: serial\nray-address: auto\n")
+    done = bench("run", "-c", "run.yaml")
+    assert done.returncode == 2 and "run.yaml" in done.stderr and "needs the ray executor" in done.stderr
     (tmp_path / "run.yaml").write_text("- a\n- b\n")
     assert bench("run", "-c", "run.yaml").returncode == 2
 
@@ -58,7 +76,8 @@ def test_help_and_lists_import_nothing_heavy():
         "import sys; from bench.cli import app; from typer.testing import CliRunner; r = CliRunner();"
         "assert r.invoke(app, ['--help']).exit_code == 0; assert r.invoke(app, ['run', '--help']).exit_code == 0;"
         "assert r.invoke(app, ['list']).exit_code == 0;"
-        "heavy = {'torch', 'timm', 'pandas', 'datasets', 'mapie', 'matplotlib', 'sklearn', 'scipy'} & set(sys.modules);"
+        "heavy = {'torch', 'timm', 'pandas', 'datasets', 'mapie', 'matplotlib', 'sklearn', 'scipy', 'ray', 'optuna'};"
+        "heavy &= set(sys.modules);"
         "print(sorted(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)

@@ -6,7 +6,7 @@ import torch
 from bench import heads
 from bench.heads.l2w import L2WConfig, Weighting, deal, lookahead, weigh
 from bench.heads.layers import Net
-from bench.heads.training import adamw, nll
+from bench.heads.training import nll
 from tests.synthetic import make_task
 
 
@@ -63,7 +63,7 @@ def test_weights_are_centred_on_one(centring):
 def test_the_lookahead_is_the_step_that_adamw_takes():
     g = torch.Generator().manual_seed(0)
     p = torch.randn(4, 3, generator=g).requires_grad_()
-    optimiser = adamw([p], 0.05, 0.1)
+    optimiser = torch.optim.AdamW([p], lr=0.05, weight_decay=0.1)
     for _ in range(4):
         gradient = torch.randn(4, 3, generator=g)
         expected = lookahead(optimiser, [p], [gradient])[0]
@@ -77,7 +77,8 @@ def test_the_lookahead_is_the_step_that_adamw_takes():
 def test_the_meta_gradient_agrees_with_finite_differences(centring):
     w = weighting(centring=centring)
     # so large an epsilon makes AdamW's rate the same for all coordinates and gradients: one momentum-SGD step
-    w.optimiser.param_groups[0].update(lr=3e6, eps=1e6, weight_decay=0.0)
+    for group in w.optimiser.param_groups:
+        group.update(lr=3e6, eps=1e6, weight_decay=0.0)
     rows, others = torch.arange(10, 20), torch.arange(20, 40)
     gradients = w.meta_gradient(rows, others)
     h, largest = 1e-4, 0.0

@@ -1,0 +1,140 @@
+"""The serial executor with a safety net: trials one after the other in one child process that can be ended."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from bench.bank.bank import Bank
+from bench.executors.deadline import GRACE
+from bench.executors.worker import Settings, Worker, insist, no_results
+from bench.trials.plan import Trial
+from bench.trials.record import Status
+from bench.trials.run import Result
+
+SLACK = 5.0  # seconds beyond a trial's own watch before the parent ends it: it may be stopped, or stuck in the kernel
+
+
+def run(
+    trials: Iterable[tuple[Bank, Trial]],
+    settings: Settings,
+    started: Callable[[Trial], None] = lambda trial: None,
+    *,
+    plugins: Sequence[Path | str] = (),
+) -> Iterator[tuple[Trial, list[Result]]]:
+    """Yield each trial with its results as it ends; one that hangs or whose process dies fails, and the run goes on."""
+    cell = _Cell(settings, plugins)
+    try:
+        for bank, trial in trials:
+            started(trial)
+            yield trial, insist(bank, trial, settings.retries, cell.attempt)
+    finally:
+        cell.close()
+
+
+class _Cell:
+    """Keeps one child for attempts, and starts a fresh one after a death."""
+
+    def __init__(self, settings: Settings, plugins: Sequence[Path | str]) -> None:
+        self.settings, self.plugins = settings, tuple(Path(p).absolute() for p in plugins)
+        self.child: _Child | None = None
+
+    def attempt(self, bank: Bank, trial: Trial) -> list[Result]:
+        child = self.child = self.child or _Child(dataclasses.replace(self.settings, retries=0), self.plugins)
+        began = time.monotonic()
+        limit = self.settings.timeout
+        bank = dataclasses.replace(bank, path=bank.path.absolute())
+        answer = child.ask(pickle.dumps((bank, trial)), None if limit is None else limit + GRACE + SLACK)
+        if answer is not None:
+            return answer
+        seconds, code = time.monotonic() - began, child.end()
+        self.child = None
+        status: Status = "failed"
+        reason = _death(code)
+        if limit is not None and seconds >= limit:
+            status, reason = "timeout", f"no result within {limit:g} seconds, and its process had to be ended"
+        return no_results(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
+
+    def close(self) -> None:
+        if self.child is not None:
+            self.child.end()
+            self.child = None
+
+
+class _Child:
+    """A spawned process that does one trial after the other."""
+
+    def __init__(self, settings: Settings, plugins: tuple[Path, ...]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, settings, plugins), name="exitbench trials")
+        self.process.start()
+        theirs.close()
+        atexit.register(self.end)  # before multiprocessing's own hook, which would wait for the child
+        self.ready = False
+
+    def ask(self, job: bytes, seconds: float | None) -> list[Result] | None:
+        """Return a trial's results, or None where the child died, or did not answer in time."""
+        try:
+            if not self.ready:
+                self.ready = self.pipe.recv() == "ready"
+            self.pipe.send_bytes(job)
+            wait([self.pipe, self.process.sentinel], seconds)
+            return self.pipe.recv() if self.pipe.poll() else None
+        except (EOFError, OSError):
+            return None
+
+    def end(self) -> int | None:
+        """End the child, and what it started, at once where it still lives; return its exit code."""
+        atexit.unregister(self.end)
+        self.process.join(0.2 if self.pipe.closed or not self.process.is_alive() else 0)
+        if self.process.is_alive():
+            with contextlib.suppress(OSError):
+                os.killpg(self.process.pid or 0, signal.SIGKILL)
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+        return self.process.exitcode
+
+
+def _serve(pipe: Connection, settings: Settings, plugins: tuple[Path, ...]) -> None:
+    """Live as the child: answer trials until the parent is gone."""
+    os.setsid()  # a group of its own, which the parent ends as a whole; Ctrl-C is for the parent alone
+    parent = multiprocessing.parent_process()
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    from bench.plugins import load_files
+
+    load_files(plugins)
+    worker = Worker(settings, expendable=True)
+    pipe.send("ready")
+    while True:
+        try:
+            job = pipe.recv_bytes()
+        except EOFError:
+            return
+        bank, trial = pickle.loads(job)
+        pipe.send(worker.attempt(bank, trial))
+
+
+def _follow(parent: Any) -> None:
+    wait([parent.sentinel])
+    os._exit(1)
+
+
+def _death(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"its process ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in signal.Signals.__members__.values() else f"signal {-code}"
+    cause = " (ended from outside, or out of memory)" if name == "SIGKILL" else ""
+    return f"its process was killed by {name}{cause}"

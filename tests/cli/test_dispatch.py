@@ -1,0 +1,141 @@
+"""`bench run --executor ray` as a user has it: the numbers of the serial run, whatever is killed on the way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench import load_records
+from tests.cli.conftest import JOB, numbers, results_safely
+
+pytestmark = pytest.mark.ray
+
+RAY = ["--executor", "ray", "-j", "2"]
+SLOW = ["--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=400]"]
+
+
+def begun(words: list[str], environment: dict[str, str], folder: Path, enough: int) -> subprocess.Popen:
+    """Start a run, and return when so many records lie in its results folder."""
+    command = [sys.executable, "-m", "bench", *words, "-o", str(folder / "results")]
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
+    deadline = time.monotonic() + 150
+    while process.poll() is None and len(results_safely(folder / "results")) < enough and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.poll() is None, process.stderr.read()
+    return process
+
+
+def descendants(pid: int) -> set[int]:
+    """Return a process's children, theirs, and so on."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue
+    found: set[int] = set()
+    while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
+        found |= more
+    return found
+
+
+def gone(pids: set[int], seconds: float = 30) -> bool:
+    """Wait for processes to end."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        alive = {pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and _running(pid)}
+        if not alive:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_ray_gives_the_numbers_of_the_serial_run(finished, bench, tmp_path):
+    done = bench(*JOB, *RAY)
+    assert done.returncode == 0, done.stderr
+    assert "6 trials to do: ray, 2 at once." in done.stdout and "6 of 6 trials done, 0 failed" in done.stdout
+    assert not done.stderr.strip()
+    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+
+
+def test_a_killed_driver_is_started_again_and_ends_with_the_same_numbers(finished, environment, bench, tmp_path):
+    process = begun([*JOB, *RAY], environment, tmp_path, 6)
+    family = descendants(process.pid)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    survived = {p: p.read_bytes() for p in results_safely(tmp_path / "results")}
+    assert survived
+    done = bench(*JOB, *RAY)
+    assert done.returncode == 0, done.stderr
+    assert all(p.read_bytes() == content for p, content in survived.items())
+    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+    assert family and gone(family, seconds=90)  # Ray's agents look for their parent now and then
+
+
+def test_ctrl_c_shuts_ray_down_keeps_finished_trials_and_ends_with_130(finished, environment, tmp_path):
+    process = begun([*JOB, *RAY, *SLOW], environment, tmp_path, 6)
+    family = descendants(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130 and "kept" in errors and "Traceback" not in errors, errors
+    assert family and gone(family)
+    assert len(load_records(tmp_path / "results")) >= 6
+
+
+PLUGIN = '''
+"""Methods that misbehave."""
+from dataclasses import dataclass
+import os, time
+from bench.methods.msdnet_thresh import MSDNetThreshold
+
+class Raises(MSDNetThreshold):
+    """Raise."""
+    name = "raises"
+    def fit(self, task, budgets):
+        raise ValueError("no fit today")
+
+class Dies(MSDNetThreshold):
+    """Take the process along."""
+    name = "dies"
+    def fit(self, task, budgets):
+        os.kill(os.getpid(), 9)
+
+class Hangs(MSDNetThreshold):
+    """Never return."""
+    name = "hangs"
+    def fit(self, task, budgets):
+        while True:
+            try:
+                time.sleep(1000)
+            except BaseException:
+                pass
+'''
+
+
+@pytest.mark.parametrize("executor", [RAY, ["--executor", "serial"]], ids=["ray", "serial"])
+def test_faults_become_records_a_list_and_exit_code_1(finished, bench, tmp_path, executor):
+    (tmp_path / "bad.py").write_text(PLUGIN)
+    bad = ["--plugin", "bad.py", "--methods", "raises,dies,hangs,msdnet_thresh", "--seeds", "0", "--budgets", "0.6,1"]
+    done = bench(*JOB, *bad, "--timeout", "20", "--retries", "0", *executor)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
+    frame = load_records(tmp_path / "results").groupby("method")["status"].agg(set)
+    assert frame["raises"] == frame["dies"] == {"failed"}
+    assert frame["hangs"] == {"timeout"} and frame["msdnet_thresh"] == {"ok"}
+    assert "6 operating points did not finish" in done.stdout
+    for name in ("raises", "dies", "hangs"):
+        assert f"digits · {name} · seed 0, budget=0.6: " in done.stdout
+    assert "no fit today" in done.stdout and "3 failed" in done.stdout
+    assert bench("plan", *JOB[1:], *bad).stdout.count("unknown") == 0

@@ -1,0 +1,106 @@
+"""The Ray executor on a cluster of several nodes, which all run on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from bench.executors import ray as module
+from bench.executors import serial
+from bench.executors.fleet import Fleet, ray
+from bench.executors.parcel import Parcel, copies
+from bench.executors.ray import run
+from tests.executors.conftest import FAULTY, by_title
+from tests.executors.processes import family, survivors
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+STORE = 100 << 20  # bytes of each node's object store
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head and one worker, one slot each."""
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
+    )
+    made.add_node(num_cpus=1, object_store_memory=STORE)
+    yield made
+    with contextlib.suppress(Exception):
+        made.shutdown()
+
+
+def _raylet(node) -> int:
+    return node.all_processes["raylet"][0].process.pid
+
+
+def _parents(folder) -> set[int]:
+    return {int(p.read_text().split()[1]) for p in folder.glob("fine-*")}
+
+
+def test_nodes_that_come_and_go_lose_no_trial_and_change_no_number(cluster, work, settings, tmp_path, capfd):
+    """No trial ends before one has begun on a node that was added, and that node was killed."""
+    hold = tmp_path / "hold"
+    hold.touch()
+    killed: list[int] = []
+
+    def kill(node) -> None:
+        limit = time.monotonic() + 120
+        while _raylet(node) not in _parents(tmp_path) and time.monotonic() < limit:
+            time.sleep(0.1)
+        killed.append(_raylet(node))
+        workers = family(_raylet(node))
+        cluster.remove_node(node, allow_graceful=False)
+        survivors({pid: command for pid, command in workers.items() if "Trainable" in command})
+        hold.unlink()
+
+    def started(trial) -> None:
+        if not threads:
+            node = cluster.add_node(num_cpus=1, object_store_memory=STORE)
+            threads.append(threading.Thread(target=kill, args=(node,)))
+            threads[0].start()
+
+    threads: list[threading.Thread] = []
+    trials = work(f"fine[mark={tmp_path}]", seeds=tuple(range(8)), budgets=(0.5,))
+    found = by_title(run(trials, settings(retries=0), started, fleet=Fleet(cluster.address), plugins=[FAULTY]))
+    threads[0].join()
+    assert {outcomes[0][1] for outcomes in found.values()} == {"ok"}
+    assert set(killed) < _parents(tmp_path), "the node that was added did no trial"
+    assert len(list(tmp_path.glob("fine-*"))) == len(trials) + 1  # the one that was lost with its node, once more
+    assert found == by_title(serial.run(trials, settings()))
+    assert "aylet" not in "".join(capfd.readouterr())
+
+
+def test_a_bank_and_a_plugin_that_no_worker_sees_travel_once(cluster, work, settings, bank, monkeypatch, tmp_path):
+    copy = copies() / f"{bank.path.name}-{bank.digest[:16]}"
+    shutil.rmtree(copy, ignore_errors=True)
+    sent = []
+    send = module._Dispatch._send
+    monkeypatch.setattr(module._Dispatch, "_send", lambda self, digest: (sent.append(digest), send(self, digest)))
+    monkeypatch.setattr(module, "pack", lambda bank: Parcel(tmp_path / "elsewhere" / bank.path.name, bank.digest))
+    trials = work("msdnet_thresh", f"fine[mark={tmp_path}]", seeds=(0, 1), references=True)
+    seen = tmp_path / "plugin.py"
+    seen.write_bytes(FAULTY.read_bytes())
+    running = run(trials, settings(), fleet=Fleet(cluster.address), plugins=[seen])
+    first = next(running)
+    found = by_title([first, *running])
+    assert found == by_title(serial.run(trials, settings()))
+    assert sent == [bank.digest]
+    assert sorted(p.name for p in copy.iterdir()) == sorted(p.name for p in bank.path.iterdir())
+    shutil.rmtree(copy)
+
+
+def test_the_cluster_is_left_as_it_was(cluster, work, settings):
+    list(run(work("msdnet_thresh"), settings(), fleet=Fleet(cluster.address)))
+    assert not ray.is_initialized()
+    ray.init(address=cluster.address, log_to_driver=False, logging_level="CRITICAL")
+    try:
+        assert ray.available_resources()["CPU"] == ray.cluster_resources()["CPU"] == 2
+    finally:
+        ray.shutdown()

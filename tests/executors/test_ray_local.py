@@ -1,0 +1,227 @@
+"""The Ray executor on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from bench.errors import UserError
+from bench.executors import serial
+from bench.executors.fleet import Fleet, need, ray
+from bench.executors.ray import run
+from bench.trials.plan import Trial
+from tests.conftest import ROOT
+from tests.executors.conftest import FAULTY, by_title
+from tests.executors.processes import family, survivors
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def local() -> Iterator[None]:
+    """One Ray with four slots, whatever this machine has."""
+    ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="CRITICAL")
+    yield
+    ray.shutdown()
+
+
+def test_the_same_numbers_with_one_two_and_four_workers(local, work, settings):
+    trials = work("msdnet_thresh", "entropy_thresh", seeds=(0, 1, 2), references=True)
+    expected = by_title(serial.run(trials, settings()))
+    assert len(expected) == 9
+    for jobs in (1, 2, 4):
+        begun: list[Trial] = []
+        assert by_title(run(trials, settings(), begun.append, fleet=Fleet(jobs=jobs))) == expected
+        assert sorted(trial.title for trial in begun) == sorted(expected)
+
+
+def test_a_trial_is_divided_where_workers_would_idle(local, work, settings, tmp_path):
+    trials = work(f"fine[mark={tmp_path},seconds=0.5]", budgets=(0.5, 0.7, 0.9))
+    expected = by_title(serial.run(trials, settings()))
+    (trial, results), *more = run(trials, settings(), fleet=Fleet(), plugins=[FAULTY])
+    assert not more
+    assert by_title([(trial, results)]) == expected
+    assert len(list(tmp_path.glob("fine-*"))) > 2
+
+
+def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_path):
+    names = [
+        "killed",
+        "killed_once",
+        "raises",
+        "raises_once",
+        "quits",
+        "sleeps",
+        "stubborn",
+        "eats_torch",
+        "eats_python",
+        "fine",
+    ]
+    trials = work(*(f"{name}[mark={tmp_path}]" for name in names), budgets=(0.9,))
+    options = {"retries": 1, "timeout": 8.0, "memory": 2.0}
+    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), fleet=Fleet(), plugins=[FAULTY])}
+    assert {name: record.status for name, record in done.items()} == {
+        "killed": "failed",
+        "killed_once": "ok",
+        "raises": "failed",
+        "raises_once": "ok",
+        "quits": "failed",
+        "sleeps": "timeout",
+        "stubborn": "timeout",
+        "eats_torch": "failed",
+        "eats_python": "failed",
+        "fine": "ok",
+    }
+    assert "process died in 2 attempts" in done["killed"].reason
+    assert "the moon is in the wrong house" in done["raises"].reason
+    assert "no result within 8 seconds" in done["sleeps"].reason
+    assert "had to be ended (2 attempts)" in done["stubborn"].reason
+    for name in ("eats_torch", "eats_python"):
+        assert "more memory than its limit of 2 GiB" in done[name].reason
+    tries = {name: len(list(tmp_path.glob(f"{name}-0-*"))) for name in names}
+    assert tries == {name: 1 if name == "fine" else 2 for name in names}
+
+
+def test_a_bank_that_cannot_be_opened_is_a_failed_record(local, work, settings, bank, tmp_path):
+    from dataclasses import replace
+
+    (_, trial), *_ = work("msdnet_thresh", budgets=(0.9,))
+    gone = replace(bank, path=tmp_path / "gone")
+    ((_, results),) = run([(gone, trial)], settings(), fleet=Fleet(jobs=1))
+    assert [r.status for r, _ in results] == ["failed"]
+    assert "not visible on this node" in results[0][0].reason
+
+
+def test_a_trial_computes_with_the_threads_of_its_plan(local, work, settings, tmp_path):
+    list(run(work(f"threads[mark={tmp_path}]", budgets=(0.9,)), settings(threads=2), plugins=[FAULTY]))
+    assert (tmp_path / "threads.txt").read_text() == "2 [2]"
+
+
+def test_a_machine_without_room_is_a_sentence(local, work, settings):
+    trials = work("msdnet_thresh")
+    with pytest.raises(UserError, match=r"No machine has 64 CPUs for one trial \(the largest has 4 CPUs"):
+        next(run(trials, settings(threads=64)))
+    with pytest.raises(UserError, match=r"1 CPU and 0\.5 GPUs for one trial .* --gpus-per-trial"):
+        next(run(trials, settings(), fleet=Fleet(gpus_per_trial=0.5)))
+
+
+def test_a_run_that_is_left_does_not_begin_more(local, work, settings, tmp_path):
+    trials = work(f"fine[mark={tmp_path},seconds=1]", seeds=tuple(range(8)), budgets=(0.9,))
+    running = run(trials, settings(), fleet=Fleet(jobs=1), plugins=[FAULTY])
+    next(running)
+    running.close()
+    time.sleep(4)
+    assert len(list(tmp_path.glob("fine-*"))) <= 3
+
+
+@pytest.mark.parametrize(("gpus", "device", "expected"), [
+    (0.0, "cpu", {"CPU": 2.0}),
+    (0.25, "cuda", {"CPU": 2.0, "GPU": 0.25}),
+    (2.0, "cuda", {"CPU": 2.0, "GPU": 2.0}),
+    (0.0, "cuda", {"CPU": 2.0, "GPU": 1.0}),
+])  # fmt: skip
+def test_what_a_trial_takes(settings, gpus, device, expected):
+    assert need(Fleet(gpus_per_trial=gpus), settings(threads=2, device=device)) == expected
+
+
+@pytest.mark.parametrize("gpus", [1.5, -1.0])
+def test_a_share_of_gpus_that_cannot_be(settings, gpus):
+    with pytest.raises(UserError, match=r"cannot take .* GPUs"):
+        need(Fleet(gpus_per_trial=gpus), settings())
+
+
+DRIVER = """
+import sys
+from bench.bank.bank import Bank
+from bench.errors import UserError
+from bench.executors.ray import Fleet, run
+from bench.executors.worker import Settings
+from bench.plugins import load_file
+from bench.trials.plan import Trial, cell_of, load_methods, method_points
+if __name__ == "__main__":
+    load_file({plugin!r})
+    (method,) = load_methods(["fine[mark={mark},seconds=0.2]"])
+    bank = Bank.open({bank!r})
+    trials = [
+        (bank, Trial(cell_of(bank), method.name, method.config, s, method_points(method, (0.9,), s), (0.9,)))
+        for s in range({seeds})
+    ]
+    try:
+        for trial, results in run(trials, Settings("cpu", 1, {{}}), fleet=Fleet({fleet}), plugins=[{plugin!r}]):
+            print("done", trial.seed, results[0][0].status, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        sys.exit(130)
+    except UserError as error:
+        print(error, flush=True)
+        sys.exit(2)
+"""
+
+
+@pytest.fixture
+def driver(bank, tmp_path):
+    """Start a driver of its own, as a terminal does: in a group of processes that Ctrl-C reaches as a whole."""
+
+    def start(seeds: int, fleet: str = "jobs=1", **environment: str) -> subprocess.Popen:
+        script = tmp_path / "driver.py"
+        text = DRIVER.format(plugin=str(FAULTY), mark=tmp_path, bank=str(bank.path), seeds=seeds, fleet=fleet)
+        script.write_text(text)
+        return subprocess.Popen(
+            [sys.executable, str(script)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
+
+
+def test_a_run_is_silent_and_leaves_its_folder_alone(driver, tmp_path):
+    process = driver(seeds=3)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert sorted(out.splitlines()) == [f"done {s} ok" for s in range(3)]
+    assert err == ""
+    assert {p.name.partition("-")[0] for p in tmp_path.iterdir()} == {"driver.py", "fine"}
+
+
+def test_ctrl_c_ends_all_of_ray_and_says_nothing_more(driver):
+    process = driver(seeds=500)
+    lines = [process.stdout.readline() for _ in range(2)]
+    started = family(process.pid)
+    assert any("raylet" in command for command in started.values())
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert all(line.startswith("done") for line in lines)
+    assert out.splitlines()[-1] == "interrupted"
+    assert err == ""
+    assert not survivors(started)
+
+
+def test_a_driver_that_is_killed_leaves_nothing_running(driver):
+    process = driver(seeds=500)
+    process.stdout.readline()
+    started = family(process.pid)
+    process.kill()
+    process.communicate(timeout=60)
+    agents = {pid for pid, command in started.items() if "Agent" in command}  # Ray's own, which take a minute to notice
+    assert not survivors({pid: command for pid, command in started.items() if pid not in agents})
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense", "ray://127.0.0.1:9"])
+def test_a_cluster_that_is_not_there_is_a_sentence(driver, address):
+    process = driver(1, f"address={address!r}")
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert out.startswith(f"No Ray cluster could be reached at '{address}': ")
+    assert out.count("\n") == 1
