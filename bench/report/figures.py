@@ -199,11 +199,11 @@ def limits(axes: Axes, data: pd.DataFrame, plot: Plot) -> None:
     axes.set_xlim(max(0.0, x.min() - 0.05), x.max() + 0.05)
 
 
-def header(figure: Figure, cell: Cell, data: pd.DataFrame, key: str = "") -> None:
+def header(figure: Figure, cell: Cell, data: pd.DataFrame, key: str = "", mark: str = "bars") -> None:
     """Write the title, what the bars are, and the warnings over the whole width, and keep the axes below them."""
     counts = sorted(set(data["seeds"]))
     many = seeds_phrase(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    bars = "bars: 95 % t intervals over seeds" if counts[-1] > 1 else "no intervals from one seed"
+    bars = f"{mark}: 95 % t intervals over seeds" if counts[-1] > 1 else "no intervals from one seed"
     told = "; ".join(filter(None, [many, bars, key]))
     blocks = [(cell.name, "black", 11.0, "bold", 84), (told, "#444444", 9.0, "normal", 120)]
     blocks += [(warning, ALARM, 9.0, "bold", 104) for warning in cell.warnings]

@@ -43,7 +43,8 @@ def draw_panels(cell: Cell, data: pd.DataFrame, plot: Plot) -> Figure:
         one = f"  (1.0 = {full.iloc[0] / 1e9:.3g} GMACs)" if len(full) else ""
         figure.supxlabel(f"realised MACs on test, fraction of the plain backbone{one}", fontsize=10)
         figure.supylabel(plot.label, fontsize=10)
-        header(figure, cell, data, "grey: the other methods; dashes: the hull of the static exits; ★: the oracle")
+        key = "grey: the other methods; dashes: the hull of the static exits; ★: the oracle"
+        header(figure, cell, data, key, mark="bands")
         return figure
 
 
