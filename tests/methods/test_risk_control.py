@@ -145,7 +145,7 @@ def test_promises_hold_over_resplits(bound, loss):
         exits = first_true(scores >= policy.thresholds[:-1])
         risks.append(float(policy_losses(losses, exits[None]).mean()))
     risk = torch.tensor(risks)
-    assert risk.mean() > 0
+    assert len(risk.unique()) > 1  # kept by leaving early where that is safe, not by never leaving
     if bound == "crc":
         assert risk.mean() <= epsilon + 3 * risk.std() / math.sqrt(splits)
     else:

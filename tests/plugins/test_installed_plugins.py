@@ -44,11 +44,12 @@ def test_a_broken_package_is_listed_with_its_reason_and_fails_only_when_asked_fo
 def test_all_methods_are_all_that_work_and_the_rest_is_named(install, cli, tmp_path):
     install("mine", "plugin_of_mine", "raise RuntimeError('out of order')\n")
     (tmp_path / "here.py").write_text(METHOD.replace("'mine'", "'here'"))
-    done = cli("plan", *SMALL, "--methods", "all,msdnet_thresh[ratios=published]", "--plugin", "here.py")
+    given = ["--methods", "all,msdnet_thresh[ratios=published]", "--plugin", "here.py"]
+    done = cli("plan", *SMALL, *given, "--json")
     assert done.returncode == 0, done.stderr
     assert "'mine'" in done.stderr and "out of order" in done.stderr
-    said = " ".join(done.stdout.split()).partition("Methods: ")[2]
-    names = [name.strip() for name in said.partition(";")[0].split(",")]
+    (bank,) = json.loads(done.stdout)["banks"]
+    names = [row["method"] for row in bank["methods"]]
     assert {"here", "jeidnn", "entropy_thresh", "msdnet_thresh", "msdnet_thresh[ratios=published]"} <= set(names)
     assert "mine" not in names and len(names) == len(set(names))
 
