@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from bench.trials.price import Group, History, groups, hardware
 from bench.trials.provenance import provenance
 from bench.trials.record import Cell, Record
 from bench.trials.run import Result
-from bench.trials.store import Store, uninterrupted
+from bench.trials.store import Store, check_writable, uninterrupted
 
 Progress = Callable[[int, int], None]
 
@@ -67,15 +66,8 @@ class Session:
 
     def check_folders(self) -> None:
         """Raise UserError now rather than after hours of work when records or report could not be written."""
-        self.store.check_writable()
-        folder = self.config.reports
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            problem = f"The report's folder '{folder}' cannot be written to ({error.strerror})."
-            raise UserError(f"{problem} Name another one with --reports.") from None
+        check_writable(self.store.root, "results folder", "--output")
+        check_writable(self.config.reports, "report's folder", "--reports")
 
     def sources(self) -> Iterator[Source]:
         """Open every dataset and load every backbone that the run asks for; each dataset goes through each backbone."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from bench.heads.plain import PlainConfig
+from bench.heads.recipe import Heads
 from bench.method import ExitData, Task
 
 
@@ -30,3 +32,26 @@ def make_task(
     }
     macs = tuple(100_000 * (k + 1) for k in range(exits))
     return Task(**parts, macs=macs, num_classes=classes, seed=seed, device=torch.device("cpu"))
+
+
+class GivenHeads(Heads):
+    """Heads whose logits are the features themselves, at no cost."""
+
+    def forward(self, k, features, previous):
+        return features
+
+    def macs(self, k):
+        return 0
+
+
+def given_task(logits: torch.Tensor, labels: torch.Tensor, *, macs: tuple[int, ...] | None = None) -> Task:
+    """Build a task in which exit k answers logits[:, k] of [N, K, C], on train and val alike.
+
+    Without macs, each exit costs 1,000,000.
+    """
+    data = ExitData(tuple(logits[:, :-1].unbind(1)), logits[:, -1], labels)
+    exits, classes = logits.shape[1:]
+    macs = macs or tuple(1_000_000 * (k + 1) for k in range(exits))
+    task = Task(data, data, macs, classes, 0, torch.device("cpu"))
+    task.memo["heads", "plain", PlainConfig()] = GivenHeads()
+    return task

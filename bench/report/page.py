@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bench.report.aggregate import Row
 from bench.report.cells import Cell, without_paths
 from bench.report.figures import Plot
+from bench.report.style import MOST_LINES
 from bench.report.table import Table
 from bench.report.text import escape, seeds_phrase
 
@@ -15,6 +16,19 @@ HEADINGS = {
     "ece": "Calibration against cost",
     "set_size": "Conformal inefficiency against cost",
 }
+
+LINES = (
+    "Means over seeds: one line per method with a marker per budget; hollow markers lack seeds. Grey: static exits, "
+    "numbered from 0; the last is the plain backbone. Dark dashes: the hull, what mixing static exits at random "
+    "reaches at each budget. ★: the oracle. Error bars are 95 % t intervals, cut off where they would dwarf the "
+    "differences between means; the data files have them whole."
+)
+PANELS = (
+    "Means over seeds: one panel per method, with a marker per budget and the other methods in grey; hollow markers "
+    "lack seeds. Dark dashes: the hull, what mixing static exits at random reaches at each budget. ★: the oracle. "
+    "Bands are 95 % t intervals, cut off where they would dwarf the differences between means; the data files have "
+    "them whole, and the static exits."
+)
 
 
 def cell_page(cell: Cell, rows: Sequence[Row], table: Table, drawn: Sequence[Plot]) -> str:
@@ -34,12 +48,7 @@ def cell_page(cell: Cell, rows: Sequence[Row], table: Table, drawn: Sequence[Plo
             f"[SVG]({plot.name}.svg) · [PNG]({plot.name}.png) · [data]({plot.name}.csv)",
         ]
     if drawn:
-        parts.append(
-            "Means over seeds: one line per method with a marker per budget; hollow markers lack seeds. Grey: static "
-            "exits, numbered from 0; the last is the plain backbone. Dark dashes: the hull, what mixing static exits "
-            "at random reaches at each budget. ★: the oracle. Error bars are 95 % t intervals, cut off where they "
-            "would dwarf the differences between means; the data files have them whole."
-        )
+        parts.append(LINES if len({row.method for row in rows if row.kind == "method"}) <= MOST_LINES else PANELS)
     parts += _reasons(rows)
     return "\n\n".join(parts) + "\n"
 

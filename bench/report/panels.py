@@ -43,8 +43,9 @@ def draw_panels(cell: Cell, data: pd.DataFrame, plot: Plot) -> Figure:
         one = f"  (1.0 = {full.iloc[0] / 1e9:.3g} GMACs)" if len(full) else ""
         figure.supxlabel(f"realised MACs on test, fraction of the plain backbone{one}", fontsize=10)
         figure.supylabel(plot.label, fontsize=10)
-        key = "grey: the other methods; dashes: the hull of the static exits; ★: the oracle"
-        header(figure, cell, data, key, mark="bands")
+        keys = {"hull": "dashes: the hull of the static exits", "oracle": "★: the oracle"}
+        drawn = [text for reference, text in keys.items() if reference in set(data["method"])]
+        header(figure, cell, data, "; ".join(["grey: the other methods", *drawn]), mark="bands")
         return figure
 
 

@@ -148,18 +148,24 @@ def reference_points(exits: int, budgets: Sequence[float], seed: int) -> tuple[P
     )
 
 
-def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store) -> tuple[list[Trial], int]:
-    """Return the trials still to do on a bank, seed by seed so that methods share heads, and how many are done."""
-    cell = cell_of(bank)
-    trials, done = [], 0
+def every_trial(config: RunConfig, cell: Cell, methods: Sequence[Method]) -> list[Trial]:
+    """Return all trials of a run on a cell, done or not, seed by seed so that methods share heads."""
+    trials = []
     for seed in config.seeds:
-        owed: list[tuple[str, Any, tuple[Point, ...]]] = [
-            (REFERENCES, None, reference_points(len(cell.exit_names), config.budgets, seed))
-        ]
-        owed += [(m.name, m.config, method_points(m, config.budgets, seed)) for m in methods]
-        for name, settings, points in owed:
-            todo = wanted(store, cell, points, config.rerun)
-            done += len(points) - len(todo)
-            if todo:
-                trials.append(Trial(cell, name, settings, seed, tuple(todo), config.budgets))
+        points = reference_points(len(cell.exit_names), config.budgets, seed)
+        trials.append(Trial(cell, REFERENCES, None, seed, points, config.budgets))
+        for m in methods:
+            points = method_points(m, config.budgets, seed)
+            trials.append(Trial(cell, m.name, m.config, seed, points, config.budgets))
+    return trials
+
+
+def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store) -> tuple[list[Trial], int]:
+    """Return the trials still to do on a bank, with the points they owe, and how many points are done."""
+    trials, done = [], 0
+    for trial in every_trial(config, cell_of(bank), methods):
+        todo = tuple(wanted(store, trial.cell, trial.points, config.rerun))
+        done += len(trial.points) - len(todo)
+        if todo:
+            trials.append(dataclasses.replace(trial, points=todo))
     return trials, done

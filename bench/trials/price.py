@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.config import RunConfig
 from bench.method import Method
-from bench.trials.plan import REFERENCES, Trial, method_points, reference_points
+from bench.trials.plan import REFERENCES, Trial, every_trial
 from bench.trials.record import Cell, Record, record_id
 
 # Where the price of a trial comes from, the nearest first.
@@ -146,18 +146,6 @@ def groups(config: RunConfig, cell: Cell, methods: Sequence[Method], history: Hi
         points = Tally.of((s for trial in states for s in trial), config.rerun)
         result.append(Group(name, whole, points, estimates[name] if estimates[name].seconds is not None else other))
     return result
-
-
-def every_trial(config: RunConfig, cell: Cell, methods: Sequence[Method]) -> list[Trial]:
-    """Return all trials of a run on a cell with all their operating points, done or not."""
-    trials = []
-    for seed in config.seeds:
-        points = reference_points(len(cell.exit_names), config.budgets, seed)
-        trials.append(Trial(cell, REFERENCES, None, seed, points, config.budgets))
-        for m in methods:
-            points = method_points(m, config.budgets, seed)
-            trials.append(Trial(cell, m.name, m.config, seed, points, config.budgets))
-    return trials
 
 
 def wall_seconds(found: Iterable[Group], at_once: int | None) -> float | None:

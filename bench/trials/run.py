@@ -103,7 +103,9 @@ class _Maker:
         )
 
     def references(self) -> list[Result]:
+        start = time.perf_counter()
         plain = heads.fit("plain", self.splits.task)
+        timings = {"fit_seconds": time.perf_counter() - start}
         mixed = any(point.method in MIXED for point in self.trial.points)
         exits = StaticExits.measure(plain, self.splits.task, self.splits.test) if mixed else None
         results = []
@@ -114,7 +116,7 @@ class _Maker:
                 results.append(self._mixed(point, exits))
             else:
                 k = int(point.point.removeprefix("exit="))
-                record, samples = self.policy(point, StaticPolicy(plain, self.splits.task.num_exits, k), {})
+                record, samples = self.policy(point, StaticPolicy(plain, self.splits.task.num_exits, k), timings)
                 rows = [row for row in record.per_exit if row["exit"] == k]
                 results.append((record.model_copy(update={"per_exit": rows}), samples))
         return results

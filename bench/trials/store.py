@@ -57,6 +57,17 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def check_writable(folder: Path, what: str, option: str) -> None:
+    """Raise UserError now rather than after hours of work when a folder cannot be written to; name the remedy."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"The {what} '{folder}' cannot be written to ({error.strerror})."
+        raise UserError(f"{problem} Name another one with {option}.") from None
+
+
 class Store:
     """A results folder. Several runs may write to it at once: names say what a record is, renames are atomic."""
 
@@ -67,16 +78,6 @@ class Store:
         """Return where the record of an operating point lies (or would)."""
         folder = self.root / slug(cell.dataset) / slug(cell.backbone) / slug(point.method)
         return folder / f"{record_id(cell, point)}.json"
-
-    def check_writable(self) -> None:
-        """Raise UserError now rather than after hours of work when the folder cannot be written to."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=self.root):
-                pass
-        except OSError as error:
-            problem = f"The results folder '{self.root}' cannot be written to ({error.strerror})."
-            raise UserError(f"{problem} Name another one with --output.") from None
 
     def write(self, record: Record, samples: Mapping[str, np.ndarray] | None = None) -> Path:
         """Store a record, and its per-sample outcomes in an .npz beside it (first: a record never lacks them)."""

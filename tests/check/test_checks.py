@@ -5,6 +5,8 @@ import re
 from collections import Counter
 
 import broken_methods as broken
+import broken_play
+import good_method as good
 import numpy as np
 import pytest
 import torch
@@ -32,7 +34,7 @@ def built_on(names: set[str]) -> set[str]:
 
 
 def test_a_method_that_holds_the_contract_passes_every_check():
-    results = run(broken.Good)
+    results = run(good.Good)
     assert [r.name for r in results] == NAMES
     assert {r.status for r in results} == {"pass"}, [r for r in results if r.status != "pass"]
     said = {r.name: r.message for r in results}
@@ -41,10 +43,10 @@ def test_a_method_that_holds_the_contract_passes_every_check():
     assert said["execution"] == "4 exits used"
 
 
-@pytest.mark.parametrize("method", list(broken.EXPECTED), ids=lambda m: m.__name__)
+@pytest.mark.parametrize("method", list(good.EXPECTED), ids=lambda m: m.__name__)
 def test_a_broken_method_fails_what_it_breaks_and_nothing_else(method):
     results = run(method)
-    expected = broken.EXPECTED[method]
+    expected = good.EXPECTED[method]
     found = {r.name: r.message for r in results if r.status == "fail"}
     assert found.keys() == expected, found
     assert {r.name for r in results if r.status == "skip"} == built_on(expected) - expected
@@ -54,18 +56,18 @@ def test_a_broken_method_fails_what_it_breaks_and_nothing_else(method):
 @pytest.mark.parametrize("kind", list(broken.RANGES))
 def test_an_unsound_range_is_named(kind, monkeypatch):
     monkeypatch.setattr(broken, "RangedConfig", broken.RANGES[kind], raising=False)
-    monkeypatch.setattr(broken.Good, "Config", broken.RANGES[kind])
-    found = failing(broken.Good)
+    monkeypatch.setattr(good.Good, "Config", broken.RANGES[kind])
+    found = failing(good.Good)
     assert found.keys() == {"ranges"}
     assert "RangedConfig.x" in found["ranges"]
 
 
-@pytest.mark.parametrize("kind", list(broken.HARD))
+@pytest.mark.parametrize("kind", list(broken_play.HARD))
 def test_a_crash_on_a_hard_task_fails_that_check_alone(kind, monkeypatch):
-    monkeypatch.setattr(broken.Fragile, "on", kind)
-    found = failing(broken.Fragile)
+    monkeypatch.setattr(broken_play.Fragile, "on", kind)
+    found = failing(broken_play.Fragile)
     assert found.keys() == {kind}
-    assert "ValueError: singular matrix (broken_methods.py:" in found[kind]
+    assert "ValueError: singular matrix (broken_play.py:" in found[kind]
 
 
 def test_what_cannot_be_imported_or_is_no_method_fails_at_once(monkeypatch):
@@ -79,26 +81,26 @@ def test_what_cannot_be_imported_or_is_no_method_fails_at_once(monkeypatch):
 
 def test_a_slow_method_is_warned_of_and_an_absurd_one_fails(monkeypatch):
     monkeypatch.setattr(workers_module, "SLOW_PLAY", 1e-5)
-    by_name = {r.name: r for r in run(broken.Good)}
+    by_name = {r.name: r for r in run(good.Good)}
     assert by_name["speed"].status == "fail" and "batch dimension" in by_name["speed"].message
     monkeypatch.setattr(workers_module, "ABSURD", 1e9)
-    by_name = {r.name: r for r in run(broken.Good)}
+    by_name = {r.name: r for r in run(good.Good)}
     assert by_name["speed"].status == "warn" and by_name["speed"].passed
 
 
 def test_a_budget_left_over_in_silence_is_warned_of(monkeypatch):
-    whole = broken.Good.fit
+    whole = good.Good.fit
 
     def thrifty(self, task, budgets):
         return [p if not isinstance(p, Policy) else self.policy(task, p.heads, 0.0) for p in whole(self, task, budgets)]
 
-    monkeypatch.setattr(broken.Good, "fit", thrifty)
-    by_name = {r.name: r for r in run(broken.Good)}
+    monkeypatch.setattr(good.Good, "fit", thrifty)
+    by_name = {r.name: r for r in run(good.Good)}
     assert by_name["budgets"].status == "warn" and "unreachable" in by_name["budgets"].message
 
 
 def test_every_check_has_a_method_that_breaks_it():
-    tested = {name for names in broken.EXPECTED.values() for name in names} | set(broken.HARD)
+    tested = {name for names in good.EXPECTED.values() for name in names} | set(broken_play.HARD)
     tested_here = {"loads", "ranges", "speed"}
     assert tested | tested_here == set(NAMES)
     assert max(Counter(NAMES).values()) == 1
@@ -112,7 +114,7 @@ def test_global_random_states_are_left_alone():
     random.seed(7)
     np.random.seed(7)  # noqa: NPY002
     torch.manual_seed(7)
-    run(broken.Good)
+    run(good.Good)
     assert (random.random(), np.random.rand(), float(torch.rand(1))) == expected  # noqa: NPY002
 
 

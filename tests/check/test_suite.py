@@ -5,12 +5,13 @@ import sys
 import textwrap
 
 import broken_methods as broken
+import good_method as good
 import pytest
 
 from bench.check import run, suite
 from bench.errors import UserError
 
-test_good = suite(broken.Good)
+test_good = suite(good.Good)
 
 
 def write_plugin(folder, *, honest: bool):
@@ -50,7 +51,7 @@ def write_plugin(folder, *, honest: bool):
 def test_the_suite_has_one_case_per_check_and_loads_the_method_only_when_it_runs():
     late = suite("no_such_method")
     (mark,) = late.pytestmark
-    assert len(mark.args[1]) == len(run(broken.Good))
+    assert len(mark.args[1]) == len(run(good.Good))
     with pytest.raises(UserError, match="no_such_method"):
         late(mark.args[1][0])
 
@@ -70,7 +71,7 @@ def test_a_warning_is_shown_as_one(monkeypatch):
     monkeypatch.setattr(workers, "SLOW_PLAY", 1e-5)
     monkeypatch.setattr(workers, "ABSURD", 1e9)
     with pytest.warns(UserWarning, match="speed: fit"):
-        suite(broken.Good)("speed")
+        suite(good.Good)("speed")
 
 
 def test_a_plugin_author_writes_two_lines(tmp_path):

@@ -12,13 +12,11 @@ from bench.methods.patience import Patience, PatienceConfig, RunPolicy, run_leng
 from bench.methods.patient_confident import Patient, PatientConfident, PatientConfidentConfig
 
 from bench.exits import entropy
-from bench.heads.plain import PlainConfig
-from bench.heads.recipe import Heads
-from bench.method import ExitData, Infeasible, Task
+from bench.method import Infeasible
 from bench.mixing import Mixture
 from bench.play import simulate
 from bench.rules import ThresholdPolicy
-from tests.synthetic import make_task
+from tests.synthetic import GivenHeads, given_task, make_task
 
 BUDGETS = [0.1, 0.3, 0.45, 0.6, 0.8, 1.0]
 METHODS = {
@@ -33,25 +31,6 @@ METHODS = {
     "beem released": lambda: BEEM(BEEMConfig(weights="released")),
     "beem error": lambda: BEEM(BEEMConfig(thresholds="error")),
 }
-
-
-class GivenHeads(Heads):
-    """Heads whose logits are the features themselves, at no cost."""
-
-    def forward(self, k, features, previous):
-        return features
-
-    def macs(self, k):
-        return 0
-
-
-def given_task(logits, labels):
-    """A task in which exit k answers logits[:, k] of [N, K, C], on train and val alike; each exit costs 1,000,000."""
-    data = ExitData(tuple(logits[:, :-1].unbind(1)), logits[:, -1], labels)
-    exits, classes = logits.shape[1:]
-    task = Task(data, data, tuple(1_000_000 * (k + 1) for k in range(exits)), classes, 0, torch.device("cpu"))
-    task.memo["heads", "plain", PlainConfig()] = GivenHeads()
-    return task
 
 
 @pytest.fixture(scope="module")

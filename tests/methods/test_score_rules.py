@@ -10,13 +10,11 @@ import pytest
 import torch
 
 from bench.budgets import geometric_quotas
-from bench.heads.plain import PlainConfig
-from bench.heads.recipe import Heads
-from bench.method import ExitData, Infeasible, Task
+from bench.method import Infeasible
 from bench.play import simulate
 from bench.rules import energy, margin, max_probability, negative_entropy
 from bench.trials.plan import load_methods
-from tests.synthetic import make_task
+from tests.synthetic import given_task, make_task
 
 SCORES = {
     "global_thresh": max_probability,
@@ -25,26 +23,6 @@ SCORES = {
     "entropy_thresh": negative_entropy,
 }
 BUDGETS = [0.1, 0.3, 0.45, 0.6, 0.8, 1.0]
-
-
-class GivenHeads(Heads):
-    """Heads whose logits are the features themselves, at no cost."""
-
-    def forward(self, k, features, previous):
-        return features
-
-    def macs(self, k):
-        return 0
-
-
-def given_task(logits, labels, *, macs=None):
-    """A task in which exit k answers logits[:, k] of [N, K, C], on train and val alike."""
-    data = ExitData(tuple(logits[:, :-1].unbind(1)), logits[:, -1], labels)
-    exits, classes = logits.shape[1:]
-    macs = macs or tuple(1000 * (k + 1) for k in range(exits))
-    task = Task(data, data, macs, classes, 0, torch.device("cpu"))
-    task.memo["heads", "plain", PlainConfig()] = GivenHeads()
-    return task
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from bench import load_records
 from bench.errors import UserError
 from bench.trials.record import Record, record_id
-from bench.trials.store import Store, read, slug, uninterrupted, wanted
+from bench.trials.store import Store, check_writable, read, slug, uninterrupted, wanted
 
 
 def record_of(cell, point, status="ok", **fields) -> Record:
@@ -89,7 +89,7 @@ def test_load_records_gives_one_row_per_point_in_a_stable_order(tmp_path, cell, 
 def test_an_unwritable_results_folder_is_found_before_work_starts(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="--output"):
-        Store(tmp_path / "file" / "results").check_writable()
+        check_writable(tmp_path / "file" / "results", "results folder", "--output")
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "<script>alert(1)</script>", "..", ""])
