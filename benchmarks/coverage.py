@@ -66,9 +66,14 @@ def simulate(
     return values, Draws.make(range(seeds), effort, tag)
 
 
-def coverage(world: World, seeds: int, simulations: int, effort: Effort = EFFORT) -> dict[str, float]:
-    """Return the share of simulations in which intervals and bands hold the truth."""
-    rng = np.random.default_rng(seeds)
+def coverage(
+    world: World, seeds: int, simulations: int, effort: Effort = EFFORT, plain: int = 400, stream: int = 0
+) -> dict[str, float]:
+    """Return the share of simulations in which intervals and bands hold the truth.
+
+    plain: simulations in which the literal two-level bootstrap is tried too, which is slow. stream: other random numbers.
+    """
+    rng = np.random.default_rng(seeds + 10_000 * stream)
     truth = world.truth()
     hits = {"interval": 0.0, "difference": 0.0, "plain": 0.0, "plain difference": 0.0, "band": 0, "band difference": 0}
     for i in range(simulations):
@@ -83,11 +88,11 @@ def coverage(world: World, seeds: int, simulations: int, effort: Effort = EFFORT
             deviation, se = draws.deviations(curve, range(seeds), several=True)
             found = band(world.levels, curve[0].mean(0), deviation, se)
             hits[f"band{name}"] += bool(((np.array(found.low) <= target) & (target <= np.array(found.high))).all())
-            if i < 400:
+            if i < plain:
                 low, high = np.quantile(plain_deviations(curve[..., [middle]], effort, f"{i}"), [0.025, 0.975])
                 value = curve[0, :, middle].mean()
                 hits[f"plain{name}"] += (
-                    (value + low <= target[middle] <= value + high) * simulations / min(simulations, 400)
+                    (value + low <= target[middle] <= value + high) * simulations / min(simulations, plain)
                 )
     return {name: count / simulations for name, count in hits.items()}
 

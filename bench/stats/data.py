@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -57,9 +57,9 @@ class Entry:
     name: str = ""
     heads: str | None = None
 
-    def at(self, name: str, seed: int) -> OperatingPoint | None:
-        """Return the point of that name and seed, None where there is no record."""
-        return next((p for p in self.points if p.name == name and p.seed == seed), None)
+    def sorted(self) -> Entry:
+        """Return the same with points by name and seed."""
+        return replace(self, points=tuple(sorted(self.points, key=lambda p: (p.name, p.seed))))
 
     def of(self, seed: int) -> tuple[OperatingPoint, ...]:
         """Return all points of a seed."""
@@ -99,6 +99,11 @@ class CellData:
     def budgets(self) -> tuple[float, ...]:
         """All budgets that any method of the cell was asked for, ascending."""
         return tuple(sorted({p.budget for e in self.methods for p in e.points if p.budget is not None}))
+
+    def sorted(self) -> CellData:
+        """Return the same with methods by label and points by name and seed: sums depend on their order."""
+        methods = sorted((e.sorted() for e in self.methods), key=lambda e: e.label)
+        return replace(self, methods=tuple(methods), static=self.static.sorted(), oracle=self.oracle.sorted())
 
     def static_at(self, seed: int) -> tuple[OperatingPoint, ...]:
         """Return the static exits of a seed, cheapest first; none unless all of them have scores."""

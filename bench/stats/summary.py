@@ -51,7 +51,8 @@ def summarise(cell: CellData, effort: Effort | None = None, baseline: str | None
 
 class _Summary:
     def __init__(self, cell: CellData, effort: Effort) -> None:
-        self.cell, self.effort = cell, effort
+        self.cell, self.effort = cell.sorted(), effort
+        cell = self.cell
         with_static = tuple(s for s in cell.seeds if cell.static_at(s))
         self.seeds = with_static or cell.seeds
         self.means: Means = measure(cell, effort)

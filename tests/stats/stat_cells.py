@@ -44,11 +44,11 @@ def cell(
     seeds: Sequence[int] = range(6),
     budgets: Sequence[float] = (0.3, 0.5, 0.7, 0.9),
     samples: int = 400,
-    skill: Sequence[float] = (2.0, 1.0, 0.2),
+    skill: Sequence[float] = (1.5, 0.8, 0.4),
     number: int = 0,
     **known: object,
 ) -> CellData:
-    """A complete cell: method m sees whether exit k is right with signal `skill[m]` against noise 1."""
+    """A complete cell: method m sees whether exit k is right, with signal `skill[m]` against noise 1."""
     rng = np.random.default_rng(number)
     n = 2 * samples
     difficulty = rng.standard_normal((n, 1))
@@ -63,7 +63,7 @@ def cell(
         first = np.where(right.any(1), right.argmax(1), 0)
         points["oracle"].append(replace(point("oracle", seed, right, first, COSTS), exit_costs=(), correct=None))
         for m, label in enumerate(methods):
-            view = skill[m % len(skill)] * latent + rng.standard_normal(latent.shape)
+            view = skill[m % len(skill)] * np.where(right, 1, -1) + rng.standard_normal(latent.shape)
             for budget in budgets:
                 index = _within(view, budget, n // 2)
                 points[label].append(point(f"budget={budget:g}", seed, right, index, COSTS, budget=budget))

@@ -48,7 +48,9 @@ def test_area_of_the_hand_made_hull():
 def test_values_on_the_hand_made_hull():
     at = [0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.2]
     assert frontier.hull_values(*HULL, at)[0] == pytest.approx([0.5, 0.5, 0.6, 0.7, 0.75, 0.8, 0.8])
-    assert frontier.step_values(*STEPS, [0.1, 0.2, 0.45, 0.9])[0] == pytest.approx([np.nan, 0.5, 0.55, 0.7], nan_ok=True)
+    assert frontier.step_values(*STEPS, [0.1, 0.2, 0.45, 0.9])[0] == pytest.approx(
+        [np.nan, 0.5, 0.55, 0.7], nan_ok=True
+    )
 
 
 def test_iso_accuracy_costs_of_the_hand_made_hull():
