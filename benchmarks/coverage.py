@@ -71,7 +71,7 @@ def coverage(
 ) -> dict[str, float]:
     """Return the share of simulations in which intervals and bands hold the truth.
 
-    plain: simulations in which the literal two-level bootstrap is tried too, which is slow. stream: other random numbers.
+    plain: simulations in which the literal two-level bootstrap is tried too, which is slow. stream: of random numbers.
     """
     rng = np.random.default_rng(seeds + 10_000 * stream)
     truth = world.truth()
