@@ -1,0 +1,112 @@
+"""What the statistics of one cell are computed from: operating points with their per-sample outcomes, seed by seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+Status = Literal["ok", "infeasible", "failed", "timeout"]
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One operating point at one seed. Costs are fractions of the plain backbone's MACs, heads and gates counted."""
+
+    name: str  # 'budget=0.5', 'exit=3' or 'oracle'
+    seed: int
+    status: Status
+    budget: float | None = None
+    val_accuracy: float = float("nan")
+    val_cost: float = float("nan")
+    accuracy: float = float("nan")
+    cost: float = float("nan")
+    shares: tuple[float, ...] = ()  # [K] of samples that left at each exit
+    exit_costs: tuple[float, ...] = ()  # [K], cumulative
+    exit_accuracy: tuple[float, ...] = ()  # [K] of each exit on all test samples
+    correct: NDArray[Any] | None = None  # [N] bool
+    exit_index: NDArray[Any] | None = None  # [N] int
+    note: str = ""
+    reason: str = ""
+    version: str = ""  # digest of the source that made it
+    older: int = 0  # records of the same point and seed that this one replaced
+
+    @property
+    def ok(self) -> bool:
+        """Whether the point has scores."""
+        return self.status == "ok"
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the point has per-sample outcomes."""
+        return self.correct is not None and self.exit_index is not None
+
+    @property
+    def largest_share(self) -> float:
+        """The share of the exit that takes most samples, NaN where shares are unknown."""
+        return max(self.shares, default=float("nan"))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method, or one reference, with all its operating points; `heads` is the head recipe that it declares."""
+
+    label: str
+    points: tuple[OperatingPoint, ...]
+    name: str = ""
+    heads: str | None = None
+
+    def sorted(self) -> Entry:
+        """Return the same with points by name and seed."""
+        return replace(self, points=tuple(sorted(self.points, key=lambda p: (p.name, p.seed))))
+
+    def of(self, seed: int) -> tuple[OperatingPoint, ...]:
+        """Return all points of a seed."""
+        return tuple(p for p in self.points if p.seed == seed)
+
+
+@dataclass(frozen=True)
+class CellData:
+    """One dataset through one frozen backbone under one protocol: methods, static exits and the oracle."""
+
+    dataset: str
+    backbone: str
+    methods: tuple[Entry, ...]  # by label
+    static: Entry  # one point per exit; no points where none were run
+    oracle: Entry
+    num_exits: int
+    variant: str | None = None
+    protocol: str = "v1"
+    limit: int | None = None
+    image_size: int | None = None
+    test_set: str = ""  # equal for cells that share their test samples
+
+    @property
+    def name(self) -> str:
+        """Dataset with its variant, backbone, pixels, exits and protocol."""
+        variant = f" ({self.variant})" if self.variant else ""
+        pixels = [f"{self.image_size} px"] if self.image_size else []
+        exits = f"{self.num_exits} exits"
+        return " · ".join([f"{self.dataset}{variant}", self.backbone, *pixels, exits, f"protocol {self.protocol}"])
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """All seeds that occur."""
+        return tuple(sorted({p.seed for e in (*self.methods, self.static, self.oracle) for p in e.points}))
+
+    @property
+    def budgets(self) -> tuple[float, ...]:
+        """All budgets that any method of the cell was asked for, ascending."""
+        return tuple(sorted({p.budget for e in self.methods for p in e.points if p.budget is not None}))
+
+    def sorted(self) -> CellData:
+        """Return the same with methods by label and points by name and seed: sums depend on their order."""
+        methods = sorted((e.sorted() for e in self.methods), key=lambda e: e.label)
+        return replace(self, methods=tuple(methods), static=self.static.sorted(), oracle=self.oracle.sorted())
+
+    def static_at(self, seed: int) -> tuple[OperatingPoint, ...]:
+        """Return the static exits of a seed, cheapest first; none unless all of them have scores."""
+        points = [p for p in self.static.of(seed) if p.ok]
+        complete = len({p.name for p in points}) == self.num_exits
+        return tuple(sorted(points, key=lambda p: (p.cost, p.name))) if complete else ()

@@ -1,0 +1,128 @@
+"""What must be said beside a number: gaps in the grid, infeasible budgets, collapsed policies, cells set apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.stats.data import CellData, Entry, OperatingPoint
+
+COLLAPSE = 0.95  # one exit that takes a larger share than this has swallowed the policy
+Kind = Literal[
+    "limit", "seen", "variant", "few seeds", "no samples", "no static", "no oracle",
+    "not run", "failed", "timeout", "infeasible", "collapsed", "note", "older", "versions",
+]  # fmt: skip
+GAPS: tuple[Kind, ...] = ("not run", "failed", "timeout")  # without these a grid is complete
+INCOMPARABLE: tuple[Kind, ...] = ("limit", "seen")  # cells that are left out of what is averaged across cells
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One thing to say; `count` of `of` seeds (or points) are concerned, 0 of 0 where that makes no sense."""
+
+    kind: Kind
+    text: str
+    count: int = 0
+    of: int = 0
+
+    def __str__(self) -> str:
+        return self.text if self.count == self.of else f"{self.text} ({self.count}/{self.of})"
+
+
+@dataclass(frozen=True)
+class Marks:
+    """All marks of a cell: its own, those of each method, and those of each method's points, by (label, budget)."""
+
+    cell: tuple[Mark, ...]
+    methods: dict[str, tuple[Mark, ...]]
+    points: dict[tuple[str, float], tuple[Mark, ...]]
+
+    def of(self, label: str) -> tuple[Mark, ...]:
+        """Return what a row of a method must show: the cell's marks and its own."""
+        return (*self.cell, *self.methods.get(label, ()))
+
+
+def marks(cell: CellData) -> Marks:
+    """Return everything that tables of this cell must say. Expected are all seeds and all budgets that occur in it."""
+    points = {(e.label, b): point_marks(e, b, cell.seeds) for e in cell.methods for b in cell.budgets}
+    methods = {e.label: method_marks(e, cell, [points[e.label, b] for b in cell.budgets]) for e in cell.methods}
+    return Marks(cell_marks(cell), methods, points)
+
+
+def cell_marks(cell: CellData) -> tuple[Mark, ...]:
+    """Return what concerns every number of the cell."""
+    found = []
+    if cell.limit is not None:
+        found.append(Mark("limit", f"limit {cell.limit}: smoke run, compares with nothing"))
+    if cell.protocol.endswith("-seen"):
+        found.append(Mark("seen", f"{cell.protocol}: the backbone has seen the training set"))
+    if cell.variant:
+        found.append(Mark("variant", f"{cell.variant}: not the official images"))
+    seeds = cell.seeds
+    if len(seeds) < 6:
+        words = (
+            "1 seed: intervals cover test samples alone" if len(seeds) == 1 else f"{len(seeds)} seeds: intervals only"
+        )
+        found.append(Mark("few seeds", words))
+    whole = sum(bool(cell.static_at(seed)) for seed in seeds)
+    if whole < len(seeds):
+        found.append(Mark("no static", "no static exits", len(seeds) - whole, len(seeds)))
+    bare = [p for p in measured(cell) if not p.sampled]
+    if bare:
+        found.append(
+            Mark("no samples", "no per-sample outcomes: intervals cover seeds alone", len(bare), len(measured(cell)))
+        )
+    elif len({len(p.correct) for p in measured(cell) if p.correct is not None}) > 1:
+        found.append(Mark("no samples", "test sets of different sizes: intervals cover seeds alone"))
+    return tuple(found)
+
+
+def measured(cell: CellData) -> list[OperatingPoint]:
+    """Return the points with scores of methods and static exits."""
+    return [p for e in (*cell.methods, cell.static) for p in e.points if p.ok]
+
+
+def point_marks(entry: Entry, budget: float, seeds: Sequence[int]) -> tuple[Mark, ...]:
+    """Return the marks of one method at one budget over the seeds that are expected."""
+    held = {p.seed: p for p in entry.points if p.budget == budget}
+    found = [Mark("not run", "not run", len(seeds) - len(held), len(seeds))]
+    statuses: tuple[Kind, ...] = ("infeasible", "failed", "timeout")
+    for status in statuses:
+        found.append(Mark(status, status, sum(p.status == status for p in held.values()), len(seeds)))
+    ok = [p for p in held.values() if p.ok]
+    found.append(Mark("collapsed", "collapsed", sum(p.largest_share > COLLAPSE for p in ok), len(ok)))
+    for word in sorted({p.note.partition(":")[0] for p in ok if p.note}):
+        found.append(Mark("note", word, sum(p.note.partition(":")[0] == word for p in ok), len(ok)))
+    return tuple(mark for mark in found if mark.count)
+
+
+def method_marks(entry: Entry, cell: CellData, points: Sequence[Sequence[Mark]]) -> tuple[Mark, ...]:
+    """Return the marks of a method's row: how many of its points are concerned, over all budgets and seeds."""
+    found: list[Mark] = []
+    total = len(cell.seeds) * len(cell.budgets)
+    kinds: tuple[Kind, ...] = (*GAPS, "infeasible", "collapsed")
+    for kind in kinds:
+        at = [b for b, row in zip(cell.budgets, points, strict=True) if any(m.kind == kind for m in row)]
+        count = sum(m.count for row in points for m in row if m.kind == kind)
+        if count:
+            named = f"budget{'s' * (len(at) > 1)} {', '.join(f'{b:g}' for b in at)}"
+            where = "" if len(at) == len(cell.budgets) else f" at {named}"
+            found.append(Mark(kind, f"{kind}{where}", count, total))
+    for word in sorted({m.text for row in points for m in row if m.kind == "note"}):
+        found.append(Mark("note", word, sum(m.count for row in points for m in row if m.text == word), total))
+    older = sum(p.older for p in entry.points)
+    if older:
+        found.append(Mark("older", f"{older} older record{'s' * (older > 1)} left out"))
+    if len({p.version for p in entry.points if p.ok and p.version}) > 1:
+        found.append(Mark("versions", "versions of the code mixed"))
+    return tuple(found)
+
+
+def whole_seeds(entry: Entry, cell: CellData) -> tuple[int, ...]:
+    """Return the seeds at which a method answered every budget of the cell, be it with 'infeasible'; see GAPS."""
+    wanted = set(cell.budgets)
+    answered = {
+        seed: {p.budget for p in entry.of(seed) if p.status in ("ok", "infeasible")} >= wanted for seed in cell.seeds
+    }
+    return tuple(seed for seed, all_of_them in answered.items() if all_of_them)

@@ -1,0 +1,66 @@
+"""Ranks with ties: the ranks a method may hold, given simultaneous intervals of all pairwise differences.
+
+A method is placed behind those that are certainly better and before those that are certainly worse: its best rank is
+1 + the first number, its last M - the second. All pairs are judged at once by one sup-t quantile, so with 95 %
+probability all true ranks lie in the ranges shown (Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91,
+2024).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.stats.bands import sup_t
+from bench.stats.bootstrap import LEVEL, Draws
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The best and the last rank that a method may hold, counted from 1."""
+
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
+
+
+def pairwise_sure(
+    values: dict[str, Array], seeds: Sequence[int], draws: Draws, level: float = LEVEL
+) -> set[tuple[str, str]]:
+    """Return the pairs (better, worse) that differ for certain, from one statistic's values [1+R, S] per method.
+
+    Empty for fewer than two seeds: nothing is known of how seeds differ.
+    """
+    names = sorted(values)
+    pairs = list(combinations(range(len(names)), 2))
+    if len(seeds) < 2 or not pairs:
+        return set()
+    stack = np.stack([values[name] for name in names], -1)
+    difference = np.stack([stack[..., i] - stack[..., j] for i, j in pairs], -1)
+    deviation, se = draws.deviations(difference, seeds, several=True)
+    q, mean = sup_t(deviation, se, level), difference[0].mean(0)
+    sure = set()
+    for (i, j), d, e in zip(pairs, mean, se, strict=True):
+        if abs(d) > q * e:
+            sure.add((names[i], names[j]) if d > 0 else (names[j], names[i]))
+    return sure
+
+
+def ranks_from(sure: set[tuple[str, str]], names: Sequence[str]) -> dict[str, Rank]:
+    """Return each method's range of ranks, given the pairs (better, worse) that differ for certain."""
+    better = {name: sum(worse == name for _, worse in sure) for name in names}
+    worse = {name: sum(good == name for good, _ in sure) for name in names}
+    return {name: Rank(1 + better[name], len(names) - worse[name]) for name in sorted(names)}
+
+
+def ranks(values: dict[str, Array], seeds: Sequence[int], draws: Draws, level: float = LEVEL) -> dict[str, Rank]:
+    """Return each method's range of ranks by one statistic, higher being better; none for fewer than two seeds."""
+    return ranks_from(pairwise_sure(values, seeds, draws, level), list(values)) if len(seeds) > 1 else {}

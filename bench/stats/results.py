@@ -1,0 +1,118 @@
+"""What `summarise` returns: frozen tables of numbers with their intervals and marks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bench.stats.adherence import Adherence
+from bench.stats.bands import Band
+from bench.stats.baseline import Baseline
+from bench.stats.bootstrap import Estimate
+from bench.stats.compare import Comparison
+from bench.stats.curves import Reference, Window
+from bench.stats.marks import Mark, Marks
+from bench.stats.ranks import Rank
+from bench.stats.resample import Effort
+
+
+@dataclass(frozen=True)
+class PointStatistics:
+    """One method's own policy for one budget, over the seeds at which it has scores."""
+
+    name: str
+    budget: float | None
+    accuracy: Estimate
+    cost: Estimate
+    adherence: Adherence
+    depth: tuple[float, ...]  # mean share of samples that leave at each exit
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True)
+class BudgetStatistics:
+    """One method's val-chosen hull at a cost equal to one budget; unknown below its first point."""
+
+    budget: float
+    accuracy: Estimate
+    gain: Estimate  # over the static hull
+    regret: Estimate  # to the oracle
+
+
+@dataclass(frozen=True)
+class IsoCost:
+    """The least cost of full accuracy less `loss`, inf unless all seeds reach it; `reached` of `of` seeds do."""
+
+    loss: float
+    cost: Estimate
+    reached: int
+    of: int
+
+
+@dataclass(frozen=True)
+class CurveStatistics:
+    """A frontier over its seeds: augmented with static exits but for `nauc_raw`."""
+
+    label: str
+    seeds: tuple[int, ...]
+    nauc: Estimate
+    nauc_raw: Estimate
+    gain: Estimate
+    skill: Estimate
+    hypervolume: Estimate
+    hypervolume_share: Estimate
+    budgets: tuple[BudgetStatistics, ...]
+    iso: tuple[IsoCost, ...]
+    band: Band | None  # of accuracy over the budgets
+    line: tuple[tuple[float, float], ...]  # (cost, mean accuracy) to draw
+    hulls: Mapping[int, tuple[str, ...]]  # the points on each seed's hull, as chosen on val
+
+
+@dataclass(frozen=True)
+class MethodStatistics:
+    """All about one method of a cell. Rank, comparison and difference exist for complete grids alone."""
+
+    label: str
+    name: str
+    heads: str | None
+    complete: bool
+    curve: CurveStatistics
+    points: tuple[PointStatistics, ...]
+    adherence: Adherence
+    marks: tuple[Mark, ...]
+    rank: Rank | None = None
+    comparison: Comparison | None = None
+    difference: Band | None = None  # accuracy at budgets less the baseline's
+
+
+@dataclass(frozen=True)
+class CellStatistics:
+    """All about one cell; methods by falling NAUC, incomplete ones last."""
+
+    name: str
+    dataset: str
+    backbone: str
+    seeds: tuple[int, ...]
+    window: Window
+    raw_window: Window
+    reference: Reference
+    methods: tuple[MethodStatistics, ...]
+    static: CurveStatistics | None
+    oracle: CurveStatistics | None
+    exits: tuple[PointStatistics, ...]
+    baseline: Baseline | None
+    sure: frozenset[tuple[str, str]]  # (better, worse) by NAUC, all pairs judged at once
+    marks: Marks
+    effort: Effort
+
+    def beats_shared(self, label: str) -> bool:
+        """Whether a method is better for certain than every candidate for the baseline, whichever is the best of them.
+
+        This needs no choice of a baseline, and all pairs of the cell are judged at once.
+        """
+        rivals = [c for c in (self.baseline.candidates if self.baseline else {}) if c != label]
+        return bool(rivals) and all((label, c) in self.sure for c in rivals)
+
+    def method(self, label: str) -> MethodStatistics:
+        """Return the statistics of a method by its label."""
+        return next(m for m in self.methods if m.label == label)

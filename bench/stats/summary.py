@@ -1,0 +1,202 @@
+"""The statistics of a cell in one call: `summarise(cell)` gives all that its tables and figures need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.errors import UserError
+from bench.stats.adherence import adherence
+from bench.stats.bands import Band, band
+from bench.stats.baseline import Baseline, choose
+from bench.stats.bootstrap import UNKNOWN, Draws, Estimate, estimates
+from bench.stats.compare import compare
+from bench.stats.curves import (
+    LOSSES,
+    Curve,
+    method_curve,
+    oracle_curve,
+    scores,
+    setting,
+    static_curve,
+)
+from bench.stats.data import CellData, Entry
+from bench.stats.marks import marks, whole_seeds
+from bench.stats.measure import STATIC, Means, measure
+from bench.stats.ranks import pairwise_sure, ranks_from
+from bench.stats.resample import Effort
+from bench.stats.results import (
+    BudgetStatistics,
+    CellStatistics,
+    CurveStatistics,
+    IsoCost,
+    MethodStatistics,
+    PointStatistics,
+)
+
+Array = NDArray[np.float64]
+GRID = 65  # costs at which a mean curve is drawn
+
+
+def summarise(cell: CellData, effort: Effort | None = None, baseline: str | None = None) -> CellStatistics:
+    """Compute all statistics of a cell. The same records give the same bytes, whatever their order.
+
+    baseline: the label to compare with, instead of the shared-head rule that val chooses. Raises UserError where the
+    cell has no complete grid of it.
+    """
+    return _Summary(cell, effort or Effort()).run(baseline)
+
+
+class _Summary:
+    def __init__(self, cell: CellData, effort: Effort) -> None:
+        self.cell, self.effort = cell.sorted(), effort
+        cell = self.cell
+        with_static = tuple(s for s in cell.seeds if cell.static_at(s))
+        self.seeds = with_static or cell.seeds
+        self.means: Means = measure(cell, effort)
+        self.draws = Draws.make(cell.seeds, effort, cell.test_set)
+        self.common = setting(cell, self.seeds)
+        self.marks = marks(cell)
+        self.static = {s: static_curve(cell, s, self.means) for s in self.seeds}
+        self.oracle = {s: oracle_curve(cell, s, self.means) for s in self.seeds}
+        self.values: dict[str, dict[str, Array]] = {}  # label: statistic: [1+R, S]
+
+    def run(self, declared: str | None) -> CellStatistics:
+        curves = {e.label: self._method(e) for e in self.cell.methods}
+        complete = sorted(label for label, curve in curves.items() if curve.seeds == self.seeds and self.seeds)
+        baseline = choose(self.cell, complete, self.seeds, self.common.window)
+        if declared is not None:
+            if declared not in complete:
+                known = ", ".join(complete) or "none"
+                raise UserError(f"'{declared}' cannot be the baseline of {self.cell.name}. Complete there: {known}.")
+            baseline = Baseline(declared, baseline.candidates if baseline else {}, declared=True)
+        naucs = {label: self.values[label]["nauc"] for label in complete}
+        sure = pairwise_sure(naucs, self.seeds, self.draws)
+        places = ranks_from(sure, complete) if len(self.seeds) > 1 else {}
+        table = compare(naucs, baseline.label, self.seeds, self.draws) if baseline else []
+        compared = {c.method: c for c in table}
+        methods = [
+            MethodStatistics(
+                label=e.label,
+                name=e.name,
+                heads=e.heads,
+                complete=e.label in complete,
+                curve=curves[e.label],
+                points=tuple(self._point(e, e.label, f"budget={b:g}", b) for b in self.cell.budgets),
+                adherence=adherence(e.points),
+                marks=self.marks.methods[e.label],
+                rank=places.get(e.label),
+                comparison=compared.get(e.label),
+                difference=self._difference(e.label, baseline.label) if baseline and e.label in compared else None,
+            )
+            for e in self.cell.methods
+        ]
+        exits = [self._point(self.cell.static, STATIC, f"exit={k}", None) for k in range(self.cell.num_exits)]
+        return CellStatistics(
+            name=self.cell.name,
+            dataset=self.cell.dataset,
+            backbone=self.cell.backbone,
+            seeds=self.cell.seeds,
+            window=self.common.window,
+            raw_window=self.common.raw_window,
+            reference=self.common.reference,
+            methods=tuple(sorted(methods, key=_order)),
+            static=self._reference("static", self.static),
+            oracle=self._reference("oracle", self.oracle),
+            exits=tuple(point for point in exits if point.accuracy.seeds),
+            baseline=baseline,
+            sure=frozenset(sure),
+            marks=self.marks,
+            effort=self.effort,
+        )
+
+    def _method(self, entry: Entry) -> CurveStatistics:
+        whole = [s for s in whole_seeds(entry, self.cell) if s in self.seeds]
+        curves = {s: method_curve(self.cell, entry.label, s, self.means) for s in whole}
+        raw = {s: method_curve(self.cell, entry.label, s, self.means, augmented=False) for s in whole}
+        return self._curve(entry.label, curves, raw)
+
+    def _reference(self, label: str, curves: Mapping[int, Curve | None]) -> CurveStatistics | None:
+        return self._curve(f"={label}", curves, {}) if any(curves.values()) else None
+
+    def _curve(
+        self, label: str, curves: Mapping[int, Curve | None], raw: Mapping[int, Curve | None]
+    ) -> CurveStatistics:
+        found = {seed: curve for seed, curve in curves.items() if curve is not None}
+        seeds = tuple(sorted(found))
+        per_seed = [
+            scores(found[s], raw.get(s), self.static[s], self.oracle[s], self._full(s), self.common) for s in seeds
+        ]
+        names = list(per_seed[0]) if per_seed else []
+        self.values[label] = {name: np.stack([row[name] for row in per_seed], 1) for name in names}
+        stack = np.stack([self.values[label][name] for name in names], -1) if names else np.empty((1, 0, 0))
+        known = dict(zip(names, estimates(stack, seeds, self.draws), strict=True))
+        grid = tuple(np.linspace(self.common.window.low, self.common.window.high, GRID).tolist())
+        firsts = [Curve((c.hull[0][:1], c.hull[1][:1]), c.steps).accuracy(grid)[0] for c in found.values()]
+        line = np.mean(firsts, 0).tolist() if firsts else []
+        return CurveStatistics(
+            label=label.removeprefix("="),
+            seeds=seeds,
+            **{
+                k: known.get(k, UNKNOWN)
+                for k in ("nauc", "nauc_raw", "gain", "skill", "hypervolume", "hypervolume_share")
+            },
+            budgets=tuple(
+                BudgetStatistics(b, *(known.get(f"{k}@{b:g}", UNKNOWN) for k in ("accuracy", "gain", "regret")))
+                for b in self.cell.budgets
+            ),
+            iso=tuple(self._iso(label, loss, known, len(seeds)) for loss in LOSSES),
+            band=self._band(self._at_budgets(label), seeds),
+            line=tuple(zip(grid, line, strict=False)),
+            hulls={seed: curve.names for seed, curve in found.items()},
+        )
+
+    def _iso(self, label: str, loss: float, known: Mapping[str, Estimate], of: int) -> IsoCost:
+        name = f"cost@{loss:g}"
+        values = self.values[label].get(name, np.empty((1, 0)))
+        return IsoCost(loss, known.get(name, UNKNOWN), int(np.isfinite(values[0]).sum()), of)
+
+    def _at_budgets(self, label: str) -> dict[float, Array]:
+        """Accuracies [1+R, S] at the budgets that all seeds of a curve reach."""
+        held = {b: self.values[label].get(f"accuracy@{b:g}") for b in self.cell.budgets}
+        return {b: v for b, v in held.items() if v is not None and np.isfinite(v).all()}
+
+    def _difference(self, label: str, baseline: str) -> Band | None:
+        mine, theirs = self._at_budgets(label), self._at_budgets(baseline)
+        return self._band({b: v - theirs[b] for b, v in mine.items() if b in theirs}, self.seeds)
+
+    def _band(self, values: Mapping[float, Array], seeds: Sequence[int]) -> Band | None:
+        """The band of a curve of values [1+R, S] over costs; None where nothing is known of what varies."""
+        if not values or not seeds or (len(seeds) < 2 and self.means.rows < 2):
+            return None
+        stack = np.stack(list(values.values()), -1)
+        deviation, se = self.draws.deviations(stack, seeds, several=True)
+        return band(tuple(values), stack[0].mean(0), deviation, se)
+
+    def _full(self, seed: int) -> Array | None:
+        return self.means.accuracy.get((STATIC, f"exit={self.cell.num_exits - 1}", seed))
+
+    def _point(self, entry: Entry, label: str, name: str, budget: float | None) -> PointStatistics:
+        points = [p for p in entry.points if p.ok and (p.budget == budget if budget is not None else p.name == name)]
+        points.sort(key=lambda p: p.seed)
+        seeds = tuple(p.seed for p in points)
+        depth = [p.shares for p in points if len(p.shares) == self.cell.num_exits]
+        if points:
+            cost, accuracy = self.means.of(label, points)
+            found = estimates(np.stack([accuracy, cost], -1), seeds, self.draws)
+        return PointStatistics(
+            name=name,
+            budget=budget,
+            accuracy=found[0] if points else UNKNOWN,
+            cost=found[1] if points else UNKNOWN,
+            adherence=adherence(points),
+            depth=tuple(np.mean(depth, 0).tolist()) if depth else (),
+            marks=self.marks.points.get((label, budget), ()) if budget is not None else (),
+        )
+
+
+def _order(method: MethodStatistics) -> tuple[bool, bool, float, str]:
+    value = method.curve.nauc.value
+    return not method.complete, bool(np.isnan(value)), -value if not np.isnan(value) else 0.0, method.label

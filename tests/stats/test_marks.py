@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import stat_cells
+
+from bench.stats.marks import marks, whole_seeds
+
+BUDGETS = (0.3, 0.5, 0.7, 0.9)
+
+
+def edited(cell, label, change):
+    """The cell with every point of a method passed through `change`, which drops it by returning None."""
+    entries = []
+    for entry in cell.methods:
+        points = tuple(p for p in (change(p) if entry.label == label else p for p in entry.points) if p is not None)
+        entries.append(replace(entry, points=points))
+    return replace(cell, methods=tuple(entries))
+
+
+@pytest.fixture(scope="module")
+def cell():
+    return stat_cells.cell(samples=100)
+
+
+def words(found):
+    return [str(mark) for mark in found]
+
+
+def test_a_complete_cell_has_no_marks(cell):
+    found = marks(cell)
+    assert found.cell == () and set(found.methods) == {"a", "b", "c"}
+    assert found.methods["b"] == () and found.points["b", 0.5] == ()
+
+
+@pytest.mark.parametrize(
+    ("known", "text"),
+    [
+        ({"limit": 100}, "limit 100: smoke run, compares with nothing"),
+        ({"protocol": "v1-seen"}, "v1-seen: the backbone has seen the training set"),
+        ({"variant": "jpeg90"}, "jpeg90: not the official images"),
+    ],
+)
+def test_what_sets_a_cell_apart_marks_every_row(cell, known, text):
+    assert words(marks(replace(cell, **known)).of("a")) == [text]
+
+
+def test_few_seeds_are_said():
+    assert words(marks(stat_cells.cell(samples=50, seeds=range(3))).cell) == ["3 seeds: intervals only"]
+    assert words(marks(stat_cells.cell(samples=50, seeds=[4])).cell) == ["1 seed: intervals cover test samples alone"]
+
+
+def test_a_missing_seed_is_a_gap(cell):
+    found = edited(cell, "b", lambda p: None if p.seed == 2 else p)
+    marked = marks(found)
+    assert words(marked.methods["b"]) == ["not run (4/24)"] and words(marked.points["b", 0.7]) == ["not run (1/6)"]
+    assert marked.methods["a"] == ()
+    assert whole_seeds(found.methods[1], found) == (0, 1, 3, 4, 5)
+
+
+def test_a_missing_budget_is_a_gap_at_every_seed(cell):
+    found = edited(cell, "b", lambda p: None if p.budget == 0.7 else p)
+    assert words(marks(found).methods["b"]) == ["not run at budget 0.7 (6/24)"]
+    assert whole_seeds(found.methods[1], found) == ()
+
+
+@pytest.mark.parametrize("status", ["failed", "timeout"])
+def test_a_failure_is_a_gap(cell, status):
+    found = edited(cell, "b", lambda p: replace(p, status=status) if (p.seed, p.budget) == (1, 0.3) else p)
+    assert words(marks(found).methods["b"]) == [f"{status} at budget 0.3 (1/24)"]
+    assert 1 not in whole_seeds(found.methods[1], found)
+
+
+def test_an_infeasible_budget_is_an_answer(cell):
+    found = edited(cell, "b", lambda p: replace(p, status="infeasible") if p.budget == 0.3 else p)
+    assert words(marks(found).points["b", 0.3]) == ["infeasible"]
+    assert words(marks(found).methods["b"]) == ["infeasible at budget 0.3 (6/24)"]
+    assert whole_seeds(found.methods[1], found) == cell.seeds
+
+
+def test_a_collapsed_policy_is_marked_at_its_points(cell):
+    swallowed = (0.96, 0.04, 0.0, 0.0, 0.0)
+    found = edited(cell, "b", lambda p: replace(p, shares=swallowed) if (p.seed, p.budget) == (0, 0.5) else p)
+    assert words(marks(found).points["b", 0.5]) == ["collapsed (1/6)"]
+    almost = edited(cell, "b", lambda p: replace(p, shares=(0.95, 0.05, 0, 0, 0)) if p.budget == 0.5 else p)
+    assert marks(almost).points["b", 0.5] == ()
+
+
+def test_notes_versions_and_older_records_are_said(cell):
+    def change(p):
+        return replace(p, note="unreachable: no λ", version=f"v{p.seed % 2}", older=int(p.seed == 0))
+
+    assert words(marks(edited(cell, "b", change)).methods["b"]) == [
+        "unreachable",
+        "4 older records left out",
+        "versions of the code mixed",
+    ]
+
+
+def test_missing_samples_and_static_exits_are_said(cell):
+    bare = edited(cell, "b", lambda p: replace(p, correct=None) if p.seed == 0 else p)
+    assert words(marks(bare).cell) == ["no per-sample outcomes: intervals cover seeds alone (4/102)"]
+    without = replace(cell.static, points=tuple(p for p in cell.static.points if (p.name, p.seed) != ("exit=2", 3)))
+    assert words(marks(replace(cell, static=without)).cell) == ["no static exits (1/6)"]
+    short = edited(cell, "b", lambda p: replace(p, correct=p.correct[:50], exit_index=p.exit_index[:50]))
+    assert words(marks(short).cell) == ["test sets of different sizes: intervals cover seeds alone"]
