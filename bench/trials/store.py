@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bench.errors import UserError
-from bench.trials.record import SCHEMA_VERSION, Cell, Point, Record, record_id
+from bench.trials.record import READABLE, Cell, Point, Record, record_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,9 +111,10 @@ def read(path: Path) -> Record:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         version = data.get("schema_version") if isinstance(data, dict) else None
-        if version != SCHEMA_VERSION:
+        if version not in READABLE:
+            known = " and ".join(map(str, READABLE))
             raise UserError(
-                f"'{path}' is a record of schema {version}; this version reads schema {SCHEMA_VERSION}. "
+                f"'{path}' is a record of schema {version}; this version reads schemas {known}. "
                 "Move it out of the results folder or use the version that wrote it."
             )
         return Record.model_validate(data)
