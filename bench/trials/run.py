@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from bench.bank.bank import Bank
 from bench.method import ExitData, Infeasible, Policy, Task
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import to_numpy
-from bench.metrics.score import per_exit, sample_scores, score
+from bench.metrics.samples import played as gather
+from bench.metrics.score import score
+from bench.metrics.stored import to_arrays
 from bench.play import Outcomes, exit_macs, simulate
 from bench.references import MIXED, StaticExits, StaticPolicy, oracle, oracle_macs
 from bench.rules import too_small
@@ -36,6 +39,11 @@ class Splits:
     task: Task
     cal: ExitData
     test: ExitData
+
+    @cached_property
+    def train_counts(self) -> np.ndarray:
+        """Training samples per class [C]."""
+        return np.bincount(to_numpy(self.task.train.labels), minlength=self.task.num_classes)
 
 
 def load_splits(bank: Bank, seed: int, device: str) -> Splits:
@@ -96,13 +104,15 @@ class _Maker:
         cal = simulate(policy, self.splits.cal, task.macs)
         test = simulate(policy, self.splits.test, task.macs)
         played = time.perf_counter()
-        metrics = score(cal, test, full_macs=self.full_macs)
-        rows = per_exit(test, exit_macs(policy, task.macs), list(self.trial.cell.exit_names))
+        costs = exit_macs(policy, task.macs)
+        outcome = gather(cal, test, exit_macs=costs, full_macs=self.full_macs, train_counts=self.splits.train_counts)
+        made = score(outcome)
+        rows = made.rows(self.trial.cell.exit_names, costs)
         timings = timings | {"play_seconds": played - start, "score_seconds": time.perf_counter() - played}
-        samples = sample_scores(test, cal)
+        samples = to_arrays(outcome)
         note = policy.note
         return self.record(
-            point, "ok", note=note, metrics=metrics, val=val, rows=rows, samples=samples, timings=timings
+            point, "ok", note=note, metrics=made.metrics, val=val, rows=rows, samples=samples, timings=timings
         )
 
     def references(self) -> list[Result]:
