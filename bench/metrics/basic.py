@@ -62,7 +62,7 @@ def exited(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
     """Every exit on the test samples that left there; None where nobody did."""
     test = point.test
     columns: dict[str, Column] = {"share": shares(point).tolist(), "accuracy_exited": [], "mean_confidence_exited": []}
-    for k in range(len(known(point.exit_macs))):
+    for k in range(point.num_exits):
         left = test.exit_index == k
         some = bool(left.any())
         columns["accuracy_exited"].append(float(test.correct[left].mean()) if some else None)
@@ -72,6 +72,6 @@ def exited(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
 
 def shares(point: Played) -> Floats:
     """Share of the test samples that left at each exit [K]."""
-    found = exit_shares(point.test.exit_index, len(known(point.exit_macs)))
+    found = exit_shares(point.test.exit_index, point.num_exits)
     assert math.isclose(found.sum(), 1.0)
     return found

@@ -26,7 +26,7 @@ def coverage(hits: NDArray[np.bool_], exit_index: Ints, alpha: float, name: str)
     low, high = clopper_pearson(int(hits.sum()), len(hits))
     found = {f"coverage_{name}": float(hits.mean()), f"coverage_low_{name}": low, f"coverage_high_{name}": high}
     per_exit = group_coverage(hits, exit_index, ENOUGH)
-    return found | ({f"exit_gap_{name}": _gaps(per_exit, alpha).max()} if len(per_exit) else {})
+    return found | ({f"exit_gap_{name}": float(_gaps(per_exit, alpha).max())} if len(per_exit) else {})
 
 
 def class_gaps(hits: NDArray[np.bool_], labels: Ints, alpha: float, name: str) -> dict[str, float]:

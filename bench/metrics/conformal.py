@@ -15,10 +15,12 @@ from mapie.classification import SplitConformalClassifier
 from mapie.conformity_scores import APSConformityScore, LACConformityScore
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
 
 from bench.errors import UserError
 from bench.metrics.arrays import Floats, Ints, checked, mean, to_numpy
 
+EPS = float(np.finfo(np.float64).eps)  # MAPIE's tolerance where it compares floats
 SEED = 0  # of the uniform numbers that randomise APS and RAPS
 PENALTY, FREE = 0.01, 5  # of RAPS: lambda and k_reg, fixed for every data set, never tuned
 CHUNK = 2_000_000  # booleans of one block of sets, to bound memory
@@ -42,7 +44,7 @@ def lac_quantile(scores: ArrayLike, alpha: float) -> float:
 
 def within(scores: Floats, quantile: Floats | float) -> NDArray[np.bool_]:
     """Say which LAC scores are in the set, with MAPIE's tolerance for what a saturated softmax rounds."""
-    return scores - quantile <= np.finfo(np.float64).eps
+    return scores - quantile <= EPS
 
 
 def lac_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
@@ -135,7 +137,40 @@ def _sets(
 
 
 class _APS(APSConformityScore, LACConformityScore):
-    """APS as it is; MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type."""
+    """APS within MAPIE: cal's scores and test's sets follow from one formula, s_c = Σ_{p_j >= p_c} p_j - u p_c.
+
+    MAPIE's own test sets leave out every class of probability below 2e-16, whatever the quantile: where softmax
+    saturates they cover too little. It also fails for two classes, and sorts everything twice per alpha. Else the
+    sets are the same. MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type.
+    """
+
+    @staticmethod
+    def get_true_label_cumsum_proba(y: ArrayLike, y_pred_proba: NDArray, classes: ArrayLike) -> tuple[NDArray, NDArray]:
+        """Return the sum of probabilities down to the label [n, 1] and its rank from 1 [n]."""
+        order, _, summed = _ranked(y_pred_proba)
+        rank = np.argmax(order == np.asarray(y)[:, None], axis=1)
+        return np.take_along_axis(summed, rank[:, None], axis=1), rank + 1
+
+    def get_prediction_sets(self, y_pred_proba: NDArray, *args: Any, **kwargs: Any) -> NDArray[np.bool_]:
+        """Return the sets [N, C, alphas] of probabilities [N, C, alphas], which are the same for every alpha."""
+        order, falling, summed = _ranked(y_pred_proba[:, :, 0])
+        u = check_random_state(self.random_state).uniform(size=(len(order), 1))
+        scores = summed - u * falling + self.penalty(np.arange(1, order.shape[1] + 1))
+        sizes = np.stack([np.count_nonzero(within(scores, q), axis=1) for q in self.quantiles_], axis=1)
+        ranks = np.empty_like(order)
+        np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)
+        return ranks[:, :, None] < sizes[:, None, :]
+
+    def penalty(self, rank: Ints) -> Ints | Floats:
+        """Return what the score of a class adds for its rank, counted from 1."""
+        return np.zeros_like(rank)
+
+
+def _ranked(p: NDArray) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Return the classes from the most probable down, their probabilities and the running sums of these, [n, C]."""
+    order = np.flip(np.argsort(p, axis=1), axis=1)
+    falling = np.take_along_axis(p, order, axis=1)
+    return order, falling, np.cumsum(falling, axis=1)
 
 
 class _RAPS(_APS):
@@ -148,13 +183,11 @@ class _RAPS(_APS):
         self, y: NDArray, y_pred: NDArray, y_enc: NDArray | None = None, **kwargs: Any
     ) -> NDArray[Any]:
         """Return APS's scores [n, 1] plus the penalty of the label's rank."""
-        scores = super().get_conformity_scores(y, y_pred, y_enc=y_enc, **kwargs)
-        return scores + PENALTY * np.maximum(self.cutoff[:, None] - FREE, 0)
+        return super().get_conformity_scores(y, y_pred, y_enc=y_enc, **kwargs) + self.penalty(self.cutoff)[:, None]
 
-    def _add_regularization(self, y_pred_proba_sorted_cumsum: NDArray, **kwargs: Any) -> NDArray[Any]:
-        ranks = np.arange(1, y_pred_proba_sorted_cumsum.shape[1] + 1)
-        penalty = PENALTY * np.maximum(ranks - FREE, 0)
-        return y_pred_proba_sorted_cumsum + penalty.reshape(-1, *[1] * (y_pred_proba_sorted_cumsum.ndim - 2))
+    def penalty(self, rank: Ints) -> Floats:
+        """Return PENALTY for every rank beyond FREE."""
+        return PENALTY * np.maximum(rank - FREE, 0)
 
 
 SCORES = {"lac": LACConformityScore, "aps": _APS, "raps": _RAPS}

@@ -67,7 +67,7 @@ def _class_gap(kind: str, needs: tuple[str, ...] = ()) -> Family:
 
 
 def _threshold_families(kind: str) -> list[Family]:
-    needs, ours = (*KINDS[kind].needs, "exit_macs"), kind.startswith("mondrian")
+    needs, ours = KINDS[kind].needs, kind.startswith("mondrian")
     rows = [f"{key}_{kind}@{sets.ROW_ALPHA}" for key in ("coverage", "set_size")] if kind == "mondrian_exit" else []
     found = [
         Family(
@@ -117,7 +117,6 @@ FAMILIES = (
     Family(
         "every exit on its own samples",
         basic.exited,
-        ("exit_macs",),
         columns=("share", "accuracy_exited", "mean_confidence_exited"),
     ),
     Family(
@@ -159,7 +158,7 @@ FAMILIES = (
     Family(
         "coverage of lac sets",
         sets.lac_coverage,
-        ("exit_macs",),
+        (),
         _of("lac", *COVERAGE),
         (f"coverage_lac@{sets.ROW_ALPHA}",),
     ),
@@ -167,7 +166,7 @@ FAMILIES = (
     Family(
         "sizes of lac sets exit by exit",
         sets.lac_sizes_by_exit,
-        ("probabilities", "exit_macs"),
+        ("probabilities",),
         columns=(f"set_size_lac@{sets.ROW_ALPHA}",),
     ),
     _class_gap("lac"),

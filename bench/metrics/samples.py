@@ -53,6 +53,7 @@ class Played:
     cal: Samples
     test: Samples
     full_macs: int  # of the plain backbone
+    num_exits: int
     exit_macs: Ints | None = None  # [K] MACs of leaving at each exit, heads and gates on the way included
     train_counts: Ints | None = None  # [C] training samples per class
     alphas: tuple[float, ...] = ALPHAS
@@ -64,7 +65,7 @@ class Played:
         return known(self.exit_macs)[self.test.exit_index]
 
     def has(self, need: str) -> bool:
-        """Say whether one of the keys of bench.metrics.score.NEEDS is here."""
+        """Say whether one of the keys of bench.metrics.families.NEEDS is here."""
         splits = (self.cal, self.test)
         if need in ("exit_macs", "train_counts", "exit_logits"):
             return getattr(self, need) is not None
@@ -132,4 +133,4 @@ def played(
     stack = to_numpy(test.exit_logits)
     if len(exit_macs) != stack.shape[1]:
         raise UserError(f"{stack.shape[1]} exits need as many costs, not {len(exit_macs)}.")
-    return Played(on_cal, on_test, full_macs, np.asarray(exit_macs, np.int64), counts, alphas, stack)
+    return Played(on_cal, on_test, full_macs, len(exit_macs), np.asarray(exit_macs, np.int64), counts, alphas, stack)

@@ -108,5 +108,5 @@ def class_gap(point: Played, name: str) -> dict[str, float]:
 
 def _by_exit(point: Played, values: np.ndarray) -> Column:
     index = point.test.exit_index
-    parts = (values[index == k] for k in range(thresholds.num_exits(point)))
+    parts = (values[index == k] for k in range(point.num_exits))
     return [mean(part) if len(part) else None for part in parts]

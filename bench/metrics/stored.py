@@ -59,10 +59,13 @@ def to_arrays(point: Played) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int) -> Played:
-    """Rebuild an operating point from stored arrays, those of older versions included; what they lack is None."""
+def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: int) -> Played:
+    """Rebuild an operating point from stored arrays, those of older versions included; what they lack is None.
+
+    Raises KeyError or ValueError for arrays that are no outcomes.
+    """
     macs, counts = arrays.get("exit_macs"), arrays.get("train_counts")
-    return Played(_split(arrays, "cal"), _split(arrays, "test"), full_macs, _ints(macs), _ints(counts))
+    return Played(_split(arrays, "cal"), _split(arrays, "test"), full_macs, num_exits, _ints(macs), _ints(counts))
 
 
 def _split(arrays: Mapping[str, NDArray[Any]], split: str) -> Samples:

@@ -52,7 +52,7 @@ def published_quantile(scores: Floats, alpha: float) -> float:
 
 def mondrian_exit(point: Played, alpha: float) -> Thresholds:
     """Per exit, of the calibration samples that left there."""
-    return mondrian(point.cal.lac, point.cal.exit_index, num_exits(point), alpha)
+    return mondrian(point.cal.lac, point.cal.exit_index, point.num_exits, alpha)
 
 
 def mondrian_class(point: Played, alpha: float) -> Thresholds:
@@ -62,7 +62,7 @@ def mondrian_class(point: Played, alpha: float) -> Thresholds:
 
 def jei_general(point: Played, alpha: float) -> Thresholds:
     """`sets_general`: one quantile of all as-exited scores, the same at every exit."""
-    return _none_pooled([published_quantile(point.cal.lac, alpha)] * num_exits(point))
+    return _none_pooled([published_quantile(point.cal.lac, alpha)] * point.num_exits)
 
 
 def jei_gated_all(point: Played, alpha: float) -> Thresholds:
@@ -80,12 +80,7 @@ def jei_gated(point: Played, alpha: float) -> Thresholds:
 def jei_gated_strict(point: Played, alpha: float) -> Thresholds:
     """`sets_gated_strict`: per exit, of those that left there, however few."""
     index = point.cal.exit_index
-    return _none_pooled([published_quantile(point.cal.lac[index == k], alpha) for k in range(num_exits(point))])
-
-
-def num_exits(point: Played) -> int:
-    """The number of exits K."""
-    return len(known(point.exit_macs))
+    return _none_pooled([published_quantile(point.cal.lac[index == k], alpha) for k in range(point.num_exits)])
 
 
 def _num_classes(point: Played) -> int:
@@ -100,7 +95,7 @@ def _none_pooled(values: list[float]) -> Thresholds:
 
 @dataclass(frozen=True)
 class Kind:
-    """A way of choosing thresholds: of every exit or of every class, and what it needs beside `exit_macs`."""
+    """A way of choosing thresholds: of every exit or of every class, and what it needs."""
 
     thresholds: Callable[[Played, float], Thresholds]
     by_class: bool = False

@@ -90,8 +90,7 @@ class Store:
             write_atomic(outcomes, lambda file: np.savez_compressed(file, **arrays))
         else:
             outcomes.unlink(missing_ok=True)
-        text = record.model_dump_json(indent=1) + "\n"
-        write_atomic(path, lambda file: file.write(text.encode()))
+        write_record(path, record)
         return path
 
     def status(self, cell: Cell, point: Point) -> str | None:
@@ -99,11 +98,19 @@ class Store:
         path = self.path(cell, point)
         return read(path).status if path.exists() else None
 
+    def paths(self) -> list[Path]:
+        """Where all records lie, in order."""
+        return [path for path in sorted(self.root.rglob("*.json")) if not path.name.startswith(".")]
+
     def records(self) -> Iterator[Record]:
         """Iterate over all records, in order of their paths."""
-        for path in sorted(self.root.rglob("*.json")):
-            if not path.name.startswith("."):
-                yield read(path)
+        return (read(path) for path in self.paths())
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record's JSON and leave what lies beside it alone."""
+    text = record.model_dump_json(indent=1) + "\n"
+    write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def read(path: Path) -> Record:
