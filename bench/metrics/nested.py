@@ -22,13 +22,13 @@ def nestedness(point: Played) -> list[Floats]:
     found = [np.empty(confidence.shape) for _ in point.alphas]
     shared = [np.ones((len(stack), stack.shape[2]), bool) for _ in point.alphas]
     for k in range(stack.shape[1]):
-        logits = stack[:, k].astype(np.float64)
+        logits = stack[:, k]
         total = logits.max(axis=1) - np.log(confidence[:, k])  # log-sum-exp
         for a, alpha in enumerate(point.alphas):
             # 1 - p_c <= q in terms of logits, so that no probability of every exit is computed again
             q = lac_quantile(scores[:, k], alpha)
             least = math.log(1.0 - q) if q < 1.0 else -math.inf
-            inside = logits >= (total + least)[:, None]
+            inside = logits >= (total + least).astype(logits.dtype)[:, None]
             shared[a] &= inside
             size = _count(inside)
             found[a][:, k] = np.where(size > 0, _count(shared[a]) / np.maximum(size, 1), 1.0)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.errors import UserError
 from bench.metrics.accuracy import predictions
-from bench.metrics.arrays import Floats, Ints, softmax, to_numpy
+from bench.metrics.arrays import Floats, Ints, softmax, to_numpy, top_and_true
 from bench.play import Outcomes
 
 Column = list[float | None]  # one value per exit; None where there is nothing to measure
@@ -44,6 +44,11 @@ class Samples:
     def lac(self) -> Floats:
         """The LAC score 1 - p_y [N], as exited."""
         return 1.0 - self.p_true
+
+    @cached_property
+    def lac_of_all(self) -> Floats:
+        """The LAC score 1 - p_c of every class [N, C], as exited."""
+        return 1.0 - known(self.probabilities)
 
 
 @dataclass(frozen=True)
@@ -93,16 +98,14 @@ def samples_of(outcomes: Outcomes, split: str) -> Samples:
     # from the logits: a saturated softmax knows no best class
     predicted, exit_predicted = predictions(outcomes.logits), predictions(stack)
     confidence, p_true = np.empty(stack.shape[:2]), np.empty(stack.shape[:2])
-    rows = np.arange(len(labels))
     for k in range(stack.shape[1]):
-        here = softmax(stack[:, k], f"{split} logits of exit {k}")
-        confidence[:, k], p_true[:, k] = here.max(axis=1), here[rows, labels]
+        confidence[:, k], p_true[:, k] = top_and_true(stack[:, k], labels, f"{split} logits of exit {k}")
     return Samples(
         index,
         predicted,
         predicted == labels,
         p.max(axis=1),
-        p[rows, labels],
+        p[np.arange(len(labels)), labels],
         labels,
         content_order(p, labels, index),
         p,

@@ -89,7 +89,7 @@ def threshold_sizes(point: Played, name: str) -> tuple[dict[str, float], dict[st
 def lac_sizes_by_exit(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
     """Mean size of pooled LAC sets on the test samples that left at each exit."""
     q = lac_quantile(point.cal.lac, ROW_ALPHA)
-    sizes = np.count_nonzero(within(1.0 - known(point.test.probabilities), q), axis=1)
+    sizes = np.count_nonzero(within(point.test.lac_of_all, q), axis=1)
     return {}, {f"set_size_lac@{ROW_ALPHA}": _by_exit(point, sizes)}
 
 

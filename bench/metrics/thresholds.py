@@ -121,4 +121,4 @@ def hits(point: Played, kind: Kind, found: Thresholds) -> NDArray[np.bool_]:
 def sizes(point: Played, kind: Kind, found: Thresholds) -> Ints:
     """How many classes each test sample's set holds [N]."""
     values = found.values if kind.by_class else found.values[point.test.exit_index][:, None]
-    return np.count_nonzero(within(1.0 - known(point.test.probabilities), values), axis=1)
+    return np.count_nonzero(within(point.test.lac_of_all, values), axis=1)
