@@ -16,8 +16,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 __version__ = "0.1.0"
 
 
-def load_records(folder: str | Path) -> pd.DataFrame:
+def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
     """Read a results folder into a DataFrame, one row per operating point; see `bench.trials.table.load_records`."""
     from bench.trials.table import load_records as load
 
-    return load(folder)
+    return load(folder, outcomes=outcomes)

@@ -125,7 +125,11 @@ def oracle(heads: Heads, data: ExitData, backbone_macs: Sequence[int]) -> Outcom
     logits = heads.logits(data)
     correct = logits.argmax(-1) == data.labels[:, None]
     index = torch.where(correct.any(1), correct.to(torch.int8).argmax(1), 0)
-    added = torch.tensor([heads.macs(k) for k in range(len(backbone_macs))], device=index.device).cumsum(0)
-    costs = torch.tensor(backbone_macs, device=index.device) + added
+    costs = torch.tensor(oracle_macs(heads, backbone_macs), device=index.device)
     left_with = logits.gather(1, index[:, None, None].expand(-1, 1, logits.shape[-1])).squeeze(1)
     return Outcomes(index, left_with, data.labels, costs[index], logits)
+
+
+def oracle_macs(heads: Heads, backbone_macs: Sequence[int]) -> list[int]:
+    """Return what leaving at each exit costs the oracle, [K] MACs: the backbone and all heads up to there."""
+    return [macs + sum(heads.macs(i) for i in range(k + 1)) for k, macs in enumerate(backbone_macs)]

@@ -39,6 +39,17 @@ def softmax(logits: Any, what: str = "logits") -> Floats:
     return values
 
 
+def top_and_true(logits: Any, labels: Ints, what: str = "logits") -> tuple[Floats, Floats]:
+    """Return the largest probability [N] and the label's [N] of logits [N, C]: those of `softmax`, without the rest."""
+    values = to_numpy(logits).astype(np.float64)
+    if not np.isfinite(values).all():
+        softmax(values, what)  # raises, and names the row
+    values -= values.max(axis=-1, keepdims=True)
+    np.exp(values, out=values)
+    total = values.sum(axis=-1)
+    return 1.0 / total, values[np.arange(len(values)), labels] / total
+
+
 def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
     """Return probabilities [N, C] as float64 and labels [N] as int64, or raise UserError where they are none."""
     p, y = to_numpy(probabilities).astype(np.float64), to_numpy(labels)

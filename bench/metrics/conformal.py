@@ -1,4 +1,4 @@
-"""Split conformal prediction sets (LAC and APS, through MAPIE): quantile, sets, coverage and mean set size."""
+"""Split conformal prediction sets (LAC, APS and RAPS, through MAPIE): quantile, sets, coverage and mean set size."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -14,11 +15,14 @@ from mapie.classification import SplitConformalClassifier
 from mapie.conformity_scores import APSConformityScore, LACConformityScore
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
 
 from bench.errors import UserError
 from bench.metrics.arrays import Floats, Ints, checked, mean, to_numpy
 
-SEED = 0  # of the uniform numbers that randomise APS
+EPS = float(np.finfo(np.float64).eps)  # MAPIE's tolerance where it compares floats
+SEED = 0  # of the uniform numbers that randomise APS and RAPS
+PENALTY, FREE = 0.01, 5  # of RAPS: lambda and k_reg, fixed for every data set, never tuned
 CHUNK = 2_000_000  # booleans of one block of sets, to bound memory
 
 
@@ -36,6 +40,11 @@ def lac_quantile(scores: ArrayLike, alpha: float) -> float:
         raise UserError("Conformal scores hold NaN, so they have no quantile; score finite probabilities.")
     rank = conformal_rank(len(values), alpha)
     return float(values[rank - 1]) if rank <= len(values) else math.inf
+
+
+def within(scores: Floats, quantile: Floats | float) -> NDArray[np.bool_]:
+    """Say which LAC scores are in the set, with MAPIE's tolerance for what a saturated softmax rounds."""
+    return scores - quantile <= EPS
 
 
 def lac_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
@@ -57,13 +66,27 @@ class SetScores:
 def set_scores(
     cal: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike], alphas: Sequence[float], score: str = "lac"
 ) -> list[SetScores]:
-    """Score `lac` or `aps` sets calibrated on (probabilities [n, C], labels [n]) over test's (… [N, C], … [N]).
+    """Score `lac`, `aps` or `raps` sets calibrated on (probabilities [n, C], labels [n]) over test's (… [N, C], … [N]).
 
-    One entry per alpha. Where the rank exceeds n the set is every class. APS is randomised at both ends (Romano et al.,
-    2020), with a fixed seed and in an order of the samples that only their content decides: permuting rows
+    One entry per alpha. APS is randomised in an order of the samples that only their content decides: permuting rows
     changes nothing.
     """
     (cal_p, cal_y), (test_p, test_y) = _ordered(*cal), _ordered(*test)
+    return [
+        SetScores(float(h.mean()), mean(s), float((s == 0).mean()), float((s == 1).mean()))
+        for h, s in zip(*hits_and_sizes(cal_p, cal_y, test_p, test_y, alphas, score), strict=True)
+    ]
+
+
+def hits_and_sizes(
+    cal_p: Floats, cal_y: Ints, test_p: Floats, test_y: Ints, alphas: Sequence[float], score: str
+) -> tuple[NDArray[np.bool_], Ints]:
+    """Say which test sets hold their label [alphas, N] and how many classes they hold [alphas, N].
+
+    Where the rank exceeds n the set is every class. APS (Romano et al., 2020) and RAPS (Angelopoulos et al., 2021; here
+    APS's score plus PENALTY for every rank beyond FREE) are randomised at both ends, with a fixed seed, in
+    the order of the rows.
+    """
     num_classes = test_p.shape[1]
     hits, sizes = np.empty((len(alphas), len(test_y)), bool), np.empty((len(alphas), len(test_y)), np.int64)
     start = 0
@@ -73,10 +96,7 @@ def set_scores(
         sizes[:, rows] = sets.sum(axis=1).T
         start = rows.stop
     assert start == len(test_y) and (sizes <= num_classes).all()
-    return [
-        SetScores(float(h.mean()), mean(s), float((s == 0).mean()), float((s == 1).mean()))
-        for h, s in zip(hits, sizes, strict=True)
-    ]
+    return hits, sizes
 
 
 def _ordered(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
@@ -117,10 +137,60 @@ def _sets(
 
 
 class _APS(APSConformityScore, LACConformityScore):
-    """APS as it is; MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type."""
+    """APS within MAPIE: cal's scores and test's sets follow from one formula, s_c = Σ_{p_j >= p_c} p_j - u p_c.
+
+    MAPIE's own test sets leave out every class of probability below 2e-16, whatever the quantile: where softmax
+    saturates they cover too little. It also fails for two classes, and sorts everything twice per alpha. Else the
+    sets are the same. MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type.
+    """
+
+    @staticmethod
+    def get_true_label_cumsum_proba(y: ArrayLike, y_pred_proba: NDArray, classes: ArrayLike) -> tuple[NDArray, NDArray]:
+        """Return the sum of probabilities down to the label [n, 1] and its rank from 1 [n]."""
+        order, _, summed = _ranked(y_pred_proba)
+        rank = np.argmax(order == np.asarray(y)[:, None], axis=1)
+        return np.take_along_axis(summed, rank[:, None], axis=1), rank + 1
+
+    def get_prediction_sets(self, y_pred_proba: NDArray, *args: Any, **kwargs: Any) -> NDArray[np.bool_]:
+        """Return the sets [N, C, alphas] of probabilities [N, C, alphas], which are the same for every alpha."""
+        order, falling, summed = _ranked(y_pred_proba[:, :, 0])
+        u = check_random_state(self.random_state).uniform(size=(len(order), 1))
+        scores = summed - u * falling + self.penalty(np.arange(1, order.shape[1] + 1))
+        sizes = np.stack([np.count_nonzero(within(scores, q), axis=1) for q in self.quantiles_], axis=1)
+        ranks = np.empty_like(order)
+        np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)
+        return ranks[:, :, None] < sizes[:, None, :]
+
+    def penalty(self, rank: Ints) -> Ints | Floats:
+        """Return what the score of a class adds for its rank, counted from 1."""
+        return np.zeros_like(rank)
 
 
-SCORES = {"lac": LACConformityScore, "aps": _APS}
+def _ranked(p: NDArray) -> tuple[NDArray[np.intp], Floats, Floats]:
+    """Return the classes from the most probable down, their probabilities and the running sums of these, [n, C]."""
+    order = np.flip(np.argsort(p, axis=1), axis=1)
+    falling = np.take_along_axis(p, order, axis=1)
+    return order, falling, np.cumsum(falling, axis=1)
+
+
+class _RAPS(_APS):
+    """RAPS with fixed parameters, which need no part of cal to be chosen on, and one randomised score at both ends.
+
+    MAPIE's own randomises test sets by another rule than cal's scores, so that coverage may miss its level.
+    """
+
+    def get_conformity_scores(
+        self, y: NDArray, y_pred: NDArray, y_enc: NDArray | None = None, **kwargs: Any
+    ) -> NDArray[Any]:
+        """Return APS's scores [n, 1] plus the penalty of the label's rank."""
+        return super().get_conformity_scores(y, y_pred, y_enc=y_enc, **kwargs) + self.penalty(self.cutoff)[:, None]
+
+    def penalty(self, rank: Ints) -> Floats:
+        """Return PENALTY for every rank beyond FREE."""
+        return PENALTY * np.maximum(rank - FREE, 0)
+
+
+SCORES = {"lac": LACConformityScore, "aps": _APS, "raps": _RAPS}
 
 
 class _PassThrough(ClassifierMixin, BaseEstimator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.metrics.arrays import checked, mean
+from bench.metrics.arrays import Floats, checked, mean
 
 CLIP = 1e-12  # no single sample may cost more than 27.6 nats
 
@@ -13,8 +13,12 @@ CLIP = 1e-12  # no single sample may cost more than 27.6 nats
 def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Mean -log p_y in nats over probabilities [N, C] and labels [N]; p_y is clipped at 1e-12."""
     p, y = checked(probabilities, labels)
-    true = np.take_along_axis(p, y[:, None], axis=1)[:, 0]
-    return abs(mean(-np.log(np.clip(true, CLIP, 1.0))))
+    return nll_of(np.take_along_axis(p, y[:, None], axis=1)[:, 0])
+
+
+def nll_of(p_true: Floats) -> float:
+    """The same from the probabilities of the labels [N]."""
+    return abs(mean(-np.log(np.clip(p_true, CLIP, 1.0))))
 
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:

@@ -26,6 +26,12 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
     }
 
 
+def made_with() -> dict[str, Any]:
+    """Return the package versions and the revision that scores were made with."""
+    names = ("exitbench", "numpy", "scipy", "scikit-learn", "mapie")
+    return {"packages": {name: _version(name) for name in names}, **_git()}
+
+
 def _version(name: str) -> str | None:
     try:
         return version(name)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 2 added `outcomes`; all else is as it was
+READABLE = (1, 2)
 
 Status = Literal["ok", "infeasible", "failed", "timeout"]
 
@@ -49,6 +50,15 @@ class Point(_Model):
     seed: int
 
 
+class PackedOutcomes(_Model):
+    """Correctness and exit of every test sample; `bench.trials.outcomes` packs and unpacks it."""
+
+    samples: int
+    correct: str = Field(description="one bit per sample (np.packbits), zlib, base64")
+    exit_index: str = Field(description="one unsigned number per sample, zlib, base64")
+    exit_type: Literal["u1", "<u2"] = Field(description="NumPy type of these numbers")
+
+
 class Record(_Model):
     """One operating point with its status, scores, per-exit table, timings and provenance."""
 
@@ -63,6 +73,7 @@ class Record(_Model):
     metrics: dict[str, float] = Field(default_factory=dict, description="scores on test; see bench.metrics")
     val: dict[str, float] = Field(default_factory=dict, description="accuracy, macs and macs_fraction on val")
     per_exit: list[dict[str, Any]] = Field(default_factory=list)
+    outcomes: PackedOutcomes | None = Field(default=None, description="per test sample; None where nothing was played")
     timings: dict[str, float] = Field(default_factory=dict, description="seconds")
     provenance: dict[str, Any] = Field(default_factory=dict)
     created: str = Field(description="UTC, ISO 8601")

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ import numpy as np
 from bench import heads, registry
 from bench.bank.bank import Bank
 from bench.method import ExitData, Infeasible, Policy, Task
-from bench.metrics.score import per_exit, sample_scores, score
+from bench.metrics.accuracy import predictions
+from bench.metrics.arrays import to_numpy
+from bench.metrics.samples import played as gather
+from bench.metrics.score import score
+from bench.metrics.stored import to_arrays
 from bench.play import Outcomes, exit_macs, simulate
-from bench.references import MIXED, StaticExits, StaticPolicy, oracle
+from bench.references import MIXED, StaticExits, StaticPolicy, oracle, oracle_macs
 from bench.rules import too_small
+from bench.trials.outcomes import pack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.record import Point, Record, Status, record_id
 
@@ -33,6 +39,11 @@ class Splits:
     task: Task
     cal: ExitData
     test: ExitData
+
+    @cached_property
+    def train_counts(self) -> np.ndarray:
+        """Training samples per class [C]."""
+        return np.bincount(to_numpy(self.task.train.labels), minlength=self.task.num_classes)
 
 
 def load_splits(bank: Bank, seed: int, device: str) -> Splits:
@@ -93,13 +104,15 @@ class _Maker:
         cal = simulate(policy, self.splits.cal, task.macs)
         test = simulate(policy, self.splits.test, task.macs)
         played = time.perf_counter()
-        metrics = score(cal, test, full_macs=self.full_macs)
-        rows = per_exit(test, exit_macs(policy, task.macs), list(self.trial.cell.exit_names))
+        costs = exit_macs(policy, task.macs)
+        outcome = gather(cal, test, exit_macs=costs, full_macs=self.full_macs, train_counts=self.splits.train_counts)
+        made = score(outcome)
+        rows = made.rows(self.trial.cell.exit_names, costs)
         timings = timings | {"play_seconds": played - start, "score_seconds": time.perf_counter() - played}
-        samples = sample_scores(test, cal)
+        samples = to_arrays(outcome)
         note = policy.note
         return self.record(
-            point, "ok", note=note, metrics=metrics, val=val, rows=rows, samples=samples, timings=timings
+            point, "ok", note=note, metrics=made.metrics, val=val, rows=rows, samples=samples, timings=timings
         )
 
     def references(self) -> list[Result]:
@@ -132,9 +145,15 @@ class _Maker:
     def _oracle(self, point: Point, plain: heads.Heads) -> Result:
         task, full = self.splits.task, self.full_macs
         outcomes = oracle(plain, self.splits.test, task.macs)
-        shares = np.bincount(outcomes.exit_index.cpu().numpy(), minlength=task.num_exits) / len(outcomes.labels)
+        index = outcomes.exit_index.cpu().numpy()
+        shares = np.bincount(index, minlength=task.num_exits) / len(index)
+        rows = self._shares(shares.tolist())
+        costs = oracle_macs(plain, task.macs)
+        rows = [row | {"macs": macs} for row, macs in zip(rows, costs, strict=True)]
+        held = pack(correct(outcomes), index)
         val = summary(oracle(plain, task.val, task.macs), full)
-        return self.record(point, "ok", metrics=summary(outcomes, full), val=val, rows=self._shares(shares.tolist()))
+        record, _ = self.record(point, "ok", metrics=summary(outcomes, full), val=val, rows=rows)
+        return record.model_copy(update={"outcomes": held}), None
 
     def _shares(self, shares: Sequence[float]) -> list[dict[str, Any]]:
         names = self.trial.cell.exit_names
@@ -164,6 +183,7 @@ class _Maker:
             metrics=metrics or {},
             val=val or {},
             per_exit=list(rows),
+            outcomes=pack(samples["test_correct"], samples["test_exit_index"]) if samples else None,
             timings={k: round(v, 4) for k, v in (timings or {}).items()},
             provenance=self.provenance,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -174,5 +194,10 @@ class _Maker:
 def summary(outcomes: Outcomes, full_macs: int) -> dict[str, float]:
     """Return accuracy, mean MACs, and their fraction of the plain backbone."""
     macs = float(outcomes.macs.double().mean())
-    accuracy = float((outcomes.logits.argmax(-1) == outcomes.labels).double().mean())
+    accuracy = float(correct(outcomes).mean())
     return {"accuracy": accuracy, "macs": macs, "macs_fraction": macs / full_macs}
+
+
+def correct(outcomes: Outcomes) -> np.ndarray:
+    """Return which samples [N] were predicted rightly, bool."""
+    return predictions(outcomes.logits) == to_numpy(outcomes.labels)

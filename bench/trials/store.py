@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from bench.errors import UserError
-from bench.trials.record import SCHEMA_VERSION, Cell, Point, Record, record_id
+from bench.trials.record import READABLE, Cell, Point, Record, record_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,8 +90,7 @@ class Store:
             write_atomic(outcomes, lambda file: np.savez_compressed(file, **arrays))
         else:
             outcomes.unlink(missing_ok=True)
-        text = record.model_dump_json(indent=1) + "\n"
-        write_atomic(path, lambda file: file.write(text.encode()))
+        write_record(path, record)
         return path
 
     def status(self, cell: Cell, point: Point) -> str | None:
@@ -99,11 +98,19 @@ class Store:
         path = self.path(cell, point)
         return read(path).status if path.exists() else None
 
+    def paths(self) -> list[Path]:
+        """Where all records lie, in order."""
+        return [path for path in sorted(self.root.rglob("*.json")) if not path.name.startswith(".")]
+
     def records(self) -> Iterator[Record]:
         """Iterate over all records, in order of their paths."""
-        for path in sorted(self.root.rglob("*.json")):
-            if not path.name.startswith("."):
-                yield read(path)
+        return (read(path) for path in self.paths())
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Write a record's JSON and leave what lies beside it alone."""
+    text = record.model_dump_json(indent=1) + "\n"
+    write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def read(path: Path) -> Record:
@@ -111,9 +118,10 @@ def read(path: Path) -> Record:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         version = data.get("schema_version") if isinstance(data, dict) else None
-        if version != SCHEMA_VERSION:
+        if version not in READABLE:
+            known = " and ".join(map(str, READABLE))
             raise UserError(
-                f"'{path}' is a record of schema {version}; this version reads schema {SCHEMA_VERSION}. "
+                f"'{path}' is a record of schema {version}; this version reads schemas {known}. "
                 "Move it out of the results folder or use the version that wrote it."
             )
         return Record.model_validate(data)

@@ -13,18 +13,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def load_records(folder: str | Path) -> pd.DataFrame:
+def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
     """Read all records below a folder into one row per operating point, in a stable order.
 
     Scores are columns under their own names, scores on val are prefixed `val_`, timings end in `_seconds`; `per_exit`,
-    `params` and `provenance` hold objects. Raises UserError where the folder does not exist or holds a damaged record.
+    `params` and `provenance` hold objects. With `outcomes`, a column of that name holds what `bench.trials.outcomes`
+    unpacks (or None); it is left out unless asked for, being the bulk of a record. Raises UserError where the folder
+    does not exist or holds a damaged record.
     """
     import pandas as pd
 
     root = Path(folder)
     if not root.is_dir():
         raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
-    rows = [as_row(record) for record in Store(root).records()]
+    rows = [as_row(record) | ({"outcomes": record.outcomes} if outcomes else {}) for record in Store(root).records()]
     if not rows:
         return pd.DataFrame(
             columns=["id", "status", "dataset", "backbone", "method", "kind", "budget", "point", "seed"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
+from bench.metrics.samples import Played, played
+from bench.metrics.score import score
 from bench.play import Outcomes
 
 
@@ -22,3 +25,25 @@ def permuted(o: Outcomes, seed: int = 5) -> Outcomes:
     order = torch.randperm(len(o.labels), generator=torch.Generator().manual_seed(seed))
     assert o.exit_logits is not None
     return Outcomes(o.exit_index[order], o.logits[order], o.labels[order], o.macs[order], o.exit_logits[order])
+
+
+def point(cal: Outcomes, test: Outcomes, full_macs: int = 1, **given) -> Played:
+    """One operating point, exit k costing 100 (k + 1) unless `exit_macs` says otherwise; three groups of classes."""
+    assert test.exit_logits is not None
+    exits, classes = test.exit_logits.shape[1:]
+    counts = np.geomspace(500, 5, classes).astype(int)
+    defaults = {"exit_macs": [100 * (k + 1) for k in range(exits)], "train_counts": counts}
+    return played(cal, test, full_macs=full_macs, **defaults | given)
+
+
+def scored(cal: Outcomes, test: Outcomes, full_macs: int = 1, **given) -> dict[str, float]:
+    """All its scores."""
+    return score(point(cal, test, full_macs, **given)).metrics
+
+
+def made_of(exit_probabilities, exit_index, labels) -> Outcomes:
+    """Outcomes with these probabilities [N, K, C]."""
+    p = torch.tensor(np.asarray(exit_probabilities), dtype=torch.float64)
+    index, y = torch.tensor(exit_index), torch.tensor(labels)
+    stack = p.clamp_min(1e-30).log()
+    return Outcomes(index, stack[torch.arange(len(y)), index], y, (index + 1) * 100, stack)

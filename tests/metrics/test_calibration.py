@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bench.compat import ensure_torchvision
 from bench.errors import UserError
 from bench.metrics.arrays import softmax
-from bench.metrics.calibration import ece
+from bench.metrics.calibration import classwise_ece, debiased_ece, ece
 
 
 def two_class(confidence: list[float], correct: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -99,3 +99,68 @@ def test_logits_are_no_probabilities():
         ece([[0.5, 0.5]], [0], strategy="mas")
     with pytest.raises(UserError, match="at least one bin"):
         ece([[0.5, 0.5]], [0], bins=0)
+
+
+def calibrated(n: int, seed: int, most: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.5, most, size=n)
+    return confidence, (rng.random(n) < confidence).astype(float)
+
+
+def test_debiased_is_the_drawn_estimator_of_kumar():
+    confidence, correct = calibrated(600, 0)
+    order = np.argsort(confidence)
+    parts = np.array_split(order, 15)
+    n = np.array([len(part) for part in parts])
+    accuracy = np.array([correct[part].mean() for part in parts])
+    claimed = np.array([confidence[part].mean() for part in parts])
+    plain = np.sum(n * np.abs(accuracy - claimed)) / 600
+    drawn = np.random.default_rng(1).normal(accuracy, np.sqrt(accuracy * (1 - accuracy) / n), size=(200_000, 15))
+    expected = 2 * plain - (np.abs(drawn - claimed) @ n / 600).mean()
+    assert debiased_ece(confidence, correct) == pytest.approx(expected, abs=2e-4)
+
+
+def test_debiased_is_nearer_the_truth():
+    """Predictors that are calibrated, and that claim .1 too much: truth 0 and .1."""
+    for shift, truth in ((0.0, 0.0), (0.1, 0.1)):
+        plain, ours = [], []
+        for seed in range(60):
+            confidence, correct = calibrated(400, seed, most=0.9)
+            p, y = two_class((confidence + shift).tolist(), correct.astype(int).tolist())
+            plain.append(ece(p, y))
+            ours.append(debiased_ece(p.max(axis=1), correct))
+        # where nothing is wrong, an absolute value can only be halved in its bias
+        assert abs(np.mean(ours) - truth) < (0.65 * np.mean(plain) if truth == 0 else 0.01)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 9999), n=st.integers(1, 80), classes=st.integers(2, 6))
+def test_new_errors_keep_their_bounds_and_ignore_order(seed, n, classes):
+    p, y = drawn(n, classes, seed)
+    confidence, correct = p.max(1), (p.argmax(1) == y).astype(float)
+    order = np.random.default_rng(seed).permutation(n)
+    assert debiased_ece(confidence, correct) == debiased_ece(confidence[order], correct[order])
+    assert 0 <= debiased_ece(confidence, correct) <= 2 * ece(p, y) + 1e-12
+    assert classwise_ece(p, y) == classwise_ece(p[order], y[order])
+    assert 0 <= classwise_ece(p, y) <= 2 / classes + 1e-12
+
+
+def test_classwise_by_hand():
+    p = np.array([[0.8, 0.2, 0.0], [0.6, 0.4, 0.0], [0.1, 0.2, 0.7]])
+    # two bins. class 0: above .5 are .8 and .6, of which one is class 0; below is .1 and none
+    first = abs(1 - 1.4) + abs(0 - 0.1)
+    second = abs(1 - 0.8)  # .2, .4, .2 below; one label
+    third = abs(0 - 0.0) + abs(1 - 0.7)
+    assert classwise_ece(p, [0, 1, 2], bins=2) == pytest.approx((first + second + third) / 9)
+    assert classwise_ece(np.eye(3), [0, 1, 2]) == 0 and classwise_ece(np.eye(2), [1, 0]) == 1
+
+
+def test_classwise_agrees_with_torchmetrics():
+    ensure_torchvision()
+    from torchmetrics.functional.classification import binary_calibration_error
+
+    p, y = drawn(2000, 5, 3)
+    each = [
+        binary_calibration_error(torch.tensor(p[:, c]), torch.tensor((y == c).astype(int)), n_bins=15) for c in range(5)
+    ]
+    assert classwise_ece(p, y) == pytest.approx(float(torch.stack(each).mean()), abs=1e-6)

@@ -13,7 +13,18 @@ from mapie.classification import SplitConformalClassifier
 
 from bench.errors import UserError
 from bench.metrics.arrays import softmax
-from bench.metrics.conformal import _PassThrough, conformal_rank, lac_quantile, lac_scores, set_scores
+from bench.metrics.conformal import (
+    FREE,
+    PENALTY,
+    SEED,
+    _ordered,
+    _PassThrough,
+    conformal_rank,
+    hits_and_sizes,
+    lac_quantile,
+    lac_scores,
+    set_scores,
+)
 
 ALPHAS = (0.01, 0.05, 0.1)
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "conformal_jeidnn_small.npz"
@@ -112,7 +123,7 @@ def test_stock_mapie_agrees_within_one_rank(score):
     assert ours == pytest.approx(sizes.tolist(), abs=0.05 if score == "lac" else 0.25)
 
 
-@pytest.mark.parametrize("score", ["lac", "aps"])
+@pytest.mark.parametrize("score", ["lac", "aps", "raps"])
 @pytest.mark.parametrize(("n", "full"), [(1, 3), (2, 3), (8, 3), (9, 2), (18, 2), (19, 1), (98, 1), (99, 0)])
 def test_every_class_where_the_rank_exceeds_n(score, n, full):
     sets = set_scores(drawn(n, seed=5), drawn(200, seed=6), ALPHAS, score)
@@ -120,7 +131,7 @@ def test_every_class_where_the_rank_exceeds_n(score, n, full):
     assert all(s.size < 8 for s in sets[full:])
 
 
-@pytest.mark.parametrize("score", ["lac", "aps"])
+@pytest.mark.parametrize("score", ["lac", "aps", "raps"])
 def test_order_of_rows_changes_nothing(score):
     cal, test = drawn(300, seed=7), drawn(301, seed=8)
     twice = (np.concatenate([test[0], test[0]]), np.concatenate([test[1], (test[1] + 1) % 8]))
@@ -130,7 +141,7 @@ def test_order_of_rows_changes_nothing(score):
     assert permuted == set_scores(cal, twice, ALPHAS, score)
 
 
-@pytest.mark.parametrize("score", ["lac", "aps"])
+@pytest.mark.parametrize("score", ["lac", "aps", "raps"])
 def test_block_size_changes_nothing(score, monkeypatch):
     cal, test = drawn(300, seed=7), drawn(301, seed=8)
     whole = set_scores(cal, test, ALPHAS, score)
@@ -138,7 +149,7 @@ def test_block_size_changes_nothing(score, monkeypatch):
     assert set_scores(cal, test, ALPHAS, score) == whole
 
 
-@pytest.mark.parametrize("score", ["lac", "aps"])
+@pytest.mark.parametrize("score", ["lac", "aps", "raps"])
 def test_coverage_holds_on_exchangeable_data(score):
     """Averaged over 60 draws of cal and test, coverage lies in [1 - alpha, 1 - alpha + 1/(n+1)] up to noise."""
     found = np.array(
@@ -151,7 +162,7 @@ def test_coverage_holds_on_exchangeable_data(score):
     assert (np.abs(found.mean(axis=0) - [0.9925, 0.9525, 0.9025]) < 0.0025 + 4 * spread).all()
 
 
-@pytest.mark.parametrize("score", ["lac", "aps"])
+@pytest.mark.parametrize("score", ["lac", "aps", "raps"])
 def test_degenerate_splits(score):
     one_class = (np.ones((30, 1)), np.zeros(30, int))
     assert set_scores(one_class, one_class, (0.1,), score)[0].size <= 1
@@ -162,3 +173,51 @@ def test_degenerate_splits(score):
         assert 0 < set_scores(missing, (p, y), (0.1,), score)[0].size < 8
     empty = (np.zeros((0, 8)), np.zeros(0, int))
     assert set_scores(empty, (p, y), (0.1,), score)[0].size == 8
+
+
+def sharp(n: int, classes: int, scale: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(classes, size=n)
+    logits = rng.normal(size=(n, classes))
+    logits[np.arange(n), y] += 2
+    return softmax(logits * scale), y
+
+
+@pytest.mark.parametrize("score", ["aps", "raps"])
+@pytest.mark.parametrize("classes", [2, 12])
+def test_adaptive_sets_equal_plain_numpy_within_one_rank(score, classes):
+    """One class after the other, one sample after the other, from the formula of the papers."""
+    cal, test = _ordered(*sharp(400, classes, 1.0, 1)), _ordered(*sharp(300, classes, 1.0, 2))
+    uniform = np.random.RandomState(SEED)
+    weight = PENALTY if score == "raps" else 0.0
+
+    def scores(p: np.ndarray, u: float) -> list[float]:
+        ranks = [1 + int((p > p[c]).sum()) for c in range(classes)]
+        return [p[p >= p[c]].sum() - u * p[c] + weight * max(0, ranks[c] - FREE) for c in range(classes)]
+
+    of_cal = sorted(scores(p, u)[y] for p, y, u in zip(*cal, uniform.uniform(size=400), strict=True))
+    of_test = np.array([scores(p, u) for p, u in zip(test[0], uniform.uniform(size=300), strict=True)])
+    hits, sizes = hits_and_sizes(*cal, *test, ALPHAS, score)
+    for a, alpha in enumerate(ALPHAS):
+        rank = math.ceil(401 * (1 - alpha) - 1e-9)
+        around = [of_test <= of_cal[min(399, r - 1)] + 1e-12 for r in (rank - 1, rank, rank + 1)]
+        assert around[0].sum() <= sizes[a].sum() <= around[2].sum()
+        assert sizes[a].sum() == around[1].sum()
+        assert (hits[a] == around[1][np.arange(300), test[1]]).all()
+
+
+@pytest.mark.parametrize("score", ["aps", "raps"])
+@pytest.mark.parametrize("scale", [20.0, 100.0])
+def test_coverage_holds_where_softmax_saturates(score, scale):
+    """Labels of probability zero must still be covered: 40 draws, alpha of .1."""
+    found = [
+        set_scores(sharp(200, 10, scale, 2 * i), sharp(300, 10, scale, 2 * i + 1), (0.1,), score)[0].coverage
+        for i in range(40)
+    ]
+    assert np.mean(found) > 0.9 - 3 * np.std(found) / math.sqrt(40)
+
+
+def test_raps_takes_less_of_the_tail_than_aps():
+    cal, test = sharp(1000, 100, 5.0, 1), sharp(600, 100, 5.0, 2)
+    aps, raps = (set_scores(cal, test, (0.05,), score)[0] for score in ("aps", "raps"))
+    assert raps.size < aps.size and abs(raps.coverage - 0.95) < 0.03

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from bench.method import ExitData, Method, Policy
+from bench.trials.outcomes import unpack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.run import Splits, run_trial
 
@@ -63,7 +65,11 @@ def test_static_rows_cost_one_head_and_end_at_the_plain_backbone(trial_of, split
 
 def test_the_oracle_is_at_least_as_right_as_any_static_exit(trial_of, splits):
     records = {r.point.point: r for r, _ in run_trial(trial_of(REFERENCES), splits, {})}
-    oracle = records.pop("oracle").metrics
+    record = records.pop("oracle")
+    oracle, held = record.metrics, unpack(record)
+    assert held.correct.mean() == pytest.approx(oracle["accuracy"])
+    macs = np.array([row["macs"] for row in record.per_exit])
+    assert macs[held.exit_index].mean() == pytest.approx(oracle["macs"])
     assert oracle["accuracy"] >= max(records[f"exit={k}"].metrics["accuracy"] for k in range(5))
     assert oracle["macs_fraction"] < 1
 

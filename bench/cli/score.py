@@ -1,0 +1,78 @@
+"""`bench score`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.guard import FAILED
+
+if TYPE_CHECKING:
+    from bench.trials.rescore import Rescored
+
+SHOWN = 8  # names of one line
+
+
+def score(
+    results: Annotated[Path, typer.Option("-o", "--output", help="Results folder to read and write.")] = Path(
+        "results"
+    ),
+    only: Annotated[str | None, typer.Option(help="Only this dataset, or dataset/backbone.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Make every score again, not only those missing.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be added; write nothing.")] = False,
+) -> None:
+    """Add new scores to stored records from their stored outcomes, without training or playing anything.
+
+    Exit code 0: every record has every score. 1: some scores could not be made, because outcomes are missing, damaged
+    or of a version that stored less; what there was is kept, and the reasons are printed.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from bench.trials.rescore import rescore_all, wanted_paths
+    from bench.trials.store import Store
+
+    console = Console(stderr=True)
+    paths = wanted_paths(Store(results), only)
+    found = rescore_all(paths, again=again, write=not dry_run)
+    shown = track(found, "Scoring", len(paths), console=console, transient=True, disable=not console.is_terminal)
+    done = list(shown)
+    for line in told(done, dry_run=dry_run):
+        print(line)
+    if any(one.lacking or one.problem for one in done):
+        raise typer.Exit(FAILED)
+
+
+def told(done: list[Rescored], *, dry_run: bool = False) -> list[str]:
+    """Say what was added, and per reason what could not be made and what to do about it."""
+    gained = [one for one in done if one.added]
+    verb = "would gain" if dry_run else "gained"
+    lines = [f"{len(gained)} of {len(done)} records {verb} scores."]
+    names = Counter(name for one in gained for name in one.added)
+    if names:
+        lines.append(f"  new: {_some(names)}")
+    problems = Counter(one.problem for one in done if one.problem)
+    for problem, count in problems.items():
+        first = next(one.record for one in done if one.problem == problem)
+        which = f"Record {first.id} ({first.point.label}, {first.point.point}, seed {first.point.seed})"
+        lines.append(f"{which}{f' and {count - 1} more' if count > 1 else ''} left as it was: {problem}.")
+    short: dict[tuple[str, ...], Counter[str]] = {}
+    for one in done:
+        for name, lacks in one.lacking.items():
+            short.setdefault(lacks, Counter())[name] += 1
+    for lacks, counts in short.items():
+        lines.append(f"{max(counts.values())} records lack {', '.join(lacks)}, needed for {_some(counts)}.")
+    if short or problems:
+        lines.append(
+            "To have these scores, run the points again: `bench run --rerun all` with the options of that run."
+        )
+    return lines
+
+
+def _some(names: Counter[str]) -> str:
+    unique = sorted({name.split("@")[0] for name in names})
+    more = f" and {len(unique) - SHOWN} more" if len(unique) > SHOWN else ""
+    return ", ".join(unique[:SHOWN]) + more

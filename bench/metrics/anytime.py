@@ -1,0 +1,40 @@
+"""Anytime prediction: accuracy under interruption, and whether a sample's answer only ever gets better."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics.arrays import Floats, Ints
+from bench.metrics.samples import Played, known
+
+DROPS = (0.01, 0.05, 0.1, 0.2, 0.5)
+
+
+def anytime_accuracy(accuracy: Floats, costs: Ints) -> float:
+    """Mean accuracy if play is interrupted at a uniform cost in [C_1, C_K] and the last exit reached answers.
+
+    Σ_{k<K} accuracy_k (C_{k+1} - C_k) / (C_K - C_1), from accuracies [K] on all samples and costs [K] in MACs: steps,
+    no interpolation. With a single exit it is that exit's accuracy.
+    """
+    if costs[-1] == costs[0]:
+        return float(accuracy[-1])
+    return float(np.dot(accuracy[:-1], np.diff(costs)) / (costs[-1] - costs[0]))
+
+
+def worst_drop(values: Floats) -> Floats:
+    """The largest fall max_{j<k} v_j - v_k of each row [N] of [N, K], at least 0."""
+    return (np.maximum.accumulate(values, axis=1) - values).max(axis=1)
+
+
+def scores(point: Played) -> dict[str, float]:
+    """Anytime accuracy; `drop_probability@τ`, the share whose label loses more than τ of probability from some exit
+    to some later one; `drop_correct`, the share that is right at some exit and wrong at a later one
+    (conditional monotonicity, Jazbec et al., 2023).
+    """
+    test = point.test
+    fall = worst_drop(known(test.exit_p_true))
+    found = {
+        "anytime_accuracy": anytime_accuracy(test.exit_correct.mean(axis=0), known(point.exit_macs)),
+        "drop_correct": float((worst_drop(test.exit_correct.astype(np.int8)) > 0).mean()),
+    }
+    return found | {f"drop_probability@{tau}": float((fall > tau).mean()) for tau in DROPS}

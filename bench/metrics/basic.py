@@ -1,0 +1,77 @@
+"""Accuracy, cost, proper scores and calibration of one operating point, as exited and exit by exit."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from bench.metrics.accuracy import exit_shares, random_accuracy
+from bench.metrics.arrays import Floats, mean
+from bench.metrics.calibration import classwise_ece, debiased_ece, top_label_ece
+from bench.metrics.proper import brier, nll_of
+from bench.metrics.samples import Column, Played, known
+
+
+def costs(point: Played) -> dict[str, float]:
+    """`macs` is the mean per sample, heads and gates included; `mean_exit` counts from 0; `collapsed` is the largest
+    share of one exit.
+    """
+    macs = mean(point.macs)
+    return {
+        "accuracy": float(point.test.correct.mean()),
+        "macs": macs,
+        "macs_fraction": macs / point.full_macs,
+        "mean_exit": mean(point.test.exit_index),
+        "collapsed": float(shares(point).max()),
+    }
+
+
+def confidences(point: Played) -> dict[str, float]:
+    """Scores of the probabilities of the prediction and of the label, as exited."""
+    test = point.test
+    correct = test.correct.astype(np.float64)
+    return {
+        "nll": nll_of(test.p_true),
+        "confidence": mean(test.confidence),
+        "ece_mass15": top_label_ece(test.confidence, correct, 15, "mass"),
+        "ece_width15": top_label_ece(test.confidence, correct, 15, "width"),
+        "ece_debiased15": debiased_ece(test.confidence, correct, 15),
+    }
+
+
+def distributions(point: Played) -> dict[str, float]:
+    """Scores of the probabilities of all classes, as exited."""
+    p, labels = known(point.test.probabilities), known(point.test.labels)
+    return {"brier": brier(p, labels), "ece_classwise15": classwise_ece(p, labels, 15)}
+
+
+def exits(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
+    """What the same exit shares dealt blindly would reach, and every exit on all test samples."""
+    test = point.test
+    right, confidence, p_true = test.exit_correct, known(test.exit_confidence), known(test.exit_p_true)
+    accuracy = right.mean(axis=0)
+    columns: dict[str, Column] = {"accuracy_all": accuracy.tolist(), "nll_all": [], "ece_mass15_all": []}
+    for k in range(right.shape[1]):
+        columns["nll_all"].append(nll_of(p_true[:, k]))
+        columns["ece_mass15_all"].append(top_label_ece(confidence[:, k], right[:, k].astype(np.float64), 15, "mass"))
+    return {"accuracy_random": random_accuracy(shares(point), accuracy)}, columns
+
+
+def exited(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
+    """Every exit on the test samples that left there; None where nobody did."""
+    test = point.test
+    columns: dict[str, Column] = {"share": shares(point).tolist(), "accuracy_exited": [], "mean_confidence_exited": []}
+    for k in range(point.num_exits):
+        left = test.exit_index == k
+        some = bool(left.any())
+        columns["accuracy_exited"].append(float(test.correct[left].mean()) if some else None)
+        columns["mean_confidence_exited"].append(mean(test.confidence[left]) if some else None)
+    return {}, columns
+
+
+def shares(point: Played) -> Floats:
+    """Share of the test samples that left at each exit [K]."""
+    found = exit_shares(point.test.exit_index, point.num_exits)
+    assert math.isclose(found.sum(), 1.0)
+    return found

@@ -1,0 +1,83 @@
+"""Quality of the exits' confidence as a reason to leave: misclassification AUROC and EEFP-AUROC."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from bench.metrics.arrays import Floats
+from bench.metrics.samples import Column, Played, known
+
+TARGETS = ("eefp", "misclass")
+
+
+def auroc(score: Floats, target: NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve of scores [N] against a target [N]; None where the target has one class only.
+
+    The Mann-Whitney form on mean ranks. It equals sklearn.metrics.roc_auc_score, and lets two targets share one sort.
+    """
+    return _from_ranks(rankdata(score), target)
+
+
+def _from_ranks(ranks: Floats, target: NDArray[np.bool_]) -> float | None:
+    positives = int(target.sum())
+    negatives = len(target) - positives
+    if not positives or not negatives:
+        return None
+    above = float(ranks[target].sum()) - positives * (positives + 1) / 2
+    return above / (positives * negatives)
+
+
+def may_leave(exit_correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """EEFP's target [N, K]: exit k is right, or every later exit is wrong (nothing is lost by leaving)."""
+    wrong = ~exit_correct
+    all_wrong_from = np.logical_and.accumulate(wrong[:, ::-1], axis=1)[:, ::-1]
+    later_wrong = np.ones_like(wrong)
+    later_wrong[:, :-1] = all_wrong_from[:, 1:]
+    return exit_correct | later_wrong
+
+
+def columns(point: Played) -> dict[str, Column]:
+    """Per exit: the share that arrives, and both AUROCs over all samples and over those arriving.
+
+    None where a target has one class only, as EEFP's has at the last exit.
+    """
+    test = point.test
+    confidence, exits = known(test.exit_confidence), test.exit_correct.shape[1]
+    targets = {"eefp": may_leave(test.exit_correct), "misclass": test.exit_correct}
+    found: dict[str, Column] = {"arrived": []}
+    found.update({f"{target}_auroc_{who}": [] for target in TARGETS for who in ("all", "arrived")})
+    for k in range(exits):
+        arrived = test.exit_index >= k
+        found["arrived"].append(float(arrived.mean()))
+        for who, rows in (("all", slice(None)), ("arrived", arrived)):
+            ranks = rankdata(confidence[rows, k])
+            for name, target in targets.items():
+                found[f"{name}_auroc_{who}"].append(_from_ranks(ranks, target[rows, k]))
+    return found
+
+
+def scores(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
+    """Averages over the exits before the last, plain and weighted by how many samples arrive (`…_weighted`); `columns`.
+
+    Exits where an AUROC is undefined are left out; an average over none is not reported.
+    """
+    made = columns(point)
+    shares = made["arrived"][:-1]
+    found = {}
+    for target in TARGETS:
+        for who in ("all", "arrived"):
+            values = made[f"{target}_auroc_{who}"][:-1]
+            found[f"{target}_auroc_{who}"] = _average(values, [1.0] * len(values))
+            found[f"{target}_auroc_{who}_weighted"] = _average(values, shares)
+    return {name: value for name, value in found.items() if value is not None}, made
+
+
+def _average(values: Column, weights: Sequence[float | None]) -> float | None:
+    pairs = [(v, w) for v, w in zip(values, weights, strict=True) if v is not None and w]
+    total = math.fsum(w for _, w in pairs)
+    return math.fsum(v * w for v, w in pairs) / total if total else None

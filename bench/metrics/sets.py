@@ -1,0 +1,112 @@
+"""Every kind of prediction set of one operating point, from calibration to the numbers that describe it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.metrics import thresholds
+from bench.metrics.arrays import mean
+from bench.metrics.bands import beta_band, beta_binomial_band
+from bench.metrics.conditional import class_gaps, coverage, set_sizes
+from bench.metrics.conformal import hits_and_sizes, lac_quantile, within
+from bench.metrics.samples import Column, Played, known
+
+ROW_ALPHA = 0.05  # of the sets described exit by exit
+
+
+def bands(point: Played) -> dict[str, float]:
+    """The 95 % bands that a valid pooled set's coverage lies in, by chance of cal alone and of cal and test."""
+    found: dict[str, float] = {}
+    n_cal, n_test = len(point.cal.correct), len(point.test.correct)
+    for alpha in point.alphas:
+        both = {"beta": beta_band(n_cal, alpha), "band": beta_binomial_band(n_cal, n_test, alpha)}
+        for name, (low, high) in both.items():
+            found |= {f"coverage_{name}_low@{alpha}": low, f"coverage_{name}_high@{alpha}": high}
+    return found
+
+
+def through_mapie(point: Played, kind: str) -> dict[str, float]:
+    """Coverage, sizes and gaps of LAC, APS or RAPS sets calibrated on all as-exited samples.
+
+    LAC's coverage is left to `lac_coverage`, which needs no class probabilities and so never any that were rounded.
+    """
+    cal, test = point.cal, point.test
+    at, on = known(cal.order), known(test.order)
+    cal_p, test_p = known(cal.probabilities)[at], known(test.probabilities)[on]
+    labels, index = known(test.labels)[on], test.exit_index[on]
+    hits, sizes = hits_and_sizes(cal_p, known(cal.labels)[at], test_p, labels, point.alphas, kind)
+    found: dict[str, float] = {}
+    for alpha, held, size in zip(point.alphas, hits, sizes, strict=True):
+        name = f"{kind}@{alpha}"
+        found |= set_sizes(size, name)
+        if kind != "lac":
+            found |= coverage(held, index, alpha, name) | class_gaps(held, labels, alpha, name)
+    return found
+
+
+def lac_coverage(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
+    """Coverage of pooled LAC sets from the labels' probabilities alone."""
+    found: dict[str, float] = {}
+    columns: dict[str, Column] = {}
+    for alpha in point.alphas:
+        hits = within(point.test.lac, lac_quantile(point.cal.lac, alpha))
+        found |= coverage(hits, point.test.exit_index, alpha, f"lac@{alpha}")
+        if alpha == ROW_ALPHA:
+            columns[f"coverage_lac@{alpha}"] = _by_exit(point, hits)
+    return found, columns
+
+
+def threshold_coverage(point: Played, name: str) -> tuple[dict[str, float], dict[str, Column]]:
+    """Coverage of one of bench.metrics.thresholds.KINDS; and how many samples (or classes) use a pooled threshold."""
+    kind = thresholds.KINDS[name]
+    found: dict[str, float] = {}
+    columns: dict[str, Column] = {}
+    for alpha in point.alphas:
+        made = kind.thresholds(point, alpha)
+        hits = thresholds.hits(point, kind, made)
+        found |= coverage(hits, point.test.exit_index, alpha, f"{name}@{alpha}")
+        if name.startswith("mondrian"):
+            pooled = made.pooled if kind.by_class else made.pooled[point.test.exit_index]
+            found[f"pooled_share_{name}@{alpha}"] = float(pooled.mean())
+        if alpha == ROW_ALPHA and name == "mondrian_exit":
+            columns[f"coverage_{name}@{alpha}"] = _by_exit(point, hits)
+    return found, columns
+
+
+def threshold_sizes(point: Played, name: str) -> tuple[dict[str, float], dict[str, Column]]:
+    """Sizes of one of bench.metrics.thresholds.KINDS."""
+    kind = thresholds.KINDS[name]
+    found: dict[str, float] = {}
+    columns: dict[str, Column] = {}
+    for alpha in point.alphas:
+        sizes = thresholds.sizes(point, kind, kind.thresholds(point, alpha))
+        found |= set_sizes(sizes, f"{name}@{alpha}")
+        if alpha == ROW_ALPHA and name == "mondrian_exit":
+            columns[f"set_size_{name}@{alpha}"] = _by_exit(point, sizes)
+    return found, columns
+
+
+def lac_sizes_by_exit(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
+    """Mean size of pooled LAC sets on the test samples that left at each exit."""
+    q = lac_quantile(point.cal.lac, ROW_ALPHA)
+    sizes = np.count_nonzero(within(point.test.lac_of_all, q), axis=1)
+    return {}, {f"set_size_lac@{ROW_ALPHA}": _by_exit(point, sizes)}
+
+
+def class_gap(point: Played, name: str) -> dict[str, float]:
+    """How coverage of LAC sets, pooled or one of KINDS, differs between classes."""
+    found: dict[str, float] = {}
+    for alpha in point.alphas:
+        if name == "lac":
+            hits = within(point.test.lac, lac_quantile(point.cal.lac, alpha))
+        else:
+            kind = thresholds.KINDS[name]
+            hits = thresholds.hits(point, kind, kind.thresholds(point, alpha))
+        found |= class_gaps(hits, known(point.test.labels), alpha, f"{name}@{alpha}")
+    return found
+
+
+def _by_exit(point: Played, values: np.ndarray) -> Column:
+    index = point.test.exit_index
+    parts = (values[index == k] for k in range(point.num_exits))
+    return [mean(part) if len(part) else None for part in parts]

@@ -1,0 +1,94 @@
+"""Per-sample outcomes as arrays that a file keeps, and back: what scores can be made from again without any play."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.metrics.arrays import Floats, Ints, softmax
+from bench.metrics.samples import Played, Samples, known
+
+RANGE = 32.0  # nats below the largest logit that are kept; e^-32 is 1e-14
+STEPS = 65535
+MOST_LOGITS = 20_000_000  # N·C of a split above which its logits are not stored: 40 MB before compression
+
+
+def encode(probabilities: Floats) -> NDArray[np.uint16]:
+    """Store log-probabilities [N, C] below each row's largest in 16-bit fixed point: at most 2.5e-4 nats wrong."""
+    with np.errstate(divide="ignore"):
+        below = np.log(probabilities.max(axis=1, keepdims=True)) - np.log(probabilities)
+    return np.rint(np.minimum(below, RANGE) * (STEPS / RANGE)).astype(np.uint16)
+
+
+def decode(codes: NDArray[np.uint16]) -> Floats:
+    """Return probabilities [N, C] from their 16-bit codes."""
+    return softmax(codes * (-RANGE / STEPS), "stored logits")
+
+
+def to_arrays(point: Played) -> dict[str, NDArray[Any]]:
+    """Return what `from_arrays` rebuilds an operating point from, keyed `test_…` and `cal_…`, in the rows' own order.
+
+    exit_index, prediction, label [N] in the smallest integers; correct [N] bool; confidence, p_true [N] float64, exact;
+    order [N] int32; logits [N, C] uint16 (see `encode`; left out above MOST_LOGITS numbers); exit_prediction,
+    exit_confidence, exit_p_true [N, K], the latter two float32; exit_macs [K]; train_counts [C].
+    """
+    arrays: dict[str, NDArray[Any]] = {"exit_macs": known(point.exit_macs)}
+    if point.train_counts is not None:
+        arrays["train_counts"] = point.train_counts.astype(np.int32)
+    for name, split in (("test", point.test), ("cal", point.cal)):
+        p = known(split.probabilities)
+        small = np.min_scalar_type(p.shape[1] - 1)
+        found = {
+            "exit_index": split.exit_index.astype(np.int16),
+            "prediction": split.prediction.astype(small),
+            "label": known(split.labels).astype(small),
+            "correct": split.correct,
+            "confidence": split.confidence,
+            "p_true": split.p_true,
+            "order": known(split.order).astype(np.int32),
+            "exit_prediction": known(split.exit_prediction).astype(small),
+            "exit_confidence": known(split.exit_confidence).astype(np.float32),
+            "exit_p_true": known(split.exit_p_true).astype(np.float32),
+        }
+        if p.size <= MOST_LOGITS:
+            found["logits"] = encode(p)
+        arrays |= {f"{name}_{key}": value for key, value in found.items()}
+    return arrays
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: int) -> Played:
+    """Rebuild an operating point from stored arrays, those of older versions included; what they lack is None.
+
+    Raises KeyError or ValueError for arrays that are no outcomes.
+    """
+    macs, counts = arrays.get("exit_macs"), arrays.get("train_counts")
+    return Played(_split(arrays, "cal"), _split(arrays, "test"), full_macs, num_exits, _ints(macs), _ints(counts))
+
+
+def _split(arrays: Mapping[str, NDArray[Any]], split: str) -> Samples:
+    held = {key.removeprefix(f"{split}_"): arrays[key] for key in arrays if key.startswith(f"{split}_")}
+    codes = held.get("logits")
+    return Samples(
+        held["exit_index"].astype(np.int64),
+        held["prediction"].astype(np.int64),
+        held["correct"].astype(bool),
+        held["confidence"].astype(np.float64),
+        held["p_true"].astype(np.float64) if "p_true" in held else 1.0 - held["lac"],
+        _ints(held.get("label")),
+        _ints(held.get("order")),
+        None if codes is None else decode(codes),
+        _ints(held.get("exit_prediction")),
+        _floats(held.get("exit_confidence")),
+        _floats(held.get("exit_p_true")),
+    )
+
+
+def _ints(values: NDArray[Any] | None) -> Ints | None:
+    return None if values is None else values.astype(np.int64)
+
+
+def _floats(values: NDArray[Any] | None) -> Floats | None:
+    return None if values is None else values.astype(np.float64)

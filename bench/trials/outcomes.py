@@ -1,0 +1,74 @@
+"""What a record itself holds of every test sample: whether it was right, and where it left. Small enough to commit."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bench.errors import UserError
+from bench.trials.record import PackedOutcomes, Record
+
+LEVEL = 9  # of zlib: the same arrays always give the same text
+
+
+class SampleOutcomes(NamedTuple):
+    """Per test sample, in the order of the bank's test split, which all methods of a cell share."""
+
+    correct: NDArray[np.bool_]  # [N]
+    exit_index: NDArray[np.int16]  # [N], counted from 0
+
+
+def pack(correct: ArrayLike, exit_index: ArrayLike) -> PackedOutcomes:
+    """Pack correctness [N] and exits [N] as text: bits (or the smallest unsigned type) → zlib → base64."""
+    right, index = np.asarray(correct).astype(bool), np.asarray(exit_index)
+    if right.ndim != 1 or right.shape != index.shape:
+        raise ValueError(f"outcomes need two arrays of one length, not {right.shape} and {index.shape}")
+    if len(index) and not 0 <= index.min() <= index.max() <= np.iinfo(np.int16).max:
+        raise ValueError(f"exits lie in 0 … {np.iinfo(np.int16).max}, not {index.min()} … {index.max()}")
+    small: Literal["u1", "<u2"] = "u1" if not len(index) or index.max() < 256 else "<u2"
+    return PackedOutcomes(
+        samples=len(index), correct=_text(np.packbits(right)), exit_index=_text(index.astype(small)), exit_type=small
+    )
+
+
+def unpack(record: Record | Mapping[str, Any]) -> SampleOutcomes:
+    """Return correct [N] bool and exit_index [N] int16 of a record, or of its JSON as a dict.
+
+    Raises UserError where the record holds none (`bench score` adds them from the stored outcomes) or damaged ones.
+    """
+    name, held = (record.id, record.outcomes) if isinstance(record, Record) else _fields(record)
+    if held is None:
+        raise UserError(
+            f"Record {name} holds no per-sample outcomes: it is no ok point of a policy, or it was written before "
+            "records held them. Run `bench score`, or run the point again."
+        )
+    try:
+        bits = np.frombuffer(_bytes(held.correct), np.uint8)
+        index = np.frombuffer(_bytes(held.exit_index), held.exit_type).astype(np.int16)
+        correct = np.unpackbits(bits, count=held.samples).astype(bool)
+        if len(bits) != (held.samples + 7) // 8 or len(index) != held.samples:
+            raise ValueError(f"{held.samples} samples, {len(bits)} bytes of correctness, {len(index)} exits")
+    except (ValueError, zlib.error, binascii.Error) as error:
+        raise UserError(f"The outcomes of record {name} are damaged ({error}). Run `bench score --again`.") from None
+    return SampleOutcomes(correct, index)
+
+
+def _fields(record: Mapping[str, Any]) -> tuple[str, PackedOutcomes | None]:
+    held = record.get("outcomes")
+    if held is not None and not isinstance(held, PackedOutcomes):
+        held = PackedOutcomes.model_validate(held)
+    return str(record.get("id", "without a name")), held
+
+
+def _text(values: NDArray[Any]) -> str:
+    return base64.b64encode(zlib.compress(values.tobytes(), LEVEL)).decode("ascii")
+
+
+def _bytes(text: str) -> bytes:
+    return zlib.decompress(base64.b64decode(text, validate=True))

@@ -1,0 +1,149 @@
+"""Add scores to stored records from the outcomes beside them, without training or playing anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UserError, nearest
+from bench.metrics.families import FAMILIES, Family
+from bench.metrics.samples import Played
+from bench.metrics.score import score
+from bench.metrics.stored import from_arrays
+from bench.trials.outcomes import pack
+from bench.trials.provenance import made_with
+from bench.trials.record import SCHEMA_VERSION, Record
+from bench.trials.store import Store, read, write_record
+
+NO_FILE = "outcomes (.npz) beside them"
+EXPECTED = ("oracle", "hull", "random")  # references in closed form: nothing was played, no samples are stored
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What came of one record."""
+
+    record: Record
+    added: tuple[str, ...] = ()  # names of scores that are new or, made again, differ
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names not made → what the outcomes lack
+    problem: str = ""  # why the outcomes could not be used at all
+
+
+def rescore(record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = False) -> Rescored:
+    """Add the scores that a record lacks (all that can be made, if `again`) and its packed outcomes.
+
+    What is there and cannot be made from these arrays stays as it is. Raises UserError where the arrays are damaged or
+    belong to another record.
+    """
+    point = _point(record, arrays)
+    todo = [family for family in FAMILIES if again or _absent(family, record)]
+    made = score(point, todo)
+    fresh = made.metrics if again else {k: v for k, v in made.metrics.items() if k not in record.metrics}
+    rows = [_row(row, made.columns, again) for row in record.per_exit]
+    outcomes = pack(point.test.correct, point.test.exit_index)
+    added = [name for name, value in fresh.items() if record.metrics.get(name) != value]
+    added += [f"per_exit.{key}" for key in made.columns if _differs(key, record.per_exit, rows)]
+    added += ["outcomes"] if record.outcomes != outcomes else []
+    lacking = {
+        name: tuple(made.not_made[family.title])
+        for family in todo
+        if family.title in made.not_made
+        for name in _absent(family, record)
+    }
+    if not added:
+        return Rescored(record, lacking=lacking)
+    changes = {
+        "schema_version": SCHEMA_VERSION,
+        "metrics": record.metrics | fresh,
+        "per_exit": rows,
+        "outcomes": outcomes,
+        "provenance": record.provenance | {"rescored": made_with()},
+    }
+    return Rescored(record.model_copy(update=changes), tuple(added), lacking)
+
+
+def _absent(family: Family, record: Record) -> list[str]:
+    """The scores of a family that a record has not."""
+    found = [name for name in family.names() if name not in record.metrics]
+    return found + [f"per_exit.{key}" for key in family.columns if any(key not in row for row in record.per_exit)]
+
+
+def _row(row: dict[str, Any], columns: Mapping[str, list[float | None]], again: bool) -> dict[str, Any]:
+    new = {key: values[row["exit"]] for key, values in columns.items() if again or key not in row}
+    return row | new
+
+
+def _differs(key: str, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> bool:
+    return any(key not in a or a[key] != b[key] for a, b in zip(before, after, strict=True))
+
+
+def _point(record: Record, arrays: Mapping[str, np.ndarray]) -> Played:
+    try:
+        point = from_arrays(arrays, record.full_macs, len(record.cell.exit_names))
+        shares = np.bincount(point.test.exit_index, minlength=point.num_exits) / len(point.test.correct)
+    except (KeyError, ValueError, IndexError) as error:
+        raise UserError(f"they are no outcomes of this version or an earlier one ({error})") from None
+    stored = (record.metrics.get("accuracy", math.nan), record.metrics.get("collapsed", math.nan))
+    held = (float(point.test.correct.mean()), float(shares.max()))
+    if len(shares) != point.num_exits or not np.allclose(stored, held, rtol=0, atol=1e-9):
+        raise UserError(f"they belong to another run: accuracy and largest exit share are {held}, not {stored}")
+    if point.exit_macs is None and all("macs" in row for row in record.per_exit):
+        macs = {row["exit"]: row["macs"] for row in record.per_exit}
+        if len(macs) == point.num_exits:
+            costs = np.array([macs[k] for k in range(point.num_exits)], np.int64)
+            return dataclasses.replace(point, exit_macs=costs)
+    return point
+
+
+def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Rescored:
+    """Rescore the record at a path from the .npz beside it, and write it back, atomically, where anything was added."""
+    record, beside = read(path), path.with_suffix(".npz")
+    if record.status != "ok" or record.point.method in EXPECTED:
+        return Rescored(record)
+    if not beside.exists():
+        names = [name for family in FAMILIES for name in _absent(family, record)]
+        names += ["outcomes"] if record.outcomes is None else []
+        said = "it has no outcomes (.npz) beside it to make them again from" if again and not names else ""
+        return Rescored(record, lacking=dict.fromkeys(names, (NO_FILE,)), problem=said)
+    try:
+        with np.load(beside, allow_pickle=False) as file:
+            done = rescore(record, {name: file[name] for name in file.files}, again=again)
+    except UserError as error:
+        return Rescored(record, problem=f"the outcomes beside it cannot be used: {error}")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return Rescored(record, problem=f"the outcomes beside it are damaged ({error})")
+    if done.added and write:
+        write_record(path, done.record)
+    return done
+
+
+def wanted_paths(store: Store, only: str | None = None) -> list[Path]:
+    """Return the records below a results folder, or those of one dataset or dataset/backbone.
+
+    Raises UserError where there are none.
+    """
+    if not store.root.is_dir():
+        raise UserError(f"There is no results folder '{store.root}'. Run `bench run` first, or name one with --output.")
+    paths = store.paths()
+    folders = {path: path.relative_to(store.root).parts for path in paths}
+    if only is not None:
+        parts = tuple(only.strip("/").split("/"))
+        paths = [path for path in paths if folders[path][: len(parts)] == parts]
+    if not paths:
+        valid = sorted({"/".join(f[:n]) for f in folders.values() for n in (1, 2)})
+        place = f"'{only}' in " if only is not None else ""
+        raise UserError(f"There is no record of {place}'{store.root}'.{nearest(only or '', valid) if valid else ''}")
+    return paths
+
+
+def rescore_all(paths: list[Path], *, again: bool = False, write: bool = True) -> Iterator[Rescored]:
+    """Rescore records one after the other; Ctrl-C between two loses nothing."""
+    return (rescore_file(path, again=again, write=write) for path in paths)
