@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bench.stats.data import CellData, OperatingPoint
 from bench.stats.marks import measured
 from bench.stats.oracle import first_correct, shares_from
-from bench.stats.resample import Effort, sample_means
+from bench.stats.resample import Effort, exact, sample_means
 
 Array = NDArray[np.float64]
 Key = tuple[str, str, int]  # label, point, seed
@@ -73,8 +73,7 @@ def measure(cell: CellData, effort: Effort) -> Means:
 
 def _centred_costs(point: OperatingPoint) -> NDArray[np.float32]:
     """What each sample cost, less the mean."""
-    spent = np.asarray(point.exit_costs)[point.exit_index]
-    return np.asarray(spent - spent.mean(), np.float32)
+    return exact(np.asarray(point.exit_costs)[point.exit_index])
 
 
 def _recorded_oracle(cell: CellData) -> dict[int, Array]:

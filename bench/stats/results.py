@@ -101,7 +101,7 @@ class CellStatistics:
     oracle: CurveStatistics | None
     exits: tuple[PointStatistics, ...]
     baseline: Baseline | None
-    sure: frozenset[tuple[str, str]]  # (better, worse) by NAUC, all pairs judged at once
+    sure: tuple[tuple[str, str], ...]  # (better, worse) by NAUC, all pairs judged at once
     marks: Marks
     effort: Effort
 

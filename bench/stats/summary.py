@@ -107,7 +107,7 @@ class _Summary:
             oracle=self._reference("oracle", self.oracle),
             exits=tuple(point for point in exits if point.accuracy.seeds),
             baseline=baseline,
-            sure=frozenset(sure),
+            sure=tuple(sorted(sure)),
             marks=self.marks,
             effort=self.effort,
         )

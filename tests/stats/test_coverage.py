@@ -22,3 +22,8 @@ def test_intervals_hold_the_truth_in_93_to_97_percent_and_bands_in_93_or_more(se
 def test_equal_methods_are_told_apart_no_more_often_than_promised():
     found = errors(World(seeds=0.05, samples=200), 8, 10, 400, EFFORT)
     assert found["holm"] <= 0.07 and found["ranks"] <= 0.08
+
+
+def test_ranks_of_equal_methods_overlap_at_three_seeds_too():
+    """Each standard error may be too small by chance, and with 66 pairs one of them is."""
+    assert errors(World(seeds=0.2, samples=100), 12, 3, 60, Effort(600, 50))["ranks"] <= 0.08

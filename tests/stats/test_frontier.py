@@ -74,6 +74,7 @@ def test_points_that_swap_places_on_test_are_sorted_with_their_accuracies():
     assert cost.tolist() == [[0.4, 0.5]] and accuracy.tolist() == [[0.6, 0.7]]
 
 
+@settings(max_examples=50, deadline=None)
 @given(points)
 def test_the_hull_lies_on_or_above_the_envelope_and_every_point_and_rises(held):
     cost, accuracy = np.array(held).T
@@ -87,6 +88,7 @@ def test_the_hull_lies_on_or_above_the_envelope_and_every_point_and_rises(held):
     assert frontier.hull_area(*hull, cost.min(), 1.0)[0] >= frontier.hypervolume(*steps, 1.0, 0.0)[0] - 1e-12
 
 
+@settings(max_examples=50, deadline=None)
 @given(points, st.randoms(use_true_random=False))
 def test_the_order_of_points_changes_nothing(held, random):
     shuffled = list(held)
@@ -98,6 +100,7 @@ def test_the_order_of_points_changes_nothing(held, random):
     assert np.array_equal(curves[0][0], curves[1][0]) and np.array_equal(curves[0][1], curves[1][1])
 
 
+@settings(max_examples=50, deadline=None)
 @given(points, points)
 def test_more_points_never_lower_the_hull(held, more):
     at = np.linspace(0.01, 1, 34)
@@ -109,7 +112,7 @@ def test_more_points_never_lower_the_hull(held, more):
     assert (many[defined] >= few[defined] - 1e-12).all()
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(points, st.floats(0, 0.6), st.floats(0.05, 0.4))
 def test_the_area_is_what_sampling_the_curve_gives(held, low, width):
     cost, accuracy = np.array(held).T
@@ -119,7 +122,7 @@ def test_the_area_is_what_sampling_the_curve_gives(held, low, width):
     assert frontier.hull_area(*curve, low, low + width)[0] == pytest.approx(sampled, abs=1e-4)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(points, st.integers(0, 100).map(lambda a: a / 100))
 def test_the_iso_cost_is_the_first_place_where_the_hull_is_that_high(held, target):
     cost, accuracy = np.array(held).T

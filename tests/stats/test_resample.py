@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.stats.resample import Effort, generator, sample_means
+from bench.stats.resample import Effort, exact, generator, sample_means
 
 EFFORT = Effort(draws=100, sample_draws=300)
 
@@ -38,3 +38,14 @@ def test_other_test_sets_have_other_resamples():
 def test_tables_of_two_test_sets_are_refused():
     with pytest.raises(ValueError, match="different test sets"):
         sample_means([np.zeros((3, 1), np.float32), np.zeros((4, 1), np.float32)], EFFORT, "t")
+
+
+@pytest.mark.parametrize(("count", "apart"), [(10_000, 1 / 2048), (26_032, 1 / 512), (50, 1e-4)])
+def test_sums_of_exact_values_do_not_depend_on_their_order(count, apart):
+    rng = np.random.default_rng(0)
+    values = rng.random(count)
+    rounded = exact(values)
+    assert np.abs(rounded - (values - values.mean())).max() <= apart / 2 + 1e-9
+    sums = {float(np.cumsum(rng.permutation(np.abs(rounded)), dtype=np.float32)[-1]) for _ in range(5)}
+    assert sums == {float(np.abs(rounded).sum(dtype=np.float64))}
+    assert np.array_equal(exact(np.full(5, 0.25)), np.zeros(5))
