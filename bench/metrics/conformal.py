@@ -20,7 +20,8 @@ from sklearn.utils import check_random_state
 from bench.errors import UserError
 from bench.metrics.arrays import Floats, Ints, checked, mean, to_numpy
 
-EPS = float(np.finfo(np.float64).eps)  # MAPIE's tolerance where it compares floats
+TOLERANCE = 1e-8  # of MAPIE where it compares LAC scores with a quantile
+ROUNDING = 1e-14  # of a sum of many probabilities
 SEED = 0  # of the uniform numbers that randomise APS and RAPS
 PENALTY, FREE = 0.01, 5  # of RAPS: lambda and k_reg, fixed for every data set, never tuned
 CHUNK = 2_000_000  # booleans of one block of sets, to bound memory
@@ -43,8 +44,8 @@ def lac_quantile(scores: ArrayLike, alpha: float) -> float:
 
 
 def within(scores: Floats, quantile: Floats | float) -> NDArray[np.bool_]:
-    """Say which LAC scores are in the set, with MAPIE's tolerance for what a saturated softmax rounds."""
-    return scores - quantile <= EPS
+    """Say which LAC scores are in the set, with MAPIE's tolerance, so that all kinds of LAC sets agree."""
+    return scores - quantile <= TOLERANCE
 
 
 def lac_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
@@ -139,9 +140,9 @@ def _sets(
 class _APS(APSConformityScore, LACConformityScore):
     """APS within MAPIE: cal's scores and test's sets follow from one formula, s_c = Σ_{p_j >= p_c} p_j - u p_c.
 
-    MAPIE's own test sets leave out every class of probability below 2e-16, whatever the quantile: where softmax
-    saturates they cover too little. It also fails for two classes, and sorts everything twice per alpha. Else the
-    sets are the same. MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type.
+    MAPIE's own test sets leave out every class of probability below 1e-8, whatever the quantile: where heads are sharp
+    they cover too little. It also fails for two classes, and sorts everything twice per alpha. Else the sets are the
+    same. MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type.
     """
 
     @staticmethod
@@ -156,7 +157,7 @@ class _APS(APSConformityScore, LACConformityScore):
         order, falling, summed = _ranked(y_pred_proba[:, :, 0])
         u = check_random_state(self.random_state).uniform(size=(len(order), 1))
         scores = summed - u * falling + self.penalty(np.arange(1, order.shape[1] + 1))
-        sizes = np.stack([np.count_nonzero(within(scores, q), axis=1) for q in self.quantiles_], axis=1)
+        sizes = np.stack([np.count_nonzero(scores - q <= ROUNDING, axis=1) for q in self.quantiles_], axis=1)
         ranks = np.empty_like(order)
         np.put_along_axis(ranks, order, np.arange(order.shape[1])[None], axis=1)
         return ranks[:, :, None] < sizes[:, None, :]

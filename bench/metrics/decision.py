@@ -34,11 +34,8 @@ def _from_ranks(ranks: Floats, target: NDArray[np.bool_]) -> float | None:
 
 def may_leave(exit_correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """EEFP's target [N, K]: exit k is right, or every later exit is wrong (nothing is lost by leaving)."""
-    wrong = ~exit_correct
-    all_wrong_from = np.logical_and.accumulate(wrong[:, ::-1], axis=1)[:, ::-1]
-    later_wrong = np.ones_like(wrong)
-    later_wrong[:, :-1] = all_wrong_from[:, 1:]
-    return exit_correct | later_wrong
+    wrong_from_here = np.logical_and.accumulate(~exit_correct[:, ::-1], axis=1)[:, ::-1]
+    return exit_correct | wrong_from_here
 
 
 def columns(point: Played) -> dict[str, Column]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -192,3 +193,16 @@ def test_one_point_of_ten_thousand_samples_takes_less_than_a_second():
             score(point(cal, test))
             times.append(time.process_time() - start)
     assert min(times) < 1.0
+
+
+def test_every_score_is_documented():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
+    kinds = sorted(("lac", "aps", "raps", *KINDS), key=len, reverse=True)
+    for family in FAMILIES:
+        for name in (*family.names(), *family.columns):
+            base = name.split("@")[0]
+            kind = next((k for k in kinds if base.endswith(f"_{k}")), None)
+            stem = base.removesuffix(f"_{kind}").removesuffix("_all").removesuffix("_arrived")
+            ends = stem.removesuffix("_high").removesuffix("_worst")
+            assert f"`{base}" in page or f"`{stem}" in page or f"`{ends}" in page, name
+            assert kind is None or f"`{kind}`" in page

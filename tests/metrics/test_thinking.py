@@ -15,17 +15,17 @@ COSTS = [10, 30, 100]
 def test_by_hand():
     exits = [
         [RIGHT, RIGHT, WRONG],  # leaves at 1, right; first right at 0: wastes 20 of 100; destroyed at the end
-        [WRONG, RIGHT, RIGHT],  # leaves at 0, wrong: too early
+        [WRONG, RIGHT, WRONG],  # leaves at 0, wrong: one too early; destroyed at the end
         [WRONG, WRONG, WRONG],  # hopeless
         [WRONG, WRONG, RIGHT],  # leaves where it is first right
         [RIGHT, WRONG, WRONG],  # leaves at the end, wrong; was right at 0: wastes 90 of 100
     ]
     test = made_of(exits, [1, 0, 2, 2, 2], [0] * 5)
     assert scores(point(test, test, exit_macs=COSTS)) == {
-        "overthinking_destructive": 2 / 5,
+        "overthinking_destructive": 3 / 5,
         "overthinking_wasteful": pytest.approx((0.2 + 0 + 0 + 0.9) / 4),
         "underthinking": 1 / 5,
-        "consistency": 3 / 5,
+        "consistency": 4 / 5,
     }
 
 

@@ -13,7 +13,7 @@ from made_up import outcomes, point, scored
 
 from bench.metrics import thresholds
 from bench.metrics.arrays import softmax
-from bench.metrics.conformal import lac_quantile
+from bench.metrics.conformal import lac_quantile, set_scores, within
 from bench.metrics.thresholds import KINDS, mondrian, published_quantile
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
@@ -136,3 +136,15 @@ def test_mondrian_sets_per_class_in_plain_python():
     assert found["class_gap_mean_mondrian_class@0.1"] == pytest.approx(np.mean(gaps))
     assert found["class_gap_worst_mondrian_class@0.1"] == pytest.approx(max(gaps))
     assert found["pooled_share_mondrian_class@0.1"] == 0 and found["pooled_share_mondrian_class@0.01"] == 1
+
+
+def test_lac_coverage_is_that_of_mapies_sets_even_in_near_ties():
+    cal, test = outcomes(400, seed=5), outcomes(500, seed=6)
+    p, found = point(cal, test), scored(cal, test)
+    splits = [(split.probabilities, split.labels) for split in (p.cal, p.test)]
+    for alpha, sets in zip(p.alphas, set_scores(*splits, p.alphas), strict=True):
+        assert found[f"coverage_lac@{alpha}"] == sets.coverage
+    assert within(np.array([0.5, 0.5 + 5e-9, 0.5 + 5e-8]), 0.5).tolist() == [True, True, False]
+    halves = np.full((30, 2), 0.5), np.zeros(30, int)
+    near = [(np.array([[0.5 - gap, 0.5 + gap]]), [0]) for gap in (5e-9, 5e-8)]
+    assert [set_scores(halves, row, (0.1,))[0].size for row in near] == [2, 1]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bench.method import ExitData, Method, Policy
+from bench.metrics.thresholds import KINDS
 from bench.trials.outcomes import unpack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.run import Splits, run_trial
@@ -49,7 +50,8 @@ def test_cal_moves_conformal_sets_and_nothing_else(trial_of, splits):
         for cal in (splits.cal, relabelled(splits.cal))
     )
     changed = {k for k in before.metrics if before.metrics[k] != after.metrics[k]}
-    assert changed and all("_lac@" in k or "_aps@" in k for k in changed)
+    kinds = ("lac", "aps", "raps", *KINDS)
+    assert changed and all("@" in k and k.split("@")[0].endswith(kinds) for k in changed)
 
 
 def test_static_rows_cost_one_head_and_end_at_the_plain_backbone(trial_of, splits):
