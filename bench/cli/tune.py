@@ -24,8 +24,9 @@ def tune(
     backbone: o.Backbone = None,
     budgets: o.Budgets = None,
     seeds: Annotated[
-        str | None, typer.Option(help="Seeds that every trial is scored on, comma-separated; more tell noise better.")
-    ] = None,
+        str,
+        typer.Option(help="Seeds that every trial is scored on, comma-separated; not those that a run reports."),
+    ] = "100,101,102",
     trials: Annotated[
         int, typer.Option(min=2, max=100_000, help="Trials for every method; the first has defaults.")
     ] = 20,
@@ -59,16 +60,24 @@ def tune(
     console = Console(stderr=json_output)
     with console.status("Loading …"):
         from bench.session import Session
+        from bench.trials.store import check_writable
         from bench.tune.search import Budget
 
         session = Session(settings)
-        session.store.check_writable()
+        check_writable(settings.output, "results folder", "--output")
         device_type = session.device.partition(":")[0]
-        budget = Budget(trials, settings.seeds, settings.budgets, search_seed, settings.threads, device_type)
+        budget = Budget(
+            trials,
+            settings.seeds,
+            settings.budgets,
+            search_seed,
+            threads=settings.threads,
+            device=device_type,
+        )
     searches, without = _searches(session, budget, console)
     _run(session, searches, console)
     (_print_json if json_output else _show)(console, searches, without)
-    if any(not s.finished or any(row.status == "failed" for row in s.history) for s in searches):
+    if any(not s.finished or _failed(s) for s in searches):
         raise typer.Exit(FAILED)
 
 
@@ -124,6 +133,11 @@ def dispatch(session: Session, searches: list[Search], ended: Any) -> None:
     ray.run(searches, settings, fleet, config.plugin, lambda search, number: None, ended)
 
 
+def _failed(search: Search) -> bool:
+    decision = search.result().decision
+    return any(row.status == "failed" for row in search.history) or (decision is not None and bool(decision.reason))
+
+
 def _done(search: Search) -> int:
     return sum(row.number < search.budget.trials for row in search.history)
 
@@ -132,20 +146,20 @@ def _show(console: Console, searches: list[Search], without: list[str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from bench.tune.verdict import NOTE, compared
+
     table = Table(
         "method", "on", "trials", "defaults", "best", "difference", "kept", title="Search", title_justify="left"
     )
     for search in searches:
         result = search.result()
-        subject, scores = result.subject, result.scores
+        subject = result.subject
         where = f"{subject.dataset} → {subject.backbone}"
-        numbers = ["–"] * 3
-        if scores is not None:
-            numbers = [_percent(e.mean, e.half) for e in (scores.defaults, scores.best, scores.difference)]
+        numbers = compared(result.decision)
         table.add_row(escape(subject.method), where, str(_done(search)), *numbers, result.kept or "not finished")
     if searches:
         console.print(table)
-        console.print("Mean accuracy over costs on the unseen half of val, %; ± 95 % t intervals over seeds.")
+        console.print(f"{NOTE} Brackets: 95 % intervals.")
     for search in searches:
         result = search.result()
         print(
@@ -159,10 +173,6 @@ def _show(console: Console, searches: list[Search], without: list[str]) -> None:
         print(f"No search space: {', '.join(without)}; they stay as they are.")
     if searches:
         print(f"Searches: {searches[0].path.parent.resolve()}")
-
-
-def _percent(mean: float, half: float | None) -> str:
-    return f"{100 * mean:.2f}" + (f" ± {100 * half:.2f}" if half is not None else "")
 
 
 def _print_json(console: Console, searches: list[Search], without: list[str]) -> None:

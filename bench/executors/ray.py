@@ -71,7 +71,7 @@ class TrialWorker(tune.Trainable):
     def _results(self) -> list[Result] | str:
         digest, pickled = self.freight.jobs[self.index]
         try:
-            _load_plugins(self.freight.plugins)
+            load_plugins(self.freight.plugins)
             trial = pickle.loads(pickled)
             if digest not in self.banks:
                 self.banks[digest] = unpack(self.freight.parcels[digest], lambda: self._fetch(digest))
@@ -246,7 +246,7 @@ class _Watch(tune.Callback):
         self.inbox.refuse.remote(trial.config["index"], f"no worker could run it{said}")
 
 
-def _load_plugins(files: Sequence[tuple[Path, bytes]]) -> None:
+def load_plugins(files: Sequence[tuple[Path, bytes]]) -> None:
     """Load plugin files, from this node's copies where it does not see the driver's."""
     from bench.plugins import load_file
 

@@ -22,7 +22,8 @@ from bench.report.figures import render
 from bench.report.style import ALARM, HULL, REFERENCE, Look, settings
 from bench.report.text import escape, seeds_phrase
 from bench.trials.store import slug
-from bench.tune.history import Estimate, Tuned
+from bench.tune.history import Tuned
+from bench.tune.verdict import NOTE, compared
 
 PREFIX = "search"
 PAGE = f"{PREFIX}.md"
@@ -151,6 +152,7 @@ def _header(figure: Figure, search: Tuned) -> None:
     where = f"{search.subject.dataset} · {search.subject.backbone}"
     blocks = [(f"{search.subject.method}, search on {where}", "black", 11.0, "bold", 84)]
     blocks += [(f"{_budget(search)}; {kept}", "#444444", 9.0, "normal", 120)]
+    blocks += [(_sentence(search.reason), "#444444", 9.0, "normal", 120)] if search.reason else []
     inches, top = float(figure.get_figheight()), 0.08
     for text, colour, size, weight, width in blocks:
         for line in textwrap.wrap(text, width):
@@ -165,34 +167,41 @@ def _budget(search: Tuned) -> str:
 
 
 def _page(drawn: Sequence[Drawn]) -> str:
-    head = ["Method", "Trials", "Defaults, %", "Best, %", "Difference, %", "Kept"]
+    head = ["Method", "Trials", "Defaults, %", "Winner, %", "Difference, points", "Kept"]
     lines = ["| " + " | ".join(head) + " |", "| --- | --: | --: | --: | --: | --- |"]
     for d in drawn:
         s = d.search
-        found = [s.scores.defaults, s.scores.best, s.scores.difference] if s.scores else [None] * 3
         kept = "not finished" if s.kept is None else "defaults"
         if s.kept == "tuned":
             kept = ", ".join(f"{k}={v}" for k, v in s.parameters.items())
-        cells = [escape(s.subject.method), f"{len(s.history)} of {s.trials}", *map(_percent, found), escape(kept)]
+        cells = [
+            escape(s.subject.method),
+            f"{len(s.history)} of {s.trials}",
+            *map(escape, compared(s.decision)),
+            escape(kept),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     parts = [
         "# Parameter searches",
-        "Mean accuracy over costs on halves of val that the fits did not see; cal and test play no part. ± 95 % t "
-        "intervals over the seeds of the search. Tuned values are kept where the interval of their paired difference "
-        "to the defaults lies above zero. The best of many trials is a flattered one.",
+        f"{NOTE} In brackets: 95 % intervals over images and seeds. Where they lie above zero the tuned values are "
+        "kept, else the defaults; dashes: no trial scored above the defaults. Every method had the same number of "
+        "trials, and cal and test played no part.",
         "\n".join(lines),
     ]
     for d in drawn:
         parts += [
             f"## {escape(d.search.subject.method)}",
-            f"{d.search.reason[:1].upper()}{escape(d.search.reason[1:])}." if d.search.reason else "Not finished.",
+            escape(_sentence(d.search.reason)) if d.search.reason else "Not finished.",
             f"![Search of {escape(d.search.subject.method)}]({d.name}.svg)",
             f"[SVG]({d.name}.svg) · [PNG]({d.name}.png) · [data]({d.name}.csv)",
         ]
+    parts.append(
+        "Scores of trials are those on the images that choose, so the best of many flatters itself. Importance: the "
+        "share of a parameter in what sets good trials apart (PED-ANOVA, as Optuna has it); parameters that only some "
+        "trials have are left out."
+    )
     return "\n\n".join(parts) + "\n"
 
 
-def _percent(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    return f"{100 * estimate.mean:.2f}" + (f" ± {100 * estimate.half:.2f}" if estimate.half is not None else "")
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."

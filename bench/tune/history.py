@@ -15,6 +15,8 @@ from bench.trials.store import slug, write_atomic
 SCHEMA_VERSION = 1
 FOLDER = "tuned"
 
+OBJECTIVE = "mean accuracy over costs on unseen images of val, both ways round (bench.tune.objective, v2)"
+
 Kept = Literal["tuned", "defaults"]
 
 
@@ -28,7 +30,7 @@ class Row(_Model):
     number: int
     params: dict[str, Any]
     status: Literal["ok", "pruned", "failed"]
-    scores: tuple[float, ...] = Field(description="one per seed of the search, in their order; fewer if pruned")
+    scores: tuple[float, ...] = Field(description="one per seed, in their order; fewer if pruned")
     same_as: int | None = Field(default=None, description="the earlier trial of the same parameters, not fitted again")
     reason: str | None = Field(default=None, description="why it failed or was pruned")
     seconds: float = 0.0
@@ -44,34 +46,35 @@ class Row(_Model):
         return [total / (t + 1) for t, total in enumerate(accumulate(self.scores))]
 
 
-class Estimate(_Model):
-    """A mean over seeds with the half width of its 95 % t interval; None from one seed."""
+class Decision(_Model):
+    """The winner beside the defaults, on images and seeds that had no part in the search (`bench.tune.compare`)."""
 
-    mean: float
-    half: float | None
-    per_seed: tuple[float, ...]
+    trial: int = Field(description="the winner's number")
+    defaults: tuple[float, ...] = Field(default=(), description="one score per deciding seed")
+    best: tuple[float, ...] = Field(default=(), description="of the winner, by seed as well")
+    interval: tuple[float, float] | None = Field(default=None, description="95 %, of the mean difference")
+    images: int = Field(default=0, description="that were kept back, over all deciding seeds")
+    reason: str | None = Field(default=None, description="why it failed")
+    seconds: float = 0.0
 
-
-class Scores(_Model):
-    """What the choice rests on. `difference` is best minus defaults, paired by seed."""
-
-    defaults: Estimate
-    best: Estimate
-    best_trial: int
-    difference: Estimate
+    @property
+    def difference(self) -> float:
+        """Best minus defaults, the mean over seeds."""
+        return (sum(self.best) - sum(self.defaults)) / len(self.best)
 
 
 class Protocol(_Model):
     """How a search was done. Searches of one bank with equal protocols had the same budget."""
 
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = Field(description="that every trial is scored on")
+    deciding: tuple[int, ...] = Field(description="that the winner and the defaults are compared on")
     budgets: tuple[float, ...]
     window: tuple[float, float] = Field(description="costs between which curves are compared")
     search_seed: int
     threads: int
     device: str = Field(description="cpu or cuda")
     round_size: int
-    objective: str = "mean accuracy over costs on the unseen half of val, both ways round (bench.tune.objective, v1)"
+    objective: str = OBJECTIVE
     sampler: str
     pruning: str
 
@@ -89,6 +92,9 @@ class Subject(_Model):
     protocol_version: str
     limit: int | None
     space: dict[str, Any] = Field(description="parameter → {low, high, log}, or its list of values")
+    when: dict[str, Any] = Field(
+        default_factory=dict, description="parameter → {other: values} of those that do something only then"
+    )
 
 
 class Tuned(_Model):
@@ -100,8 +106,10 @@ class Tuned(_Model):
     trials: int = Field(description="how many were asked for")
     kept: Kept | None = Field(description="None while the search is under way")
     reason: str = ""
-    parameters: dict[str, Any] = Field(default_factory=dict, description="of its space, as kept")
-    scores: Scores | None = None
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="of its space, as kept; what does nothing under the others is left out"
+    )
+    decision: Decision | None = Field(default=None, description="None where no trial scored above the defaults")
     versions: dict[str, str | None]
     history: tuple[Row, ...] = ()
 

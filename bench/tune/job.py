@@ -10,7 +10,10 @@ from bench.method import Method
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to run: a configured method, the seeds to score it on, and when to give up."""
+    """One trial to run: a configured method, the seeds to score it on, and when to give up.
+
+    With a rival it is no trial: the winner is to be compared with the defaults on what was kept back.
+    """
 
     number: int
     method: Method
@@ -18,3 +21,4 @@ class Job:
     budgets: tuple[float, ...]
     bars: tuple[float | None, ...]  # the mean over seeds 0 … t must not lie below bars[t]; None: it may
     params: dict[str, Any]
+    rival: Method | None = None

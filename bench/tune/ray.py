@@ -19,11 +19,11 @@ from typing import Any
 from bench.bank.bank import Bank
 from bench.executors.fleet import Fleet, alive, connected, need, slots
 from bench.executors.parcel import Parcel, files_of, pack, unpack
-from bench.executors.ray import _load_plugins
+from bench.executors.ray import load_plugins
 from bench.executors.worker import Settings
 from bench.method import Method
 from bench.tune.attempt import Attempt
-from bench.tune.history import Row
+from bench.tune.history import Decision, Row
 from bench.tune.job import Job
 from bench.tune.objective import Evaluator
 from bench.tune.search import Search
@@ -47,6 +47,7 @@ class Subject:
     files: dict[str, Any]  # references to the bank's files; empty where there is one node, which has them
     method: bytes
     seeds: tuple[int, ...]
+    deciding: tuple[int, ...]
     budgets: tuple[float, ...]
 
 
@@ -77,20 +78,22 @@ class Rounds(Searcher):
             if job is not None:
                 self.jobs[trial_id] = (search, job)
                 self.started(search, job.number)
-                trial = json.dumps({"number": job.number, "params": job.params, "bars": job.bars})
+                last = job.rival is not None
+                trial = json.dumps({"number": job.number, "params": job.params, "bars": job.bars, "last": last})
                 return {"search": index, "trial": trial}
         return None
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         """Hand the row of a trial that ended to its search; a process that died makes a failed one."""
         search, job = self.jobs.pop(trial_id)
-        text = None if error or not result else result.get("row")
-        if text is not None:
-            row = Row.model_validate_json(text)
-        else:
-            reason = f"its process died in {RETRIES + 1} attempts (killed, out of memory, or crashed)"
-            row = Row(number=job.number, params=job.params, status="failed", scores=(), reason=reason)
+        text = None if error or not result else result.get("ended")
+        died = f"its process died in {RETRIES + 1} attempts (killed, out of memory, or crashed)"
         try:
+            if job.rival is not None:
+                search.put(Decision.model_validate_json(text) if text else Decision(trial=job.number, reason=died))
+                return
+            failed = Row(number=job.number, params=job.params, status="failed", scores=(), reason=died)
+            row = Row.model_validate_json(text) if text else failed
             search.put(row)
             self.ended(search, row)
         except Exception as problem:
@@ -112,7 +115,7 @@ class SeedBySeed(tune.Trainable):
 
     def setup(self, config: dict[str, Any], freight: Freight) -> None:  # type: ignore[override]
         """Keep what all trials of this actor share, and take on the first."""
-        _load_plugins(freight.plugins)
+        load_plugins(freight.plugins)
         self.freight = freight
         self.evaluator = Evaluator(freight.settings.device, freight.settings.threads)
         self.banks: dict[str, Bank] = {}
@@ -127,17 +130,20 @@ class SeedBySeed(tune.Trainable):
                 subject.parcel, lambda: ((name, ray.get(reference)) for name, reference in subject.files.items())
             )
         self.bank = self.banks[digest]
-        method: Method = configured(pickle.loads(subject.method), trial["params"])
-        job = Job(trial["number"], method, subject.seeds, subject.budgets, tuple(trial["bars"]), trial["params"])
+        usual: Method = pickle.loads(subject.method)
+        method = configured(usual, trial["params"])
+        seeds, rival = (subject.deciding, usual) if trial["last"] else (subject.seeds, None)
+        bars = tuple(trial["bars"])
+        job = Job(trial["number"], method, seeds, subject.budgets, bars, trial["params"], rival)
         self.attempt = Attempt(job, self.freight.settings.timeout, expendable=True)
         return True
 
     def step(self) -> dict[str, Any]:
-        """Score one seed; the result of the last one carries the row."""
-        row = self.attempt.step(self.bank, self.evaluator)
+        """Score one seed; the result of the last one carries what came of the job."""
+        ended = self.attempt.step(self.bank, self.evaluator)
         scores = self.attempt.scores
         score = sum(scores) / len(scores) if scores else 0.0
-        return {"score": score, "done": row is not None, "row": row.model_dump_json() if row is not None else None}
+        return {"score": score, "done": ended is not None, "ended": ended.model_dump_json() if ended else None}
 
 
 def run(
@@ -152,7 +158,7 @@ def run(
 
     Raises UserError where Ray cannot be reached or has no room for a trial, or a file cannot be written.
     """
-    owed = sum(not search.finished and search.budget.trials - len(search.history) for search in searches)
+    owed = sum(search.owed for search in searches)
     if owed == 0:
         return
     needed = need(fleet, settings)
@@ -188,6 +194,13 @@ def _subjects(searches: Sequence[Search]) -> tuple[Subject, ...]:
     if len(alive()) > 1:
         files = {d: {name: ray.put(array) for name, array in files_of(bank)} for d, bank in banks.items()}
     return tuple(
-        Subject(pack(s.bank), files[s.bank.digest], pickle.dumps(s.method), s.budget.seeds, s.budget.budgets)
+        Subject(
+            pack(s.bank),
+            files[s.bank.digest],
+            pickle.dumps(s.method),
+            s.budget.seeds,
+            s.budget.deciding,
+            s.budget.budgets,
+        )
         for s in searches
     )

@@ -33,14 +33,14 @@ def propose(
 ) -> list[dict[str, Any]]:
     """Return the parameters of a round's trials; trial 0 has the defaults.
 
-    Each is drawn by TPE until it is new and `accepts` says that the Config takes it; where a finite space is used up,
-    an old one comes again.
+    Each has the parameters that do something under one another, and is drawn by TPE until it is new and `accepts` says
+    that the Config takes it; where a finite space is used up, an old one comes again.
     """
     tried = [row.params for row in earlier]
     found: list[dict[str, Any]] = []
     for number in numbers:
-        params = dict(space.defaults) if number == 0 else _draw(space, earlier, number, seed, [*tried, *found], accepts)
-        found.append(params)
+        usual = space.active(space.defaults)
+        found.append(usual if number == 0 else _draw(space, earlier, number, seed, [*tried, *found], accepts))
     return found
 
 
@@ -53,12 +53,12 @@ def _draw(
     accepts: Callable[[Mapping[str, Any]], bool],
 ) -> dict[str, Any]:
     study = study_of(space.distributions, earlier)
-    spare = dict(space.defaults)
+    spare = space.active(space.defaults)
     for attempt in range(ATTEMPTS):
         key = hashlib.sha256(f"exitbench|tune|{seed}|{number}|{attempt}".encode()).digest()
         study.sampler = TPESampler(seed=int.from_bytes(key[:4], "big"), n_startup_trials=RANDOM)
         trial = study.ask(space.distributions)
-        params = space.rounded(trial.params)
+        params = space.active(space.rounded(trial.params))
         study.tell(trial, state=TrialState.FAIL)
         if accepts(params):
             spare = params

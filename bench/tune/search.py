@@ -13,16 +13,18 @@ from bench.bank.bank import Bank
 from bench.errors import UserError
 from bench.method import Method
 from bench.params import label
-from bench.trials.plan import cell_of, method_points
+from bench.trials.plan import cell_of, source_of
 from bench.trials.store import uninterrupted
 from bench.tune import history as files
 from bench.tune import rounds
-from bench.tune.history import Protocol, Row, Subject, Tuned
+from bench.tune.history import Decision, Protocol, Row, Subject, Tuned
 from bench.tune.job import Job
 from bench.tune.objective import window
 from bench.tune.space import Space, configured, space_of
-from bench.tune.verdict import verdict
+from bench.tune.verdict import verdict, winner
 
+DECIDERS = 5
+LAST = -1  # the job that compares, among those that run
 PACKAGES = ("exitbench", "torch", "numpy", "scikit-learn", "optuna", "ray")
 
 
@@ -37,8 +39,14 @@ class Budget:
     seeds: tuple[int, ...]
     budgets: tuple[float, ...]
     search_seed: int = 0
+    deciders: int = DECIDERS  # seeds that winner and defaults are compared on
     threads: int = 1
     device: str = "cpu"
+
+    @property
+    def deciding(self) -> tuple[int, ...]:
+        """The seeds after those of the search, so that a lucky initialisation cannot vouch for itself."""
+        return tuple(max(self.seeds) + 1 + i for i in range(self.deciders))
 
 
 class Search:
@@ -53,12 +61,14 @@ class Search:
         self.path = files.path_of(folder, cell.dataset, cell.backbone, self.name)
         self._subject = Subject(
             method=self.name,
-            source_digest=_source(method, budget),
+            source_digest=source_of(method),
             **cell.model_dump(include=set(Subject.model_fields)),
             space=self.space.describe(),
+            when={n: {o: list(v) for o, v in when.items()} for n, when in self.space.when.items()},
         )
         self._protocol = Protocol(
             seeds=budget.seeds,
+            deciding=budget.deciding,
             budgets=budget.budgets,
             window=window(budget.budgets, bank.manifest.macs),
             search_seed=budget.search_seed,
@@ -69,6 +79,7 @@ class Search:
             pruning=f"after each seed, below the median of at least {rounds.LEAST} earlier whole trials",
         )
         self._rows: dict[int, Row] = {}
+        self._decision: Decision | None = None
         self._proposed: dict[int, dict[str, Any]] = {}
         self._running: set[int] = set()
         self._resume()
@@ -82,12 +93,27 @@ class Search:
         return tuple(self._rows[n] for n in sorted(self._rows))
 
     @property
-    def finished(self) -> bool:
+    def searched(self) -> bool:
         """Whether all trials that were asked for have ended."""
         return all(n in self._rows for n in range(self.budget.trials))
 
+    @property
+    def finished(self) -> bool:
+        """Whether the search is over: its winner, if it has one, was compared with the defaults."""
+        if not self.searched:
+            return False
+        best = winner(self.history[: self.budget.trials])
+        return best is None or (self._decision is not None and self._decision.trial == best.number)
+
+    @property
+    def owed(self) -> int:
+        """How many jobs are left at most."""
+        return 0 if self.finished else self.budget.trials - len(self.history[: self.budget.trials]) + 1
+
     def take(self) -> Job | None:
-        """Return a trial to run now; None while the round is under way, or where nothing is left."""
+        """Return a job to run now; None while the round is under way, or where nothing is left."""
+        if self.searched:
+            return self._last()
         for number, params in sorted(self._proposed.items()):
             if number not in self._rows and number not in self._running:
                 self._running.add(number)
@@ -96,8 +122,22 @@ class Search:
                 return Job(number, method, self.budget.seeds, self.budget.budgets, tuple(limits), params)
         return None
 
-    def put(self, row: Row) -> None:
-        """Take the row of a trial that ended, and write the file."""
+    def _last(self) -> Job | None:
+        best = winner(self.history[: self.budget.trials])
+        if best is None or self.finished or LAST in self._running:
+            return None
+        self._running.add(LAST)
+        method = configured(self.method, best.params)
+        return Job(best.number, method, self.budget.deciding, self.budget.budgets, (), best.params, self.method)
+
+    def put(self, ended: Row | Decision) -> None:
+        """Take what came of a job, and write the file."""
+        if isinstance(ended, Decision):
+            self._running.discard(LAST)
+            self._decision = ended
+            self._write()
+            return
+        row = ended
         self._running.discard(row.number)
         self._rows[row.number] = row
         self._advance()
@@ -115,9 +155,11 @@ class Search:
         )
         if not self.finished:
             return state
-        kept, row, reason, scores = verdict(self.history[: self.budget.trials])
-        parameters = row.params if row is not None and kept == "tuned" else self.space.defaults
-        return state.model_copy(update={"kept": kept, "reason": reason, "parameters": parameters, "scores": scores})
+        trials = self.history[: self.budget.trials]
+        decision = self._decision if winner(trials) is not None else None
+        kept, row, reason = verdict(trials, decision)
+        update = {"kept": kept, "reason": reason, "parameters": row.params, "decision": decision}
+        return state.model_copy(update=update)
 
     def _before(self, number: int) -> list[Row]:
         first = number - number % rounds.ROUND
@@ -125,7 +167,7 @@ class Search:
 
     def _advance(self) -> None:
         """Propose the next round once the last one is over; a trial of parameters that were run takes their row."""
-        while not self.finished:
+        while not self.searched:
             first = next(n for n in range(self.budget.trials) if n not in self._rows)
             if first in self._proposed:
                 return
@@ -155,7 +197,7 @@ class Search:
             aside.parent.mkdir(parents=True, exist_ok=True)
             self.path.rename(aside)
             return
-        self._rows = {row.number: row for row in stored.history}
+        self._rows, self._decision = {row.number: row for row in stored.history}, stored.decision
 
     def _write(self) -> None:
         with uninterrupted():
@@ -164,10 +206,6 @@ class Search:
             except OSError as error:
                 problem = f"The search cannot be written to '{self.path}' ({error.strerror})."
                 raise UserError(f"{problem} Make room; the same command then goes on from there.") from None
-
-
-def _source(method: Method, budget: Budget) -> str:
-    return method_points(method, budget.budgets[:1], budget.seeds[0])[0].source_digest
 
 
 def _versions() -> dict[str, str | None]:

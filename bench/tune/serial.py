@@ -23,4 +23,5 @@ def run(
             started(search, job.number)
             row = run_whole(job, search.bank, evaluator, timeout)
             search.put(row)
-            ended(search, row)
+            if isinstance(row, Row):
+                ended(search, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.method import Method
 from bench.params import configure
 from bench.spec import Spec, parse
+from bench.tune.active import When, conditions, distinct, within
 from bench.tune.study import described
 
 DIGITS = 3  # significant digits of a proposed float, so that labels stay readable
@@ -27,6 +28,19 @@ class Space:
 
     distributions: dict[str, BaseDistribution]
     defaults: dict[str, Any]
+    when: dict[str, When] = field(
+        default_factory=dict
+    )  # searched parameter → {other: values}, where it hangs on others
+
+    def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those parameters that do something under the values of the others."""
+        found = dict(params)
+        while idle := [
+            n for n in found if any(found.get(o) not in values for o, values in self.when.get(n, {}).items())
+        ]:
+            for name in idle:
+                del found[name]
+        return found
 
     def __bool__(self) -> bool:
         return bool(self.distributions)
@@ -43,17 +57,18 @@ class Space:
 def space_of(method: Method) -> Space:
     """Return the search space of a configured method, in the order of its fields; an empty one where it declares none.
 
-    Parameters that the user set to something else than their default are not searched. Where the method's own default
+    Parameters that the user set to something else than their default are not searched, nor are those that do nothing
+    under values that are not searched (`bench.tune.active`). Where the method's own default
     head recipe is not `plain`, the heads are part of the method, and the recipe's ranges join as `heads.<name>`.
     Raises UserError for a declaration that makes no range.
     """
-    found = _fields(method.config, method.name)
+    space = _space(method.config, method.name)
     recipe = _own_recipe(method)
     if recipe is not None:
         kind = registry.load("heads", recipe.name)
-        config = configure(kind.Config, recipe)
-        found |= {OWN_HEADS + name: entry for name, entry in _fields(config, recipe.name).items()}
-    return Space({n: d for n, (d, _) in found.items()}, {n: value for n, (_, value) in found.items()})
+        own = _space(configure(kind.Config, recipe), recipe.name, OWN_HEADS)
+        space = Space(space.distributions | own.distributions, space.defaults | own.defaults, space.when | own.when)
+    return space
 
 
 def configured(method: Method, params: Mapping[str, Any]) -> Method:
@@ -81,21 +96,40 @@ def _own_recipe(method: Method) -> Spec | None:
     return parse(given) if parse(usual).name == parse(given).name != "plain" else None
 
 
+def _space(config: Any, owner: str, prefix: str = "") -> Space:
+    found = _fields(config, owner)
+    choices = {n: d.choices for n, (d, _) in found.items() if isinstance(d, CategoricalDistribution)}
+    when = {}
+    for name, condition in conditions(config, owner).items():
+        rest = within(config, condition, choices)
+        if rest is None:
+            found.pop(name, None)
+        elif rest and name in found:
+            when[prefix + name] = {prefix + other: values for other, values in rest.items()}
+    distributions = {prefix + n: d for n, (d, _) in found.items()}
+    return Space(distributions, {prefix + n: value for n, (_, value) in found.items()}, when)
+
+
 def _fields(config: Any, owner: str) -> dict[str, tuple[BaseDistribution, Any]]:
     hints = get_type_hints(type(config))
     usual = type(config)()
     found = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if "tune" not in field.metadata or value != getattr(usual, field.name):
+    for entry in dataclasses.fields(config):
+        name, value = entry.name, getattr(config, entry.name)
+        if "tune" not in entry.metadata or value != getattr(usual, name):
             continue
-        distribution = _distribution(hints[field.name], field.metadata["tune"])
+        distribution = _distribution(hints[name], entry.metadata["tune"])
         if distribution is None or not _holds(distribution, value):
             raise UserError(
-                f"The search range of parameter '{field.name}' of '{owner}' is none: give low < high around its "
+                f"The search range of parameter '{name}' of '{owner}' is none: give low < high around its "
                 f"default {value!r}, or make it a Literal or bool. `bench check` looks at ranges."
             )
-        found[field.name] = (distribution, value)
+        if isinstance(distribution, CategoricalDistribution):
+            left = distinct(config, name, distribution.choices)
+            if len(left) < 2:
+                continue
+            distribution = CategoricalDistribution(left)
+        found[name] = (distribution, value)
     return found
 
 

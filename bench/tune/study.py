@@ -15,7 +15,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def study_of(distributions: Mapping[str, BaseDistribution], rows: Sequence[Row]) -> optuna.Study:
-    """Return an Optuna study that has seen these trials, in the order of their numbers."""
+    """Return an Optuna study that has seen these trials, in the order of their numbers, each with the params it had."""
     study = optuna.create_study(direction="maximize")
     for row in sorted(rows, key=lambda r: r.number):
         state = {"ok": TrialState.COMPLETE, "pruned": TrialState.PRUNED}.get(row.status, TrialState.FAIL)
@@ -24,7 +24,7 @@ def study_of(distributions: Mapping[str, BaseDistribution], rows: Sequence[Row])
                 state=state,
                 value=row.mean if row.status == "ok" else None,
                 params=row.params,
-                distributions=dict(distributions),
+                distributions={name: distributions[name] for name in row.params},
                 intermediate_values=dict(enumerate(row.running)) if state is not TrialState.FAIL else {},
             )
         )
