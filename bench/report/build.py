@@ -28,7 +28,8 @@ def build(records: pd.DataFrame, out: Path, *, only: str | None = None, searches
 
     `only` limits the cells written to one dataset (`cifar100`) or one cell's folder (`cifar100/resnet18`). Each cell
     shows the searches of its bank. Bytes depend on records and searches alone, not on their order. Files that an
-    earlier report left where this one has nothing to say are removed. Raises UserError for a frame that holds no records, or a name in `only` that no cell has.
+    earlier report left where this one has nothing to say are removed. Raises UserError for a frame that holds no
+    records, or a name in `only` that no cell has.
     """
     cells = split_cells(records)
     wanted = (

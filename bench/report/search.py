@@ -106,7 +106,7 @@ def draw(search: Tuned, data: pd.DataFrame, look: Look) -> Figure:
     """Draw a search: scores by trial on the left, importances on the right where there are any."""
     shares = importances(search)
     with mpl.rc_context(settings()):
-        figure = Figure(figsize=(8.2, 3.9))
+        figure = Figure(figsize=(8.2, 4.6))
         FigureCanvasAgg(figure)
         if shares:
             left, right = figure.subplots(1, 2, width_ratios=(2, 1))
@@ -119,23 +119,45 @@ def draw(search: Tuned, data: pd.DataFrame, look: Look) -> Figure:
 
 
 def _history(axes: Axes, search: Tuned, data: pd.DataFrame, look: Look) -> None:
-    style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": "none", "zorder": 4}
+    style: dict[str, Any] = {
+        "color": look.colour,
+        "marker": look.marker,
+        "linestyle": "none",
+        "markersize": 6,
+        "zorder": 4,
+    }
     percent = data["gain"] * 100
     whole, pruned, failed = (data["status"] == status for status in ("ok", "pruned", "failed"))
-    axes.plot(data["trial"][whole], percent[whole], markeredgecolor="white", label="trial", **style)
-    if pruned.any():
-        axes.plot(data["trial"][pruned], percent[pruned], markerfacecolor="white", label="stopped early", **style)
+    floor = _floor(percent.dropna())
+    inside = percent.isna() | (percent >= floor)
+    axes.plot(data["trial"][whole & inside], percent[whole & inside], label="trial", **style)
+    if (pruned & inside).any():
+        hollow = style | {"markerfacecolor": "white"}
+        axes.plot(data["trial"][pruned & inside], percent[pruned & inside], label="stopped early", **hollow)
     axes.step(data["trial"], data["best"] * 100, where="post", color=HULL, linewidth=1.3, zorder=3, label="best so far")
     axes.axhline(0, color=REFERENCE, linestyle=(0, (4, 2)), linewidth=1.1, zorder=2, label="defaults")
-    if failed.any():
-        low = float(axes.get_ylim()[0])
-        mark: dict[str, Any] = {"color": ALARM, "marker": "x", "linestyle": "none", "zorder": 4}
-        axes.plot(data["trial"][failed], [low] * int(failed.sum()), label="failed", **mark)
+    low = float(axes.get_ylim()[0])
+    edge: dict[str, Any] = {"linestyle": "none", "markersize": 6, "zorder": 4, "clip_on": False}
+    for rows, colour, marker, words in (
+        (~inside, look.colour, "$\\downarrow$", "far below"),
+        (failed, ALARM, "x", "failed"),
+    ):
+        if rows.any():
+            axes.plot(data["trial"][rows], [low] * int(rows.sum()), color=colour, marker=marker, label=words, **edge)
+    axes.set_ylim(bottom=low)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
-    axes.set_ylabel("score on val minus the defaults', points")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, frameon=False)
+    axes.set_ylabel("gain over the defaults, points")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False, fontsize=9, columnspacing=1.2)
     sns.despine(ax=axes)
+
+
+def _floor(gains: pd.Series) -> float:
+    """Return what is too far below the others to be drawn to scale: three times what the best has above the median."""
+    if not len(gains):
+        return -math.inf
+    top, middle = max(float(gains.max()), 0.0), float(gains.median())
+    return min(middle - 3 * max(top - middle, 0.1), 0.0)
 
 
 def _bars(axes: Axes, shares: Mapping[str, float], look: Look) -> None:

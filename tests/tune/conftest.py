@@ -46,6 +46,17 @@ def environment(banks) -> dict[str, str]:
 
 
 @pytest.fixture
+def bench(environment, bank, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+    """Run `bench COMMAND …` on the small bank in an empty folder and return the finished process."""
+
+    def run(command: str, *words: object) -> subprocess.CompletedProcess:
+        parts = [sys.executable, "-m", "bench", command, *SMALL, "--bank-dir", str(bank.path.parent), *map(str, words)]
+        return subprocess.run(parts, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+@pytest.fixture
 def tune(environment, bank, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
     """Run `bench tune …` in an empty folder and return the finished process."""
 
@@ -81,4 +92,9 @@ def run_all() -> Callable[..., list]:
 
 def without_times(search) -> dict:
     """What a search found, without how long it took."""
-    return {**search.model_dump(), "history": [row.model_dump(exclude={"seconds"}) for row in search.history]}
+    decision = search.decision and search.decision.model_dump(exclude={"seconds"})
+    return {
+        **search.model_dump(),
+        "decision": decision,
+        "history": [row.model_dump(exclude={"seconds"}) for row in search.history],
+    }

@@ -38,7 +38,7 @@ def test_a_search_goes_on_from_whatever_it_has(search_of, run_all, tmp_path):
     first = search_of("eero", 7)
     for have in ({0, 1, 2}, {0, 1, 3, 2, 4}):  # with two workers, trial 3 may end before 2
         data = yaml.safe_load(whole.path.read_text())
-        data |= {"kept": None, "reason": "", "parameters": {}, "scores": None}
+        data |= {"kept": None, "reason": "", "parameters": {}, "decision": None}
         data["history"] = [row for row in data["history"] if row["number"] in have]
         first.path.parent.mkdir(exist_ok=True)
         first.path.write_text(yaml.safe_dump(data))
@@ -116,7 +116,7 @@ def test_a_bad_start_is_stopped_after_one_seed(search_of, run_all, monkeypatch):
     assert pruned and all(len(row.scores) < 3 and "median" in row.reason for row in pruned)
     assert len(asked) == sum(len(row.scores) for row in search.history) < 36
     best = max((r for r in search.history if r.status == "ok"), key=lambda r: r.mean)
-    assert best.number == search.result().scores.best_trial == 0
+    assert best.number == 0 and search.result().decision is None
 
 
 def test_a_time_limit_makes_a_failed_trial(bank, search_of, monkeypatch):
@@ -149,3 +149,60 @@ def test_a_damaged_file_is_a_sentence_and_stays(search_of, text):
     with pytest.raises(UserError, match=r"eero\.yaml"):
         search_of("eero")
     assert path.read_text() == text
+
+
+def test_a_search_ends_with_a_comparison_on_other_seeds_and_images(search_of, run_all, bank, monkeypatch):
+    from bench.tune.objective import Evaluator
+
+    asked = []
+    last = Evaluator.last
+
+    def watched(self, bank, method, seed, budgets):
+        asked.append((method.config.beta, seed))
+        return last(self, bank, method, seed, budgets)
+
+    monkeypatch.setattr(Evaluator, "score", lambda self, bank, method, seed, budgets: method.config.beta / 1000)
+    monkeypatch.setattr(Evaluator, "last", watched)
+    search = search_of("eero", 4, seeds=(3, 9))
+    run_all(search)
+    decision, best = search.result().decision, max(search.history, key=lambda row: row.params["beta"])
+    assert decision.trial == best.number and decision.images > 50 and len(decision.best) == 5
+    assert asked == [(b, s) for s in (10, 11, 12, 13, 14) for b in (1.0, best.params["beta"])]
+    assert search.result().protocol.deciding == (10, 11, 12, 13, 14)
+    assert run_all(search_of("eero", 4, seeds=(3, 9))) == [] and len(asked) == 10  # and is not done again
+
+
+def test_a_winner_that_breaks_at_the_end_keeps_the_defaults(search_of, run_all, monkeypatch):
+    from bench.tune.objective import Evaluator
+
+    def breaks(*given):
+        raise ArithmeticError("too late")
+
+    monkeypatch.setattr(Evaluator, "score", lambda self, bank, method, seed, budgets: method.config.beta / 1000)
+    monkeypatch.setattr(Evaluator, "last", breaks)
+    search = search_of("eero", 4)
+    run_all(search)
+    assert search.finished and search.result().kept == "defaults" and "too late" in search.result().reason
+
+
+def test_a_real_method_is_pruned_on_its_intermediate_scores(search_of, run_all):
+    search = search_of("eero", 16, seeds=(0, 1, 2))
+    run_all(search)
+    pruned = [row for row in search.history if row.status == "pruned"]
+    assert pruned and all(1 <= len(row.scores) < 3 for row in pruned)
+    assert {len(row.scores) for row in search.history if row.status == "ok"} == {3}
+
+
+def test_one_seed_has_no_intermediate_scores_and_every_trial_runs_whole(search_of, run_all):
+    search = search_of("eero", 8, seeds=(0,))
+    run_all(search)
+    assert {row.status for row in search.history} == {"ok"}
+
+
+def test_what_does_nothing_is_not_searched_again(search_of, run_all):
+    search = search_of("pcee", 10, seeds=(0,))
+    rows = run_all(search)
+    fitted = [row.params for row in rows]
+    assert fitted[0] == {"smoothing": "isotonic"}
+    assert fitted.count(fitted[0]) == 1  # whatever `bins` might have been
+    assert len({p.get("bins") for p in fitted}) == len(fitted) > 5

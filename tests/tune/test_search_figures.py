@@ -6,8 +6,8 @@ import pytest
 
 from bench.report.search import draw, history_data, importances, search_files
 from bench.report.style import Look
-from bench.tune.history import Protocol, Row, Subject, Tuned
-from bench.tune.verdict import verdict
+from bench.tune.history import Decision, Protocol, Row, Subject, Tuned
+from bench.tune.verdict import verdict, winner
 
 SPACE = {
     "rate": {"low": 0.001, "high": 1.0, "log": True},
@@ -28,6 +28,7 @@ def made(rows, *, method: str = "made", finished: bool = True) -> Tuned:
     )  # fmt: skip
     protocol = Protocol(
         seeds=(0, 1),
+        deciding=(2, 3),
         budgets=(0.5, 1.0),
         window=(0.5, 1.0),
         search_seed=0,
@@ -40,9 +41,11 @@ def made(rows, *, method: str = "made", finished: bool = True) -> Tuned:
     state = Tuned(subject=subject, protocol=protocol, trials=len(rows), kept=None, versions={}, history=tuple(rows))
     if not finished:
         return state
-    kept, best, reason, scores = verdict(rows)
-    parameters = best.params if best else {}
-    return state.model_copy(update={"kept": kept, "reason": reason, "scores": scores, "parameters": parameters})
+    best = winner(rows)
+    decision = best and Decision(trial=best.number, defaults=(0.6,), best=(0.7,), interval=(0.02, 0.15), images=99)
+    kept, row, reason = verdict(rows, decision)
+    update = {"kept": kept, "reason": reason, "decision": decision, "parameters": row.params}
+    return state.model_copy(update=update)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, Literal
 
 import pytest
@@ -93,3 +93,60 @@ def test_heads_that_are_the_method_are_searched_and_shared_ones_are_not():
     assert changed.config.heads == "boosted[rho=0.25]"
     same = configured(boosted, space_of(boosted).defaults)
     assert same.config == boosted.config
+
+
+@dataclass(frozen=True)
+class Hanging:
+    kind: Literal["a", "b"] = tunable("a")
+    rate: float = tunable(0.1, 0.01, 1.0, log=True, when={"kind": ("b",)})
+    depth: int = tunable(3, 1, 9, when={"mode": ("deep",)})
+    mode: Literal["flat", "deep"] = "flat"
+
+
+class Hung(Made):
+    name: ClassVar[str] = "hung"
+    Config: ClassVar[type] = Hanging
+
+
+def test_what_does_nothing_under_the_others_is_left_out():
+    space = space_of(Hung())
+    assert list(space.distributions) == ["kind", "rate"]  # mode is not searched, and flat
+    assert space.when == {"rate": {"kind": ("b",)}}
+    assert space.active({"kind": "a", "rate": 0.5}) == {"kind": "a"}
+    assert space.active({"kind": "b", "rate": 0.5}) == {"kind": "b", "rate": 0.5}
+    assert list(space_of(Hung(Hanging(mode="deep"))).distributions) == ["kind", "rate", "depth"]
+    assert list(space_of(Hung(Hanging(kind="b"))).distributions) == ["rate"] and not space_of(Hung(Hanging("b"))).when
+
+
+def test_a_condition_on_a_parameter_that_is_not_there_is_a_sentence():
+    field = tunable(0.1, 0.01, 1.0, when={"king": ("b",)})
+    config = dataclass(frozen=True)(type("C", (), {"x": field, "__annotations__": {"x": float}}))
+    with pytest.raises(UserError, match="hangs on 'king'"):
+        space_of(type("Bad", (Made,), {"Config": config})())
+
+
+def test_schedules_of_a_trainer_that_is_not_used_are_not_searched():
+    usual, sgd, released = load_methods(["jeidnn", "jeidnn[solver=sgd]", "jeidnn[preset=released]"])
+    assert list(space_of(usual).distributions) == ["objective", "cost", "pos_weight", "gate_data"]
+    for method in (sgd, released):
+        assert {"epochs", "lr"} <= set(space_of(method).distributions)
+        assert "gate_data" not in space_of(method).distributions
+
+
+def test_a_choice_that_says_what_the_preset_says_is_no_choice():
+    usual, released = load_methods(["jeidnn", "jeidnn[preset=released]"])
+    assert space_of(usual).describe()["cost"] == ["layers", None]  # None is macs
+    assert "none" not in space_of(usual).describe()["pos_weight"]
+    assert "released" not in space_of(released).describe()["pos_weight"]
+
+
+def test_conditions_name_parameters_that_are_there():
+    from bench.params import configure
+    from bench.registry import load
+    from bench.spec import parse
+    from bench.tune.active import BUILT_IN, conditions
+
+    for name, found in BUILT_IN.items():
+        config = configure(load("methods", name).Config, parse(name))
+        assert set(found) <= {f.name for f in fields(config) if "tune" in f.metadata}
+        assert conditions(config, name) == found

@@ -34,11 +34,11 @@ def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("*.yaml")} == before
 
 
-@pytest.mark.ray
-def test_killed_with_two_workers_it_ends_as_if_it_had_not_been(tune, environment, bank, tmp_path):
+@pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
+def test_killed_it_ends_as_if_it_had_not_been(tune, environment, bank, tmp_path, workers):
     words = [*JOB[:2], "--trials", "7", "--seeds", "0,1", "--bank-dir", str(bank.path.parent), "-o", "killed"]
     driver = subprocess.Popen(
-        [*TUNE, *words, "-j", "2"], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+        [*TUNE, *words, *workers], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     )
     folder = tmp_path / "killed" / "tuned"
     _wait_for(lambda: sum(len(read(p).history) for p in folder.glob("*.yaml")) >= 3, driver)

@@ -41,7 +41,7 @@ def test_what_was_asked_for_with_parameters_has_a_search_of_its_own(search_of, r
 
 def test_a_search_that_is_missing_unfinished_or_anothers_is_a_sentence(search_of, run_all, tmp_path):
     methods = load_methods(["eero"])
-    with pytest.raises(UserError, match=r"bench tune --methods 'eero' --dataset digits"):
+    with pytest.raises(UserError, match=r"bench tune --methods 'eero' --dataset digits --backbone cifar_resnet20"):
         tuned.apply(methods, *AT, tmp_path / "tuned")
     search = search_of("eero", 4)
     search.put(run_one(search))
@@ -51,6 +51,15 @@ def test_a_search_that_is_missing_unfinished_or_anothers_is_a_sentence(search_of
     assert tuned.apply(methods, *AT, tmp_path / "tuned", search.bank.digest)
     with pytest.raises(UserError, match="another bank"):
         tuned.apply(methods, *AT, tmp_path / "tuned", "f" * 32)
+    assert tuned.apply(methods, *AT, tmp_path / "tuned", seeds=(8, 9))
+    for seed in (1, 2):  # one of the search, one that decided
+        with pytest.raises(UserError, match=f"searched on seed {seed}"):
+            tuned.apply(methods, *AT, tmp_path / "tuned", seeds=(seed, 9))
+    data = yaml.safe_load(search.path.read_text())
+    search.path.write_text(yaml.safe_dump(data | {"subject": data["subject"] | {"source_digest": "older"}}))
+    with pytest.raises(UserError, match="other code"):
+        tuned.apply(methods, *AT, tmp_path / "tuned")
+    search.path.write_text(yaml.safe_dump(data))
     for parameters in ({"bata": 1.0}, {"beta": -1.0}, {"heads.rho": 1.0}):
         data = yaml.safe_load(search.path.read_text()) | {"kept": "tuned", "parameters": parameters}
         search.path.write_text(yaml.safe_dump(data))
