@@ -148,15 +148,14 @@ def _show(console: Console, searches: list[Search], without: list[str]) -> None:
 
     from bench.tune.verdict import NOTE, compared
 
-    table = Table(
-        "method", "on", "trials", "defaults", "best", "difference", "kept", title="Search", title_justify="left"
-    )
+    banks = len({search.bank.digest for search in searches})
+    columns = ["method", *(["on"] if banks > 1 else []), "trials", "defaults", "winner", "difference", "kept"]
+    table = Table(*columns, title="Search", title_justify="left")
     for search in searches:
         result = search.result()
-        subject = result.subject
-        where = f"{subject.dataset} → {subject.backbone}"
-        numbers = compared(result.decision)
-        table.add_row(escape(subject.method), where, str(_done(search)), *numbers, result.kept or "not finished")
+        where = [f"{result.subject.dataset} → {result.subject.backbone}"] if banks > 1 else []
+        cells = [escape(result.subject.method), *where, str(_done(search)), *map(escape, compared(result.decision))]
+        table.add_row(*cells, result.kept or "not finished")
     if searches:
         console.print(table)
         console.print(f"{NOTE} Brackets: 95 % intervals.")

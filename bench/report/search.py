@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -98,7 +99,9 @@ def importances(search: Tuned) -> dict[str, float]:
     rows = [row for row in search.history if row.status == "ok" and row.same_as is None]
     if len(rows) < LEAST or len({row.mean for row in rows}) < 2:
         return {}
-    found = get_param_importances(study_of(distributions_of(search.subject.space), rows))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that few trials tell little is said on the page
+        found = get_param_importances(study_of(distributions_of(search.subject.space), rows))
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -219,8 +222,8 @@ def _page(drawn: Sequence[Drawn]) -> str:
         ]
     parts.append(
         "Scores of trials are those on the images that choose, so the best of many flatters itself. Importance: the "
-        "share of a parameter in what sets good trials apart (PED-ANOVA, as Optuna has it); parameters that only some "
-        "trials have are left out."
+        "share of a parameter in what sets good trials apart (PED-ANOVA, as Optuna has it), rough where whole trials "
+        "are few."
     )
     return "\n\n".join(parts) + "\n"
 

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from optuna.samplers import TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from bench.tune.history import Row
@@ -33,8 +33,8 @@ def propose(
 ) -> list[dict[str, Any]]:
     """Return the parameters of a round's trials; trial 0 has the defaults.
 
-    Each has the parameters that do something under one another, and is drawn by TPE until it is new and `accepts` says
-    that the Config takes it; where a finite space is used up, an old one comes again.
+    Each has the parameters that do something under one another, and is drawn by TPE, later at random, until it is new and
+    `accepts` says that the Config takes it; where a finite space is used up, an old one comes again.
     """
     tried = [row.params for row in earlier]
     found: list[dict[str, Any]] = []
@@ -56,7 +56,9 @@ def _draw(
     spare = space.active(space.defaults)
     for attempt in range(ATTEMPTS):
         key = hashlib.sha256(f"exitbench|tune|{seed}|{number}|{attempt}".encode()).digest()
-        study.sampler = TPESampler(seed=int.from_bytes(key[:4], "big"), n_startup_trials=RANDOM)
+        start = int.from_bytes(key[:4], "big")
+        modelled = attempt < ATTEMPTS // 2  # a model that is sure of a few choices proposes nothing new
+        study.sampler = TPESampler(seed=start, n_startup_trials=RANDOM) if modelled else RandomSampler(seed=start)
         trial = study.ask(space.distributions)
         params = space.active(space.rounded(trial.params))
         study.tell(trial, state=TrialState.FAIL)

@@ -75,7 +75,7 @@ class Search:
             threads=budget.threads,
             device=budget.device,
             round_size=rounds.ROUND,
-            sampler=f"TPE, {rounds.RANDOM} trials before it models, {rounds.ROUND} at a time; trial 0 the defaults",
+            sampler=f"TPE, {rounds.RANDOM} trials before it models, {rounds.ROUND} at a time, random where it repeats itself; trial 0 the defaults",
             pruning=f"after each seed, below the median of at least {rounds.LEAST} earlier whole trials",
         )
         self._rows: dict[int, Row] = {}

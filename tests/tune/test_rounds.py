@@ -72,3 +72,12 @@ def test_bars_are_the_medians_of_whole_trials_at_the_same_seeds():
     assert bars(whole + rest, 3) == pytest.approx([0.15, 0.225])
     assert bars(whole, 1) == []
     assert rounds.LEAST == 4
+
+
+def test_a_model_that_is_sure_of_one_choice_does_not_repeat_it():
+    """Every `bins` scored far below `isotonic`, of which there is only one: the next trials are new all the same."""
+    space = space_of(load_methods(["pcee"])[0])
+    rows = [row(0, 0.9, params={"smoothing": "isotonic"})]
+    rows += [row(n, 0.1, params={"smoothing": "bins", "bins": 5 + n}) for n in range(1, 16)]
+    found = propose(space, rows, range(16, 24), 0, yes)
+    assert all(p not in [r.params for r in rows] for p in found) and len({p["bins"] for p in found}) == 8
