@@ -33,8 +33,8 @@ def propose(
 ) -> list[dict[str, Any]]:
     """Return the parameters of a round's trials; trial 0 has the defaults.
 
-    Each has the parameters that do something under one another, and is drawn by TPE, later at random, until it is new and
-    `accepts` says that the Config takes it; where a finite space is used up, an old one comes again.
+    Each has the parameters that do something under one another, and is drawn by TPE, later at random, until it is new
+    and `accepts` says that the Config takes it; where a finite space is used up, an old one comes again.
     """
     tried = [row.params for row in earlier]
     found: list[dict[str, Any]] = []

@@ -25,6 +25,10 @@ from bench.tune.verdict import verdict, winner
 
 DECIDERS = 5
 LAST = -1  # the job that compares, among those that run
+SAMPLER = (
+    f"TPE, {rounds.RANDOM} trials before it models, {rounds.ROUND} at a time, random where it repeats itself; "
+    "trial 0 the defaults"
+)
 PACKAGES = ("exitbench", "torch", "numpy", "scikit-learn", "optuna", "ray")
 
 
@@ -75,7 +79,7 @@ class Search:
             threads=budget.threads,
             device=budget.device,
             round_size=rounds.ROUND,
-            sampler=f"TPE, {rounds.RANDOM} trials before it models, {rounds.ROUND} at a time, random where it repeats itself; trial 0 the defaults",
+            sampler=SAMPLER,
             pruning=f"after each seed, below the median of at least {rounds.LEAST} earlier whole trials",
         )
         self._rows: dict[int, Row] = {}
