@@ -141,7 +141,10 @@ class Session:
         from bench.tune import tuned
 
         folder = self.config.output / tuned.FOLDER
-        return tuned.apply(self.methods, dataset, backbone, folder, digest, self.config.seeds)
+        found: dict[str, Method] = {}
+        for method in tuned.apply(self.methods, dataset, backbone, folder, digest, self.config.seeds):
+            found.setdefault(label(method.name, method.config), method)  # tuned values may be those of another one
+        return list(found.values())
 
     def history(self) -> History:
         """Read the stored records for their states and timings."""

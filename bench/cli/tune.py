@@ -161,9 +161,9 @@ def _show(console: Console, searches: list[Search], without: list[str]) -> None:
         console.print(f"{NOTE} Brackets: 95 % intervals.")
     for search in searches:
         result = search.result()
-        print(
-            f"{search.title}: kept {'its defaults' if result.kept == 'defaults' else 'tuned values'}; {result.reason}."
-        )
+        kept = {"defaults": "kept its defaults", "tuned": "kept tuned values"}
+        unfinished = f"not finished, {_done(search)} of {result.trials} trials; the same command goes on from there"
+        print(f"{search.title}: {f'{kept[result.kept]}; {result.reason}' if result.kept else unfinished}.")
         if result.kept == "tuned":
             print("  " + ", ".join(f"{k}={v}" for k, v in result.parameters.items()))
         for row in (row for row in result.history if row.status == "failed" and row.same_as is None):

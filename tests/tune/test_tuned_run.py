@@ -53,6 +53,12 @@ def test_a_tuned_plan_has_what_was_kept(session_of, searched, bank):
     assert {p.tuned for t in plain for p in t.points} == {None}
 
 
+def test_tuned_values_that_were_also_given_by_hand_run_once(session_of, searched, bank):
+    searched(eero={"beta": 3.5})
+    trials, _ = session_of("eero,eero[beta=3.5]", tuned=True).plan(bank)
+    assert [(t.seed, t.points[0].tuned) for t in trials if t.method == "eero"] == [(7, "tuned"), (8, "tuned")]
+
+
 def test_how_parameters_came_to_be_does_not_name_a_record(session_of, searched, bank):
     searched(eero={"beta": 3.5}, eefp=None)
     tuned, _ = session_of("eero,eefp", tuned=True).plan(bank)
