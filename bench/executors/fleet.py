@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,7 @@ for _name, _value in {
 
 import ray  # noqa: E402
 
+KNOCK = 5.0  # seconds in which a machine of the cluster must take a connection
 LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data", "ray.air")
 
 
@@ -71,7 +74,10 @@ def connected(fleet: Fleet, settings: Settings, most: int) -> Iterator[None]:
         options["address"] = fleet.address
     with _quiet():
         try:
-            ray.init(**options)
+            _knock(fleet.address)
+            _show_token(fleet.address)
+            with warnings.catch_warnings(action="ignore"):
+                ray.init(**options)
         except Exception as error:
             raise _unreachable(fleet, error) from None
         try:
@@ -93,6 +99,21 @@ def _quiet() -> Iterator[None]:
         worker.print_to_stdstream = before
 
 
+def _knock(address: str | None) -> None:
+    """Raise OSError where nobody answers at HOST:PORT: Ray itself tries for minutes, and fills the terminal."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+
+
+def _show_token(address: str | None) -> None:
+    """Let Ray's client use this user's token where there is one, as Ray's other ways to connect do by themselves."""
+    if (address or "").startswith("ray://"):
+        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
 def _unreachable(fleet: Fleet, error: Exception) -> UserError:
     said = " ".join(str(error).split())[:300].rstrip(".")
     if fleet.address is None:
@@ -103,9 +124,19 @@ def _unreachable(fleet: Fleet, error: Exception) -> UserError:
     )
 
 
-def alive() -> set[str]:
-    """Return the ids of the cluster's nodes that live."""
-    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+def alive(nodes: set[str]) -> set[str]:
+    """Return which of these nodes, by their ids, live: the cluster may take half a minute to notice that one is gone.
+
+    A node lives while its raylet takes connections.
+    """
+    return {node["NodeID"] for node in ray.nodes() if node["NodeID"] in nodes and node["Alive"] and _answers(node)}
+
+
+def _answers(node: dict[str, Any]) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), timeout=KNOCK).close()
+        return True
+    return False
 
 
 def slots(needed: dict[str, float], at_once: int | None = None) -> int:

@@ -47,7 +47,7 @@ class Inbox:
     """
 
     def __init__(
-        self, retries: int, alive: Callable[[], set[str]], clock: Callable[[], float] = time.monotonic
+        self, retries: int, alive: Callable[[set[str]], set[str]], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.retries, self.alive, self.clock = retries, alive, clock
         self.entries: dict[int, Entry] = {}
@@ -115,7 +115,7 @@ class Inbox:
         """Return how many seconds each attempt lasted whose process died on a node that lives."""
         if not entry.attempts:
             return []
-        alive = self.alive()
+        alive = self.alive({attempt.node for attempt in entry.attempts})
         return [a.ended - a.began for a in entry.attempts if a.ended is not None and a.node in alive]
 
     def _close(self, index: int, event: Event) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from bench.executors.worker import Settings
 from bench.plugins import load_file
 from bench.session import Session
 from bench.trials.plan import Trial
+from tests.conftest import ROOT
 
 FAULTY = Path(__file__).with_name("faulty.py")
 Work = list[tuple[Bank, Trial]]
@@ -55,6 +59,55 @@ def settings() -> Callable[..., Settings]:
         return Settings(**{"device": "cpu", "threads": 1, "provenance": {}} | options)
 
     return make
+
+
+DRIVER = """
+import sys
+from bench.bank.bank import Bank
+from bench.errors import UserError
+from bench.executors.ray import Fleet, run
+from bench.executors.worker import Settings
+from bench.plugins import load_file
+from bench.trials.plan import Trial, cell_of, load_methods, method_points
+if __name__ == "__main__":
+    load_file({plugin!r})
+    (method,) = load_methods(["fine[mark={mark},seconds=0.2]"])
+    bank = Bank.open({bank!r})
+    trials = [
+        (bank, Trial(cell_of(bank), method.name, method.config, s, method_points(method, (0.9,), s), (0.9,)))
+        for s in range({seeds})
+    ]
+    try:
+        for trial, results in run(trials, Settings("cpu", 1, {{}}), fleet=Fleet({fleet}), plugins=[{plugin!r}]):
+            print("done", trial.seed, results[0][0].status, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)
+        sys.exit(130)
+    except UserError as error:
+        print(error, flush=True)
+        sys.exit(2)
+"""
+
+
+@pytest.fixture
+def driver(bank, tmp_path):
+    """Start a driver of its own, as a terminal does: in a group of processes that Ctrl-C reaches as a whole."""
+
+    def start(seeds: int, fleet: str = "jobs=1", **environment: str) -> subprocess.Popen:
+        script = tmp_path / "driver.py"
+        text = DRIVER.format(plugin=str(FAULTY), mark=tmp_path, bank=str(bank.path), seeds=seeds, fleet=fleet)
+        script.write_text(text)
+        return subprocess.Popen(
+            [sys.executable, str(script)],
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return start
 
 
 def _session(folder: Path, methods, seeds, budgets) -> Session:

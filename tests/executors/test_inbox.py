@@ -10,7 +10,7 @@ from bench.executors.inbox import SETTLE, Inbox
 class World:
     def __init__(self, retries: int = 1) -> None:
         self.now, self.nodes = 0.0, {"a", "b"}
-        self.inbox = Inbox(retries, lambda: self.nodes, lambda: self.now)
+        self.inbox = Inbox(retries, lambda nodes: self.nodes & nodes, lambda: self.now)
 
     def begin(self, node: str = "a", index: int = 0) -> str:
         """Begin as a worker does: ask again while told to wait."""

@@ -21,6 +21,7 @@ from tests.executors.processes import family, survivors
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 STORE = 100 << 20  # bytes of each node's object store
+CLIENT = 20017  # port of the head's server for Ray's client; workers take ports below
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,12 @@ def cluster() -> Iterator[Cluster]:
     """A head and one worker, one slot each."""
     made = Cluster(
         initialize_head=True,
-        head_node_args={"num_cpus": 1, "object_store_memory": STORE, "include_dashboard": False},
+        head_node_args={
+            "num_cpus": 1,
+            "object_store_memory": STORE,
+            "include_dashboard": False,
+            "ray_client_server_port": CLIENT,
+        },
     )
     made.add_node(num_cpus=1, object_store_memory=STORE)
     yield made
@@ -94,6 +100,13 @@ def test_a_bank_and_a_plugin_that_no_worker_sees_travel_once(cluster, work, sett
     assert sent == [bank.digest]
     assert sorted(p.name for p in copy.iterdir()) == sorted(p.name for p in bank.path.iterdir())
     shutil.rmtree(copy)
+
+
+def test_a_driver_outside_the_cluster_reaches_it_through_rays_client(cluster, driver):
+    process = driver(3, f"'ray://127.0.0.1:{CLIENT}'")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, "")
+    assert sorted(out.splitlines()) == [f"done {s} ok" for s in range(3)]
 
 
 def test_the_cluster_is_left_as_it_was(cluster, work, settings):

@@ -1,0 +1,43 @@
+"""A disk that is full, or a folder that takes no files: a sentence, and nothing that was there is lost."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import JOB, numbers, results_safely
+
+LARGEST = 2000  # bytes of a file that can still be written; a record takes more
+
+
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, bench, environment, tmp_path):
+    assert bench(*JOB, "--seeds", "0").returncode == 0
+    before = {path: path.read_bytes() for path in results_safely(tmp_path / "results")}
+    full = subprocess.run(
+        [sys.executable, "-m", "bench", *JOB],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)),
+    )
+    assert full.returncode == 2 and "Traceback" not in full.stderr, full.stderr
+    assert full.stderr.startswith("bench: A record could not be written to the results folder 'results'")
+    assert "make room, and the same command goes on from there" in full.stderr
+    assert {path: path.read_bytes() for path in results_safely(tmp_path / "results")} == before
+    assert not [p for p in (tmp_path / "results").rglob(".*")], "half a record was left behind"
+    assert bench(*JOB).returncode == 0
+    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+
+
+@pytest.mark.parametrize("option", ["--output", "--reports"])
+def test_a_folder_that_takes_no_files_is_found_before_any_work(bench, tmp_path, option):
+    (tmp_path / "file").write_text("")
+    done = bench(*JOB, option, "file/folder")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "cannot be written to" in done.stderr and option in done.stderr
+    assert not done.stdout.strip()
