@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.bank.bank import Bank
-from bench.executors.fleet import Fleet, alive, connected, need, slots
+from bench.executors.fleet import Fleet, connected, need, slots
 from bench.executors.parcel import Parcel, files_of, pack, unpack
 from bench.executors.ray import load_plugins
 from bench.executors.worker import Settings
@@ -191,7 +191,7 @@ def _subjects(searches: Sequence[Search]) -> tuple[Subject, ...]:
     """Make what workers are sent of the searches; the files of a bank go into the object store of a larger cluster."""
     banks = {search.bank.digest: search.bank for search in searches}
     files: dict[str, dict[str, Any]] = {digest: {} for digest in banks}
-    if len(alive()) > 1:
+    if sum(node["Alive"] for node in ray.nodes()) > 1:
         files = {d: {name: ray.put(array) for name, array in files_of(bank)} for d, bank in banks.items()}
     return tuple(
         Subject(
