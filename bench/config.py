@@ -51,6 +51,7 @@ class RunConfig(BaseModel):
     memory: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     limit: int | None = Field(default=None, ge=2)
     rerun: Literal["missing", "failed", "all"] = "missing"
+    tuned: bool = False
 
     @field_validator("plugin", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 from bench.errors import UserError
@@ -38,9 +39,20 @@ def label(name: str, config: Any) -> str:
     return f"{name}[{items}]" if items else name
 
 
-def tunable(default: Any, low: float | None = None, high: float | None = None, *, log: bool = False) -> Any:
+def tunable(
+    default: Any,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    log: bool = False,
+    when: Mapping[str, Sequence[Any]] | None = None,
+) -> Any:
     """Declare a Config field with the range that a search may use: numbers between low and high, or a Literal's values.
 
     Without a range the field's Literal or bool values are searched. Fields without `tunable` are left at their default.
+    `when={"solver": ("sgd",)}` says that the field does something only while field `solver` has one of these values.
     """
-    return dataclasses.field(default=default, metadata={"tune": {"low": low, "high": high, "log": log}})
+    tune: dict[str, Any] = {"low": low, "high": high, "log": log}
+    if when:
+        tune["when"] = {name: tuple(values) for name, values in when.items()}
+    return dataclasses.field(default=default, metadata={"tune": tune})

@@ -21,9 +21,10 @@ from bench.errors import UserError
 from bench.executors.memory import check_supported
 from bench.executors.worker import Settings
 from bench.method import Method
+from bench.params import label
 from bench.plugins import load_files
 from bench.protocol import Splits
-from bench.trials.plan import Trial, load_methods, plan
+from bench.trials.plan import Trial, cell_of, load_methods, plan
 from bench.trials.price import Group, History, groups, hardware
 from bench.trials.provenance import provenance
 from bench.trials.record import Cell, Record
@@ -115,7 +116,35 @@ class Session:
 
     def plan(self, bank: Bank) -> tuple[list[Trial], int]:
         """Return the trials still to do on a bank, and how many operating points are done."""
-        return plan(self.config, bank, self.methods, self.store)
+        return plan(self.config, bank, self.methods_on(cell_of(bank)), self.store)
+
+    def methods_on(self, cell: Cell) -> list[Method]:
+        """Return the methods as they run on a bank: under `tuned` with what `bench tune` kept for them there.
+
+        Raises UserError for a search that is missing, unfinished, of another bank, or on a seed of this run.
+        """
+        return self._tuned(cell.dataset, cell.backbone, cell.bank_digest) if self.config.tuned else self.methods
+
+    def tuned_lines(self, bank: Bank) -> list[str]:
+        """Say which methods run on a bank with tuned values, and which with defaults that their search kept."""
+        said = {"tuned": "with the values that its search kept", "defaults": "with its defaults, which its search kept"}
+        found = self.methods_on(cell_of(bank)) if self.config.tuned else []
+        how = [said.get(getattr(method, "tuned", ""), "as it is, with nothing to search") for method in found]
+        return [f"{label(method.name, method.config)} runs {words}." for method, words in zip(found, how, strict=True)]
+
+    def check_tuned(self, source: Source) -> None:
+        """Raise UserError now rather than after a bank was built, where a search that the run asks for is not there."""
+        if self.config.tuned:
+            self._tuned(source.dataset.name, source.backbone.name, self.bank_plan(source).digest)
+
+    def _tuned(self, dataset: str, backbone: str, digest: str) -> list[Method]:
+        from bench.tune import tuned
+
+        folder = self.config.output / tuned.FOLDER
+        found: dict[str, Method] = {}
+        for method in tuned.apply(self.methods, dataset, backbone, folder, digest, self.config.seeds):
+            found.setdefault(label(method.name, method.config), method)  # tuned values may be those of another one
+        return list(found.values())
 
     def history(self) -> History:
         """Read the stored records for their states and timings."""
@@ -124,7 +153,7 @@ class Session:
     def groups(self, cell: Cell, history: History) -> list[Group]:
         """Price the trials on a bank, method by method."""
         here = hardware(provenance(self.device, self.config.threads))
-        return groups(self.config, cell, self.methods, history, here)
+        return groups(self.config, cell, self.methods_on(cell), history, here)
 
     def run(
         self, trials: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None] = lambda trial: None

@@ -55,6 +55,11 @@ Threads = Annotated[int | None, typer.Option(help="CPU threads that a trial comp
 Limit = Annotated[int | None, typer.Option(help="Use at most N images per split: a smoke run, marked not comparable.")]
 Rerun = Annotated[str | None, typer.Option(help="What to run: missing (default), failed (those too), or all.")]
 
+Tuned = Annotated[
+    bool | None,
+    typer.Option("--tuned/--defaults", help="Use what `bench tune` kept in tuned/ of the results folder."),
+]
+
 Executor = Annotated[
     str | None,
     typer.Option(help="serial, ray, or auto: ray for several jobs, several GPUs or a --ray-address, else serial."),

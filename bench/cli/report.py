@@ -17,9 +17,10 @@ def report(
     from bench import load_records
     from bench.errors import UserError
     from bench.report.build import build
+    from bench.tune.history import FOLDER, searches
 
     records = load_records(results)
     if records.empty:
         raise UserError(f"The results folder '{results}' holds no records. Run `bench run` first.")
-    for path in build(records, reports, only=only):
+    for path in build(records, reports, only=only, searches=searches(results / FOLDER)):
         print(path)

@@ -42,6 +42,7 @@ def run(
     threads: o.Threads = None,
     limit: o.Limit = None,
     rerun: o.Rerun = None,
+    tuned: o.Tuned = None,
     executor: o.Executor = None,
     jobs: o.Jobs = None,
     ray_address: o.RayAddress = None,
@@ -84,9 +85,12 @@ def _run(session: Session, console: Console) -> None:
     work: list[tuple[Bank, Trial]] = []
     kept, cells = 0, []
     for source in opened(console, session):
+        session.check_tuned(source)
         with building(console, source.title) as advance:
             bank = session.ensure_bank(source, advance)
         trials, done = session.plan(bank)
+        for line in session.tuned_lines(bank):
+            print(line)
         work += [(bank, trial) for trial in trials]
         kept += done
         cells.append(bank)
@@ -118,6 +122,7 @@ def _finish(
     from bench.cli.summary import summary_table
     from bench.errors import UserError
     from bench.report.build import build
+    from bench.tune.history import FOLDER, searches
 
     records = load_records(session.config.output)
     mine = records[records["bank_digest"].isin([bank.digest for bank in cells])]
@@ -125,7 +130,7 @@ def _finish(
         console.print(table)
     try:
         with console.status("Writing the report …"):
-            paths = build(records, session.config.reports)
+            paths = build(records, session.config.reports, searches=searches(session.config.output / FOLDER))
     except OSError as error:
         problem = f"The report could not be written to '{session.config.reports}' ({error.strerror or error})."
         remedy = "All records are stored: make room, and `bench report` writes it from them."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def summary_table(records: pd.DataFrame) -> Iterator[Table]:
         for budget in budgets:
             table.add_column(f"{budget:g}", justify="right", no_wrap=True)
         for method, rows in cell.groupby("method", sort=True):
-            table.add_row(str(method), *(_entry(rows[rows["budget"] == b], seeds) for b in budgets))
+            table.add_row(escape(str(method)), *(_entry(rows[rows["budget"] == b], seeds) for b in budgets))
         yield table
 
 

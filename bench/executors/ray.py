@@ -28,6 +28,7 @@ import ray  # isort: skip - bench.executors.fleet tells it what not to do, befor
 from ray import tune  # isort: skip
 
 POLL = 0.05  # seconds between two looks into the inbox
+JOIN = 10.0  # seconds that Tune has to come to its end
 PATIENCE = 20  # failures of one trial that Tune itself bears with; when it is given up, the inbox decides before that
 HEAD = "node:__internal_head__"  # a resource that only the head has, with which the cluster lives and dies
 
@@ -71,7 +72,7 @@ class TrialWorker(tune.Trainable):
     def _results(self) -> list[Result] | str:
         digest, pickled = self.freight.jobs[self.index]
         try:
-            _load_plugins(self.freight.plugins)
+            load_plugins(self.freight.plugins)
             trial = pickle.loads(pickled)
             if digest not in self.banks:
                 self.banks[digest] = unpack(self.freight.parcels[digest], lambda: self._fetch(digest))
@@ -134,6 +135,7 @@ class _Dispatch:
             tuple((Path(p).absolute(), Path(p).read_bytes()) for p in plugins),
         )
         self.inbox: Any = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Inbox).remote(settings.retries, alive)
+        self.watch = _Watch(self.inbox)
 
     def events(self, started: Callable[[Trial], None]) -> Iterator[tuple[Trial, list[Result]]]:
         tuner = threading.Thread(target=self._tune, daemon=True)
@@ -159,11 +161,13 @@ class _Dispatch:
                 time.sleep(POLL)
             for index in sorted(open_):
                 yield from self._landed(Event("refused", index, self.trouble))
-            tuner.join(timeout=10)
+            tuner.join(timeout=JOIN)
         finally:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 if tuner.is_alive():
                     self.inbox.shut_down.remote()  # what is running ends, nothing more begins
+                    self.watch.left = True
+                    tuner.join(timeout=JOIN)  # Ray must not be shut down under a thread that calls it
                 else:
                     ray.kill(self.inbox)
 
@@ -222,20 +226,30 @@ class _Dispatch:
                         name="run",
                         storage_path=folder,
                         verbose=0,
-                        callbacks=[_Watch(self.inbox)],
+                        callbacks=[self.watch],
                         failure_config=tune.FailureConfig(max_failures=PATIENCE + self.settings.retries),
                         checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                     ),
                 ).fit()
+        except _Left:
+            return
         except Exception as error:
             self.trouble = f"no worker could run it: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
+class _Left(BaseException):
+    """The run was left: Tune, which bears with every Exception, must not go on."""
+
+
 class _Watch(tune.Callback):
-    """Tells the inbox what Tune learns of processes that died."""
+    """Tells the inbox what Tune learns of processes that died, and Tune that the run was left."""
 
     def __init__(self, inbox: Any) -> None:
-        self.inbox = inbox
+        self.inbox, self.left = inbox, False
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        if self.left:
+            raise _Left
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.inbox.died.remote(trial.config["index"])
@@ -246,7 +260,7 @@ class _Watch(tune.Callback):
         self.inbox.refuse.remote(trial.config["index"], f"no worker could run it{said}")
 
 
-def _load_plugins(files: Sequence[tuple[Path, bytes]]) -> None:
+def load_plugins(files: Sequence[tuple[Path, bytes]]) -> None:
     """Load plugin files, from this node's copies where it does not see the driver's."""
     from bench.plugins import load_file
 

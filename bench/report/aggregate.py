@@ -130,6 +130,7 @@ def _row(
     if kind == "method" and len(scores) and "collapsed" in scores and scores["collapsed"].mean() > COLLAPSE:
         flags.append("collapsed")
     flags += _notes(ok)
+    flags += _tuned(kept)
     if old:
         flags.append(f"{old} older record{'s' * (old > 1)} left out")
     if "source_digest" in ok and len(set(ok["source_digest"])) > 1:
@@ -157,6 +158,13 @@ def _notes(ok: pd.DataFrame) -> list[str]:
     """Return what methods say of their own limits, one word each, with the share of seeds where not all say so."""
     words = [str(n).partition(":")[0] for n in ok["note"] if n] if "note" in ok else []
     return [w if words.count(w) == len(ok) else f"{w} {words.count(w)}/{len(ok)}" for w in sorted(set(words))]
+
+
+def _tuned(kept: pd.DataFrame) -> list[str]:
+    """Say that parameters are what `bench tune` kept, where a record knows of it."""
+    found = set(kept["tuned"].dropna()) if "tuned" in kept else set()
+    said = {"tuned": "tuned", "defaults": "defaults kept by the search"}
+    return [words for what, words in said.items() if what in found]
 
 
 def _newest(records: pd.DataFrame) -> tuple[pd.DataFrame, int]:

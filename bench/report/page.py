@@ -10,6 +10,7 @@ from bench.report.figures import Plot
 from bench.report.style import MOST_LINES
 from bench.report.table import Table
 from bench.report.text import escape, seeds_phrase
+from bench.tune.history import Tuned
 
 HEADINGS = {
     "accuracy": "Accuracy against cost",
@@ -31,7 +32,9 @@ PANELS = (
 )
 
 
-def cell_page(cell: Cell, rows: Sequence[Row], table: Table, drawn: Sequence[Plot]) -> str:
+def cell_page(
+    cell: Cell, rows: Sequence[Row], table: Table, drawn: Sequence[Plot], searches: Sequence[Tuned] = ()
+) -> str:
     """Return the page of a cell: warnings, what is missing, leaderboard, figures, reasons of what failed."""
     seeds = sorted({int(s) for s in cell.records["seed"]})
     some = any(row.seeds for row in rows)
@@ -49,6 +52,7 @@ def cell_page(cell: Cell, rows: Sequence[Row], table: Table, drawn: Sequence[Plo
         ]
     if drawn:
         parts.append(LINES if len({row.method for row in rows if row.kind == "method"}) <= MOST_LINES else PANELS)
+    parts += _searched(searches)
     parts += _reasons(rows)
     return "\n\n".join(parts) + "\n"
 
@@ -67,6 +71,23 @@ def _gaps(rows: Sequence[Row]) -> list[str]:
         return [f"The grid is complete: {what}.{note}"]
     return [
         f"**The grid is incomplete: {have} of {owed} results** ({what}).{note} The notes column says what is missing."
+    ]
+
+
+def _searched(searches: Sequence[Tuned]) -> list[str]:
+    """Say what each search kept, and link their page."""
+    found = [s for s in sorted(searches, key=lambda s: s.subject.method) if s.history]
+    if not found:
+        return []
+    lines = []
+    for search in found:
+        kept = {"tuned": "tuned values", "defaults": "its defaults", None: "nothing yet, the search is not finished"}
+        reason = f": {escape(search.reason)}" if search.reason else ""
+        lines.append(f"- {escape(search.subject.method)} keeps {kept[search.kept]}{reason}")
+    return [
+        "## Parameter searches",
+        "\n".join(lines),
+        "`bench run --tuned` uses what was kept. [All trials, their history and what mattered](search.md).",
     ]
 
 

@@ -97,10 +97,7 @@ def cell_of(bank: Bank) -> Cell:
 
 def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
     """Return the operating points that one fit of a method owes: one per budget."""
-    source = source_digest(type(method))
-    recipe = getattr(method.config, "heads", None)
-    if isinstance(recipe, str):
-        source += "-" + _recipe_source(recipe)
+    source = source_of(method)
     params = dataclasses.asdict(method.config)
     name = label(method.name, method.config)
     return tuple(
@@ -113,9 +110,17 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
             point=f"budget={b:g}",
             budget=b,
             seed=seed,
+            tuned=getattr(method, "tuned", None),
         )
         for b in budgets
     )
+
+
+def source_of(method: Method) -> str:
+    """Return the digest of the source of a configured method, and of its heads where it names a recipe."""
+    recipe = getattr(method.config, "heads", None)
+    own = source_digest(type(method))
+    return f"{own}-{_recipe_source(recipe)}" if isinstance(recipe, str) else own
 
 
 def _recipe_source(recipe: str) -> str:

@@ -48,6 +48,10 @@ class Point(_Model):
     point: str = Field(description="'budget=0.5', 'exit=3' or 'oracle'")
     budget: float | None = Field(description="fraction of the plain backbone's MACs; None for static and oracle")
     seed: int
+    tuned: Literal["tuned", "defaults"] | None = Field(
+        default=None,
+        description="what `bench tune` kept for the method where the run asked for it; no part of the id, params are",
+    )
 
 
 class PackedOutcomes(_Model):

@@ -58,6 +58,7 @@ def as_row(record: Record) -> dict[str, Any]:
         "params": point.params,
         "source_digest": point.source_digest,
         "kind": point.kind,
+        "tuned": point.tuned,
         "budget": point.budget,
         "point": point.point,
         "seed": point.seed,

@@ -12,8 +12,7 @@ import pytest
 
 from bench import load_records
 from tests.cli.conftest import JOB, numbers, results_safely
-
-pytestmark = pytest.mark.ray
+from tests.executors.processes import family, survivors
 
 RAY = ["--executor", "ray", "-j", "2"]
 SLOW = ["--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=400]"]
@@ -31,38 +30,12 @@ def begun(words: list[str], environment: dict[str, str], folder: Path, enough: i
     return process
 
 
-def descendants(pid: int) -> set[int]:
-    """Return a process's children, theirs, and so on."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-        except (OSError, IndexError):
-            continue
-    found: set[int] = set()
-    while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
-        found |= more
-    return found
+def lasting(pid: int) -> dict[int, str]:
+    """Return what a run started, without Ray's own agents, which take a minute to notice that it is gone."""
+    return {child: command for child, command in family(pid).items() if "Agent" not in command}
 
 
-def gone(pids: set[int], seconds: float = 90) -> bool:
-    """Wait for processes to end."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        alive = {pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists() and _running(pid)}
-        if not alive:
-            return True
-        time.sleep(0.1)
-    return False
-
-
-def _running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
+@pytest.mark.ray
 def test_ray_gives_the_numbers_of_the_serial_run(finished, bench, tmp_path):
     done = bench(*JOB, *RAY)
     assert done.returncode == 0, done.stderr
@@ -71,9 +44,10 @@ def test_ray_gives_the_numbers_of_the_serial_run(finished, bench, tmp_path):
     assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
 
 
+@pytest.mark.ray
 def test_a_killed_driver_is_started_again_and_ends_with_the_same_numbers(finished, environment, bench, tmp_path):
     process = begun([*JOB, *RAY], environment, tmp_path, 6)
-    family = descendants(process.pid)
+    started = lasting(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
     survived = {p: p.read_bytes() for p in results_safely(tmp_path / "results")}
@@ -82,16 +56,17 @@ def test_a_killed_driver_is_started_again_and_ends_with_the_same_numbers(finishe
     assert done.returncode == 0, done.stderr
     assert all(p.read_bytes() == content for p, content in survived.items())
     assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
-    assert family and gone(family, seconds=90)  # Ray's agents look for their parent now and then
+    assert started and not survivors(started, seconds=90)
 
 
+@pytest.mark.ray
 def test_ctrl_c_shuts_ray_down_keeps_finished_trials_and_ends_with_130(finished, environment, tmp_path):
     process = begun([*JOB, *RAY, *SLOW], environment, tmp_path, 6)
-    family = descendants(process.pid)
+    started = lasting(process.pid)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=180)
     assert process.returncode == 130 and "kept" in errors and "Traceback" not in errors, errors
-    assert family and gone(family)
+    assert started and not survivors(started, seconds=90)
     assert len(load_records(tmp_path / "results")) >= 6
 
 
@@ -125,11 +100,13 @@ class Hangs(MSDNetThreshold):
 '''
 
 
-@pytest.mark.parametrize("executor", [RAY, ["--executor", "serial"]], ids=["ray", "serial"])
+@pytest.mark.parametrize(
+    "executor", [pytest.param(RAY, marks=pytest.mark.ray), ["--executor", "serial"]], ids=["ray", "serial"]
+)
 def test_faults_become_records_a_list_and_exit_code_1(finished, bench, tmp_path, executor):
     (tmp_path / "bad.py").write_text(PLUGIN)
     bad = ["--plugin", "bad.py", "--methods", "raises,dies,hangs,msdnet_thresh", "--seeds", "0", "--budgets", "0.6,1"]
-    done = bench(*JOB, *bad, "--timeout", "20", "--retries", "0", *executor)
+    done = bench(*JOB, *bad, "--timeout", "10", "--retries", "0", *executor)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
     frame = load_records(tmp_path / "results").groupby("method")["status"].agg(set)
     assert frame["raises"] == frame["dies"] == {"failed"}

@@ -29,7 +29,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, benc
     assert full.stderr.startswith("bench: A record could not be written to the results folder 'results'")
     assert "make room, and the same command goes on from there" in full.stderr
     assert {path: path.read_bytes() for path in results_safely(tmp_path / "results")} == before
-    assert not [p for p in (tmp_path / "results").rglob(".*")], "half a record was left behind"
+    assert not list((tmp_path / "results").rglob(".*")), "half a record was left behind"
     assert bench(*JOB).returncode == 0
     assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
 

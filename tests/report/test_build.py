@@ -188,3 +188,34 @@ def test_looks_stay_with_their_methods():
     assert few["jeidnn"] == many["jeidnn"]
     assert len({m.colour for m in looks([f"m{i}" for i in range(6)]).values()}) == len(COLOURS)
     assert len(set(looks([f"m{i}" for i in range(18)]).values())) == 18
+
+
+def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
+    from tests.tune.test_search_figures import made
+    from tests.tune.test_search_figures import row as trial
+
+    trials = [trial(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.01 * (n + 1)) for n in range(6)]
+    ours, others = (
+        made(trials, method="jeidnn").model_copy(update={"subject": made(trials).subject.model_copy(update=known)})
+        for known in ({"bank_digest": "b" * 16, "method": "jeidnn"}, {"bank_digest": "f" * 16, "method": "eenet"})
+    )
+    build(records(), tmp_path, searches=[ours, others])
+    page = (tmp_path / CELL / "leaderboard.md").read_text()
+    assert "- jeidnn keeps tuned values: trial 5 beats the defaults" in page and "(search.md)" in page
+    assert "eenet" not in page
+    names = {p.name for p in (tmp_path / CELL).glob("search*")}
+    assert names == {"search.md", *(f"search--jeidnn.{e}" for e in ("svg", "png", "csv"))}
+    build(records(), tmp_path)  # the search is gone: so is what was drawn of it
+    assert (
+        not list((tmp_path / CELL).glob("search*")) and "search" not in (tmp_path / CELL / "leaderboard.md").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("tuned", "said"), [("tuned", "tuned"), ("defaults", "defaults kept by the search"), (None, "")]
+)
+def test_rows_say_how_their_parameters_came_to_be(tuned, said):
+    frame = records(methods=["jeidnn"]).assign(tuned=tuned)
+    found = [r for r in aggregate(split_cells(frame)[0]) if r.kind == "method"]
+    assert all((said in r.flags) == bool(said) for r in found)
+    assert tuned or not any("tuned" in f or "kept" in f for r in found for f in r.flags)

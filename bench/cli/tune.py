@@ -1,0 +1,181 @@
+"""`bench tune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli import options as o
+from bench.cli.guard import FAILED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.session import Session
+    from bench.tune.search import Search
+
+
+def tune(
+    config: o.Config = None,
+    plugin: o.Plugin = None,
+    methods: o.Methods = None,
+    dataset: o.Dataset = None,
+    backbone: o.Backbone = None,
+    budgets: o.Budgets = None,
+    seeds: Annotated[
+        str,
+        typer.Option(help="Seeds that every trial is scored on, comma-separated; not those that a run reports."),
+    ] = "100,101,102",
+    trials: Annotated[
+        int, typer.Option(min=2, max=100_000, help="Trials for every method; the first has defaults.")
+    ] = 20,
+    search_seed: Annotated[int, typer.Option(min=0, help="Start of the sampler, the same for every method.")] = 0,
+    exits: o.Exits = None,
+    image_size: o.ImageSize = None,
+    weights: o.Weights = None,
+    views: o.Views = None,
+    dtype: o.Dtype = None,
+    data_dir: o.DataDir = None,
+    bank_dir: o.BankDir = None,
+    output: o.Output = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    limit: o.Limit = None,
+    executor: o.Executor = None,
+    jobs: o.Jobs = None,
+    ray_address: o.RayAddress = None,
+    gpus_per_trial: o.GpusPerTrial = None,
+    timeout: o.Timeout = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Search the parameters of methods on val alone: as many trials and the same seeds for every method.
+
+    A search that was interrupted goes on. `bench run --tuned` uses what it kept, in tuned/ of the results folder.
+    """
+    given = {k: v for k, v in locals().items() if k not in ("config", "trials", "search_seed", "json_output")}
+    from rich.console import Console
+
+    settings = o.run_config(config, given)
+    console = Console(stderr=json_output)
+    with console.status("Loading …"):
+        from bench.session import Session
+        from bench.trials.store import check_writable
+        from bench.tune.search import Budget
+
+        session = Session(settings)
+        check_writable(settings.output, "results folder", "--output")
+        device_type = session.device.partition(":")[0]
+        budget = Budget(
+            trials,
+            settings.seeds,
+            settings.budgets,
+            search_seed,
+            threads=settings.threads,
+            device=device_type,
+        )
+    searches, without = _searches(session, budget, console)
+    _run(session, searches, console)
+    (_print_json if json_output else _show)(console, searches, without)
+    if any(not s.finished or _failed(s) for s in searches):
+        raise typer.Exit(FAILED)
+
+
+def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Search], list[str]]:
+    """Make the searches of all methods on all banks, and name the methods that have nothing to search."""
+    from bench.cli.progress import building, opened
+    from bench.params import label
+    from bench.tune.history import FOLDER
+    from bench.tune.search import Search
+    from bench.tune.space import space_of
+
+    spaces = {label(m.name, m.config): bool(space_of(m)) for m in session.methods}
+    without = [name for name, has in spaces.items() if not has]
+    searched = [m for m in session.methods if spaces[label(m.name, m.config)]]
+    found = []
+    for source in opened(console, session) if searched else ():
+        with building(console, source.title) as advance:
+            bank = session.ensure_bank(source, advance)
+        found += [Search(bank, method, budget, session.config.output / FOLDER) for method in searched]
+    return found, without
+
+
+def _run(session: Session, searches: list[Search], console: Console) -> None:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
+        tasks = {id(s): progress.add_task(s.title, total=s.budget.trials, completed=_done(s)) for s in searches}
+
+        def ended(search: Search, row: Any) -> None:
+            progress.update(tasks[id(search)], completed=_done(search))
+
+        dispatch(session, searches, ended)
+
+
+def dispatch(session: Session, searches: list[Search], ended: Any) -> None:
+    """Run searches with the executor that the configuration asks for."""
+    from bench.config import resolve_dispatch
+
+    config = session.config
+    plan = resolve_dispatch(config, session.device)
+    if plan.executor == "serial":
+        from bench.tune import serial
+
+        serial.run(searches, plan.device, config.threads, config.timeout, lambda search, number: None, ended)
+        return
+    from bench.executors.fleet import Fleet
+    from bench.executors.worker import Settings
+    from bench.tune import ray
+
+    fleet = Fleet(config.ray_address, plan.jobs, plan.gpus_per_trial)
+    settings = Settings(plan.device, config.threads, {}, timeout=config.timeout)
+    ray.run(searches, settings, fleet, config.plugin, lambda search, number: None, ended)
+
+
+def _failed(search: Search) -> bool:
+    decision = search.result().decision
+    return any(row.status == "failed" for row in search.history) or (decision is not None and bool(decision.reason))
+
+
+def _done(search: Search) -> int:
+    return sum(row.number < search.budget.trials for row in search.history)
+
+
+def _show(console: Console, searches: list[Search], without: list[str]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from bench.tune.verdict import NOTE, compared
+
+    banks = len({search.bank.digest for search in searches})
+    columns = ["method", *(["on"] if banks > 1 else []), "trials", "defaults", "winner", "difference", "kept"]
+    table = Table(*columns, title="Search", title_justify="left")
+    for search in searches:
+        result = search.result()
+        where = [f"{result.subject.dataset} → {result.subject.backbone}"] if banks > 1 else []
+        cells = [escape(result.subject.method), *where, str(_done(search)), *map(escape, compared(result.decision))]
+        table.add_row(*cells, result.kept or "not finished")
+    if searches:
+        console.print(table)
+        console.print(f"{NOTE} Brackets: 95 % intervals.")
+    for search in searches:
+        result = search.result()
+        kept = {"defaults": "kept its defaults", "tuned": "kept tuned values"}
+        unfinished = f"not finished, {_done(search)} of {result.trials} trials; the same command goes on from there"
+        print(f"{search.title}: {f'{kept[result.kept]}; {result.reason}' if result.kept else unfinished}.")
+        if result.kept == "tuned":
+            print("  " + ", ".join(f"{k}={v}" for k, v in result.parameters.items()))
+        for row in (row for row in result.history if row.status == "failed" and row.same_as is None):
+            print(f"  trial {row.number} failed: {row.reason}")
+    if without:
+        print(f"No search space: {', '.join(without)}; they stay as they are.")
+    if searches:
+        print(f"Searches: {searches[0].path.parent.resolve()}")
+
+
+def _print_json(console: Console, searches: list[Search], without: list[str]) -> None:
+    import json
+
+    found = [search.result().model_dump(mode="json") | {"path": str(search.path)} for search in searches]
+    print(json.dumps({"searches": found, "without_space": without}, indent=1, ensure_ascii=False))

@@ -1,0 +1,232 @@
+"""Figures of a parameter search: how its trials scored one after the other, and which parameters mattered."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator
+
+from bench.report.figures import render
+from bench.report.style import ALARM, HULL, REFERENCE, Look, settings
+from bench.report.text import escape, seeds_phrase
+from bench.trials.store import slug
+from bench.tune.history import Tuned
+from bench.tune.verdict import NOTE, compared
+
+PREFIX = "search"
+PAGE = f"{PREFIX}.md"
+LEAST = 4  # whole trials below which importances say nothing
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A search and the name that its files share."""
+
+    search: Tuned
+    name: str
+
+
+def search_files(searches: Sequence[Tuned], looks: Mapping[str, Look]) -> dict[str, bytes]:
+    """Make all search files of one cell, name to bytes: `search.md`, and a figure with its data for each search.
+
+    looks: of method labels; a method that it lacks is drawn in grey. Empty where there is no search. Bytes depend on
+    the searches alone, not on their order.
+    """
+    drawn = [Drawn(s, f"{PREFIX}--{slug(s.subject.method)}") for s in sorted(searches, key=lambda s: s.subject.method)]
+    drawn = [d for d in drawn if d.search.history]
+    if not drawn:
+        return {}
+    files: dict[str, bytes] = {}
+    for d in drawn:
+        data = history_data(d.search)
+        figure = draw(d.search, data, looks.get(d.search.subject.method, Look(REFERENCE, "o", "-")))
+        files |= {f"{d.name}.{form}": render(figure, form) for form in ("svg", "png")}
+        files[f"{d.name}.csv"] = data.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
+    return files | {PAGE: _page(drawn).encode()}
+
+
+def history_data(search: Tuned) -> pd.DataFrame:
+    """Return one row per trial: number, status, mean score over the seeds it saw, gain, the best so far, parameters.
+
+    `gain` is the score minus the defaults' on the same seeds, so that a trial that was stopped early compares with
+    whole ones; `best` is of the same kind, over whole trials. A trial that failed has neither score nor gain, and where
+    the defaults failed nobody has a gain.
+    """
+    rows = sorted(search.history, key=lambda row: row.number)
+    usual = rows[0].running if rows[0].number == 0 and rows[0].status == "ok" else []
+    gains = [row.mean - usual[len(row.scores) - 1] if usual and row.scores else math.nan for row in rows]
+    whole = [gain if row.status == "ok" else -math.inf for row, gain in zip(rows, gains, strict=True)]
+    found = [
+        {
+            "trial": row.number,
+            "status": row.status,
+            "same_as": row.same_as,
+            "seeds": len(row.scores),
+            "score": row.mean if row.scores else None,
+            "gain": gain,
+            "best": best,
+            **row.params,
+        }
+        for row, gain, best in zip(rows, gains, accumulate(whole, max), strict=True)
+    ]
+    names = ["trial", "status", "same_as", "seeds", "score", "gain", "best", *search.subject.space]
+    return pd.DataFrame(found, columns=names).astype({"same_as": "Int64", "score": "float64"})
+
+
+def importances(search: Tuned) -> dict[str, float]:
+    """Return the share of each parameter in what sets good trials apart, the largest first.
+
+    PED-ANOVA as Optuna computes it, over the whole trials that were really run. Empty for fewer than four of them, or
+    where all scored the same.
+    """
+    from optuna.importance import get_param_importances
+
+    from bench.tune.study import distributions_of, study_of
+
+    rows = [row for row in search.history if row.status == "ok" and row.same_as is None]
+    if len(rows) < LEAST or len({row.mean for row in rows}) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that few trials tell little is said on the page
+        found = get_param_importances(study_of(distributions_of(search.subject.space), rows))
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def draw(search: Tuned, data: pd.DataFrame, look: Look) -> Figure:
+    """Draw a search: scores by trial on the left, importances on the right where there are any."""
+    shares = importances(search)
+    with mpl.rc_context(settings()):
+        figure = Figure(figsize=(8.2, 4.6))
+        FigureCanvasAgg(figure)
+        if shares:
+            left, right = figure.subplots(1, 2, width_ratios=(2, 1))
+            _bars(right, shares, look)
+        else:
+            left = figure.subplots()
+        _history(left, search, data, look)
+        _header(figure, search)
+        return figure
+
+
+def _history(axes: Axes, search: Tuned, data: pd.DataFrame, look: Look) -> None:
+    style: dict[str, Any] = {
+        "color": look.colour,
+        "marker": look.marker,
+        "linestyle": "none",
+        "markersize": 6,
+        "zorder": 4,
+    }
+    percent = data["gain"] * 100
+    whole, pruned, failed = (data["status"] == status for status in ("ok", "pruned", "failed"))
+    floor = _floor(percent.dropna())
+    inside = percent.isna() | (percent >= floor)
+    axes.plot(data["trial"][whole & inside], percent[whole & inside], label="trial", **style)
+    if (pruned & inside).any():
+        hollow = style | {"markerfacecolor": "white"}
+        axes.plot(data["trial"][pruned & inside], percent[pruned & inside], label="stopped early", **hollow)
+    axes.step(data["trial"], data["best"] * 100, where="post", color=HULL, linewidth=1.3, zorder=3, label="best so far")
+    axes.axhline(0, color=REFERENCE, linestyle=(0, (4, 2)), linewidth=1.1, zorder=2, label="defaults")
+    low = float(axes.get_ylim()[0])
+    edge: dict[str, Any] = {"linestyle": "none", "markersize": 6, "zorder": 4, "clip_on": False}
+    for rows, colour, marker, words in (
+        (~inside, look.colour, "$\\downarrow$", "far below"),
+        (failed, ALARM, "x", "failed"),
+    ):
+        if rows.any():
+            axes.plot(data["trial"][rows], [low] * int(rows.sum()), color=colour, marker=marker, label=words, **edge)
+    axes.set_ylim(bottom=low)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("trial")
+    axes.set_ylabel("gain over the defaults, points")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=4, frameon=False, fontsize=9, columnspacing=1.2)
+    sns.despine(ax=axes)
+
+
+def _floor(gains: pd.Series) -> float:
+    """Return what is too far below the others to be drawn to scale: three times what the best has above the median."""
+    if not len(gains):
+        return -math.inf
+    top, middle = max(float(gains.max()), 0.0), float(gains.median())
+    return min(middle - 3 * max(top - middle, 0.1), 0.0)
+
+
+def _bars(axes: Axes, shares: Mapping[str, float], look: Look) -> None:
+    names = list(shares)[::-1]
+    axes.barh(range(len(names)), [shares[n] * 100 for n in names], color=look.colour, height=0.6)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("importance, %")
+    axes.grid(visible=False, axis="y")
+    sns.despine(ax=axes)
+
+
+def _header(figure: Figure, search: Tuned) -> None:
+    kept = {"tuned": "kept: tuned values", "defaults": "kept: defaults", None: "not finished"}[search.kept]
+    where = f"{search.subject.dataset} · {search.subject.backbone}"
+    blocks = [(f"{search.subject.method}, search on {where}", "black", 11.0, "bold", 84)]
+    blocks += [(f"{_budget(search)}; {kept}", "#444444", 9.0, "normal", 120)]
+    blocks += [(_sentence(search.reason), "#444444", 9.0, "normal", 120)] if search.reason else []
+    inches, top = float(figure.get_figheight()), 0.08
+    for text, colour, size, weight, width in blocks:
+        for line in textwrap.wrap(text, width):
+            y = 1 - top / inches
+            figure.text(0.015, y, line, color=colour, fontsize=size, fontweight=weight, va="top", parse_math=False)
+            top += size * 1.5 / 72
+    figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - (top + 0.04) / inches)))
+
+
+def _budget(search: Tuned) -> str:
+    return f"{len(search.history)} of {search.trials} trials, {seeds_phrase(len(search.protocol.seeds))} each"
+
+
+def _page(drawn: Sequence[Drawn]) -> str:
+    head = ["Method", "Trials", "Defaults, %", "Winner, %", "Difference, points", "Kept"]
+    lines = ["| " + " | ".join(head) + " |", "| --- | --: | --: | --: | --: | --- |"]
+    for d in drawn:
+        s = d.search
+        kept = "not finished" if s.kept is None else "defaults"
+        if s.kept == "tuned":
+            kept = ", ".join(f"{k}={v}" for k, v in s.parameters.items())
+        cells = [
+            escape(s.subject.method),
+            f"{len(s.history)} of {s.trials}",
+            *map(escape, compared(s.decision)),
+            escape(kept),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    parts = [
+        "# Parameter searches",
+        f"{NOTE} In brackets: 95 % intervals over images and seeds. Where they lie above zero the tuned values are "
+        "kept, else the defaults; dashes: no trial scored above the defaults. Every method had the same number of "
+        "trials, and cal and test played no part.",
+        "\n".join(lines),
+    ]
+    for d in drawn:
+        parts += [
+            f"## {escape(d.search.subject.method)}",
+            escape(_sentence(d.search.reason)) if d.search.reason else "Not finished.",
+            f"![Search of {escape(d.search.subject.method)}]({d.name}.svg)",
+            f"[SVG]({d.name}.svg) · [PNG]({d.name}.png) · [data]({d.name}.csv)",
+        ]
+    parts.append(
+        "Scores of trials are those on the images that choose, so the best of many flatters itself. Importance: the "
+        "share of a parameter in what sets good trials apart (PED-ANOVA, as Optuna has it), rough where whole trials "
+        "are few."
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}."

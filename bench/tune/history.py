@@ -1,0 +1,160 @@
+"""The files of results/tuned: one YAML per bank and method with what a search kept, why, and its full history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import UserError
+from bench.trials.store import slug, write_atomic
+
+SCHEMA_VERSION = 1
+FOLDER = "tuned"
+
+OBJECTIVE = "mean accuracy over costs on unseen images of val, both ways round (bench.tune.objective, v2)"
+
+Kept = Literal["tuned", "defaults"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Row(_Model):
+    """One trial of a search."""
+
+    number: int
+    params: dict[str, Any]
+    status: Literal["ok", "pruned", "failed"]
+    scores: tuple[float, ...] = Field(description="one per seed, in their order; fewer if pruned")
+    same_as: int | None = Field(default=None, description="the earlier trial of the same parameters, not fitted again")
+    reason: str | None = Field(default=None, description="why it failed or was pruned")
+    seconds: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        """The mean over the seeds that were run."""
+        return sum(self.scores) / len(self.scores)
+
+    @property
+    def running(self) -> list[float]:
+        """The means over the first 1, 2, … seeds."""
+        return [total / (t + 1) for t, total in enumerate(accumulate(self.scores))]
+
+
+class Decision(_Model):
+    """The winner beside the defaults, on images and seeds that had no part in the search (`bench.tune.compare`)."""
+
+    trial: int = Field(description="the winner's number")
+    defaults: tuple[float, ...] = Field(default=(), description="one score per deciding seed")
+    best: tuple[float, ...] = Field(default=(), description="of the winner, by seed as well")
+    interval: tuple[float, float] | None = Field(default=None, description="95 %, of the mean difference")
+    images: int = Field(default=0, description="that were kept back, over all deciding seeds")
+    reason: str | None = Field(default=None, description="why it failed")
+    seconds: float = 0.0
+
+    @property
+    def difference(self) -> float:
+        """Best minus defaults, the mean over seeds."""
+        return (sum(self.best) - sum(self.defaults)) / len(self.best)
+
+
+class Protocol(_Model):
+    """How a search was done. Searches of one bank with equal protocols had the same budget."""
+
+    seeds: tuple[int, ...] = Field(description="that every trial is scored on")
+    deciding: tuple[int, ...] = Field(description="that the winner and the defaults are compared on")
+    budgets: tuple[float, ...]
+    window: tuple[float, float] = Field(description="costs between which curves are compared")
+    search_seed: int
+    threads: int
+    device: str = Field(description="cpu or cuda")
+    round_size: int
+    objective: str = OBJECTIVE
+    sampler: str
+    pruning: str
+
+
+class Subject(_Model):
+    """What was searched: a configured method on a bank."""
+
+    method: str = Field(description="name[param=value,…] as it was asked for")
+    source_digest: str
+    dataset: str
+    dataset_variant: str | None
+    backbone: str
+    image_size: int
+    bank_digest: str
+    protocol_version: str
+    limit: int | None
+    space: dict[str, Any] = Field(description="parameter → {low, high, log}, or its list of values")
+    when: dict[str, Any] = Field(
+        default_factory=dict, description="parameter → {other: values} of those that do something only then"
+    )
+
+
+class Tuned(_Model):
+    """One search, finished or under way."""
+
+    schema_version: int = SCHEMA_VERSION
+    subject: Subject
+    protocol: Protocol
+    trials: int = Field(description="how many were asked for")
+    kept: Kept | None = Field(description="None while the search is under way")
+    reason: str = ""
+    parameters: dict[str, Any] = Field(
+        default_factory=dict, description="of its space, as kept; what does nothing under the others is left out"
+    )
+    decision: Decision | None = Field(default=None, description="None where no trial scored above the defaults")
+    versions: dict[str, str | None]
+    history: tuple[Row, ...] = ()
+
+
+def path_of(folder: Path, dataset: str, backbone: str, method: str) -> Path:
+    """Return where the search of a method (its label) on a dataset and backbone lies or would lie."""
+    return Path(folder) / f"{slug(dataset)}--{slug(backbone)}--{slug(method)}.yaml"
+
+
+def write(path: Path, tuned: Tuned) -> None:
+    """Write a search, atomically."""
+    import yaml
+
+    text = yaml.safe_dump(
+        tuned.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120, default_flow_style=None
+    )
+    write_atomic(path, lambda file: file.write(text.encode()))
+
+
+def read(path: Path) -> Tuned:
+    """Read a search; raise UserError naming the file where it is damaged or of another schema."""
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        version = data.get("schema_version") if isinstance(data, dict) else None
+        if version != SCHEMA_VERSION:
+            raise UserError(f"'{path}' is a search of schema {version}; this version reads schema {SCHEMA_VERSION}.")
+        return Tuned.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        problem = " ".join(str(error).split())
+    raise UserError(
+        f"'{path}' is not a readable search ({problem}). Move it away and run `bench tune` again."
+    ) from None
+
+
+def searches(folder: Path) -> list[Tuned]:
+    """Read all searches of a folder, in order of their names."""
+    return [read(path) for path in sorted(Path(folder).glob("*.yaml")) if not path.name.startswith(".")]
+
+
+def moved_aside(path: Path) -> Path:
+    """Return a free place for a finished search whose settings are no longer those asked for."""
+    places: Iterable[Path] = (path.parent / "earlier" / f"{path.stem}--{i}.yaml" for i in range(1, 1_000_000))
+    return next(place for place in places if not place.exists())

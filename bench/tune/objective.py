@@ -1,0 +1,199 @@
+"""What a search maximises: the mean accuracy over costs on images of val that a fit did not see.
+
+A third of the held-out pool, stratified and the same for all seeds, is kept from the search: `deciding`. It tells later
+whether the winner is better than the defaults (`bench.tune.compare`). The rest of a seed's val is parted into two
+stratified halves A and B by `protocol.halves(labels, seed)`. The method is fitted with A as its val and played on B,
+then the other way round. One fit gives a point (c_b, a_b) for every budget b that it meets: mean MACs as a fraction of
+the plain backbone's, and accuracy, both on the half it did not see. Its curve is
+
+    f(c) = 0                        for c < b₁, the smallest budget that it meets on its own half of val
+    f(c) = interp(c; (c_b, a_b))    else: linear between its points, constant beyond the cheapest and the dearest
+
+and its score is (1 / (h - l)) ∫ f(c) dc from l to h, by the trapezoid rule at 121 costs. The window is the same for all
+methods of a bank: l is the smallest budget asked for that exceeds the backbone's cost at its first exit, h the largest.
+The score of a seed is the mean of both ways round.
+
+No envelope is taken over the points: which of them is better must not be read off the labels that score them.
+Cal and test are never opened. The frozen head's regularisation is what the bank chose on the seed's whole val, for all
+parameters alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from bench import protocol
+from bench.bank.bank import Bank
+from bench.errors import UserError
+from bench.method import ExitData, Infeasible, Method, Policy, Task
+from bench.play import simulate
+
+SHARE = 3  # one image of so many is kept from the search, to decide at its end
+COSTS = 121  # at which a curve is read
+SLACK = 1e-9  # a budget is met up to rounding of the mean
+KEPT = 8  # what trials of one task share (trained heads) stays in memory, up to this many things
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """One budget that a fit meets, with what its policy costs and gets right on the half of val it did not see."""
+
+    budget: float
+    cost: float
+    accuracy: float
+
+
+def window(budgets: Sequence[float], macs: Sequence[int]) -> tuple[float, float]:
+    """Return the costs between which curves are compared; raise UserError where no budget reaches the first exit."""
+    within = [b for b in sorted(budgets) if b > macs[0] / macs[-1]]
+    if not within:
+        raise UserError(
+            f"All budgets are below {macs[0] / macs[-1]:.3f}, the cost of the first exit. Ask for larger --budgets."
+        )
+    return within[0], within[-1]
+
+
+def area(points: Sequence[OperatingPoint], low: float, high: float) -> float:
+    """Return the mean of f over costs from low to high (f(low) where they are equal); 0 without any point."""
+    if not points:
+        return 0.0
+    by_cost: dict[float, list[float]] = {}
+    for point in points:
+        by_cost.setdefault(point.cost, []).append(point.accuracy)
+    costs = sorted(by_cost)
+    grid = np.linspace(low, high, COSTS)
+    values = np.interp(grid, costs, [float(np.mean(by_cost[c])) for c in costs])
+    values[grid < min(point.budget for point in points) - SLACK] = 0.0
+    return float(np.trapezoid(values, grid) / (high - low)) if high > low else float(values[0])
+
+
+def deciding(labels: np.ndarray) -> np.ndarray:
+    """Say which images of a pool are kept from every search: bool [N], a third of each class, the same for all seeds.
+
+    Classes start the count at different places, so that small ones do not all lose the same way.
+    """
+    key = hashlib.sha256(b"exitbench|tune|deciding").digest()
+    order = np.random.default_rng(int.from_bytes(key[:8], "big")).permutation(len(labels))
+    _, codes, counts = np.unique(np.asarray(labels)[order], return_inverse=True, return_counts=True)
+    by_class = np.argsort(codes, kind="stable")
+    rank = np.empty(len(codes), dtype=np.int64)
+    rank[by_class] = np.arange(len(codes)) - np.repeat(np.cumsum(counts) - counts, counts)
+    kept = np.zeros(len(codes), dtype=bool)
+    kept[order] = (rank + codes) % SHARE == SHARE - 1
+    return kept
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A seed's val as a search uses it: both ways round to choose, one to decide."""
+
+    ways: tuple[tuple[Task, ExitData], ...]  # what is fitted, and what it is scored on
+    last: tuple[Task, ExitData]  # fitted with all that chooses as its val, scored on what was kept back
+    rows: np.ndarray  # positions in the pool of what was kept back
+
+
+def parts(task: Task, rows: np.ndarray, kept: np.ndarray) -> Parts:
+    """Part a task's val, whose rows lie at these positions of the pool; raise ValueError where it is too small.
+
+    kept: bool [N_pool], as `deciding` has it.
+    """
+    back = kept[rows]
+    choosing, deciders = np.flatnonzero(~back), np.flatnonzero(back)
+    first, second = protocol.halves(task.val.labels.cpu().numpy()[choosing], task.seed)
+    if not (len(first) and len(second) and len(deciders)):
+        raise ValueError(f"val has {len(rows)} images, too few to choose on some and decide on others")
+
+    def way(fit: np.ndarray, held: np.ndarray) -> tuple[Task, ExitData]:
+        return replace(task, val=rows_of(task.val, fit), memo={}), rows_of(task.val, held)
+
+    ways = (way(choosing[first], choosing[second]), way(choosing[second], choosing[first]))
+    return Parts(ways, way(choosing, deciders), rows[deciders])
+
+
+def rows_of(data: ExitData, rows: np.ndarray) -> ExitData:
+    """Return some rows of a split."""
+    index = torch.from_numpy(rows).to(data.labels.device)
+    return ExitData(tuple(x[index] for x in data.features), data.final_logits[index], data.labels[index])
+
+
+@dataclass(frozen=True)
+class Played:
+    """One budget that a fit meets, image by image on those it did not see."""
+
+    budget: float
+    costs: np.ndarray  # float64 [N], fractions of the plain backbone's MACs
+    right: np.ndarray  # float64 [N], 1 or 0
+
+    def point(self) -> OperatingPoint:
+        """Return the means."""
+        return OperatingPoint(self.budget, float(self.costs.mean()), float(self.right.mean()))
+
+
+def play(method: Method, task: Task, held: ExitData, budgets: Sequence[float]) -> list[Played]:
+    """Fit a method and play every policy on held images; raise ValueError where it breaks its contract."""
+    answers = list(method.fit(task, list(budgets)))
+    if len(answers) != len(budgets):
+        raise ValueError(f"fit returned {len(answers)} policies for {len(budgets)} budgets")
+    found = []
+    for budget, answer in zip(budgets, answers, strict=True):
+        if isinstance(answer, Infeasible):
+            continue
+        spent = float(_played(answer, budget, task.val, task.macs).costs.mean())
+        if spent > budget + SLACK:
+            raise ValueError(f"the policy costs {spent:.4f} on val, above its budget {budget:g}")
+        found.append(_played(answer, budget, held, task.macs))
+    return found
+
+
+def _played(policy: Policy, budget: float, data: ExitData, macs: Sequence[int]) -> Played:
+    outcomes = simulate(policy, data, macs)
+    right = outcomes.logits.argmax(-1) == outcomes.labels
+    return Played(budget, outcomes.macs.double().cpu().numpy() / macs[-1], right.double().cpu().numpy())
+
+
+class Evaluator:
+    """Scores methods on banks, one seed at a time; keeps the parts of one bank's tasks, and with them trained heads."""
+
+    def __init__(self, device: str, threads: int) -> None:
+        self.device, self.threads = device, threads
+        self._bank = ""
+        self._parts: dict[int, Parts] = {}
+
+    def score(self, bank: Bank, method: Method, seed: int, budgets: Sequence[float]) -> float:
+        """Return the score of one method and seed on the images that choose, in [0, 1]."""
+        low, high = window(budgets, bank.manifest.macs)
+        ways = self._parted(bank, seed).ways
+        return float(np.mean([area([p.point() for p in self._play(method, *way, budgets)], low, high) for way in ways]))
+
+    def last(self, bank: Bank, method: Method, seed: int, budgets: Sequence[float]) -> tuple[np.ndarray, list[Played]]:
+        """Play a method on the images that decide; return their positions in the pool, and what came of each budget."""
+        parted = self._parted(bank, seed)
+        return parted.rows, self._play(method, *parted.last, budgets)
+
+    def forget(self) -> None:
+        """Let go of all tasks: after a fit that was interrupted, what it left in them is not to be trusted."""
+        self._bank, self._parts = "", {}
+
+    def _play(self, method: Method, task: Task, held: ExitData, budgets: Sequence[float]) -> list[Played]:
+        torch.set_num_threads(self.threads)
+        played = play(method, task, held, budgets)
+        for key in list(task.memo)[KEPT:]:
+            del task.memo[key]
+        return played
+
+    def _parted(self, bank: Bank, seed: int) -> Parts:
+        if self._bank != bank.digest:
+            self.forget()
+            self._bank = bank.digest
+        if seed not in self._parts:
+            task = bank.task(seed, self.device)
+            for other in self._parts.values():  # all seeds train on the same features: hold them once
+                task = replace(task, train=replace(task.train, features=other.last[0].train.features))
+                break
+            self._parts[seed] = parts(task, bank.halves(seed)[0], deciding(bank.labels("pool")))
+        return self._parts[seed]

@@ -1,0 +1,206 @@
+"""Run searches through Ray Tune: its search interface hands out the trials of all of them, reused actors score them.
+
+`ray.tune.search.optuna.OptunaSearch` is not what hands them out: it tells Optuna that a trial which was stopped early
+is complete, with the mean of its first seeds, and what it proposes depends on which trial ended first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.bank.bank import Bank
+from bench.executors.fleet import Fleet, connected, need, slots
+from bench.executors.parcel import Parcel, files_of, pack, unpack
+from bench.executors.ray import load_plugins
+from bench.executors.worker import Settings
+from bench.method import Method
+from bench.tune.attempt import Attempt
+from bench.tune.history import Decision, Row
+from bench.tune.job import Job
+from bench.tune.objective import Evaluator
+from bench.tune.search import Search
+from bench.tune.serial import Ended, Told
+from bench.tune.space import configured
+
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours
+
+import ray  # isort: skip - bench.executors.fleet tells it what not to do, before it is imported
+from ray import tune  # isort: skip
+from ray.tune.search import Searcher  # isort: skip
+
+RETRIES = 1  # of a trial whose process died
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One search as it travels. The method is pickled by itself: its plugins must be loaded before it is read."""
+
+    parcel: Parcel
+    files: dict[str, Any]  # references to the bank's files; empty where there is one node, which has them
+    method: bytes
+    seeds: tuple[int, ...]
+    deciding: tuple[int, ...]
+    budgets: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Freight:
+    """What all workers are sent once."""
+
+    subjects: tuple[Subject, ...]
+    settings: Settings
+    plugins: tuple[tuple[Path, bytes], ...]
+
+
+class Rounds(Searcher):
+    """Hands out the next trial of the first search that has one, and takes rows back."""
+
+    def __init__(self, searches: Sequence[Search], started: Told, ended: Ended) -> None:
+        super().__init__(metric="score", mode="max")
+        self.searches, self.started, self.ended = searches, started, ended
+        self.jobs: dict[str, tuple[Search, Job]] = {}
+        self.broken: BaseException | None = None
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
+        """Return the next trial; None while all searches wait for their rounds to end."""
+        if self.broken is not None or all(search.finished for search in self.searches):
+            return Searcher.FINISHED  # type: ignore[return-value]
+        for index, search in enumerate(self.searches):
+            job = search.take()
+            if job is not None:
+                self.jobs[trial_id] = (search, job)
+                self.started(search, job.number)
+                last = job.rival is not None
+                trial = json.dumps({"number": job.number, "params": job.params, "bars": job.bars, "last": last})
+                return {"search": index, "trial": trial}
+        return None
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        """Hand the row of a trial that ended to its search; a process that died makes a failed one."""
+        search, job = self.jobs.pop(trial_id)
+        text = None if error or not result else result.get("ended")
+        died = f"its process died in {RETRIES + 1} attempts (killed, out of memory, or crashed)"
+        try:
+            if job.rival is not None:
+                search.put(Decision.model_validate_json(text) if text else Decision(trial=job.number, reason=died))
+                return
+            failed = Row(number=job.number, params=job.params, status="failed", scores=(), reason=died)
+            row = Row.model_validate_json(text) if text else failed
+            search.put(row)
+            self.ended(search, row)
+        except Exception as problem:
+            self.broken = problem
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave everything out of the state of the run that Tune writes: a search goes on from its own file."""
+        return {}
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keep nothing: the files of the searches are the state."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read nothing: the files of the searches are the state."""
+
+
+class SeedBySeed(tune.Trainable):
+    """A trial as Ray Tune sees it: every step scores one more seed; the actor is reused for the next trial."""
+
+    def setup(self, config: dict[str, Any], freight: Freight) -> None:  # type: ignore[override]
+        """Keep what all trials of this actor share, and take on the first."""
+        load_plugins(freight.plugins)
+        self.freight = freight
+        self.evaluator = Evaluator(freight.settings.device, freight.settings.threads)
+        self.banks: dict[str, Bank] = {}
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take on the next trial."""
+        subject, trial = self.freight.subjects[new_config["search"]], json.loads(new_config["trial"])
+        digest = subject.parcel.digest
+        if digest not in self.banks:
+            self.banks[digest] = unpack(
+                subject.parcel, lambda: ((name, ray.get(reference)) for name, reference in subject.files.items())
+            )
+        self.bank = self.banks[digest]
+        usual: Method = pickle.loads(subject.method)
+        method = configured(usual, trial["params"])
+        seeds, rival = (subject.deciding, usual) if trial["last"] else (subject.seeds, None)
+        bars = tuple(trial["bars"])
+        job = Job(trial["number"], method, seeds, subject.budgets, bars, trial["params"], rival)
+        self.attempt = Attempt(job, self.freight.settings.timeout, expendable=True)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Score one seed; the result of the last one carries what came of the job."""
+        ended = self.attempt.step(self.bank, self.evaluator)
+        scores = self.attempt.scores
+        score = sum(scores) / len(scores) if scores else 0.0
+        return {"score": score, "done": ended is not None, "ended": ended.model_dump_json() if ended else None}
+
+
+def run(
+    searches: Sequence[Search],
+    settings: Settings,
+    fleet: Fleet,
+    plugins: Sequence[Path],
+    started: Told,
+    ended: Ended,
+) -> None:
+    """Run every trial, those of several searches side by side; `started` and `ended` hear of each.
+
+    Raises UserError where Ray cannot be reached or has no room for a trial, or a file cannot be written.
+    """
+    owed = sum(search.owed for search in searches)
+    if owed == 0:
+        return
+    needed = need(fleet, settings)
+    if "GPU" in needed:
+        settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
+    rounds = Rounds(searches, started, ended)
+    with connected(fleet, settings, owed):
+        slots(needed, fleet.jobs)
+        files = [(Path(p).absolute(), Path(p).read_bytes()) for p in plugins]
+        freight = Freight(_subjects(searches), settings, tuple(files))
+        with tempfile.TemporaryDirectory(prefix="exitbench-tune-", ignore_cleanup_errors=True) as folder:
+            tune.Tuner(
+                tune.with_resources(tune.with_parameters(SeedBySeed, freight=freight), needed),
+                tune_config=tune.TuneConfig(
+                    search_alg=rounds, num_samples=owed, reuse_actors=True, max_concurrent_trials=fleet.jobs
+                ),
+                run_config=tune.RunConfig(
+                    name="tune",
+                    storage_path=folder,
+                    verbose=0,
+                    failure_config=tune.FailureConfig(max_failures=RETRIES),
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                ),
+            ).fit()
+    if rounds.broken is not None:
+        raise rounds.broken
+
+
+def _subjects(searches: Sequence[Search]) -> tuple[Subject, ...]:
+    """Make what workers are sent of the searches; the files of a bank go into the object store of a larger cluster."""
+    banks = {search.bank.digest: search.bank for search in searches}
+    files: dict[str, dict[str, Any]] = {digest: {} for digest in banks}
+    if sum(node["Alive"] for node in ray.nodes()) > 1:
+        files = {d: {name: ray.put(array) for name, array in files_of(bank)} for d, bank in banks.items()}
+    return tuple(
+        Subject(
+            pack(s.bank),
+            files[s.bank.digest],
+            pickle.dumps(s.method),
+            s.budget.seeds,
+            s.budget.deciding,
+            s.budget.budgets,
+        )
+        for s in searches
+    )

@@ -1,0 +1,67 @@
+"""What `bench tune` kept, put to use: methods with the parameters that results/tuned holds for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.method import Method
+from bench.params import label
+from bench.trials.plan import source_of
+from bench.tune.history import FOLDER, Tuned, path_of, read, searches, write
+
+__all__ = ["FOLDER", "Tuned", "apply", "path_of", "read", "searches", "write"]
+
+
+def apply(
+    methods: Sequence[Method],
+    dataset: str,
+    backbone: str,
+    folder: Path,
+    bank_digest: str | None = None,
+    seeds: Sequence[int] = (),
+) -> list[Method]:
+    """Return the methods with what `bench tune` kept for them on a dataset and backbone.
+
+    A method without a search space stays as it is; others get an attribute `tuned`: 'tuned', or 'defaults' where these
+    were kept. Raises UserError for a method whose search is missing, not finished, of another bank or another version
+    of the method's code, or on one of these seeds, which are those that a run reports.
+    """
+    from bench.tune.space import configured, space_of
+
+    found = []
+    for method in methods:
+        name = label(method.name, method.config)
+        if not space_of(method):
+            found.append(method)
+            continue
+        path = path_of(folder, dataset, backbone, name)
+        again = (
+            f"Run `bench tune --methods '{name}' --dataset {dataset} --backbone {backbone}` first, with the other "
+            "options of this run, or leave out --tuned."
+        )
+        if not path.exists():
+            raise UserError(
+                f"'{name}' has not been tuned on {dataset} through {backbone}: there is no '{path}'. {again}"
+            )
+        tuned = read(path)
+        if tuned.kept is None:
+            raise UserError(f"'{path}' has {len(tuned.history)} of {tuned.trials} trials: not finished. {again}")
+        if bank_digest is not None and tuned.subject.bank_digest != bank_digest:
+            raise UserError(f"'{path}' was searched on another bank (image size, exits, weights or data). {again}")
+        if tuned.subject.source_digest != source_of(method):
+            raise UserError(f"'{path}' was searched with other code of '{name}'. {again}")
+        shared = sorted({*tuned.protocol.seeds, *tuned.protocol.deciding} & set(seeds))
+        if shared:
+            raise UserError(
+                f"'{path}' was searched on seed {shared[0]}, which this run would report: a lucky one chose its own "
+                "parameters. Run on other --seeds, or search on others."
+            )
+        try:
+            chosen = configured(method, tuned.parameters)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"'{name}' does not take the parameters in '{path}' ({error}). {again}") from None
+        chosen.tuned = tuned.kept  # type: ignore[attr-defined]
+        found.append(chosen)
+    return found

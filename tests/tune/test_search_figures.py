@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from bench.report.search import draw, history_data, importances, search_files
+from bench.report.style import Look
+from bench.tune.history import Decision, Protocol, Row, Subject, Tuned
+from bench.tune.verdict import verdict, winner
+
+SPACE = {
+    "rate": {"low": 0.001, "high": 1.0, "log": True},
+    "depth": {"low": 1, "high": 8, "log": False},
+    "kind": ["a", None],
+}
+
+
+def row(number: int, *scores: float, status: str = "ok", rate: float = 0.1, depth: int = 3, kind="a", **more) -> Row:
+    params = {"rate": rate, "depth": depth, "kind": kind}
+    return Row(number=number, params=params, status=status, scores=scores, **more)
+
+
+def made(rows, *, method: str = "made", finished: bool = True) -> Tuned:
+    subject = Subject(
+        method=method, source_digest="s", dataset="digits", dataset_variant=None, backbone="noise", image_size=8,
+        bank_digest="b", protocol_version="v1", limit=None, space=SPACE,
+    )  # fmt: skip
+    protocol = Protocol(
+        seeds=(0, 1),
+        deciding=(2, 3),
+        budgets=(0.5, 1.0),
+        window=(0.5, 1.0),
+        search_seed=0,
+        threads=1,
+        device="cpu",
+        round_size=4,
+        sampler="TPE",
+        pruning="median",
+    )
+    state = Tuned(subject=subject, protocol=protocol, trials=len(rows), kept=None, versions={}, history=tuple(rows))
+    if not finished:
+        return state
+    best = winner(rows)
+    decision = best and Decision(trial=best.number, defaults=(0.6,), best=(0.7,), interval=(0.02, 0.15), images=99)
+    kept, row, reason = verdict(rows, decision)
+    update = {"kept": kept, "reason": reason, "decision": decision, "parameters": row.params}
+    return state.model_copy(update=update)
+
+
+@pytest.fixture
+def rows() -> list[Row]:
+    """Twelve trials in which the rate alone decides, one that was stopped, one that failed."""
+    whole = [row(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.001 * 1.8**n, depth=1 + n % 3) for n in range(10)]
+    return [*whole, row(10, 0.7, status="pruned", reason="low"), row(11, status="failed", reason="broke")]
+
+
+def test_data_holds_every_trial_and_compares_on_the_same_seeds(rows):
+    data = history_data(made(rows))
+    assert data["trial"].tolist() == list(range(12))
+    assert data["gain"][:10].tolist() == pytest.approx([0.02 * n for n in range(10)])
+    assert data["gain"][10] == pytest.approx(0.7 - 0.6)  # against the defaults' first seed, not against both
+    assert math.isnan(data["score"][11]) and math.isnan(data["gain"][11])
+    assert data["best"].tolist() == pytest.approx([*(0.02 * n for n in range(10)), 0.18, 0.18])
+
+
+def test_the_parameter_that_decides_is_the_important_one(rows):
+    shares = importances(made(rows))
+    assert next(iter(shares)) == "rate" and shares["rate"] > 0.5
+    assert sum(shares.values()) == pytest.approx(1)
+    assert importances(made(rows)) == shares
+
+
+def test_importances_need_trials_that_differ(rows):
+    assert importances(made(rows[:3])) == {}
+    assert importances(made([row(n, 0.5, 0.5) for n in range(6)])) == {}
+    assert (
+        importances(made([rows[0], *(rows[1].model_copy(update={"number": n, "same_as": 1}) for n in range(1, 9))]))
+        == {}
+    )
+
+
+def test_files_depend_on_the_searches_alone(rows):
+    found = [made(rows), made(rows[:5], method="other[x=1]", finished=False)]
+    files = search_files(found, {"made": Look("#0072B2", "o", "-")})
+    assert set(files) == {"search.md"} | {
+        f"search--{n}.{e}" for n in ("made", "other_x=1") for e in ("svg", "png", "csv")
+    }
+    assert search_files(found[::-1], {"made": Look("#0072B2", "o", "-")}) == files
+    page = files["search.md"].decode()
+    assert "tuned" in page or "defaults" in page
+    assert "other" in page and "not finished" in page and "rate=" in page
+    assert b"<svg" in files["search--made.svg"] and b"#0072b2" in files["search--made.svg"].lower()
+
+
+def test_without_searches_there_are_no_files():
+    assert search_files([], {}) == {}
+    assert search_files([made([], finished=False)], {}) == {}
+
+
+@pytest.mark.parametrize("first", [row(0, status="failed", reason="broke"), row(0, 0.5, 0.5)])
+def test_a_search_of_one_trial_or_without_defaults_can_be_drawn(first):
+    for rows in ([first], [first, row(1, 0.6, 0.6)]):
+        search = made(rows)
+        assert draw(search, history_data(search), Look("#0072B2", "o", "-")).axes
+        assert search_files([search], {})

@@ -1,0 +1,115 @@
+"""`--tuned` in plans, runs, records and reports."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from bench.config import RunConfig
+from bench.errors import UserError
+from bench.session import Session
+from bench.trials.record import Point, record_id
+from tests.tune.conftest import BUDGETS
+
+
+@pytest.fixture
+def session_of(banks, tmp_path):
+    def make(methods: str, **more) -> Session:
+        return Session(
+            RunConfig(
+                methods=methods, dataset="digits", backbone="cifar_resnet20", weights="random", exits="2,5",
+                bank_dir=banks, threads=1, budgets=BUDGETS, output=tmp_path, seeds=(7, 8), **more,
+            )
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def searched(search_of, run_all):
+    """Make searches that kept this: `searched(eero={"beta": 3.5}, eefp=None)`; None: the defaults."""
+
+    def make(**kept) -> None:
+        for name, parameters in kept.items():
+            search = search_of(name, 2, seeds=(0,))
+            run_all(search)
+            data = yaml.safe_load(search.path.read_text())
+            if parameters is not None:
+                data |= {"kept": "tuned", "parameters": parameters, "reason": "trial 1 beats the defaults by far"}
+            search.path.write_text(yaml.safe_dump(data))
+
+    return make
+
+
+def test_a_tuned_plan_has_what_was_kept(session_of, searched, bank):
+    searched(eero={"beta": 3.5}, eefp=None)
+    trials, _ = session_of("eero,eefp,entropy_thresh", tuned=True).plan(bank)
+    found = {t.points[0].label: t.points[0].tuned for t in trials if t.points[0].kind == "method"}
+    assert found == {"eero[beta=3.5]": "tuned", "eefp": "defaults", "entropy_thresh": None}
+    assert {t.points[0].params["beta"] for t in trials if t.method == "eero"} == {3.5}
+    plain, _ = session_of("eero").plan(bank)
+    assert {p.tuned for t in plain for p in t.points} == {None}
+
+
+def test_tuned_values_that_were_also_given_by_hand_run_once(session_of, searched, bank):
+    searched(eero={"beta": 3.5})
+    trials, _ = session_of("eero,eero[beta=3.5]", tuned=True).plan(bank)
+    assert [(t.seed, t.points[0].tuned) for t in trials if t.method == "eero"] == [(7, "tuned"), (8, "tuned")]
+
+
+def test_how_parameters_came_to_be_does_not_name_a_record(session_of, searched, bank):
+    searched(eero={"beta": 3.5}, eefp=None)
+    tuned, _ = session_of("eero,eefp", tuned=True).plan(bank)
+    given, _ = session_of("eero[beta=3.5],eefp").plan(bank)
+    ids = [{record_id(t.cell, p) for t in trials for p in t.points} for trials in (tuned, given)]
+    assert ids[0] == ids[1]
+    old = tuned[1].points[0].model_dump(exclude={"tuned"})
+    assert Point.model_validate(old).tuned is None  # records of before can be read
+
+
+def test_a_search_of_another_bank_is_not_used(session_of, searched, bank, search_of):
+    searched(eero={"beta": 3.5})
+    path = search_of("eero", 2, seeds=(0,)).path
+    data = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(data | {"subject": data["subject"] | {"bank_digest": "f" * 32}}))
+    session = session_of("eero", tuned=True)
+    for ask in (lambda: session.plan(bank), lambda: session.check_tuned(next(session.sources()))):
+        with pytest.raises(UserError, match="another bank"):
+            ask()
+
+
+def test_a_tuned_run_says_so_everywhere(bench, searched, tmp_path):
+    searched(eero={"beta": 3.5}, patient_confident=None)
+    words = ["--methods", "eero,patient_confident,entropy_thresh", "-o", tmp_path, "--tuned", "--seeds", "7,8"]
+    plan = json.loads(bench("plan", *words, "--json").stdout)
+    assert "eero[beta=3.5]" in [m["method"] for m in plan["banks"][0]["methods"]]
+    done = bench("run", *words)
+    assert done.returncode == 0, done.stderr
+    assert "eero[beta=3.5] runs with the values that its search kept." in done.stdout
+    assert "patient_confident runs with its defaults, which its search kept." in done.stdout
+    points = [json.loads(p.read_text())["point"] for p in (tmp_path / "digits").rglob("*.json")]
+    assert {p["label"]: p["tuned"] for p in points if p["kind"] == "method"} == {
+        "eero[beta=3.5]": "tuned", "patient_confident": "defaults", "entropy_thresh": None,
+    }  # fmt: skip
+    page = (tmp_path / "reports/digits/cifar_resnet20/leaderboard.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| eero")]
+    assert rows and all(line.endswith("| tuned |") for line in rows)
+    assert "defaults kept by the search" in page and "eero keeps tuned values" in page and "(search.md)" in page
+    assert (tmp_path / "reports/digits/cifar_resnet20/search--eero.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seeds", "7"], "bench tune --methods 'eefp'"),
+        (["--seeds", "7", "--image-size", "16"], "another bank"),
+        (["--seeds", "0", "--methods", "eero"], "searched on seed 0"),
+    ],
+)
+def test_what_cannot_be_used_is_a_sentence_before_any_work(bench, searched, tmp_path, words, said):
+    searched(eero={"beta": 3.5})
+    done = bench("run", "--methods", "eero,eefp", "-o", tmp_path, "--tuned", *words)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.json"))
