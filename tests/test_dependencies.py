@@ -10,7 +10,7 @@ def bounds() -> dict[str, str]:
     """Every direct dependency with its lower bound, those of the tests included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = [*project["dependencies"], *project["optional-dependencies"]["test"]]
-    return dict(re.fullmatch(r"([\w.-]+)(?:\[\w+\])?>=([\w.]+)", line).groups() for line in lines)
+    return dict(re.fullmatch(r"([\w.-]+)(?:\[[\w,]+\])?>=([\w.]+)", line).groups() for line in lines)
 
 
 def pins(name: str) -> dict[str, str]:
