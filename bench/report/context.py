@@ -46,7 +46,7 @@ class CellReport:
     @cached_property
     def rows(self) -> list[Row]:
         """One row per operating point, with the mean of every score over seeds; see `bench.report.aggregate`."""
-        return aggregate(self.cell)
+        return aggregate(self.records, self.statistics)
 
 
 @dataclass(frozen=True)
