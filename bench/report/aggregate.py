@@ -7,21 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pandas as pd
-from scipy import stats
 
 from bench.report.cells import Cell, without_paths
+from bench.stats.bootstrap import Estimate
+from bench.stats.student import interval
 
 COLLAPSE = 0.95  # one exit that takes a larger share than this has swallowed the policy
 REFERENCES = ("static", "hull", "random", "oracle")  # in this order below the methods
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over n seeds with the half width of its 95 % Student-t interval (NaN where n = 1)."""
-
-    mean: float
-    half: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -48,17 +40,7 @@ class Row:
         """Mean and interval of a metric, None unless every seed of the row has it."""
         if metric not in self.scores or not len(self.scores) or self.scores[metric].isna().any():
             return None
-        return interval(self.scores[metric])
-
-
-def interval(values: Iterable[float]) -> Estimate:
-    """Return the mean of n values and t(0.975, n-1) · s / √n."""
-    v = [float(x) for x in values]
-    mean = math.fsum(v) / len(v)
-    if len(v) == 1:
-        return Estimate(mean, math.nan, 1)
-    spread = math.sqrt(math.fsum((x - mean) ** 2 for x in v) / (len(v) - 1))
-    return Estimate(mean, float(stats.t.ppf(0.975, len(v) - 1)) * spread / math.sqrt(len(v)), len(v))
+        return interval(self.scores[metric], self.seeds)
 
 
 def aggregate(cell: Cell) -> list[Row]:
@@ -169,7 +151,7 @@ def _newest(records: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 def _order(row: Row) -> tuple[int, float, bool, float, str, int, str]:
     accuracy = row.estimate("accuracy")
     if row.kind == "method":
-        return 0, row.budget or 0.0, accuracy is None, -accuracy.mean if accuracy else 0.0, row.method, 0, row.point
+        return 0, row.budget or 0.0, accuracy is None, -accuracy.value if accuracy else 0.0, row.method, 0, row.point
     rank = 1 + REFERENCES.index(row.method) if row.method in REFERENCES else len(REFERENCES) + 1
     exit_number = int(row.point.removeprefix("exit=")) if row.point.startswith("exit=") else 0
     return rank, row.budget or 0.0, False, 0.0, row.method, exit_number, row.point
@@ -199,4 +181,4 @@ def leaders(rows: Iterable[Row]) -> dict[tuple[str, str], str]:
 
 def _beats(a: Row, b: Row) -> bool:
     difference = interval(a.scores["accuracy"] - b.scores["accuracy"])
-    return difference.mean - difference.half > 0
+    return difference.low > 0

@@ -68,12 +68,12 @@ def figure_data(rows: Sequence[Row], plot: Plot) -> pd.DataFrame:
                 "kind": row.kind,
                 "point": row.point,
                 "budget": row.budget,
-                "macs_fraction": cost.mean,
-                "macs_fraction_ci95": cost.half,
-                "gmacs": macs.mean / 1e9 if macs else math.nan,
-                plot.metric: value.mean,
-                f"{plot.metric}_ci95": value.half,
-                "seeds": value.n,
+                "macs_fraction": cost.value,
+                "macs_fraction_ci95": (cost.high - cost.low) / 2,
+                "gmacs": macs.value / 1e9 if macs else math.nan,
+                plot.metric: value.value,
+                f"{plot.metric}_ci95": (value.high - value.low) / 2,
+                "seeds": len(value.seeds),
                 "complete": row.complete,
             }
         )

@@ -1,0 +1,112 @@
+"""What a report is made from: the records of every cell with their statistics, computed once for all its parts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.errors import UserError
+from bench.report.aggregate import Row, aggregate
+from bench.report.cells import Cell, split_cells
+from bench.report.style import Look, looks
+from bench.stats.across import AcrossStatistics, across
+from bench.stats.load import from_records
+from bench.stats.resample import Effort
+from bench.stats.results import CellStatistics
+from bench.stats.summary import summarise
+from bench.trials.outcomes import unpack
+from bench.trials.record import Record
+from bench.trials.store import Store
+from bench.trials.table import frame_of
+
+
+@dataclass(frozen=True)
+class CellReport:
+    """One cell: its records, what they say together, and how its methods look in every figure.
+
+    `records` are in a stable order; `bench.trials.outcomes.unpack` decodes their per-sample outcomes.
+    """
+
+    cell: Cell
+    statistics: CellStatistics
+    records: list[Record]
+    looks: Mapping[str, Look]
+
+    @property
+    def name(self) -> str:
+        """A name that no other cell of the report has."""
+        return self.statistics.name
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """One row per operating point, with the mean of every score over seeds; see `bench.report.aggregate`."""
+        return aggregate(self.cell)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All cells in a stable order, what holds across them, and where the records come from.
+
+    `provenance` maps each known fact ('cpu', 'packages.torch', 'threads', …) to its values and the number of records
+    that have each.
+    """
+
+    cells: tuple[CellReport, ...]
+    across: AcrossStatistics
+    provenance: Mapping[str, Mapping[str, int]]
+    effort: Effort
+
+
+def load(results: str | Path, effort: Effort | None = None) -> Report:
+    """Read a results folder and compute all statistics; see `make`. Raises UserError where it does not exist."""
+    root = Path(results)
+    if not root.is_dir():
+        raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
+    return make(Store(root).records(), effort)
+
+
+def make(records: Iterable[Record], effort: Effort | None = None) -> Report:
+    """Split records into cells and compute the statistics of each and across them; their order changes nothing."""
+    effort = effort or Effort()
+    held = sorted(records, key=lambda record: record.id)
+    frame = frame_of(held)
+    known = {(r.id, r.cell.dataset, r.cell.backbone): r for r in held}
+    shared = looks(frame.loc[frame["kind"] == "method", "method"])
+    cells = split_cells(frame) if len(frame) else []
+    names = _names(cells)
+    reports = []
+    for cell in cells:
+        mine = [known[i, cell.dataset, cell.backbone] for i in cell.records["id"]]
+        found = summarise(from_records(mine, unpack), effort)
+        reports.append(CellReport(cell, replace(found, name=names[cell.folder]), mine, shared))
+    return Report(tuple(reports), across([report.statistics for report in reports], effort), provenance(held), effort)
+
+
+def _names(cells: Iterable[Cell]) -> dict[Any, str]:
+    """Name every cell, with what tells it from its twins where it has some."""
+    held = list(cells)
+    often = Counter(cell.name for cell in held)
+    return {c.folder: c.name if often[c.name] == 1 else f"{c.name} · {c.folder.name.partition('--')[2]}" for c in held}
+
+
+def provenance(records: Iterable[Record]) -> dict[str, dict[str, int]]:
+    """Count the values of every fact that records state of their making: 'packages.torch': {'2.13.0+cpu': 831}."""
+    counts: dict[str, Counter[str]] = {}
+    for record in records:
+        for key, value in _flat(record.provenance):
+            counts.setdefault(key, Counter())[value] += 1
+    return {key: dict(sorted(counts[key].items())) for key in sorted(counts)}
+
+
+def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        elif not pd.api.types.is_list_like(value):
+            yield f"{prefix}{key}", str(value)

@@ -1,0 +1,23 @@
+"""A table in Markdown, as GitHub shows it."""
+
+from __future__ import annotations
+
+from bench.report.formats.shown import SIGNS, Shown, shown_rows
+from bench.report.table import Table
+from bench.report.text import escape
+
+
+def render(table: Table) -> str:
+    """Return the table and, below it, its caption."""
+    align = ["---" if table.is_text(c) else "--:" for c in table.columns]
+    lines = [[escape(c.title) for c in table.columns], align]
+    lines += [[_cell(cell) for cell in row] for row in shown_rows(table)]
+    text = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+    return f"{text}\n\n{table.caption}\n" if table.caption else f"{text}\n"
+
+
+def _cell(cell: Shown) -> str:
+    text = escape(cell.text)
+    text = f"**{text}**" if cell.mark == "best" else text
+    sign = SIGNS.get(cell.mark or "")
+    return " ".join(filter(None, [text, sign, f"<sub>{escape(cell.interval)}</sub>" if cell.interval else ""]))
