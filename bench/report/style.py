@@ -19,6 +19,7 @@ REFERENCE = "#8A8A8A"
 HULL = "#333333"
 ALARM = "#B00020"
 NOTE = "#444444"
+MISSING = "#6B6B6B"  # words where a value would stand
 OTHERS = "#D9D9D9"  # lines behind the one that a panel is about
 ZONE = "#EDE6C8"  # where a difference or a deviation means nothing
 SHADES = "Blues"  # shares, 0 to 1

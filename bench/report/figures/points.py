@@ -30,18 +30,18 @@ def _point(row: Row, metric: str, others: Sequence[str]) -> dict[str, object] | 
     value, cost = row.estimate(metric), row.estimate("macs_fraction")
     if value is None or cost is None:
         return None
-    rest = {name: (e.mean if (e := row.estimate(name)) else math.nan) for name in others}
+    rest = {name: (e.value if (e := row.estimate(name)) else math.nan) for name in others}
     return {
         "series": "method" if row.kind == "method" else row.method,
         "method": row.method,
         "point": row.point,
         "budget": row.budget,
-        "macs_fraction": cost.mean,
-        metric: value.mean,
-        "low": value.mean - value.half,
-        "high": value.mean + value.half,
+        "macs_fraction": cost.value,
+        metric: value.value,
+        "low": value.low,
+        "high": value.high,
         **rest,
-        "seeds": value.n,
+        "seeds": len(value.seeds),
         "state": state(complete=row.complete, collapsed="collapsed" in row.flags and row.kind == "method"),
     }
 
