@@ -74,8 +74,8 @@ def load(results: str | Path, effort: Effort | None = None, *, only: str | None 
 def make(records: Iterable[Record], effort: Effort | None = None, *, only: str | None = None) -> Report:
     """Split records into cells and compute the statistics of each and across them; their order changes nothing.
 
-    `only` leaves just the cells of one dataset (`cifar100`) or folder (`cifar100/resnet18`). Raises UserError for a name
-    in it that no cell has.
+    `only` leaves just the cells of one dataset (`cifar100`) or folder (`cifar100/resnet18`). Raises UserError for a
+    name in it that no cell has.
     """
     effort = effort or Effort()
     held = sorted(records, key=lambda record: record.id)
