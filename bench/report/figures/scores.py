@@ -42,7 +42,8 @@ def inefficiency(report: CellReport) -> Drawing:
         f"Mean number of classes in split conformal (LAC) sets at a fixed α of {ALPHA:g}, calibrated on cal; α is "
         f"never tuned on test. Only filled points cover at least {100 * (1 - ALPHA):g} % of the test samples, mean "
         f"over seeds: their sizes compare. {under} of {total} points of methods cover less and are hollow; a "
-        "calibrated set does so about half of the time, see the figure of requested and empirical coverage. Bars: 95 % t intervals over seeds."
+        "calibrated set does so about half of the time, see the figure of requested and empirical coverage. Bars: 95 % "
+        "t intervals over seeds."
     )
     return Drawing(_figure(chart), data, caption + marks_told(report.statistics.methods))
 
