@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.report.context import CellReport
-from bench.report.figures.canvas import inches, sheet, wrapped
+from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import marks_told, seeds_told
+from bench.report.figures.points import marks_told, rows_of, seeds_told
 from bench.report.style import MISSING, REFERENCE, ZONE, settings
 from bench.stats.across import ZONE as EQUAL
 from bench.stats.compare import MIN_SEEDS
@@ -29,8 +29,8 @@ def critical(report: CellReport) -> Drawing:
     assert baseline
     several = bool(data["first_rank"].notna().any())
     with mpl.rc_context(settings()):
-        labels = [wrapped(name, 34, lines=1) for name in data["method"]]
-        left = max(inches(label, 8.5) for label in labels) + 0.25
+        labels = fit(list(data["method"]), 2.4, 8.5)
+        left = max(inches(label, 8.5) for label in labels) + 0.2
         height = max(ROW * len(data) + 0.1, 0.8)
         tested = bool(data["verdict"].isin(["better", "worse", "no difference shown"]).any())
         told = [
@@ -92,7 +92,7 @@ def comparison_data(report: CellReport) -> pd.DataFrame:
 def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: CellReport) -> None:
     axes.axvspan(-100 * EQUAL, 100 * EQUAL, color=ZONE, linewidth=0, zorder=0.5)
     axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
-    for y, row in enumerate(data.itertuples()):
+    for y, row in enumerate(rows_of(data)):
         look = report.looks[row.method]
         if math.isfinite(row.low):
             axes.plot([100 * row.low, 100 * row.high], [y, y], color=look.colour, linewidth=1.6, zorder=3)
@@ -117,7 +117,7 @@ def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: Cell
 
 
 def _numbers(axes: Axes, data: pd.DataFrame) -> None:
-    for y, row in enumerate(data.itertuples()):
+    for y, row in enumerate(rows_of(data)):
         if row.verdict == "baseline":
             text = "baseline"
         elif math.isfinite(row.difference):
@@ -133,7 +133,7 @@ def _numbers(axes: Axes, data: pd.DataFrame) -> None:
 
 
 def _ranks(axes: Axes, data: pd.DataFrame, report: CellReport) -> None:
-    for y, row in enumerate(data.itertuples()):
+    for y, row in enumerate(rows_of(data)):
         if pd.notna(row.first_rank):
             colour = report.looks[row.method].colour
             axes.plot([row.first_rank, row.last_rank], [y, y], color=colour, linewidth=4, solid_capstyle="round")
