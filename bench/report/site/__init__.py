@@ -1,0 +1,20 @@
+"""The site of a report: static pages that need no network, made from the same objects as tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.report.context import Report
+    from bench.report.table import Table
+
+
+def build(
+    report: Report, tables: Mapping[str, Sequence[Table]], figures: Mapping[str, Sequence[Any]], out: Path
+) -> list[Path]:
+    """Write `out/site/`; see `bench.report.site.build.build`."""
+    from bench.report.site.build import build as write
+
+    return write(report, tables, figures, out)

@@ -1,0 +1,138 @@
+"""Write the site of a report: overview, cells, methods, protocol, downloads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bench.report.context import CellReport, Report
+from bench.report.site import facts, methods
+from bench.report.site.about import as_html, docstring
+from bench.report.site.downloads import beside, records_csv
+from bench.report.site.forest import forest
+from bench.report.site.grid import grid
+from bench.report.site.headline import answers
+from bench.report.site.names import Places, places
+from bench.report.site.plot import plot, series
+from bench.report.site.render import assets, page
+from bench.report.table import Table
+
+FIRST = 6  # methods of a cell on the overview
+Tables = Mapping[str, Sequence[Table]]
+Figures = Mapping[str, Sequence[Any]]
+
+
+def build(report: Report, tables: Tables, figures: Figures, out: Path) -> list[Path]:
+    """Write `out/site/` and return its files, sorted; what an earlier site left is removed.
+
+    tables and figures: by the cell's folder (`dataset/backbone`), those across cells under ''. Their files are linked,
+    and figures shown, where they lie in `out` already. The same report gives the same bytes.
+    """
+    made = _Site(report, tables, figures, out)
+    root = out / "site"
+    files = {**{f"assets/{name}": content for name, content in assets().items()}, **made.pages()}
+    for old in sorted(root.rglob("*"), reverse=True) if root.is_dir() else []:
+        if old.is_file() and old.relative_to(root).as_posix() not in files and old.suffix in (".html", ".js", ".css", ".csv"):
+            old.unlink()
+        elif old.is_dir() and not any(old.iterdir()):
+            old.rmdir()
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return sorted(root / name for name in files)
+
+
+class _Site:
+    def __init__(self, report: Report, tables: Tables, figures: Figures, out: Path) -> None:
+        self.report, self.tables, self.figures, self.out = report, tables, figures, out
+        self.places: Places = places(report)
+        self.links = self.places.methods | {c.name: self.places.cells[str(c.cell.folder)] for c in report.cells}
+
+    def pages(self) -> dict[str, bytes]:
+        """Make all pages, and the records as CSV, by their paths."""
+        made = {"index.html": self._overview(), "protocol.html": self._protocol(), "downloads.html": self._downloads()}
+        made |= {self.places.cells[str(c.cell.folder)]: self._cell(c) for c in self.report.cells}
+        held = methods.occurrences(self.report)
+        made["methods/index.html"] = self._methods(held)
+        made |= {self.places.methods[label]: self._method(label, held) for label in held}
+        return made | {"records.csv": records_csv(self.report)}
+
+    def _overview(self) -> bytes:
+        cells = [(c, answers(c), forest(c, FIRST)) for c in self.report.cells]
+        grids = [grid(t, self.links) for t in self.tables.get("", ())]
+        return self._page("index.html", "index.html", "Overview", cells=cells, grids=grids, across=self.report.across)
+
+    def _cell(self, cell: CellReport) -> bytes:
+        folder = str(cell.cell.folder)
+        data = plot(cell)
+        pictures = beside(self.out, folder, self.figures.get(folder, ()))
+        shown = [(f, d) for f in self.figures.get(folder, ()) for d in pictures if d.path("svg") and d.title == f.title]
+        return self._page(
+            "cell.html",
+            self.places.cells[folder],
+            cell.name,
+            plots=bool(data["views"]),
+            cell=cell,
+            answers=answers(cell),
+            forest=forest(cell),
+            data=data,
+            series=series(cell),
+            grids=[grid(t, self.links) for t in self.tables.get(folder, ())],
+            pictures=shown,
+            downloads=[*beside(self.out, folder, self.tables.get(folder, ())), *pictures],
+            facts=facts.cell_facts(cell),
+        )
+
+    def _methods(self, held: Mapping[str, Sequence[methods.Place]]) -> bytes:
+        lines = []
+        for label, where in held.items():
+            about = docstring(where[0].method.name)
+            summary = about.partition("\n\n")[0] if about else ""
+            lines.append((label, as_html(summary), where))
+        return self._page("methods.html", "methods/index.html", "Methods", lines=lines)
+
+    def _method(self, label: str, held: Mapping[str, Sequence[methods.Place]]) -> bytes:
+        where = held[label]
+        about = docstring(where[0].method.name)
+        twins = [other for other, there in held.items() if there[0].method.name == where[0].method.name and other != label]
+        return self._page(
+            "method.html",
+            self.places.methods[label],
+            label,
+            label=label,
+            name=where[0].method.name,
+            about=as_html(about) if about else None,
+            settings=methods.settings(where),
+            twins=twins,
+            grids=[grid(t, self.links) for t in methods.tables(where)],
+            records=grid(methods.records(where), self.links),
+        )
+
+    def _protocol(self) -> bytes:
+        return self._page(
+            "protocol.html",
+            "protocol.html",
+            "Protocol and provenance",
+            cells=[facts.cell_facts(c) for c in self.report.cells],
+            marks=facts.MARKS,
+            found=facts.marks_found(self.report),
+            splits=facts.SPLITS,
+            provenance=facts.provenance(self.report),
+            sources=facts.sources(self.report),
+        )
+
+    def _downloads(self) -> bytes:
+        groups = [(c.name, str(c.cell.folder)) for c in self.report.cells]
+        found = [
+            (name, beside(self.out, folder, [*self.tables.get(folder, ()), *self.figures.get(folder, ())]))
+            for name, folder in [("All cells together", ""), *groups]
+        ]
+        return self._page("downloads.html", "downloads.html", "Downloads", groups=[(n, d) for n, d in found if d])
+
+    def _page(self, template: str, path: str, title: str, **context: Any) -> bytes:
+        """Render a page with what all pages know; `root` leads from the page to the site's root."""
+        root = "../" * (len(PurePosixPath(path).parts) - 1)
+        known: dict[str, Any] = {"plots": False, "effort": self.report.effort, "report": self.report, "links": self.links}
+        return page(template, root=root, path=path, title=title, **(known | context))

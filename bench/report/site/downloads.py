@@ -1,0 +1,62 @@
+"""Files to take away: what lies beside the site, and all records as one CSV within it."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.report.context import Report
+from bench.report.table import Table, Value
+from bench.report.site.grid import plain
+
+FORMS = ("csv", "parquet", "tex", "md", "html", "svg", "png")
+KEYS = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "set_size_lac@0.05", "coverage_lac@0.05", "aurc")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Download:
+    """A table or figure with its files: (form, path relative to the report's folder)."""
+
+    title: str
+    files: list[tuple[str, str]]
+
+    def path(self, form: str) -> str | None:
+        """Where it lies in one form, None where it does not."""
+        return dict(self.files).get(form)
+
+
+def beside(out: Path, folder: str, parts: Sequence[Table | Any]) -> list[Download]:
+    """Return the files of tables and figures that lie in the report's folder of a cell ('' for all cells)."""
+    found = []
+    for part in parts:
+        paths = {form: (Path(folder) / f"{part.name}.{form}").as_posix() for form in FORMS}
+        held = [(form, path) for form, path in paths.items() if (out / path).is_file()]
+        if held:
+            found.append(Download(part.title, held))
+    return found
+
+
+def records_csv(report: Report) -> bytes:
+    """Return one row per record: what it is of, its status and main scores."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = ["id", "dataset", "backbone", "protocol", "kind", "method", "point", "budget", "seed", "status", *KEYS]
+    writer.writerow([*names, "fit_seconds", "note", "reason"])
+    for cell in report.cells:
+        for r in sorted(cell.records, key=lambda r: r.id):
+            p = r.point
+            values: list[Value] = [r.id, r.cell.dataset, r.cell.backbone, r.cell.protocol_version, p.kind, p.label]
+            values += [p.point, p.budget, p.seed, r.status, *(r.metrics.get(key) for key in KEYS)]
+            values += [r.timings.get("fit_seconds"), r.note, r.reason]
+            writer.writerow([_safe(value) for value in values])
+    return text.getvalue().encode()
+
+
+def _safe(value: Value) -> str:
+    """Write a value so that no spreadsheet takes a text from a record for a formula."""
+    text = plain(value)
+    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t\r" and text else text
