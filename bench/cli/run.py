@@ -125,7 +125,7 @@ def _finish(
         console.print(table)
     try:
         with console.status("Writing the report …"):
-            paths = build(records, session.config.reports)
+            paths = build(session.config.output, session.config.reports)
     except OSError as error:
         problem = f"The report could not be written to '{session.config.reports}' ({error.strerror or error})."
         remedy = "All records are stored: make room, and `bench report` writes it from them."

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.report.aggregate import Row, aggregate
 from bench.report.cells import Cell, split_cells
 from bench.report.style import Look, looks
@@ -63,16 +63,20 @@ class Report:
     effort: Effort
 
 
-def load(results: str | Path, effort: Effort | None = None) -> Report:
+def load(results: str | Path, effort: Effort | None = None, *, only: str | None = None) -> Report:
     """Read a results folder and compute all statistics; see `make`. Raises UserError where it does not exist."""
     root = Path(results)
     if not root.is_dir():
         raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
-    return make(Store(root).records(), effort)
+    return make(Store(root).records(), effort, only=only)
 
 
-def make(records: Iterable[Record], effort: Effort | None = None) -> Report:
-    """Split records into cells and compute the statistics of each and across them; their order changes nothing."""
+def make(records: Iterable[Record], effort: Effort | None = None, *, only: str | None = None) -> Report:
+    """Split records into cells and compute the statistics of each and across them; their order changes nothing.
+
+    `only` leaves just the cells of one dataset (`cifar100`) or folder (`cifar100/resnet18`). Raises UserError for a name
+    in it that no cell has.
+    """
     effort = effort or Effort()
     held = sorted(records, key=lambda record: record.id)
     frame = frame_of(held)
@@ -81,11 +85,17 @@ def make(records: Iterable[Record], effort: Effort | None = None) -> Report:
     cells = split_cells(frame) if len(frame) else []
     names = _names(cells)
     reports = []
-    for cell in cells:
+    wanted = [c for c in cells if only is None or only.strip("/") in (str(c.folder), c.folder.parts[0], c.dataset)]
+    if cells and not wanted:
+        valid = {c.folder.parts[0] for c in cells} | {str(c.folder) for c in cells}
+        raise UserError(f"No record belongs to '{only}'.{nearest(str(only), valid)}")
+    for cell in wanted:
         mine = [known[i, cell.dataset, cell.backbone] for i in cell.records["id"]]
         found = summarise(from_records(mine, unpack), effort)
         reports.append(CellReport(cell, replace(found, name=names[cell.folder]), mine, shared))
-    return Report(tuple(reports), across([report.statistics for report in reports], effort), provenance(held), effort)
+    used = [record for report in reports for record in report.records]
+    overall = across([report.statistics for report in reports], effort)
+    return Report(tuple(reports), overall, provenance(used), effort)
 
 
 def _names(cells: Iterable[Cell]) -> dict[Any, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import seaborn as sns
@@ -17,6 +18,12 @@ PINNED = {"jeidnn": 0, "msdnet_thresh": 1, "entropy_thresh": 2}
 REFERENCE = "#8A8A8A"
 HULL = "#333333"
 ALARM = "#B00020"
+NOTE = "#444444"
+MISSING = "#6B6B6B"  # words where a value would stand
+OTHERS = "#D9D9D9"  # lines behind the one that a panel is about
+ZONE = "#EDE6C8"  # where a difference or a deviation means nothing
+SHADES = "Blues"  # shares, 0 to 1
+DIVERGING = "PuOr"  # values around zero
 MOST_LINES = 8  # methods that one pair of axes, or a table without a break, can show apart
 
 
@@ -55,6 +62,7 @@ def _look(slot: int) -> Look:
     return Look(COLOURS[colour], MARKERS[(colour + turn) % len(MARKERS)], DASHES[turn % len(DASHES)])
 
 
+@cache
 def settings() -> Any:
     """Return matplotlib's settings for our figures; the hash salt makes SVG bytes repeatable."""
     return {
@@ -65,6 +73,7 @@ def settings() -> Any:
         "grid.linewidth": 0.7,
         "font.family": "DejaVu Sans",
         "font.sans-serif": ["DejaVu Sans"],
+        "text.parse_math": False,  # names from records are text, whatever dollars they hold
         "svg.hashsalt": "exitbench",
         "svg.fonttype": "path",
         "figure.dpi": 100,

@@ -17,7 +17,7 @@ class Column:
     """A column: its key in data, its title, and how its numbers are shown (data has them unscaled).
 
     interval: readers see the 95 % interval beside the value (data always has it). signed: with a plus sign.
-    p: a p-value. note: one line on what it is, for a tooltip.
+    p: a p-value. data: only in CSV and Parquet, not for readers. note: one line on what it is, for a tooltip.
     """
 
     key: str
@@ -27,6 +27,7 @@ class Column:
     interval: bool = False
     signed: bool = False
     p: bool = False
+    data: bool = False
     note: str = ""
 
 
@@ -75,6 +76,11 @@ class Table:
         from bench.report.formats.parquet import render
 
         return render(self)
+
+    @property
+    def visible(self) -> list[Column]:
+        """The columns that are for readers."""
+        return [column for column in self.columns if not column.data]
 
     def is_text(self, column: Column) -> bool:
         """Whether a column holds words."""

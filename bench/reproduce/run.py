@@ -88,7 +88,11 @@ def run_cell(
     torch.set_num_threads(config.threads)
     seeds = [_play(bank, seed, session.device, method, cell.lams) for seed in config.seeds]
     points = tuple(
-        Ours(lam, interval((p["macs_fraction"] for p in point), config.seeds), interval((p["accuracy"] for p in point), config.seeds))
+        Ours(
+            lam,
+            interval((p["macs_fraction"] for p in point), config.seeds),
+            interval((p["accuracy"] for p in point), config.seeds),
+        )
         for lam, point in zip((*cell.lams, None), zip(*seeds, strict=True), strict=True)
     )
     m = bank.manifest

@@ -5,13 +5,13 @@ import io
 
 import pandas as pd
 import pytest
+from bench.report.figures import PLOTS, figure_data
 from synthetic import FULL_MACS, records, row
 
 from bench.errors import UserError
 from bench.report import build
 from bench.report.aggregate import Estimate, aggregate
 from bench.report.cells import split_cells
-from bench.report.figures import PLOTS, figure_data
 from bench.report.style import COLOURS, looks
 from bench.report.table import Column, Table, leaderboard
 from bench.report.text import escape, number

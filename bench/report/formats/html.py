@@ -14,7 +14,7 @@ STYLE = (
     "table{border-collapse:collapse}caption{caption-side:bottom;text-align:left;padding-top:.7rem;max-width:75ch}"
     "th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
     ".number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
-    ".interval{color:#666;font-size:.8em}thead th{border-bottom:2px solid #444;white-space:normal}"
+    ".interval{color:#666;font-size:.8em;display:block}thead th{border-bottom:2px solid #444;white-space:normal}"
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#181818}th,td{border-color:#444}"
     ".interval{color:#aaa}thead th{border-color:#aaa}}"
 )
@@ -22,11 +22,12 @@ STYLE = (
 
 def render(table: Table) -> str:
     """Return a `<table>` whose cells hold their unscaled value as `data-value` ('' where there is none)."""
-    kinds = ["text" if table.is_text(c) else "number" for c in table.columns]
-    head = "".join(map(_heading, table.columns, kinds))
+    columns = table.visible
+    kinds = ["text" if table.is_text(c) else "number" for c in columns]
+    head = "".join(map(_heading, columns, kinds))
     rows = []
     for row, cells in zip(table.rows, shown_rows(table), strict=False):
-        made = [_cell(c, row.get(c.key), s, k) for c, s, k in zip(table.columns, cells, kinds, strict=True)]
+        made = [_cell(c, row.get(c.key), s, k) for c, s, k in zip(columns, cells, kinds, strict=True)]
         rows.append(f"<tr>{''.join(made)}</tr>")
     body = "\n".join(rows)
     caption = f"<caption>{escape(table.caption)}</caption>\n" if table.caption else ""

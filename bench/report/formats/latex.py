@@ -18,25 +18,27 @@ ARROWS = {"above": r" $\uparrow$", "below": r" $\downarrow$"}
 
 
 def render(table: Table) -> str:
-    """Return a `table` environment; it needs `\\usepackage{booktabs}` and a title that a label can hold."""
-    layout = "".join("l" if table.is_text(c) else "r" for c in table.columns)
+    """Return a `table` environment; it needs booktabs, and graphicx to fit wide ones to the line."""
+    layout = "".join("l" if table.is_text(c) else "r" for c in table.visible)
     label = re.sub(r"[^A-Za-z0-9-]+", "-", table.name)
-    head = " & ".join(escape(c.title) for c in table.columns)
+    head = " & ".join(escape(c.title) for c in table.visible)
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in shown_rows(table)]
     caption = " ".join(filter(None, [f"{escape(table.title)}.", escape(table.caption)]))
     lines = [
-        "% needs \\usepackage{booktabs}",
+        "% needs \\usepackage{booktabs,graphicx}",
         r"\begin{table}",
         r"\centering\footnotesize",
         rf"\caption{{{caption}}}",
         rf"\label{{tab:{label}}}",
+        r"\setlength{\tabcolsep}{4pt}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{layout}}}",
         r"\toprule",
         rf"{head} \\",
         r"\midrule",
         *rows,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

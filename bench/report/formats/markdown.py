@@ -9,15 +9,16 @@ from bench.report.text import escape
 
 def render(table: Table) -> str:
     """Return the table and, below it, its caption."""
-    align = ["---" if table.is_text(c) else "--:" for c in table.columns]
-    lines = [[escape(c.title) for c in table.columns], align]
+    align = ["---" if table.is_text(c) else "--:" for c in table.visible]
+    lines = [[escape(c.title) for c in table.visible], align]
     lines += [[_cell(cell) for cell in row] for row in shown_rows(table)]
     text = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    return f"{text}\n\n{table.caption}\n" if table.caption else f"{text}\n"
+    return f"{text}\n\n{escape(table.caption)}\n" if table.caption else f"{text}\n"
 
 
 def _cell(cell: Shown) -> str:
     text = escape(cell.text)
     text = f"**{text}**" if cell.mark == "best" else text
     sign = SIGNS.get(cell.mark or "")
-    return " ".join(filter(None, [text, sign, f"<sub>{escape(cell.interval)}</sub>" if cell.interval else ""]))
+    interval = f"<br><sub>{escape(cell.interval)}</sub>" if cell.interval else ""
+    return " ".join(filter(None, [text, sign])) + interval

@@ -24,7 +24,7 @@ class Shown:
 def shown_rows(table: Table) -> list[list[Shown]]:
     """Return the cells of all rows that are for readers."""
     rows = range(len(table.rows if table.shown is None else table.rows[: table.shown]))
-    return [[shown(table.rows[i].get(c.key), c, table.marks.get((i, c.key))) for c in table.columns] for i in rows]
+    return [[shown(table.rows[i].get(c.key), c, table.marks.get((i, c.key))) for c in table.visible] for i in rows]
 
 
 def shown(value: Value, column: Column, mark: Highlight | None = None) -> Shown:
@@ -48,7 +48,7 @@ def number(value: float, column: Column) -> str:
     text = f"{value * column.scale:.{column.digits}f}"
     if float(text) == 0.0:
         return text.lstrip("-")
-    return f"+{text}" if column.signed and value > 0 else text
+    return f"+{text}" if column.signed and value > 0 else text.replace("-", "−")
 
 
 def _interval(value: Estimate, column: Column) -> str:

@@ -1,0 +1,121 @@
+"""Accuracy against cost: val-chosen hulls with simultaneous bands, the policies themselves, and the references."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bench.report.context import CellReport
+from bench.report.figures.curves import HULL_STYLE, ORACLE, STATIC, Chart, Line, Reference, one, panels
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.points import keys, marks_told, point_state, seeds_told
+from bench.report.style import MOST_LINES
+from bench.stats.results import CurveStatistics, MethodStatistics
+
+BEST = 5  # methods of the overview
+FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "state"]
+CAPTION = (
+    "Lines: what a method reaches at a cost by mixing its policies and static exits, chosen on val, measured on test. "
+    "Shaded: the simultaneous 95 % band of the line over the budgets, from seeds and test samples. Markers: the "
+    "policies themselves at the cost they had on test. Dashes: the hull of the static exits; dots: the oracle. Bands "
+    "of two methods may overlap though one is better for certain, since all methods share seeds: see the comparison."
+)
+
+
+def accuracy(report: CellReport) -> Drawing:
+    """Draw all methods with scores: on one pair of axes, or in panels where they are many."""
+    methods = _with_points(report)
+    many = len(methods) > MOST_LINES
+    data = curve_data(report, methods)
+    chart = _chart(report, methods, data, "Accuracy against cost")
+    return Drawing(panels(chart) if many else one(chart), data, CAPTION + marks_told(methods))
+
+
+def best(report: CellReport) -> Drawing:
+    """Draw the few best methods by NAUC on one pair of axes, the best shared-head rule among them."""
+    methods = _with_points(report)
+    if len(methods) <= MOST_LINES:
+        raise Missing(f"The figure of all methods shows each of the {len(methods)} methods as large.")
+    chosen = [m for m in methods if m.complete][:BEST]
+    baseline = report.statistics.baseline
+    chosen += [m for m in methods if baseline and m.label == baseline.label and m not in chosen]
+    if not chosen:
+        raise Missing("No method has a complete grid, so none can be called best.")
+    data = curve_data(report, chosen)
+    told = f"{len(chosen)} of {len(methods)} methods: the best by NAUC"
+    chart = _chart(report, chosen, data, f"Accuracy against cost: the best {min(BEST, len(chosen))} by NAUC")
+    named = f" {told}, and the baseline {baseline.label}, the best shared-head rule on val." if baseline else f" {told}."
+    return Drawing(one(chart), data, CAPTION + named + marks_told(chosen))
+
+
+def _with_points(report: CellReport) -> list[MethodStatistics]:
+    found = [m for m in report.statistics.methods if any(p.accuracy.seeds for p in m.points)]
+    if not found:
+        raise Missing("No method has a result yet.")
+    return found
+
+
+def curve_data(report: CellReport, methods: list[MethodStatistics]) -> pd.DataFrame:
+    """Return what is drawn: 'policy' points, 'hull' lines and their 'band', 'static exit', 'static hull', 'oracle'."""
+    rows: list[dict[str, object]] = []
+    for m in methods:
+        for p in m.points:
+            if p.accuracy.seeds:
+                known = {"series": "policy", "method": m.label, "budget": p.budget, "seeds": len(p.accuracy.seeds)}
+                a = p.accuracy
+                known |= {"macs_fraction": p.cost.value, "accuracy": a.value, "low": a.low, "high": a.high}
+                rows.append(known | {"state": point_state(report, p.marks, len(a.seeds))})
+        rows += _line("hull", m.label, m.curve)
+        if m.curve.band:
+            b = m.curve.band
+            for at, value, low, high in zip(b.at, b.value, b.low, b.high, strict=True):
+                known = {"series": "band", "method": m.label, "macs_fraction": at, "accuracy": value}
+                rows.append(known | {"low": low, "high": high, "seeds": len(m.curve.seeds)})
+    for k, p in enumerate(report.statistics.exits):
+        a = p.accuracy
+        known = {"series": "static exit", "method": p.name, "macs_fraction": p.cost.value, "accuracy": a.value}
+        rows.append(known | {"low": a.low, "high": a.high, "seeds": len(a.seeds)})
+    statistics = report.statistics
+    rows += _line("static hull", "static", statistics.static) + _line("oracle", "oracle", statistics.oracle)
+    return pd.DataFrame(rows, columns=FIELDS)
+
+
+def _line(series: str, name: str, curve: CurveStatistics | None) -> list[dict[str, object]]:
+    known = {"series": series, "method": name, "seeds": len(curve.seeds) if curve else 0}
+    return [
+        known | {"macs_fraction": x, "accuracy": y} for x, y in (curve.line if curve else ()) if math.isfinite(y)
+    ]
+
+
+def _chart(report: CellReport, methods: list[MethodStatistics], data: pd.DataFrame, title: str) -> Chart:
+    shown = data.rename(columns={"macs_fraction": "x", "accuracy": "y"})
+    shown[["y", "low", "high"]] *= 100
+    of = {series: group for series, group in shown.groupby("series")}
+    empty = shown.iloc[:0]
+
+    def part(series: str, method: str | None = None) -> pd.DataFrame:
+        group = of.get(series, empty)
+        return group if method is None else group[group["method"] == method]
+
+    lines = [
+        Line(m.label, part("policy", m.label).sort_values("budget"), part("hull", m.label), part("band", m.label))
+        for m in methods
+    ]
+    exits = part("static exit").assign(number=lambda d: d["method"].str.removeprefix("exit="))
+    references = [
+        Reference("static exits", exits, STATIC),
+        Reference("hull of static exits", part("static hull"), HULL_STYLE, "dashes"),
+        Reference("oracle", part("oracle"), ORACLE, "dots"),
+    ]
+    policies = part("policy")
+    told = seeds_told(policies["seeds"], "shaded: simultaneous 95 % bands")
+    named = ["line: hull of policies and static exits, chosen on val", "markers: the policies"]
+    return Chart(
+        report,
+        title,
+        "accuracy on test, %",
+        lines,
+        [r for r in references if len(r.data)],
+        [told, *named, *keys(policies["state"])],
+    )

@@ -1,0 +1,82 @@
+"""Calibration error and size of conformal sets against cost."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from bench.report.context import CellReport
+from bench.report.figures.curves import STATIC, Chart, Line, Reference, one, panels
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.points import KEYS, keys, marks_told, points, seeds_told
+from bench.report.style import MOST_LINES
+
+ALPHA = 0.05
+OVER_SEEDS = "95 % t intervals over seeds"
+
+
+def ece(report: CellReport) -> Drawing:
+    """Draw the expected calibration error of the answers that were given, 15 bins of equal mass, against cost."""
+    data = points(report, "ece_mass15")
+    _needed(data, "No record holds an expected calibration error.")
+    chart = _chart(report, data, "ece_mass15", 100.0, "Calibration error against cost", "ECE, % (lower is better)")
+    caption = (
+        "Expected calibration error of the answers that each policy gave on test, over 15 bins of equal mass, at the "
+        "cost it had. Bars: 95 % t intervals over seeds, on this test set. Static exits send all samples to one exit."
+    )
+    return Drawing(_figure(chart), data, caption + marks_told(report.statistics.methods))
+
+
+def inefficiency(report: CellReport) -> Drawing:
+    """Draw the mean size of LAC sets against cost; points that cover less than 1 - ALPHA on test are hollow."""
+    metric, coverage = f"set_size_lac@{ALPHA:g}", f"coverage_lac@{ALPHA:g}"
+    data = points(report, metric, coverage)
+    _needed(data, "No record holds sizes of LAC sets: they need the logits that samples left with.")
+    below = data[coverage] < 1 - ALPHA
+    under = (below & (data["series"] == "method")).sum()
+    total = int((data["series"] == "method").sum())
+    data.loc[below, "state"] = "partial"
+    title = f"Size of conformal sets against cost, α = {ALPHA:g}"
+    chart = _chart(report, data, metric, 1.0, title, "classes per LAC set (lower is better)", log=True)
+    hollow = f"hollow: mean coverage on test below {1 - ALPHA:.0%}" + (
+        ", or not all seeds" if (data["seeds"] < len(report.statistics.seeds)).any() else ""
+    )
+    told = [hollow if text == KEYS["partial"] else text for text in chart.keys]
+    chart = Chart(chart.report, chart.title, chart.ylabel, chart.lines, chart.references, told, chart.log)
+    caption = (
+        f"Mean number of classes in split conformal (LAC) sets at a fixed α of {ALPHA:g}, calibrated on cal; α is never "
+        f"tuned on test. Only filled points cover at least {1 - ALPHA:.0%} of the test samples, mean over seeds: their "
+        f"sizes compare. {under} of {total} points of methods cover less and are hollow; a calibrated set does so "
+        "about half of the time, see the figure of requested and empirical coverage. Bars: 95 % t intervals over seeds."
+    )
+    return Drawing(_figure(chart), data, caption + marks_told(report.statistics.methods))
+
+
+def _needed(data: pd.DataFrame, reason: str) -> None:
+    if not (data["series"] == "method").any():
+        raise Missing(reason)
+
+
+def _figure(chart: Chart) -> object:
+    return panels(chart) if len(chart.lines) > MOST_LINES else one(chart)
+
+
+def _chart(
+    report: CellReport, data: pd.DataFrame, metric: str, scale: float, title: str, label: str, *, log: bool = False
+) -> Chart:
+    shown = data.rename(columns={"macs_fraction": "x", metric: "y"})
+    shown[["y", "low", "high"]] *= scale
+    methods = shown[shown["series"] == "method"]
+    order = [m.label for m in report.statistics.methods]
+    lines = [Line(name, methods[methods["method"] == name].sort_values("budget")) for name in order]
+    static = shown[shown["series"] == "static"].sort_values("x", kind="stable")
+    static = static.assign(number=static["point"].str.removeprefix("exit="))
+    told = [seeds_told(methods["seeds"], f"bars: {OVER_SEEDS}"), *keys(methods["state"])]
+    return Chart(
+        report,
+        title,
+        label,
+        [line for line in lines if len(line.points)],
+        [Reference("static exits", static, STATIC, "thin grey line with dots")] if len(static) else [],
+        told,
+        log,
+    )

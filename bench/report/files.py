@@ -1,0 +1,112 @@
+"""All files of a report in memory: path within its folder to bytes. Writing and checking start from the same."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.errors import UserError, nearest
+from bench.report.context import CellReport, Report
+from bench.report.formats import html
+from bench.report.page import DATA_FORMS, Figure, cell_page, index_page
+from bench.report.table import Table
+from bench.report.tables import cell_tables, overall_tables
+
+FORMATS = ("md", "csv", "parquet", "latex", "html", "svg", "png", "site")
+ENDINGS = {"latex": "tex"}  # of the others the name is the ending
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Turn `md,csv` into formats, in the order of FORMATS. Raises UserError for an unknown or no format."""
+    asked = [word.strip().lower() for word in text.split(",") if word.strip()]
+    for word in asked:
+        if word not in FORMATS:
+            raise UserError(f"There is no format '{word}'.{nearest(word, FORMATS)} Valid: {', '.join(FORMATS)}.")
+    if not asked:
+        raise UserError(f"--format names no format. Valid: {', '.join(FORMATS)}.")
+    return tuple(name for name in FORMATS if name in asked)
+
+
+def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: bool = True) -> dict[str, bytes]:
+    """Return all files of a report; without `overall` those of its cells alone."""
+    files: dict[str, bytes] = {}
+    tables: dict[str, list[Table]] = {}
+    figures: dict[str, list[Figure]] = {}
+    endings = {ENDINGS.get(name, name) for name in formats}
+    for cell in report.cells:
+        folder = str(cell.cell.folder)
+        tables[folder], figures[folder] = cell_tables(cell), _cell_figures(cell)
+        found = {f"tables/{name}": made for name, made in _table_files(tables[folder], formats).items()}
+        found |= {f"figures/{name}": made for name, made in _figure_files(figures[folder], endings).items()}
+        if "md" in formats:
+            found["leaderboard.md"] = cell_page(cell, tables[folder], figures[folder], endings).encode()
+        files |= {f"{folder}/{name}": made for name, made in found.items()}
+    if not overall:
+        return files
+    tables[""], figures[""] = overall_tables(report), _overall_figures(report)
+    files |= {f"tables/{name}": made for name, made in _table_files(tables[""], formats).items()}
+    files |= {f"figures/{name}": made for name, made in _figure_files(figures[""], endings).items()}
+    site = _site(report, tables, figures) if "site" in formats else {}
+    if "md" in formats:
+        files["README.md"] = index_page(report, tables[""], figures[""], endings, bool(site)).encode()
+    return files | site
+
+
+def _table_files(tables: Sequence[Table], formats: Sequence[str]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for table in tables:
+        for name in formats:
+            if table.shown == 0 and name not in DATA_FORMS:
+                continue
+            if name == "csv":
+                files[f"{table.name}.csv"] = table.csv().encode()
+            elif name == "parquet":
+                files[f"{table.name}.parquet"] = table.parquet()
+            elif name == "latex":
+                files[f"{table.name}.tex"] = table.latex().encode()
+            elif name == "html":
+                files[f"{table.name}.html"] = html.page(table).encode()
+    return files
+
+
+def _figure_files(figures: Sequence[Figure], endings: set[str]) -> dict[str, bytes]:
+    return {
+        name: made for figure in figures for name, made in figure.files.items() if name.rpartition(".")[2] in endings
+    }
+
+
+def _cell_figures(cell: CellReport) -> list[Figure]:
+    from importlib.util import find_spec
+
+    if find_spec("bench.report.figures") is None:
+        return []
+    from bench.report.figures import cell_figures
+
+    return list(cell_figures(cell))
+
+
+def _overall_figures(report: Report) -> list[Figure]:
+    from importlib.util import find_spec
+
+    if find_spec("bench.report.figures") is None:
+        return []
+    from bench.report.figures import overall_figures
+
+    return list(overall_figures(report))
+
+
+def _site(
+    report: Report, tables: Mapping[str, Sequence[Table]], figures: Mapping[str, Sequence[Figure]]
+) -> dict[str, bytes]:
+    """Build the site in a temporary folder and read it; `tables` and `figures` are by cell folder, '' over all."""
+    from importlib.util import find_spec
+
+    if not report.cells or find_spec("bench.report.site") is None:
+        return {}
+    from bench.report import site
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        site.build(report, tables, figures, root)
+        return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
