@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,35 +18,45 @@ from bench.report.site.plot import plot, series
 from bench.report.site.render import assets, page
 from bench.report.table import Table
 
+ENDINGS = (".html", ".js", ".css", ".csv")  # of what an earlier site may have left
 FIRST = 6  # methods of a cell on the overview
 Tables = Mapping[str, Sequence[Table]]
-Figures = Mapping[str, Sequence[Any]]
+Figures = Mapping[str, Iterable[Any]]
 
 
 def build(report: Report, tables: Tables, figures: Figures, out: Path) -> list[Path]:
-    """Write `out/site/` and return its files, sorted; what an earlier site left is removed.
+    """Write `out/site/` and return its files, sorted; pages that an earlier site left are removed.
 
-    tables and figures: by the cell's folder (`dataset/backbone`), those across cells under ''. Their files are linked,
-    and figures shown, where they lie in `out` already. The same report gives the same bytes.
+    What lies in `out` already is linked and shown; see `files`.
     """
-    made = _Site(report, tables, figures, out)
     root = out / "site"
-    files = {**{f"assets/{name}": content for name, content in assets().items()}, **made.pages()}
-    for old in sorted(root.rglob("*"), reverse=True) if root.is_dir() else []:
-        if old.is_file() and old.relative_to(root).as_posix() not in files and old.suffix in (".html", ".js", ".css", ".csv"):
+    there = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} if out.is_dir() else set()
+    made = {out / name: content for name, content in files(report, tables, figures, there).items()}
+    for old in sorted(root.rglob("*"), reverse=True):
+        if old.is_file() and old not in made and old.suffix in ENDINGS:
             old.unlink()
         elif old.is_dir() and not any(old.iterdir()):
             old.rmdir()
-    for name, content in files.items():
-        path = root / name
+    for path, content in made.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    return sorted(root / name for name in files)
+    return sorted(made)
+
+
+def files(report: Report, tables: Tables, figures: Figures, there: Collection[str]) -> dict[str, bytes]:
+    """Return the site's files by their paths within the report (`site/index.html`, …); equal input, equal bytes.
+
+    tables and figures: by the cell's folder (`dataset/backbone`), those across cells under ''. `there`: paths of the
+    report's other files; tables and figures among them are linked, and figures shown.
+    """
+    made = {f"assets/{name}": content for name, content in assets().items()}
+    made |= _Site(report, tables, figures, there).pages()
+    return {f"site/{name}": content for name, content in sorted(made.items())}
 
 
 class _Site:
-    def __init__(self, report: Report, tables: Tables, figures: Figures, out: Path) -> None:
-        self.report, self.tables, self.figures, self.out = report, tables, figures, out
+    def __init__(self, report: Report, tables: Tables, figures: Figures, there: Collection[str]) -> None:
+        self.report, self.tables, self.figures, self.there = report, tables, figures, frozenset(there)
         self.places: Places = places(report)
         self.links = self.places.methods | {c.name: self.places.cells[str(c.cell.folder)] for c in report.cells}
 
@@ -67,7 +77,7 @@ class _Site:
     def _cell(self, cell: CellReport) -> bytes:
         folder = str(cell.cell.folder)
         data = plot(cell)
-        pictures = beside(self.out, folder, self.figures.get(folder, ()))
+        pictures = beside(self.there, folder, self.figures.get(folder, ()))
         shown = [(f, d) for f in self.figures.get(folder, ()) for d in pictures if d.path("svg") and d.title == f.title]
         return self._page(
             "cell.html",
@@ -81,7 +91,7 @@ class _Site:
             series=series(cell),
             grids=[grid(t, self.links) for t in self.tables.get(folder, ())],
             pictures=shown,
-            downloads=[*beside(self.out, folder, self.tables.get(folder, ())), *pictures],
+            downloads=[*beside(self.there, folder, self.tables.get(folder, ())), *pictures],
             facts=facts.cell_facts(cell),
         )
 
@@ -126,7 +136,7 @@ class _Site:
     def _downloads(self) -> bytes:
         groups = [(c.name, str(c.cell.folder)) for c in self.report.cells]
         found = [
-            (name, beside(self.out, folder, [*self.tables.get(folder, ()), *self.figures.get(folder, ())]))
+            (name, beside(self.there, folder, [*self.tables.get(folder, ()), *self.figures.get(folder, ())]))
             for name, folder in [("All cells together", ""), *groups]
         ]
         return self._page("downloads.html", "downloads.html", "Downloads", groups=[(n, d) for n, d in found if d])

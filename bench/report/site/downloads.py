@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Any
 
 from bench.report.context import Report
@@ -29,12 +29,13 @@ class Download:
         return dict(self.files).get(form)
 
 
-def beside(out: Path, folder: str, parts: Sequence[Table | Any]) -> list[Download]:
-    """Return the files of tables and figures that lie in the report's folder of a cell ('' for all cells)."""
+def beside(there: Collection[str], folder: str, parts: Iterable[Any]) -> list[Download]:
+    """Return the files of a cell's tables and figures ('' for those across cells) among those that lie `there`."""
     found = []
     for part in parts:
-        paths = {form: (Path(folder) / f"{part.name}.{form}").as_posix() for form in FORMS}
-        held = [(form, path) for form, path in paths.items() if (out / path).is_file()]
+        room = PurePosixPath(folder) / ("tables" if isinstance(part, Table) else "figures")
+        paths = {form: str(room / f"{part.name}.{form}") for form in FORMS}
+        held = [(form, path) for form, path in paths.items() if path in there]
         if held:
             found.append(Download(part.title, held))
     return found

@@ -30,7 +30,7 @@ def answers(report: CellReport) -> list[Answer]:
     if not complete:
         return [Answer("Who leads?", "Not known", "No method has results for every budget and seed.")]
     top = complete[0]
-    return [_who(complete), _by(top, cell), _cost(top, complete), _sure(cell, complete)]
+    return [_who(complete), _by(top, complete, cell), _cost(top, complete), _sure(cell, complete)]
 
 
 def _who(complete: list[MethodStatistics]) -> Answer:
@@ -47,12 +47,15 @@ def _who(complete: list[MethodStatistics]) -> Answer:
     return Answer("Who leads?", f"{top.label}, but not alone", f"{nauc}; may be first: {names}")
 
 
-def _by(top: MethodStatistics, cell: CellStatistics) -> Answer:
-    over = f"{gap(top.curve.gain)} over mixed static exits"
-    if top.comparison is None:
-        second = f"{top.label} is itself the baseline" if cell.baseline and cell.baseline.label == top.label else "no baseline"
-        return Answer("By how much?", gap(top.curve.gain), f"NAUC over the static hull; {second}")
-    return Answer("By how much?", gap(top.comparison.difference), f"over {top.comparison.baseline}, the baseline; {over}")
+def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStatistics) -> Answer:
+    parts = [f"{top.label} over the static hull"]
+    if top.comparison is not None:
+        parts.append(f"{gap(top.comparison.difference)} over the baseline {top.comparison.baseline}")
+    elif cell.baseline and cell.baseline.label == top.label:
+        parts.append("it is itself the baseline")
+    if len(complete) > 1:
+        parts.append(f"not corrected for being the highest of {len(complete)}")
+    return Answer("By how much?", gap(top.curve.gain), "; ".join(parts))
 
 
 def _cost(top: MethodStatistics, complete: list[MethodStatistics]) -> Answer:
@@ -70,7 +73,7 @@ def _sure(cell: CellStatistics, complete: list[MethodStatistics]) -> Answer:
     known = {m.label for m in complete}
     told = sum(a in known and b in known for a, b in cell.sure)
     gaps = sum(any(mark.kind in GAPS for mark in m.marks) for m in cell.methods)
-    behind = [f"{told} of {count(pairs, 'pair')} of methods told apart at 95 %"] if pairs else []
+    behind = [f"{told} of {count(pairs, 'pair')} of methods told apart at 95\u00a0%"] if pairs else []
     behind += [f"{count(gaps, 'method')} with gaps, not ranked"] if gaps else []
     judged = [m.comparison.verdict for m in complete if m.comparison and m.comparison.p_holm is not None]
     if judged:

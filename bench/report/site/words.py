@@ -21,7 +21,7 @@ def percent(value: float, digits: int = 1) -> str:
     """Write a share in percent."""
     if math.isnan(value):
         return "–"
-    return "never" if math.isinf(value) else f"{100 * value:.{digits}f} %"
+    return "never" if math.isinf(value) else f"{100 * value:.{digits}f}\u00a0%"
 
 
 def gap(estimate: Estimate | None) -> str:
