@@ -15,6 +15,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 PINNED = {"jeidnn": 0, "msdnet_thresh": 1, "entropy_thresh": 2}
+FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide everywhere
 REFERENCE = "#8A8A8A"
 HULL = "#333333"
 ALARM = "#B00020"
@@ -71,8 +72,8 @@ def settings() -> Any:
         "axes.edgecolor": "#444444",
         "grid.color": "#E6E6E6",
         "grid.linewidth": 0.7,
-        "font.family": "DejaVu Sans",
-        "font.sans-serif": ["DejaVu Sans"],
+        "font.family": FONT,
+        "font.sans-serif": [FONT],
         "text.parse_math": False,  # names from records are text, whatever dollars they hold
         "svg.hashsalt": "exitbench",
         "svg.fonttype": "path",

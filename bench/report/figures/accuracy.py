@@ -7,14 +7,15 @@ import math
 import pandas as pd
 
 from bench.report.context import CellReport
-from bench.report.figures.curves import HULL_STYLE, ORACLE, STATIC, Chart, Line, Reference, one, panels
+from bench.report.figures.curves import Chart, one, panels
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import keys, marks_told, point_state, seeds_told
+from bench.report.figures.lines import ORACLE, STATIC, STATIC_HULL, Line, Reference
+from bench.report.figures.points import keys, marks_told, point_marks, seeds_told
 from bench.report.style import MOST_LINES
 from bench.stats.results import CurveStatistics, MethodStatistics
 
 BEST = 5  # methods of the overview
-FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "state"]
+FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "incomplete", "collapsed"]
 CAPTION = (
     "Lines: what a method reaches at a cost by mixing its policies and static exits, chosen on val, measured on test. "
     "Shaded: the simultaneous 95 % band of the line over the budgets, from seeds and test samples. Markers: the "
@@ -28,7 +29,7 @@ def accuracy(report: CellReport) -> Drawing:
     methods = _with_points(report)
     many = len(methods) > MOST_LINES
     data = curve_data(report, methods)
-    chart = _chart(report, methods, data, "Accuracy against cost")
+    chart = _chart(report, methods, data, "Accuracy against cost", focus=many)
     return Drawing(panels(chart) if many else one(chart), data, CAPTION + marks_told(methods))
 
 
@@ -44,9 +45,9 @@ def best(report: CellReport) -> Drawing:
         raise Missing("No method has a complete grid, so none can be called best.")
     data = curve_data(report, chosen)
     told = f"{len(chosen)} of {len(methods)} methods: the best by NAUC"
-    chart = _chart(report, chosen, data, f"Accuracy against cost: the best {min(BEST, len(chosen))} by NAUC")
+    chart = _chart(report, chosen, data, f"Accuracy against cost: the best {min(BEST, len(chosen))} by NAUC", focus=True, bands=False)
     named = f" {told}, and the baseline {baseline.label}, the best shared-head rule on val." if baseline else f" {told}."
-    return Drawing(one(chart), data, CAPTION + named + marks_told(chosen))
+    return Drawing(one(chart, bands=False), data, CAPTION + named + marks_told(chosen))
 
 
 def _with_points(report: CellReport) -> list[MethodStatistics]:
@@ -65,7 +66,7 @@ def curve_data(report: CellReport, methods: list[MethodStatistics]) -> pd.DataFr
                 known = {"series": "policy", "method": m.label, "budget": p.budget, "seeds": len(p.accuracy.seeds)}
                 a = p.accuracy
                 known |= {"macs_fraction": p.cost.value, "accuracy": a.value, "low": a.low, "high": a.high}
-                rows.append(known | {"state": point_state(report, p.marks, len(a.seeds))})
+                rows.append(known | point_marks(report, p.marks, len(a.seeds)))
         rows += _line("hull", m.label, m.curve)
         if m.curve.band:
             b = m.curve.band
@@ -88,7 +89,9 @@ def _line(series: str, name: str, curve: CurveStatistics | None) -> list[dict[st
     ]
 
 
-def _chart(report: CellReport, methods: list[MethodStatistics], data: pd.DataFrame, title: str) -> Chart:
+def _chart(
+    report: CellReport, methods: list[MethodStatistics], data: pd.DataFrame, title: str, *, focus: bool, bands: bool = True
+) -> Chart:
     shown = data.rename(columns={"macs_fraction": "x", "accuracy": "y"})
     shown[["y", "low", "high"]] *= 100
     of = {series: group for series, group in shown.groupby("series")}
@@ -104,12 +107,12 @@ def _chart(report: CellReport, methods: list[MethodStatistics], data: pd.DataFra
     ]
     exits = part("static exit").assign(number=lambda d: d["method"].str.removeprefix("exit="))
     references = [
-        Reference("static exits", exits, STATIC),
-        Reference("hull of static exits", part("static hull"), HULL_STYLE, "dashes"),
+        Reference("static exits", exits, STATIC, "grey dots"),
+        Reference("hull of static exits", part("static hull"), STATIC_HULL, "dashes"),
         Reference("oracle", part("oracle"), ORACLE, "dots"),
     ]
     policies = part("policy")
-    told = seeds_told(policies["seeds"], "shaded: simultaneous 95 % bands")
+    told = seeds_told(policies["seeds"], "shaded: simultaneous 95 % bands" if bands else "bands in the figure of all methods")
     named = ["line: hull of policies and static exits, chosen on val", "markers: the policies"]
     return Chart(
         report,
@@ -117,5 +120,18 @@ def _chart(report: CellReport, methods: list[MethodStatistics], data: pd.DataFra
         "accuracy on test, %",
         lines,
         [r for r in references if len(r.data)],
-        [told, *named, *keys(policies["state"])],
+        [told, *named, *keys(policies)],
+        focus=focus,
+        aside=_aside(report) if focus else "",
     )
+
+
+def _aside(report: CellReport) -> str:
+    """Say where the oracle is, since it may lie above what the axes show."""
+    oracle = report.statistics.oracle
+    known = [(x, y) for x, y in (oracle.line if oracle else ()) if math.isfinite(y)]
+    if not known:
+        return ""
+    most = max(y for _, y in known)
+    first = next(x for x, y in known if y > most - 5e-4)
+    return f"the oracle reaches {100 * most:.1f} % at {first:.2f} and more, which may lie above the axes"

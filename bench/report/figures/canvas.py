@@ -6,14 +6,16 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
-from bench.report.style import ALARM, NOTE
+from bench.report.style import ALARM, FONT, NOTE
 
-EM = 0.62  # mean width of a character, in units of the font size
 
 
 @dataclass
@@ -74,7 +76,7 @@ def sheet(
     lines: list[tuple[str, str, float, str, float]] = []
     top = 0.08
     for text, colour, size, weight in blocks:
-        for line in textwrap.wrap(text, characters(width - 0.2, size * (1.12 if weight == "bold" else 1.0))):
+        for line in textwrap.wrap(text, characters(text, width - 0.2, size, weight)) if text else []:
             lines.append((line, colour, size, weight, top))
             top += size * 1.45 / 72
         top += 0.015
@@ -88,24 +90,31 @@ def sheet(
     return Sheet(figure, width, body, height)
 
 
-def characters(inches: float, size: float) -> int:
-    """How many characters of a font size fit in a width."""
-    return max(8, int(inches * 72 / (EM * size)))
+@lru_cache(maxsize=4096)
+def inches(text: str, size: float, weight: str = "normal") -> float:
+    """How wide a line of text is at a font size."""
+    font = FontProperties(family=FONT, size=size, weight=weight)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
 
 
-def inches(text: str, size: float) -> float:
-    """How wide the longest line of a text is at a font size, nearly."""
-    return max((len(line) for line in text.split("\n")), default=0) * EM * size / 72
+def characters(text: str, room: float, size: float, weight: str) -> int:
+    """How many characters of a text's mean width fit in so many inches."""
+    return max(8, int(0.97 * room * len(text) / max(inches(text, size, weight), 1e-6)))
 
 
-def wrapped(name: str, width: int = 28, lines: int = 2) -> str:
-    """Break a name into at most so many lines; what is too long loses its middle."""
-    room = width * lines
-    if len(name) > room:
-        head = (room - 1) * 2 // 3
-        name = f"{name[:head]}…{name[-(room - 1 - head) :]}"
-    found = textwrap.wrap(name, width, break_on_hyphens=False)
-    if len(found) > lines:
-        flat = name.replace(" ", "\u00a0")
-        found = [flat[i : i + width] for i in range(0, len(flat), width)]
-    return "\n".join(found) or "?"
+def fit(names: Sequence[str], room: float, size: float) -> list[str]:
+    """Shorten names to so many inches by leaving out their middle; those that become equal get a number."""
+    found: list[str] = []
+    for name in names:
+        short, keep = name, len(name)
+        while keep > 4 and inches(short, size) > room:
+            keep -= 1
+            head = keep * 2 // 3
+            short = f"{name[:head]}…{name[len(name) - (keep - head) :]}"
+        found.append(short)
+    seen: dict[str, int] = {}
+    for i, short in enumerate(found):
+        seen[short] = seen.get(short, 0) + 1
+        if seen[short] > 1 and short != names[i]:
+            found[i] = f"{short} ({seen[short]})"
+    return found

@@ -8,7 +8,7 @@ import pandas as pd
 import seaborn as sns
 
 from bench.report.context import CellReport
-from bench.report.figures.canvas import inches, sheet, wrapped
+from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.points import marks_told
 from bench.report.style import REFERENCE, settings
@@ -25,8 +25,8 @@ def coverage(report: CellReport) -> Drawing:
     names = [m.label for m in report.statistics.methods if m.label in set(data["method"])]
     alphas = sorted(set(data["alpha"]))
     with mpl.rc_context(settings()):
-        labels = [wrapped(name, 34, lines=1) for name in names]
-        left = max(inches(label, 8.5) for label in labels) + 0.25
+        labels = fit(names, 2.4, 8.5)
+        left = max(inches(label, 8.5) for label in labels) + 0.2
         height = max(ROW * len(names) + 0.1, 0.7)
         told = ["dots: one budget and seed each", "bar: their mean"]
         told += [f"{shade}: {what}" for shade, (_, _, what) in zip(("light", "dark"), BANDS, strict=True)]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from bench.report.context import CellReport
-from bench.report.figures.canvas import inches, sheet, wrapped
+from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.points import marks_told, seeds_told
 from bench.report.style import MISSING, REFERENCE, ZONE, settings
@@ -29,8 +29,8 @@ def critical(report: CellReport) -> Drawing:
     assert baseline
     several = bool(data["first_rank"].notna().any())
     with mpl.rc_context(settings()):
-        labels = [wrapped(name, 34, lines=1) for name in data["method"]]
-        left = max(inches(label, 8.5) for label in labels) + 0.25
+        labels = fit(list(data["method"]), 2.4, 8.5)
+        left = max(inches(label, 8.5) for label in labels) + 0.2
         height = max(ROW * len(data) + 0.1, 0.8)
         tested = bool(data["verdict"].isin(["better", "worse", "no difference shown"]).any())
         told = [

@@ -7,16 +7,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import PowerNorm
 
 from bench.report.context import CellReport
-from bench.report.figures.canvas import sheet
-from bench.report.figures.curves import panel_title, tidy
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import keys, marks_told, point_state, seeds_told
+from bench.report.figures.grid import WIDTH, panels
+from bench.report.figures.points import CROSSED, marks_told, point_marks, seeds_told
 from bench.report.style import SHADES, settings
 
-COLUMNS = 4
+SCALE = PowerNorm(0.5, 0, 100)  # small shares count: steps are finer there
 
 
 def depth(report: CellReport) -> Drawing:
@@ -25,40 +24,31 @@ def depth(report: CellReport) -> Drawing:
     names = list(dict.fromkeys(data["method"]))
     budgets, exits = sorted(set(data["budget"])), int(data["exit"].max()) + 1
     states = data.drop_duplicates(["method", "budget"])
+    gone = len(names) * len(budgets) > len(states)
     with mpl.rc_context(settings()):
-        columns = min(COLUMNS, max(len(names), 2))
-        rows = -(-len(names) // columns)
-        row, gap, bottom, top = (1.2 if rows > 1 else 1.9), (0.16, 0.34), 0.62, 0.3
-        body = bottom + rows * row + (rows - 1) * gap[1] + top
-        gone = len(names) * len(budgets) > len(states)
         told = [
             seeds_told(states["seeds"], "shade: share of samples"),
-            *(text.replace("hollow", "○") for text in keys(states["state"])),
+            CROSSED if states["collapsed"].any() else "",
+            "○: not all seeds" if states["incomplete"].any() else "",
             "hatched: no result" if gone else "",
         ]
-        page = sheet(
-            "Where samples leave, budget by budget", report.name, width=9.2, body=body, keys=told,
-            warnings=report.cell.warnings,
-        )  # fmt: skip
-        grid = page.grid(len(names), columns, left=0.7, right=0.75, bottom=bottom, row=row, gap=gap, top=top)
-        for i, (axes, name) in enumerate(zip(grid, names, strict=True)):
+        cost = "budget, fraction of the plain backbone's MACs"
+        title = "Where samples leave, budget by budget"
+        grid = panels(report, title, names, cost, "exit (0: the earliest)", keys=told, right=0.78)
+        for name, axes in grid:
             _panel(axes, data[data["method"] == name], budgets, exits)
-            panel_title(axes, name)
-            tidy(axes, i, len(names), columns)
-        bar = page.figure.colorbar(
-            ScalarMappable(Normalize(0, 100), SHADES),
-            cax=page.axes(9.2 - 0.6, bottom + 0.05, 0.12, min(body - bottom - top, 2.2) - 0.1),
-        )
+        grid.finish()
+        place = grid.page.axes(WIDTH - 0.62, grid.bottom, 0.12, min(grid.height, 2.2))
+        bar = grid.page.figure.colorbar(ScalarMappable(SCALE, SHADES), cax=place)
+        bar.set_ticks([1, 10, 25, 50, 100])
         bar.ax.set_title("%", fontsize=8, pad=4)
         bar.ax.tick_params(labelsize=8)
         bar.outline.set_visible(False)
-        page.text(page.width / 2, 0.1, "budget, fraction of the plain backbone's MACs", ha="center", fontsize=9.5)
-        page.text(0.1, bottom + (body - bottom) / 2, "exit (0: the earliest)", rotation=90, va="center", fontsize=9.5)
     caption = (
         "Each column is a policy for one budget, each row an exit; the shade is the share of test samples that leave "
-        "there, mean over seeds. × over a column: one exit takes more than 95 %. ○: seeds are missing."
+        "there, mean over seeds, on a scale that is finer for small shares. ×: one exit takes more than 95 % in some seed."
     )
-    return Drawing(page.figure, data, caption + marks_told(report.statistics.methods))
+    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
 
 
 def depth_data(report: CellReport) -> pd.DataFrame:
@@ -66,10 +56,10 @@ def depth_data(report: CellReport) -> pd.DataFrame:
     found = []
     for m in report.statistics.methods:
         for p in m.points:
-            told = point_state(report, p.marks, len(p.accuracy.seeds))
+            told = point_marks(report, p.marks, len(p.accuracy.seeds))
             for k, share in enumerate(p.depth):
                 known = {"method": m.label, "budget": p.budget, "exit": k, "share": share}
-                found.append(known | {"seeds": len(p.accuracy.seeds), "state": told})
+                found.append(known | {"seeds": len(p.accuracy.seeds)} | told)
     if not found:
         raise Missing("No record of a method says where samples leave.")
     return pd.DataFrame(found)
@@ -77,20 +67,20 @@ def depth_data(report: CellReport) -> pd.DataFrame:
 
 def _panel(axes: Axes, mine: pd.DataFrame, budgets: list[float], exits: int) -> None:
     shares = np.full((exits, len(budgets)), np.nan)
-    states = {}
+    signs = {}
     for line in mine.itertuples():
         shares[int(line.exit), budgets.index(line.budget)] = line.share * 100
-        states[line.budget] = line.state
-    axes.set_facecolor("white")
-    axes.imshow(shares, cmap=SHADES, vmin=0, vmax=100, aspect="auto", interpolation="nearest", origin="lower")
+        signs[line.budget] = "x" if line.collapsed else "o" if line.incomplete else ""
+    axes.imshow(shares, cmap=SHADES, norm=SCALE, aspect="auto", interpolation="nearest", origin="lower")
     for i, budget in enumerate(budgets):
         if np.isnan(shares[:, i]).all():
             axes.axvspan(i - 0.5, i + 0.5, facecolor="#F4F4F4", edgecolor="#BBBBBB", hatch="////", linewidth=0)
-        elif states[budget] != "whole":
-            sign = {"collapsed": "x", "partial": "o"}[states[budget]]
-            style = {"markerfacecolor": "none", "markeredgecolor": "black", "clip_on": False, "zorder": 6}
-            axes.plot([i], [exits - 0.5 + exits * 0.035], sign, markersize=4, **style)
+        elif signs[budget]:
+            top = int(np.nanargmax(shares[:, i]))
+            ink = "white" if shares[top, i] > 30 else "black"
+            axes.plot([i], [top], signs[budget], markersize=4, markerfacecolor="none", markeredgecolor=ink)
     axes.set_xticks(range(len(budgets)), [f"{b:g}".removeprefix("0") or "0" for b in budgets])
     axes.set_yticks(range(0, exits, 2 if exits > 7 else 1))
     axes.set_ylim(-0.5, exits - 0.5)
+    axes.set_xlim(-0.5, len(budgets) - 0.5)
     axes.grid(visible=False)

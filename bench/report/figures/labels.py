@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from matplotlib.axes import Axes
+
+from bench.report.figures.canvas import inches
+
+SIZE = 8.5  # points
+LEADER, SAMPLE, PAD = 0.16, 0.3, 0.06  # inches of the thin line, of the sample of a line, and before the text
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text in a colour for the point (x, y) of the data."""
+    """A text for the point (x, y) of the data, and the style of the line that it names."""
 
     text: str
     x: float
     y: float
-    colour: str
+    style: Mapping[str, Any]
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], low: float = 0.0, high: float = 1.0) -> list[float]:
@@ -57,18 +63,32 @@ def _end(pool: tuple[list[int], float], heights: Sequence[float]) -> float:
     return pool[1] + sum(heights[j] for j in pool[0])
 
 
-def beside(axes: Axes, labels: Sequence[Label], height: float, size: float = 8.5) -> None:
-    """Write labels to the right of axes `height` inches high, each with a thin line to its point; set limits before."""
+def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
+    """Write labels to the right of axes: a thin line to the point, a sample of the line, its name. Set limits before.
+
+    Labels of points outside the axes have no line. They take `room` inches.
+    """
     if not labels:
         return
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    width, height = axes.bbox.width / figure.dpi, axes.bbox.height / figure.dpi
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [tuple(to_axes.transform((label.x, label.y))) for label in labels]
-    heights = [(label.text.count("\n") + 1) * size * 1.3 / 72 / height for label in labels]
-    for label, (x, y), place in zip(labels, places, spread([p[1] for p in places], heights), strict=True):
+    wanted = [min(max(y, 0.0), 1.0) for _, y in places]
+    at = spread(wanted, [size * 1.35 / 72 / height] * len(labels))
+    for label, (x, y), place in zip(labels, places, at, strict=True):
+        style = {**label.style, "clip_on": False, "transform": axes.transAxes}
+        start, middle, end = (1 + distance / width for distance in (LEADER, LEADER + SAMPLE / 2, LEADER + SAMPLE))
         if 0 <= y <= 1:
-            line = {"color": label.colour, "linewidth": 0.7, "alpha": 0.8, "transform": axes.transAxes}
-            axes.plot([x, 1.0, 1.02], [y, place, place], clip_on=False, zorder=1.5, **line)
+            thin = {"color": label.style["color"], "linewidth": 0.6, "alpha": 0.7, "zorder": 1.5}
+            axes.plot([x, 1.0, start], [y, place, place], clip_on=False, transform=axes.transAxes, **thin)
+        axes.plot([start, middle, end], [place] * 3, markevery=[1], zorder=5, **style)
         axes.text(
-            1.025, place, label.text, transform=axes.transAxes, color=label.colour, fontsize=size, va="center",
-            linespacing=1.1,
+            end + PAD / width, place, label.text, transform=axes.transAxes, fontsize=size, va="center_baseline"
         )  # fmt: skip
+
+
+def room(texts: Sequence[str], size: float = SIZE) -> float:
+    """How many inches labels take to the right of axes."""
+    return LEADER + SAMPLE + PAD + max((inches(text, size) for text in texts), default=0.0) + 0.08

@@ -10,10 +10,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from bench.report.context import Report
-from bench.report.figures.canvas import Sheet, inches, sheet, wrapped
+from bench.report.figures.canvas import Sheet, fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
 from bench.report.style import MISSING, REFERENCE, settings
 from bench.stats.across import ZONE as EQUAL
+from bench.stats.marks import Mark
 
 ROW = 0.235
 LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no method's line stands here
@@ -44,7 +45,7 @@ def skill(report: Report) -> Drawing:
                 axes.plot([row.skill], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4)
             else:
                 axes.annotate(
-                    row.marks, (1, y), (-4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                    f"{row.marks}: no mean", (1, y), (-4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                     fontsize=8, color=MISSING, va="center", ha="right", zorder=3,
                 )  # fmt: skip
         axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
@@ -64,6 +65,10 @@ def skill(report: Report) -> Drawing:
     return Drawing(page.figure, data, caption)
 
 
+def _told(mark: Mark) -> str:
+    return f"{mark.count} of {mark.of} cells" if mark.kind == "not run" else str(mark)
+
+
 def skill_data(report: Report) -> pd.DataFrame:
     """Return a row per method for the mean, and one per method and cell with a complete grid."""
     across = report.across
@@ -71,7 +76,7 @@ def skill_data(report: Report) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for m in across.methods:
         s = m.skill
-        known = {"series": "mean", "cell": "all", "method": m.label, "marks": "; ".join(map(str, m.marks))}
+        known = {"series": "mean", "cell": "all", "method": m.label, "marks": "; ".join(_told(mark) for mark in m.marks)}
         rows.append(
             known
             | {
@@ -109,7 +114,7 @@ def tally(report: Report) -> Drawing:
             for count, colour, ink in ((row.wins, WON, "white"), (row.ties, TIED, "black"), (row.losses, LOST, "black")):
                 share = 100 * count / total
                 axes.barh(y, share, left=start, height=0.72, color=colour, linewidth=0, zorder=2)
-                if share > 5:
+                if share > 2.5:
                     axes.text(start + share / 2, y, str(count), ha="center", va="center", fontsize=8, color=ink, zorder=3)
                 start += share
         axes.set_xlim(0, 100)
@@ -139,8 +144,8 @@ def tally_data(report: Report) -> pd.DataFrame:
 
 
 def _rows(title: str, told: str, names: list[str], keys: list[str]) -> tuple[Sheet, Axes]:
-    labels = [wrapped(name, 34, lines=1) for name in names]
-    left = max(inches(label, 8.5) for label in labels) + 0.25
+    labels = fit(names, 2.4, 8.5)
+    left = max(inches(label, 8.5) for label in labels) + 0.2
     height = max(ROW * len(names) + 0.1, 0.7)
     page = sheet(title, told, width=9.2, body=height + 0.72, keys=keys)
     axes = page.axes(left, 0.55, 9.2 - left - 0.2, height)

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from bench.report.aggregate import COLLAPSE, Row
+from bench.report.aggregate import Row
 from bench.report.context import CellReport
 from bench.report.text import seeds_phrase
 from bench.stats.marks import Mark
 from bench.stats.results import MethodStatistics
 
-KEYS = {"partial": "hollow: not all seeds", "collapsed": "×: collapsed, one exit takes over 95 %"}
+HOLLOW = "hollow: not all seeds"
+CROSSED = "×: collapsed, one exit takes over 95 % in some seed"
 
 
 def points(report: CellReport, metric: str, *others: str) -> pd.DataFrame:
     """Return methods and static exits where all seeds of a point have a metric, mean over seeds, with 95 % t intervals.
 
-    `state` is 'whole', 'partial' where seeds are missing, or 'collapsed'; `others` are metrics added as plain means.
+    `others` are metrics added as plain means; `incomplete` and `collapsed` are what a marker must show.
     """
-    found = [_point(row, metric, others) for row in report.rows if row.kind == "method" or row.method == "static"]
-    names = ["series", "method", "point", "budget", "macs_fraction", metric, "low", "high", *others, "seeds", "state"]
-    return pd.DataFrame([row for row in found if row], columns=names)
+    found = [
+        _point(report, row, metric, others) for row in report.rows if row.kind == "method" or row.method == "static"
+    ]
+    names = ["series", "method", "point", "budget", "macs_fraction", metric, "low", "high", *others, "seeds"]
+    return pd.DataFrame([row for row in found if row], columns=[*names, "incomplete", "collapsed"])
 
 
-def _point(row: Row, metric: str, others: Sequence[str]) -> dict[str, object] | None:
+def _point(report: CellReport, row: Row, metric: str, others: Sequence[str]) -> dict[str, object] | None:
     value, cost = row.estimate(metric), row.estimate("macs_fraction")
     if value is None or cost is None:
         return None
-    rest = {name: (e.value if (e := row.estimate(name)) else math.nan) for name in others}
+    marks = report.statistics.marks.points.get((row.method, row.budget), ()) if row.budget is not None else ()
     return {
         "series": "method" if row.kind == "method" else row.method,
         "method": row.method,
@@ -40,27 +43,43 @@ def _point(row: Row, metric: str, others: Sequence[str]) -> dict[str, object] | 
         metric: value.value,
         "low": value.low,
         "high": value.high,
-        **rest,
+        **{name: (e.value if (e := row.estimate(name)) else math.nan) for name in others},
         "seeds": len(value.seeds),
-        "state": state(complete=row.complete, collapsed="collapsed" in row.flags and row.kind == "method"),
+        **point_marks(report, marks, len(value.seeds)),
     }
 
 
-def state(*, complete: bool, collapsed: bool) -> str:
-    """Name what a point's marker must show; a missing seed is said before a collapse."""
-    return "partial" if not complete else "collapsed" if collapsed else "whole"
+def point_marks(report: CellReport, marks: Iterable[Mark], seeds: int) -> dict[str, bool]:
+    """Return what a marker must show of a point with scores at so many seeds."""
+    return {
+        "incomplete": seeds < len(report.statistics.seeds),
+        "collapsed": any(mark.kind == "collapsed" for mark in marks),
+    }
 
 
-def point_state(report: CellReport, marks: Iterable[Mark], seeds: int) -> str:
-    """The same from the marks of the statistics and the number of seeds with scores."""
-    gone = seeds < len(report.statistics.seeds)
-    return state(complete=not gone, collapsed=any(m.kind == "collapsed" and m.count > COLLAPSE * m.of for m in marks))
+def budget_signs(report: CellReport, budget: float) -> dict[str, str]:
+    """Return a sign per method for a figure of one budget: × where it collapsed, ○ where seeds are missing."""
+    found = {}
+    for method in report.statistics.methods:
+        for point in method.points:
+            if point.budget == budget:
+                told = point_marks(report, point.marks, len(point.accuracy.seeds))
+                found[method.label] = " ".join(
+                    sign for sign, name in (("×", "collapsed"), ("○", "incomplete")) if told[name]
+                )
+    return found
 
 
-def keys(states: Iterable[str]) -> list[str]:
+def sign_keys(signs: Mapping[str, str]) -> list[str]:
+    """Return what the signs that occur mean."""
+    told = (("×", CROSSED), ("○", "○: not all seeds"))
+    return [text for sign, text in told if any(sign in shown for shown in signs.values())]
+
+
+def keys(data: pd.DataFrame) -> list[str]:
     """Return what the markers that occur mean."""
-    there = set(states)
-    return [text for name, text in KEYS.items() if name in there]
+    told = ((HOLLOW, data["incomplete"].eq(True).any()), (CROSSED, data["collapsed"].eq(True).any()))
+    return [text for text, there in told if there]
 
 
 def seeds_told(counts: Iterable[int], interval: str) -> str:
@@ -80,12 +99,11 @@ def marks_told(methods: Iterable[MethodStatistics]) -> str:
     return f" Marks: {'; '.join(sorted(told))}." if told else ""
 
 
-def backbone_macs(report: CellReport) -> str:
-    """Return what the whole backbone costs, for the label of an axis of costs."""
-    full = report.cell.records["full_macs"].dropna() if "full_macs" in report.cell.records else pd.Series(dtype=float)
-    return f" (1 = {full.iloc[0] / 1e9:.3g} GMACs)" if len(full) else ""
-
-
 def cost_label(report: CellReport) -> str:
-    """Label the axis of costs."""
-    return f"realised MACs on test, fraction of the plain backbone{backbone_macs(report)}"
+    """Label the axis of costs, with what the whole backbone costs."""
+    full = report.cell.records["full_macs"].dropna() if "full_macs" in report.cell.records else pd.Series(dtype=float)
+    if not len(full):
+        return "realised MACs on test, fraction of the plain backbone"
+    macs = float(full.iloc[0])
+    one = f"{macs / 1e9:.3g} GMACs" if macs >= 1e8 else f"{macs / 1e6:.3g} MMACs"
+    return f"realised MACs on test, fraction of the plain backbone (1 = {one})"

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.colors import TwoSlopeNorm
 
 from bench.report.context import CellReport
-from bench.report.figures.canvas import inches, sheet, wrapped
+from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.points import marks_told
 from bench.report.style import DIVERGING, MISSING, settings
@@ -22,8 +22,8 @@ def recipes(report: CellReport) -> Drawing:
     data = recipe_data(report)
     rules, heads = list(dict.fromkeys(data["rule"])), sorted(set(data["heads"]), key=lambda h: (h != "plain", h))
     with mpl.rc_context(settings()):
-        labels = [wrapped(rule, 34, lines=1) for rule in rules]
-        left = max(inches(label, 9) for label in labels) + 0.25
+        labels = fit(rules, 2.6, 9)
+        left = max(inches(label, 9) for label in labels) + 0.2
         cell = min(1.15, (9.2 - left - 1.1) / len(heads))
         width, height = max(left + cell * len(heads) + 1.1, 6.2), 0.36 * len(rules)
         told = ["gain over the hull of static exits, points of NAUC", "small: its 95 % interval"]
@@ -39,7 +39,7 @@ def recipes(report: CellReport) -> Drawing:
         most = max(float(np.nanmax(np.abs(table))) if np.isfinite(table).any() else 0.0, 0.01)
         image = axes.imshow(table, cmap=DIVERGING, norm=TwoSlopeNorm(0, -most, most), aspect="auto")
         _numbers(axes, data, rules, heads, most)
-        axes.set_xticks(range(len(heads)), [wrapped(h, 16) for h in heads], fontsize=9)
+        axes.set_xticks(range(len(heads)), fit(heads, cell - 0.05, 9), fontsize=9)
         axes.set_yticks(range(len(rules)), labels, fontsize=9)
         axes.set_xlabel("head recipe")
         axes.grid(visible=False)

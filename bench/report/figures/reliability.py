@@ -10,16 +10,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench.report.context import CellReport
-from bench.report.figures.canvas import sheet
-from bench.report.figures.curves import panel_title, tidy
 from bench.report.figures.exits import MIDDLE, in_order
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import marks_told, seeds_told
+from bench.report.figures.grid import area_key, panels
+from bench.report.figures.points import budget_signs, marks_told, sign_keys
 from bench.report.style import REFERENCE, settings
+from bench.report.text import seeds_phrase
 from bench.trials.record import Record
 
-COLUMNS = 4
 BINS = 15
+AREA = 300.0  # points², of a circle that stands for all samples
 Confidences = Callable[[Record], Mapping[str, NDArray[np.float64]] | None]  # of test samples: confidence, correct
 
 
@@ -29,34 +29,30 @@ def reliability(report: CellReport, confidences: Confidences | None) -> Drawing:
         raise Missing("Records hold no confidences of single samples, and no stored outcomes were given.")
     data = reliability_data(report, confidences)
     names, budget = in_order(report, data), float(data["budget"].iloc[0])
+    signs = budget_signs(report, budget)
     with mpl.rc_context(settings()):
-        columns = min(COLUMNS, max(len(names), 2))
-        rows = -(-len(names) // columns)
-        row, gap, bottom, top = (1.45 if rows > 1 else 2.1), (0.16, 0.34), 0.6, 0.3
-        body = bottom + rows * row + (rows - 1) * gap[1] + top
-        told = [seeds_told(data["seeds"], "all samples of all seeds together"), "area: share of samples"]
-        page = sheet(
-            f"Reliability at budget {budget:g}", report.name, width=9.2, body=body, keys=[*told, "below the line: overconfident"],
-            warnings=report.cell.warnings,
+        counts = sorted(set(data["seeds"]))
+        many = seeds_phrase(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+        told = [f"all samples of {many} together", "area: share of samples", "below the line: overconfident"]
+        grid = panels(
+            report, f"Reliability at budget {budget:g}", names, "confidence, %", "accuracy on test, %",
+            keys=[*told, *sign_keys(signs)], row=(1.45, 2.1), signs=signs,
         )  # fmt: skip
-        grid = page.grid(len(names), columns, left=0.7, right=0.12, bottom=bottom, row=row, gap=gap, top=top)
-        for i, (axes, name) in enumerate(zip(grid, names, strict=True)):
+        for name, axes in grid:
             mine, look = data[data["method"] == name], report.looks[name]
             axes.plot([0, 100], [0, 100], color=REFERENCE, linewidth=0.9, zorder=1)
             x, y = mine["confidence"] * 100, mine["accuracy"] * 100
             axes.plot(x, y, color=look.colour, linewidth=1.2, zorder=3)
-            axes.scatter(x, y, s=4 + 160 * mine["share"], color=look.colour, linewidth=0.5, edgecolor="white", zorder=4)
+            axes.scatter(x, y, s=3 + AREA * mine["share"], color=look.colour, linewidth=0.4, edgecolor="white", zorder=4)
             axes.set_xlim(0, 103)
             axes.set_ylim(0, 103)
-            panel_title(axes, name)
-            tidy(axes, i, len(names), columns)
-        page.text(page.width / 2, 0.1, "confidence, %", ha="center", fontsize=9.5)
-        page.text(0.1, bottom + (body - bottom) / 2, "accuracy on test, %", rotation=90, va="center", fontsize=9.5)
+        grid.finish()
+        area_key(grid, AREA)
     caption = (
         f"Every method at budget {budget:g}: mean confidence and accuracy of the answers that it gave on test, in "
         f"{BINS} bins of equal width; the area of a circle is the share of samples in its bin. All seeds together."
     )
-    return Drawing(page.figure, data, caption + marks_told(report.statistics.methods))
+    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
 
 
 def reliability_data(report: CellReport, confidences: Confidences) -> pd.DataFrame:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from bench.report.context import CellReport
-from bench.report.figures.curves import STATIC, Chart, Line, Reference, one, panels
+from bench.report.figures.curves import Chart, one, panels
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import KEYS, keys, marks_told, points, seeds_told
+from bench.report.figures.lines import STATIC, Line, Reference
+from bench.report.figures.points import HOLLOW, keys, marks_told, points, seeds_told
 from bench.report.style import MOST_LINES
 
 ALPHA = 0.05
@@ -31,17 +33,11 @@ def inefficiency(report: CellReport) -> Drawing:
     metric, coverage = f"set_size_lac@{ALPHA:g}", f"coverage_lac@{ALPHA:g}"
     data = points(report, metric, coverage)
     _needed(data, "No record holds sizes of LAC sets: they need the logits that samples left with.")
-    below = data[coverage] < 1 - ALPHA
-    under = (below & (data["series"] == "method")).sum()
-    total = int((data["series"] == "method").sum())
-    data.loc[below, "state"] = "partial"
+    data["hollow"] = data[coverage] < 1 - ALPHA
+    methods = data["series"] == "method"
+    under, total = int((data["hollow"] & methods).sum()), int(methods.sum())
     title = f"Size of conformal sets against cost, α = {ALPHA:g}"
     chart = _chart(report, data, metric, 1.0, title, "classes per LAC set (lower is better)", log=True)
-    hollow = f"hollow: mean coverage on test below {1 - ALPHA:.0%}" + (
-        ", or not all seeds" if (data["seeds"] < len(report.statistics.seeds)).any() else ""
-    )
-    told = [hollow if text == KEYS["partial"] else text for text in chart.keys]
-    chart = Chart(chart.report, chart.title, chart.ylabel, chart.lines, chart.references, told, chart.log)
     caption = (
         f"Mean number of classes in split conformal (LAC) sets at a fixed α of {ALPHA:g}, calibrated on cal; α is never "
         f"tuned on test. Only filled points cover at least {1 - ALPHA:.0%} of the test samples, mean over seeds: their "
@@ -56,7 +52,7 @@ def _needed(data: pd.DataFrame, reason: str) -> None:
         raise Missing(reason)
 
 
-def _figure(chart: Chart) -> object:
+def _figure(chart: Chart) -> Figure:
     return panels(chart) if len(chart.lines) > MOST_LINES else one(chart)
 
 
@@ -70,13 +66,17 @@ def _chart(
     lines = [Line(name, methods[methods["method"] == name].sort_values("budget")) for name in order]
     static = shown[shown["series"] == "static"].sort_values("x", kind="stable")
     static = static.assign(number=static["point"].str.removeprefix("exit="))
-    told = [seeds_told(methods["seeds"], f"bars: {OVER_SEEDS}"), *keys(methods["state"])]
+    told = [seeds_told(methods["seeds"], f"bars: {OVER_SEEDS}"), *keys(methods)]
+    if "hollow" in methods:
+        told = [text for text in told if text != HOLLOW]
+        gaps = ", or not all seeds" if methods["incomplete"].any() else ""
+        told += [f"hollow: covers less than {1 - ALPHA:.0%} of test{gaps}"] if methods["hollow"].any() or gaps else []
     return Chart(
         report,
         title,
         label,
         [line for line in lines if len(line.points)],
-        [Reference("static exits", static, STATIC, "thin grey line with dots")] if len(static) else [],
+        [Reference("static exits", static, STATIC, "grey dots")] if len(static) else [],
         told,
         log,
     )
