@@ -9,9 +9,9 @@ from typing import Any
 from bench.report.context import CellReport, Report
 from bench.report.site import facts, methods
 from bench.report.site.about import as_html, docstring
-from bench.report.site.downloads import beside, records_csv
+from bench.report.site.downloads import beside, records_csv, size
 from bench.report.site.forest import forest
-from bench.report.site.grid import grid
+from bench.report.site.grid import grid, grids
 from bench.report.site.headline import answers
 from bench.report.site.names import Places, places
 from bench.report.site.plot import plot, series
@@ -58,7 +58,7 @@ class _Site:
     def __init__(self, report: Report, tables: Tables, figures: Figures, there: Collection[str]) -> None:
         self.report, self.tables, self.figures, self.there = report, tables, figures, frozenset(there)
         self.places: Places = places(report)
-        self.links = self.places.methods | {c.name: self.places.cells[str(c.cell.folder)] for c in report.cells}
+        self.links = self.places.methods | self.places.cells
 
     def pages(self) -> dict[str, bytes]:
         """Make all pages, and the records as CSV, by their paths."""
@@ -71,14 +71,14 @@ class _Site:
 
     def _overview(self) -> bytes:
         cells = [(c, answers(c), forest(c, FIRST)) for c in self.report.cells]
-        grids = [grid(t, self.links) for t in self.tables.get("", ())]
-        return self._page("index.html", "index.html", "Overview", cells=cells, grids=grids, across=self.report.across)
+        return self._page("index.html", "index.html", "Overview", cells=cells, grids=grids(self.tables.get("", ()), self.links), across=self.report.across)
 
     def _cell(self, cell: CellReport) -> bytes:
         folder = str(cell.cell.folder)
         data = plot(cell)
         pictures = beside(self.there, folder, self.figures.get(folder, ()))
-        shown = [(f, d) for f in self.figures.get(folder, ()) for d in pictures if d.path("svg") and d.title == f.title]
+        drawn = {f.name: f for f in self.figures.get(folder, ())}
+        shown = [(f, d, size(f)) for d in pictures if d.path("svg") and (f := drawn[d.name])]
         return self._page(
             "cell.html",
             self.places.cells[folder],
@@ -89,7 +89,7 @@ class _Site:
             forest=forest(cell),
             data=data,
             series=series(cell),
-            grids=[grid(t, self.links) for t in self.tables.get(folder, ())],
+            grids=grids(self.tables.get(folder, ()), self.links),
             pictures=shown,
             downloads=[*beside(self.there, folder, self.tables.get(folder, ())), *pictures],
             facts=facts.cell_facts(cell),
@@ -116,7 +116,7 @@ class _Site:
             about=as_html(about) if about else None,
             settings=methods.settings(where),
             twins=twins,
-            grids=[grid(t, self.links) for t in methods.tables(where)],
+            grids=grids(methods.tables(where), self.links),
             records=grid(methods.records(where), self.links),
         )
 

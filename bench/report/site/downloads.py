@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -21,6 +22,7 @@ KEYS = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "set_
 class Download:
     """A table or figure with its files: (form, path relative to the report's folder)."""
 
+    name: str
     title: str
     files: list[tuple[str, str]]
 
@@ -37,8 +39,15 @@ def beside(there: Collection[str], folder: str, parts: Iterable[Any]) -> list[Do
         paths = {form: str(room / f"{part.name}.{form}") for form in FORMS}
         held = [(form, path) for form, path in paths.items() if path in there]
         if held:
-            found.append(Download(part.title, held))
+            found.append(Download(part.name, part.title, held))
     return found
+
+
+def size(figure: Any) -> tuple[int, int] | None:
+    """Return a picture's width and height from its SVG, so that a page keeps its place; None where it says none."""
+    head = figure.files.get(f"{figure.name}.svg", b"")[:2000].decode(errors="replace")
+    found = re.search(r'<svg[^>]*viewBox="0 0 ([\d.]+) ([\d.]+)"', head)
+    return (round(float(found[1])), round(float(found[2]))) if found else None
 
 
 def records_csv(report: Report) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.report.formats.shown import SIGNS, shown_rows
@@ -56,13 +56,18 @@ class Grid:
         return [head for head in self.heads if head.note]
 
 
+def grids(tables: Iterable[Table], links: Mapping[str, str]) -> list[Grid]:
+    """Lay out all tables that are for readers; the others are data alone."""
+    return [grid(table, links) for table in tables if table.shown != 0]
+
+
 def grid(table: Table, links: Mapping[str, str]) -> Grid:
     """Lay a table out; a word in the column `method` or `cell` that `links` knows becomes a link."""
-    heads = [Head(c.key, c.title, "text" if table.is_text(c) else "number", c.note) for c in table.columns]
+    heads = [Head(c.key, c.title, "text" if table.is_text(c) else "number", c.note) for c in table.visible]
     rows = []
     for row, cells in zip(table.rows, shown_rows(table), strict=False):
         line = []
-        for column, head, shown in zip(table.columns, heads, cells, strict=True):
+        for column, head, shown in zip(table.visible, heads, cells, strict=True):
             line.append(
                 Box(
                     text=shown.text,

@@ -94,7 +94,7 @@ def records(places: Sequence[Place]) -> Table:
     """Return the method's records, one row each."""
     rows: list[dict[str, Value]] = [
         {
-            "cell": place.report.name,
+            "cell": str(place.report.cell.folder),
             "point": r.point.point,
             "seed": r.point.seed,
             "status": r.status,
@@ -115,7 +115,7 @@ def _result(place: Place) -> dict[str, Value]:
     comparison = method.comparison
     verdict = comparison.verdict if comparison else None
     return {
-        "cell": place.report.name,
+        "cell": str(place.report.cell.folder),
         "rank": str(method.rank) if method.rank else None,
         "nauc": method.curve.nauc,
         "gain": method.curve.gain,
@@ -130,7 +130,7 @@ def _points(place: Place) -> list[dict[str, Value]]:
     rows = {r.point: r for r in place.report.rows if r.kind == "method" and r.method == place.method.label}
     return [
         {
-            "cell": place.report.name,
+            "cell": str(place.report.cell.folder),
             "budget": p.budget,
             "accuracy": p.accuracy,
             "cost": p.cost,

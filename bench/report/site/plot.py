@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
-from bench.report.site.words import count
-from bench.report.style import HULL, REFERENCE, Look
+from bench.report.site.words import count, gap, percent
+from bench.report.style import REFERENCE, Look
 from bench.stats.bootstrap import UNKNOWN, Estimate
 
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
@@ -34,6 +34,7 @@ class Score:
 
 SCORES = (
     Score("accuracy", "Accuracy", "accuracy on test, %", 100, 2),
+    Score("gain", "Gain over the static hull", "accuracy less the static hull’s at that cost, points", 100, 2, target=0.0),
     Score("gain_random", "Gain over random exits", "accuracy less that of the same shares dealt at random, points", 100, 2),
     Score("ece_mass15", "Calibration error", "ECE, % (15 bins of equal mass; lower is better)", 100, 2),
     Score("nll", "Negative log-likelihood", "NLL, nats (lower is better)"),
@@ -81,9 +82,9 @@ def series(report: CellReport) -> list[Series]:
     if cell.exits:
         found.append(Series("=exits", "static exits", REFERENCE, "circle-open", "solid", False, True))
     if cell.static:
-        found.append(Series("=hull", "static hull", "" if HULL else "", "", "6px,3px", True, True))
+        found.append(Series("=hull", "static hull", "", "", "6px,3px", True, True))
     if any(row.method == "oracle" and row.kind == "reference" for row in report.rows):
-        found.append(Series("=oracle", "oracle", "", "star", "solid", False, True))
+        found.append(Series("=oracle", "oracle", "", "star", "solid", False, False))
     return found
 
 
@@ -111,6 +112,8 @@ def _view(report: CellReport, score: Score, lines: Sequence[Series]) -> dict[str
     traces = []
     for index, line in enumerate(lines):
         held = [] if line.name == "=hull" else _points(report, rows.get(line.name, []), score)
+        if score.key == "gain":
+            held = _gains(report, line.name)
         if line.name == "=hull" and score.key == "accuracy" and report.statistics.static:
             held = [(x, y, UNKNOWN, "static hull: the best random mixture of two exits") for x, y in report.statistics.static.line]
         if held:
@@ -133,6 +136,18 @@ def _points(report: CellReport, rows: Iterable[Row], score: Score) -> list[Point
             continue
         found.append((cost.value, value.value, value, _hover(row, value, cost, score)))
     return sorted(found, key=lambda p: p[0])
+
+
+def _gains(report: CellReport, name: str) -> list[Point]:
+    """Return the gain of a method's val-chosen hull over the static hull, at costs equal to the budgets."""
+    found: list[Point] = []
+    for method in report.statistics.methods:
+        if method.label == name:
+            for at in method.curve.budgets:
+                if math.isfinite(at.gain.value):
+                    text = f"<b>{label(name)}</b><br>gain {gap(at.gain)}<br>at {percent(at.budget)} of the backbone’s MACs"
+                    found.append((at.budget, at.gain.value, at.gain, text))
+    return found
 
 
 def _known(report: CellReport) -> Mapping[tuple[str, str], Estimate]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'{inline}; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
 ASSETS = ("site.css", "site.js")
@@ -32,7 +33,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters["json"] = as_json
+    made.filters |= {"json": as_json, "soft": soft}
     return made
 
 
@@ -42,6 +43,12 @@ def as_json(value: Any) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def soft(name: str) -> Markup:
+    """Let a long name break after its underscores, brackets and signs."""
+    parts = re.split(r"(?<=[_=,\[])(?=[^_=,\[])", name)
+    return Markup("<wbr>").join(escape(part) for part in parts)
 
 
 def assets() -> dict[str, bytes]:

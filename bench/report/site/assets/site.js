@@ -107,7 +107,7 @@
       const wrap = (text) => (narrow && text.length > 44 ? text.replace(/ \(/, "<br>(").replace(/, (points)/, ",<br>$1") : text);
       const layout = {
         autosize: true, showlegend: false, hovermode: "closest", dragmode: narrow ? false : "zoom",
-        margin: { l: narrow ? 44 : 60, r: 14, t: 14, b: 48 },
+        margin: { l: narrow ? 44 : 60, r: 14, t: 14, b: 58 },
         paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
         font: { family: style.fontFamily, size: narrow ? 11 : 13, color: style.color },
         xaxis: { ...axis, title: { text: narrow ? "share of the backbone’s MACs" : "cost on test, share of the plain backbone’s MACs" }, tickformat: ".0%" },
