@@ -23,8 +23,8 @@ from synthetic import records, write
 METHODS = [f"method_{i:02d}" for i in range(15)]
 BUDGETS = [round(0.25 + 0.1 * i, 2) for i in range(8)]
 CELLS = [
-    {"dataset": dataset, "backbone": backbone, "bank_digest": f"{dataset}{backbone}", "longtail": dataset == "cifar100lt"}
-    for dataset in ("cifar100", "cifar100lt")
+    {"dataset": dataset, "backbone": backbone, "bank_digest": f"{dataset}{backbone}", "longtail": tail}
+    for dataset, tail in (("cifar100", False), ("cifar100lt", True))
     for backbone in ("efficientnet_lite0", "vit_base")
 ]
 

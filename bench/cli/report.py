@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -36,13 +37,14 @@ def report(
     from bench.report.files import parse_formats
     from bench.report.readme import own_readme
 
+    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = parse_formats(formats)
     target = readme or own_readme(reports)
     if not check:
-        for path in build(results, reports, only=only, formats=wanted, readme=target):
+        for path in build(results, reports, only=only, formats=wanted, readme=target, jobs=jobs):
             print(path)
         return
-    found = drift(results, reports, only=only, formats=wanted, readme=target)
+    found = drift(results, reports, only=only, formats=wanted, readme=target, jobs=jobs)
     for path, how in found:
         print(f"{how}: {path}")
     if found:

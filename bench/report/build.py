@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.errors import UserError
-from bench.report.context import Report, load
+from bench.report.context import Report, count_cells
+from bench.report.context import make as make_report
+from bench.report.context import read as read_records
 from bench.report.files import ENDINGS, FORMATS, make_files, write
+from bench.report.parallel import workers
 from bench.report.readme import BEGIN, END, has_markers, read, updated
 from bench.stats.resample import Effort
 
@@ -33,12 +36,13 @@ def build(
     formats: Sequence[str] = FORMATS,
     readme: str | Path | None = None,
     effort: Effort | None = None,
+    jobs: int = 1,
 ) -> list[Path]:
     """Write the report of a results folder into `out`; return the paths, sorted. See `make` for what it holds.
 
     Files that an earlier report wrote where this one has nothing to say are removed; all others are left alone.
     """
-    made = make(results, out, only=only, formats=formats, readme=readme, effort=effort)
+    made = make(results, out, only=only, formats=formats, readme=readme, effort=effort, jobs=jobs)
     for path in made.stale:
         path.unlink(missing_ok=True)
         _remove_empty(path.parent, Path(out))
@@ -54,18 +58,21 @@ def make(
     formats: Sequence[str] = FORMATS,
     readme: str | Path | None = None,
     effort: Effort | None = None,
+    jobs: int = 1,
 ) -> Made:
     """Make everything that `build` writes, in memory. Bytes depend on the records alone, not on their order.
 
     `only` limits it to the cells of one dataset (`cifar100`) or to one (`cifar100/resnet18`), without what is made of
     all cells: index, site, README. Raises UserError where the folder holds no records, for a name in `only` that no
-    cell has, and for a `readme` without markers.
+    cell has, and for a `readme` without markers. jobs: processes for a store of several cells and many records.
     """
     out = Path(out)
-    report = load(results, effort, only=only)
-    if not report.cells:
+    records = read_records(results)
+    if not records:
         raise UserError(f"The results folder '{results}' holds no records. Run `bench run` first.")
-    files = make_files(report, formats, overall=only is None)
+    with workers(jobs, count_cells(records), len(records)) as each:
+        report = make_report(records, effort, only=only, each=each)
+        files = make_files(report, formats, overall=only is None, each=each)
     before = _listed(out)
     folders = {str(cell.cell.folder) for cell in report.cells}
     kept = {path for path in before if not _ours(path, formats, folders if only is not None else None)}

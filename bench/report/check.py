@@ -18,12 +18,13 @@ def drift(
     formats: Sequence[str] = FORMATS,
     readme: str | Path | None = None,
     effort: Effort | None = None,
+    jobs: int = 1,
 ) -> list[tuple[Path, str]]:
     """Make the report anew in memory; return each file that differs with 'missing', 'differs' or 'stale', sorted.
 
     Nothing is written. Files that no report has written are of no interest.
     """
-    made = make(results, out, only=only, formats=formats, readme=readme, effort=effort)
+    made = make(results, out, only=only, formats=formats, readme=readme, effort=effort, jobs=jobs)
     found = [(path, "stale") for path in made.stale if path.exists()]
     for path, content in made.files.items():
         if not path.is_file():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pandas as pd
 from bench.errors import UserError, nearest
 from bench.report.aggregate import Row, aggregate
 from bench.report.cells import FIELDS, Cell, split_cells
+from bench.report.parallel import Each, serially
 from bench.report.style import Look, looks
 from bench.stats.across import AcrossStatistics, across
 from bench.stats.load import from_records
@@ -65,17 +66,24 @@ class Report:
 
 def load(results: str | Path, effort: Effort | None = None, *, only: str | None = None) -> Report:
     """Read a results folder and compute all statistics; see `make`. Raises UserError where it does not exist."""
+    return make(read(results), effort, only=only)
+
+
+def read(results: str | Path) -> list[Record]:
+    """Return all records of a results folder. Raises UserError where it does not exist."""
     root = Path(results)
     if not root.is_dir():
         raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
-    return make(Store(root).records(), effort, only=only)
+    return list(Store(root).records())
 
 
-def make(records: Iterable[Record], effort: Effort | None = None, *, only: str | None = None) -> Report:
+def make(
+    records: Iterable[Record], effort: Effort | None = None, *, only: str | None = None, each: Each = serially
+) -> Report:
     """Split records into cells and compute the statistics of each and across them; their order changes nothing.
 
     `only` leaves just the cells of one dataset (`cifar100`) or folder (`cifar100/resnet18`). Raises UserError for a
-    name in it that no cell has.
+    name in it that no cell has. each: maps the work over cells; see `bench.report.parallel`.
     """
     effort = effort or Effort()
     held = sorted(records, key=lambda record: record.id)
@@ -84,18 +92,28 @@ def make(records: Iterable[Record], effort: Effort | None = None, *, only: str |
     shared = looks(frame.loc[frame["kind"] == "method", "method"])
     cells = split_cells(frame) if len(frame) else []
     names = _names(cells)
-    reports = []
     wanted = [c for c in cells if only is None or only.strip("/") in (str(c.folder), c.folder.parts[0], c.dataset)]
     if cells and not wanted:
         valid = {c.folder.parts[0] for c in cells} | {str(c.folder) for c in cells}
         raise UserError(f"No record belongs to '{only}'.{nearest(str(only), valid)}")
-    for cell in wanted:
-        mine = [known[tuple(getattr(cell, field) for field in FIELDS), i] for i in cell.records["id"]]
-        found = summarise(from_records(mine, unpack), effort)
-        reports.append(CellReport(cell, replace(found, name=names[cell.folder]), mine, shared))
+    mine = [[known[tuple(getattr(c, field) for field in FIELDS), i] for i in c.records["id"]] for c in wanted]
+    found = each(partial(_statistics, effort), mine)
+    reports = [
+        CellReport(cell, replace(statistics, name=names[cell.folder]), own, shared)
+        for cell, statistics, own in zip(wanted, found, mine, strict=True)
+    ]
     used = [record for report in reports for record in report.records]
     overall = across([report.statistics for report in reports], effort)
     return Report(tuple(reports), overall, provenance(used), effort)
+
+
+def count_cells(records: Iterable[Record]) -> int:
+    """Return how many cells these records belong to."""
+    return len({_key(record) for record in records})
+
+
+def _statistics(effort: Effort, records: list[Record]) -> CellStatistics:
+    return summarise(from_records(records, unpack), effort)
 
 
 def _key(record: Record) -> tuple[Any, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench.errors import UserError, nearest
 from bench.report import site
-from bench.report.context import Report
+from bench.report.context import CellReport, Report
 from bench.report.figures import FigureSet, cell_figures, overall_figures
 from bench.report.formats import html
 from bench.report.page import DATA_FORMS, cell_page, index_page
+from bench.report.parallel import Each, serially
 from bench.report.table import Table
 from bench.report.tables import cell_tables, overall_tables
 
@@ -29,22 +31,20 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in asked)
 
 
-def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: bool = True) -> dict[str, bytes]:
-    """Return all files of a report; without `overall` those of its cells alone."""
+def make_files(
+    report: Report, formats: Sequence[str] = FORMATS, *, overall: bool = True, each: Each = serially
+) -> dict[str, bytes]:
+    """Return all files of a report; without `overall` those of its cells alone. each: maps the work over cells."""
     files: dict[str, bytes] = {}
     tables: dict[str, list[Table]] = {}
     figures: dict[str, FigureSet] = {}
     drawn = bool({"svg", "png", "csv", "site"} & set(formats))
     endings = {ENDINGS.get(name, name) for name in formats}
-    for cell in report.cells:
+    made = each(partial(_cell, formats, endings, drawn), report.cells)
+    for cell, (own_tables, own_figures, found) in zip(report.cells, made, strict=True):
         folder = str(cell.cell.folder)
-        tables[folder] = cell_tables(cell)
-        figures[folder] = cell_figures(cell) if drawn else FigureSet(())
-        found = {f"tables/{name}": made for name, made in _table_files(tables[folder], formats).items()}
-        found |= {f"figures/{name}": made for name, made in _figure_files(figures[folder], endings).items()}
-        if "md" in formats:
-            found["leaderboard.md"] = cell_page(cell, tables[folder], figures[folder], endings).encode()
-        files |= {f"{folder}/{name}": made for name, made in found.items()}
+        tables[folder], figures[folder] = own_tables, own_figures
+        files |= {f"{folder}/{name}": content for name, content in found.items()}
     if not overall:
         return files
     tables[""] = overall_tables(report)
@@ -55,6 +55,18 @@ def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: boo
     if "md" in formats:
         files["README.md"] = index_page(report, tables[""], figures[""], endings, site=bool(pages)).encode()
     return files | pages
+
+
+def _cell(
+    formats: Sequence[str], endings: set[str], drawn: bool, cell: CellReport
+) -> tuple[list[Table], FigureSet, dict[str, bytes]]:
+    """Make the tables, figures and files of a cell; paths are within its folder."""
+    tables, figures = cell_tables(cell), cell_figures(cell) if drawn else FigureSet(())
+    found = {f"tables/{name}": made for name, made in _table_files(tables, formats).items()}
+    found |= {f"figures/{name}": made for name, made in _figure_files(figures, endings).items()}
+    if "md" in formats:
+        found["leaderboard.md"] = cell_page(cell, tables, figures, endings).encode()
+    return tables, figures, found
 
 
 def _table_files(tables: Sequence[Table], formats: Sequence[str]) -> dict[str, bytes]:

@@ -41,7 +41,7 @@ def record(where: Cell, at: Point, **known: Any) -> Record:
     base: dict[str, Any] = {
         "id": record_id(where, at), "status": "ok", "cell": where, "point": at, "full_macs": FULL_MACS,
         "timings": {"fit_seconds": 3.0 + at.seed, "play_seconds": 0.5, "score_seconds": 0.25},
-        "provenance": {"python": "3.11.7", "cpu": "Made-up CPU", "device": "cpu", "threads": 1, "packages": {"torch": "2"}},
+        "provenance": {"cpu": "Made-up CPU", "device": "cpu", "threads": 1, "packages": {"torch": "2"}},
         "created": "2026-01-01T00:00:00+00:00",
     }  # fmt: skip
     return Record(**(base | known))
@@ -79,16 +79,19 @@ def scores(right: np.ndarray, exits: np.ndarray, rng: np.random.Generator, *, lo
     accuracy, fraction = float(right.mean()), float(COSTS[exits].mean())
     ece = 0.03 + 0.05 * (1 - fraction) + abs(rng.normal()) * 0.002
     found = {
-        "accuracy": accuracy, "accuracy_random": accuracy - 0.02, "macs": fraction * FULL_MACS, "macs_fraction": fraction,
+        "accuracy": accuracy, "accuracy_random": accuracy - 0.02,
+        "macs": fraction * FULL_MACS, "macs_fraction": fraction,
         "nll": 1.9 - 1.5 * accuracy, "brier": 1.0 - 0.9 * accuracy, "ece_mass15": ece, "ece_width15": ece + 0.001,
         "collapsed": float(np.bincount(exits).max() / len(exits)), "mean_exit": float(exits.mean()), "aurc": 0.2,
     }  # fmt: skip
     for alpha in (0.01, 0.05, 0.1):
         noise = rng.normal() * 0.004
         found |= {
-            f"coverage_lac@{alpha}": 1 - alpha + noise, f"set_size_lac@{alpha}": 1.2 + 70 * (1 - accuracy) ** 3 * (1 - alpha),
+            f"coverage_lac@{alpha}": 1 - alpha + noise,
+            f"set_size_lac@{alpha}": 1.2 + 70 * (1 - accuracy) ** 3 * (1 - alpha),
             f"coverage_band_low@{alpha}": 1 - alpha - 0.01, f"coverage_band_high@{alpha}": 1 - alpha + 0.01,
-            f"coverage_low_lac@{alpha}": 1 - alpha + noise - 0.005, f"coverage_high_lac@{alpha}": 1 - alpha + noise + 0.005,
+            f"coverage_low_lac@{alpha}": 1 - alpha + noise - 0.005,
+            f"coverage_high_lac@{alpha}": 1 - alpha + noise + 0.005,
             f"exit_gap_lac@{alpha}": 0.02,
         }  # fmt: skip
     if longtail:

@@ -9,6 +9,7 @@ from synthetic import cell as make_cell
 from synthetic import point as make_point
 
 from bench.errors import UserError
+from bench.report import parallel
 from bench.report.build import build
 from bench.report.check import drift
 from bench.report.files import FORMATS, parse_formats
@@ -84,6 +85,15 @@ def test_order_of_records_changes_no_byte(whole, tmp_path):
     assert contents(again) == contents(out)
 
 
+def test_several_processes_change_no_byte(tmp_path, monkeypatch):
+    held = [*records(**SMALL), *records(**SMALL, backbone="resnet18", bank_digest="c" * 16)]
+    results = write(tmp_path / "results", held)
+    build(results, tmp_path / "one", **TEXT)
+    monkeypatch.setattr(parallel, "LEAST", 0)
+    build(results, tmp_path / "two", **TEXT, jobs=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
 def test_check_finds_no_drift_and_writes_nothing(whole):
     results, out, _ = whole
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
@@ -148,7 +158,7 @@ def test_formats_choose_what_is_written_and_leave_the_rest(tmp_path):
 
 @pytest.mark.parametrize("text", ["", " , ", "pdf", "md,cvs"])
 def test_formats_that_there_are_not(text):
-    with pytest.raises(UserError, match="Valid: md, csv, parquet|names no format|Did you mean 'csv'"):
+    with pytest.raises(UserError, match=r"Valid: md, csv, parquet|names no format|Did you mean 'csv'"):
         parse_formats(text)
 
 

@@ -27,8 +27,8 @@ def estimate(value: float, low: float = NAN, high: float = NAN) -> Estimate:
 def table(**known) -> Table:
     base = {
         "name": "t", "title": "T", "columns": [
-            Column("name", "Name|x"), Column("v", "V %", 1, 100, interval=True, signed=True), Column("p", "p", 3, p=True),
-            Column("n", "N"), Column("hidden", "Hidden", 2, data=True),
+            Column("name", "Name|x"), Column("v", "V %", 1, 100, interval=True, signed=True),
+            Column("p", "p", 3, p=True), Column("n", "N"), Column("hidden", "Hidden", 2, data=True),
         ],
         "rows": [
             {"name": "a,b", "v": estimate(0.5, 0.4, 0.61), "p": 0.0001, "n": 3, "hidden": 0.25},

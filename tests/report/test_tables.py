@@ -161,7 +161,7 @@ def test_budgets_show_what_is_surely_better_or_worse_than_the_baseline():
 
 def test_costs_count_overspending():
     held = changed(records(methods=["jeidnn"]), lambda r: False)
-    dear = [r for r in held if at("jeidnn", 0.5, 1)(r)][0]
+    dear = next(r for r in held if at("jeidnn", 0.5, 1)(r))
     metrics = dear.metrics | {"macs_fraction": 0.55}
     held = [r.model_copy(update={"metrics": metrics, "outcomes": None}) if r is dear else r for r in held]
     table = tables_of(held)[0]["costs"]
