@@ -40,7 +40,7 @@ def critical(report: CellReport) -> Drawing:
             "" if tested else f"fewer than {MIN_SEEDS} seeds: no tests" if len(statistics.seeds) < MIN_SEEDS else "",
         ]
         page = sheet(
-            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.92, keys=told,
+            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.65, keys=told,
             warnings=report.cell.warnings,
         )  # fmt: skip
         words = 1.55
