@@ -34,10 +34,12 @@ def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: boo
     files: dict[str, bytes] = {}
     tables: dict[str, list[Table]] = {}
     figures: dict[str, FigureSet] = {}
+    drawn = bool({"svg", "png", "csv", "site"} & set(formats))
     endings = {ENDINGS.get(name, name) for name in formats}
     for cell in report.cells:
         folder = str(cell.cell.folder)
-        tables[folder], figures[folder] = cell_tables(cell), cell_figures(cell)
+        tables[folder] = cell_tables(cell)
+        figures[folder] = cell_figures(cell) if drawn else FigureSet(())
         found = {f"tables/{name}": made for name, made in _table_files(tables[folder], formats).items()}
         found |= {f"figures/{name}": made for name, made in _figure_files(figures[folder], endings).items()}
         if "md" in formats:
@@ -45,7 +47,8 @@ def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: boo
         files |= {f"{folder}/{name}": made for name, made in found.items()}
     if not overall:
         return files
-    tables[""], figures[""] = overall_tables(report), overall_figures(report)
+    tables[""] = overall_tables(report)
+    figures[""] = overall_figures(report) if drawn else FigureSet(())
     files |= {f"tables/{name}": made for name, made in _table_files(tables[""], formats).items()}
     files |= {f"figures/{name}": made for name, made in _figure_files(figures[""], endings).items()}
     site = _site(report, tables, figures, files) if "site" in formats else {}
