@@ -29,7 +29,17 @@ from bench.report.style import ALARM, settings
 from bench.stats.resample import Effort
 
 QUICK = Effort(draws=200, sample_draws=50)
-ALWAYS = ["accuracy", "comparison", "ece", "inefficiency", "coverage", "exits", "exit_calibration", "depth"]
+ALWAYS = [
+    "accuracy",
+    "comparison",
+    "ece",
+    "inefficiency",
+    "coverage",
+    "exits",
+    "exit_calibration",
+    "depth",
+    "reliability",
+]
 MANY = [f"method_{i}" for i in range(8)] + ["jeidnn", "msdnet_thresh"]
 
 
@@ -57,7 +67,7 @@ def drawn(axes, marker):
 def test_figures_of_a_cell_have_three_files_each_and_reasons_for_the_others():
     made = cell_figures(one_cell())
     assert [f.name for f in made] == ALWAYS
-    assert [gap.name for gap in made.left_out] == ["best", "recipes", "reliability"]
+    assert [gap.name for gap in made.left_out] == ["best", "recipes"]
     assert all(gap.reason.endswith(".") for gap in made.left_out)
     for file in made:
         assert sorted(file.files) == [f"{file.name}.{form}" for form in ("csv", "png", "svg")]
@@ -235,8 +245,21 @@ def test_reliability_bins_stored_confidences():
 def test_reliability_needs_the_outcomes_of_every_seed():
     cell = one_cell(methods=["jeidnn"], seeds=(0, 1))
     some = {"confidence": np.array([0.5]), "correct": np.array([True])}
-    with pytest.raises(Missing, match="no outcomes are stored"):
-        reliability(cell, lambda record: some if record.point.seed == 0 else None)
+    made = reliability(cell, lambda record: some if record.point.seed == 0 else None)
+    assert "exit" in made.data and "bin" not in made.data
+
+
+def test_without_confidences_the_exits_are_the_bins():
+    made = reliability(one_cell(methods=["jeidnn"], seeds=(0, 1)), None)
+    assert "exit by exit" in told(made.figure) and set(made.data["budget"]) == {0.5}
+    assert made.data["confidence"].to_numpy() == pytest.approx(0.7)
+    same = decomposition(one_cell(methods=["jeidnn"], seeds=(0, 1))).data.dropna()
+    assert list(made.data["accuracy"]) == pytest.approx(list(same["accuracy_exited"]))
+    drawn_at = made.figure.axes[0].collections[0].get_offsets()
+    assert np.asarray(drawn_at) == pytest.approx(made.data[["confidence", "accuracy"]].to_numpy() * 100)
+    bare = [r.model_copy(update={"per_exit": []}) for r in records(methods=["jeidnn"])]
+    with pytest.raises(Missing, match="per exit"):
+        reliability(one_cell(bare), None)
 
 
 @pytest.mark.parametrize("name", ["<script>alert(1)</script>", "$x_1$", "_hidden", "a\\b & 'c' \"d\""])
@@ -292,7 +315,7 @@ def test_a_column_without_results_is_hatched():
     held = changed(records(), at("jeidnn", 0.3), status="infeasible", reason="below exit 0")
     made = depth(one_cell(held))
     panel = next(a for a in made.figure.axes if a.get_title(loc="left") == "jeidnn")
-    assert len(panel.patches) == 1 and "hatched: no result" in told(made.figure)
+    assert [patch.get_hatch() for patch in panel.patches] == ["////"] and "hatched: no result" in told(made.figure)
 
 
 def test_one_seed_has_no_intervals_of_seeds():
@@ -304,7 +327,7 @@ def test_one_seed_has_no_intervals_of_seeds():
 def test_what_is_missing_is_left_out_with_a_reason():
     bare = [r for r in records(methods=["jeidnn"]) if r.point.kind == "reference"]
     gaps = {gap.name: gap.reason for gap in cell_figures(one_cell(bare)).left_out}
-    assert set(gaps) == {*ALWAYS, "best", "recipes", "reliability"}
+    assert set(gaps) == {*ALWAYS, "best", "recipes"}
     assert gaps["accuracy"] == "No method has a result yet."
     alone = {gap.name: gap.reason for gap in cell_figures(one_cell(methods=["jeidnn"])).left_out}
     assert "No other method" in alone["comparison"]
