@@ -77,7 +77,7 @@ def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
     places = [tuple(to_axes.transform((label.x, label.y))) for label in labels]
     high = size * 1.35 / 72 / height
     # ends that nearly meet have no order of their own: the first label is the upper one
-    wanted = [round(min(max(y, 0.0), 1.0) / high) * high for _, y in places]
+    wanted = [round(4 * min(max(y, 0.0), 1.0) / high) * high / 4 for _, y in places]
     at = spread(wanted[::-1], [high] * len(labels))[::-1]
     for label, (x, y), place in zip(labels, places, at, strict=True):
         style = {**label.style, "clip_on": False, "transform": axes.transAxes}
