@@ -21,6 +21,7 @@ from bench.report.figures.decomposition import AREA, decomposition
 from bench.report.figures.depth import depth
 from bench.report.figures.exit_calibration import exit_calibration
 from bench.report.figures.file import Missing
+from bench.report.figures.grid import titles
 from bench.report.figures.overall import skill, tally
 from bench.report.figures.recipes import recipes, rule_of
 from bench.report.figures.reliability import reliability
@@ -372,6 +373,17 @@ def test_no_text_lies_over_another_or_outside(draw):
         for b, other in boxes[i + 1 :]:
             apart = box.x1 <= other.x0 + 2 or other.x1 <= box.x0 + 2 or box.y1 <= other.y0 + 2 or other.y1 <= box.y0 + 2
             assert apart, (a, b)
+
+
+def test_panel_titles_break_rather_than_lose_what_tells_methods_apart():
+    names = ["patience[heads=boosted,window=3]", "patience[heads=ztw,window=3]", "short"]
+    assert titles(names, 1.9, False) == [
+        "patience[heads=boosted,\nwindow=3]",
+        "patience[heads=ztw,\nwindow=3]",
+        "short",
+    ]
+    assert titles(names, 1.5, False)[1] == "patience[heads=ztw,\nwindow=3]"
+    assert titles(["x" * 80], 1.9, True)[0].count("…") == 1
 
 
 def test_a_method_has_one_colour_everywhere():
