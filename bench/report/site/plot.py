@@ -65,14 +65,7 @@ def plot(report: CellReport) -> dict[str, Any]:
     views = [view for score in SCORES if (view := _view(report, score, lines))]
     return {
         "series": [
-            {
-                "name": label(s.name),
-                "colour": s.colour,
-                "symbol": s.symbol,
-                "dash": s.dash,
-                "line": s.line,
-                "shown": s.shown,
-            }
+            {"name": label(s.name), "colour": s.colour, "symbol": s.symbol, "dash": s.dash, "line": s.line, "shown": s.shown}
             for s in lines
         ],
         "views": views,
@@ -122,22 +115,12 @@ def _view(report: CellReport, score: Score, lines: Sequence[Series]) -> dict[str
         if score.key == "gain":
             held = _gains(report, line.name)
         if line.name == "=hull" and score.key == "accuracy" and report.statistics.static:
-            held = [
-                (x, y, UNKNOWN, "static hull: the best random mixture of two exits")
-                for x, y in report.statistics.static.line
-            ]
+            held = [(x, y, UNKNOWN, "static hull: the best random mixture of two exits") for x, y in report.statistics.static.line]
         if held:
             traces.append({"series": index, **_trace(held, score)})
     if not any(lines[t["series"]].name[:1] != "=" for t in traces):
         return None
-    return {
-        "key": score.key,
-        "title": score.title,
-        "axis": score.axis,
-        "log": score.log,
-        "target": score.target,
-        "traces": traces,
-    }
+    return {"key": score.key, "title": score.title, "axis": score.axis, "log": score.log, "target": score.target, "traces": traces}
 
 
 Point = tuple[float, float, Estimate, str]
@@ -162,9 +145,7 @@ def _gains(report: CellReport, name: str) -> list[Point]:
         if method.label == name:
             for at in method.curve.budgets:
                 if math.isfinite(at.gain.value):
-                    text = (
-                        f"<b>{label(name)}</b><br>gain {gap(at.gain)}<br>at {percent(at.budget)} of the backbone’s MACs"
-                    )
+                    text = f"<b>{label(name)}</b><br>gain {gap(at.gain)}<br>at {percent(at.budget)} of the backbone’s MACs"
                     found.append((at.budget, at.gain.value, at.gain, text))
     return found
 
@@ -179,11 +160,7 @@ def _known(report: CellReport) -> Mapping[tuple[str, str], Estimate]:
 
 def _hover(row: Row, value: Estimate, cost: Estimate, score: Score) -> str:
     name = row.method if row.kind == "method" else f"{row.method} {row.point}" if row.method == "static" else row.method
-    ends = (
-        f" [{value.low * score.scale:.{score.digits}f}, {value.high * score.scale:.{score.digits}f}]"
-        if value.known
-        else ""
-    )
+    ends = f" [{value.low * score.scale:.{score.digits}f}, {value.high * score.scale:.{score.digits}f}]" if value.known else ""
     lines = [
         f"<b>{label(name)}</b>",
         *([f"budget {row.budget:g}"] if row.budget is not None else []),
