@@ -12,7 +12,7 @@ import seaborn as sns
 
 # Okabe and Ito's colours; black and grey are kept for references, yellow is too faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "<")  # all with room inside, to be hollow
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
 PINNED = {"jeidnn": 0, "msdnet_thresh": 1, "entropy_thresh": 2}
 FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide everywhere

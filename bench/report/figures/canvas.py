@@ -96,7 +96,7 @@ def inches(text: str, size: float, weight: str = "normal") -> float:
 
 def characters(text: str, room: float, size: float, weight: str) -> int:
     """How many characters of a text's mean width fit in so many inches."""
-    return max(8, int(0.97 * room * len(text) / max(inches(text, size, weight), 1e-6)))
+    return max(8, int(0.94 * room * len(text) / max(inches(text, size, weight), 1e-6)))
 
 
 def fit(names: Sequence[str], room: float, size: float) -> list[str]:

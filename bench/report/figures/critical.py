@@ -40,7 +40,7 @@ def critical(report: CellReport) -> Drawing:
             "" if tested else f"fewer than {MIN_SEEDS} seeds: no tests" if len(statistics.seeds) < MIN_SEEDS else "",
         ]
         page = sheet(
-            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.92, keys=told,
+            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.65, keys=told,
             warnings=report.cell.warnings,
         )  # fmt: skip
         words = 1.55
@@ -102,8 +102,6 @@ def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: Cell
                 [100 * row.difference], [y], look.marker, color=look.colour, markersize=6, zorder=4,
                 markerfacecolor=look.colour if sure else "white",
             )  # fmt: skip
-        else:
-            axes.text(0, y, " incomplete grid: not compared", fontsize=8, color=MISSING, va="center", zorder=3)
     span = data[["low", "high", "difference"]].to_numpy(float) * 100
     known = span[pd.notna(span)]
     low, high = min(known.min(), -100 * EQUAL), max(known.max(), 100 * EQUAL)
@@ -124,11 +122,11 @@ def _numbers(axes: Axes, data: pd.DataFrame) -> None:
             ends = f" [{100 * row.low:+.2f}, {100 * row.high:+.2f}]" if math.isfinite(row.low) else ""
             text = f"{100 * row.difference:+.2f}{ends}"
         else:
-            text = ""
+            text = "incomplete grid"
         text = text.replace("-", "\N{MINUS SIGN}")
         axes.annotate(
             text, (1, y), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8,
-            va="center", annotation_clip=False,
+            va="center", annotation_clip=False, color=MISSING if row.verdict == "incomplete" else "black",
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report.context import CellReport
-from bench.report.figures.exits import in_order, middle_budget, per_exit
+from bench.report.figures.exits import LEAST, in_order, middle_budget, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import area_key, panels
 from bench.report.figures.points import budget_signs, marks_told, seeds_told, sign_keys
@@ -20,7 +20,7 @@ SCORES = ("share", "accuracy_exited", "accuracy_all")
 def decomposition(report: CellReport) -> Drawing:
     """Draw a panel per method at one budget: circles for samples that leave at an exit, a line for all samples."""
     raw = per_exit(report, SCORES)
-    budget = middle_budget(report, raw)
+    budget = middle_budget(raw)
     raw = raw[raw["budget"] == budget]
     if raw["accuracy_exited"].isna().all():
         raise Missing("No record holds the accuracy of the samples that leave at an exit.")
@@ -66,6 +66,6 @@ def by_exit(raw: pd.DataFrame) -> pd.DataFrame:
     data = grouped.agg(
         share=("share", "mean"), right=("right", "mean"), accuracy_all=("accuracy_all", "mean"), seeds=("seed", "count")
     ).reset_index()
-    shown = data["share"] >= 0.005
+    shown = data["share"] >= LEAST
     data["accuracy_exited"] = (data["right"] / data["share"].where(shown)).where(shown)
     return data[["method", "budget", "exit", "share", "accuracy_exited", "accuracy_all", "seeds"]]

@@ -13,14 +13,13 @@ from matplotlib.ticker import MaxNLocator
 
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, sheet
-from bench.report.figures.exits import in_order, per_exit
+from bench.report.figures.exits import LEAST, in_order, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.labels import SIZE, Label, beside, room
 from bench.report.figures.lines import label, sample
 from bench.report.figures.points import marks_told
 from bench.report.style import MOST_LINES, REFERENCE, Look, settings
 
-LEAST = 0.005  # share of samples below which an exit says nothing of those that leave
 MEAN = "mean of methods"
 BLACK = {"color": "black", "linewidth": 2.0, "marker": "o", "markersize": 4.5}
 GREY = {"color": "#B4B4B4", "linewidth": 0.8, "marker": "o", "markersize": 2.5}

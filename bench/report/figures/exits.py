@@ -11,6 +11,7 @@ import pandas as pd
 from bench.report.context import CellReport
 from bench.report.figures.file import Missing
 
+LEAST = 0.005  # share of samples below which an exit says nothing of those that leave
 MIDDLE = 0.5  # the budget that figures of one budget show, or the nearest to it
 
 
@@ -39,7 +40,7 @@ def per_exit(report: CellReport, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def middle_budget(report: CellReport, data: pd.DataFrame) -> float:
+def middle_budget(data: pd.DataFrame) -> float:
     """Return the budget nearest to MIDDLE at which most methods have data; of two the cheaper."""
     counts = data.groupby("budget")["method"].nunique()
     return float(min(counts.index[counts == counts.max()], key=lambda b: (abs(b - MIDDLE), b)))

@@ -9,11 +9,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from bench.report.context import CellReport
-from bench.report.figures.canvas import Sheet, fit, sheet
+from bench.report.figures.canvas import Sheet, fit, inches, sheet
 
 COLUMNS = 4
-WIDTH, LEFT, RIGHT, BOTTOM, TOP = 9.2, 0.7, 0.12, 0.62, 0.3  # inches
-GAP = (0.16, 0.34)
+WIDTH, LEFT, RIGHT, BOTTOM, TOP = 9.2, 0.7, 0.12, 0.62, 0.32  # inches
+GAP = (0.16, 0.36)
+SIZE = 8.5  # points, of titles
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,23 @@ def columns_for(count: int) -> int:
     return min(COLUMNS, max(count, 2))
 
 
+def titles(names: Sequence[str], room: float, signs: bool) -> list[str]:
+    """Names in so many inches: on two lines, broken after a bracket or a comma if possible, where one is too short."""
+    room -= 0.25 if signs else 0.0
+    found = [_broken(name, room) if inches(name, SIZE) > room else name for name in names]
+    long = dict(zip(names, fit(names, room, SIZE), strict=True))
+    return [title or long[name] for name, title in zip(names, found, strict=True)]
+
+
+def _broken(name: str, room: float) -> str:
+    """Return the name on two lines that both fit, the first as long as possible; empty where there is no such break."""
+    places = [i for signs in ("[, ", "=_-") for i in range(len(name) - 1, 0, -1) if name[i - 1] in signs]
+    for i in places:
+        if max(inches(name[:i], SIZE), inches(name[i:], SIZE)) <= room:
+            return f"{name[:i]}\n{name[i:]}"
+    return ""
+
+
 def panels(
     report: CellReport,
     title: str,
@@ -64,8 +82,9 @@ def panels(
     page = sheet(title, report.name, width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=report.cell.warnings)
     grid = page.grid(len(names), columns, left=LEFT, right=right, bottom=BOTTOM, row=high, gap=GAP, top=TOP)
     wide = (WIDTH - LEFT - right - (columns - 1) * GAP[0]) / columns
-    for axes, name, short in zip(grid, names, fit(names, wide - 0.3, 8.5), strict=True):
-        axes.set_title(" ".join(filter(None, [short, (signs or {}).get(name)])), fontsize=8.5, loc="left", pad=3)
+    for axes, name, short in zip(grid, names, titles(names, wide - 0.05, bool(signs)), strict=True):
+        told = " ".join(filter(None, [short, (signs or {}).get(name)]))
+        axes.set_title(told, fontsize=8.5, loc="left", pad=2, linespacing=1.0)
     page.text(LEFT + (WIDTH - LEFT - right) / 2, 0.1, xlabel, ha="center", fontsize=9.5)
     page.text(0.1, BOTTOM + height / 2, ylabel, rotation=90, va="center", fontsize=9.5)
     return Grid(page, dict(zip(names, grid, strict=True)), BOTTOM, height)

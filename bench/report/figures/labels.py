@@ -66,7 +66,7 @@ def _end(pool: tuple[list[int], float], heights: Sequence[float]) -> float:
 def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
     """Write labels to the right of axes: a thin line to the point, a sample of the line, its name. Set limits before.
 
-    Labels of points outside the axes have no line. They take `room` inches.
+    Labels of points outside the axes have no line; where points nearly meet the first label is the upper one.
     """
     if not labels:
         return
@@ -75,8 +75,10 @@ def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
     width, height = axes.bbox.width / figure.dpi, axes.bbox.height / figure.dpi
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [tuple(to_axes.transform((label.x, label.y))) for label in labels]
-    wanted = [min(max(y, 0.0), 1.0) for _, y in places]
-    at = spread(wanted, [size * 1.35 / 72 / height] * len(labels))
+    high = size * 1.35 / 72 / height
+    # ends that nearly meet have no order of their own: the first label is the upper one
+    wanted = [round(4 * min(max(y, 0.0), 1.0) / high) * high / 4 for _, y in places]
+    at = spread(wanted[::-1], [high] * len(labels))[::-1]
     for label, (x, y), place in zip(labels, places, at, strict=True):
         style = {**label.style, "clip_on": False, "transform": axes.transAxes}
         start, middle, end = (1 + distance / width for distance in (LEADER, LEADER + SAMPLE / 2, LEADER + SAMPLE))

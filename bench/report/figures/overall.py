@@ -18,6 +18,7 @@ from bench.stats.across import ZONE as EQUAL
 from bench.stats.marks import Mark
 
 ROW = 0.235
+NAMED = 4  # cells that the header names; of more the caption does
 LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no method's line stands here
 
 
@@ -179,9 +180,11 @@ def _rows(title: str, told: str, names: list[str], keys: list[str]) -> tuple[She
 
 def _cells(report: Report) -> str:
     count = len(report.across.cells)
-    return f"{count} cell{'' if count == 1 else 's'}: {'; '.join(report.across.cells)}"
+    words = f"{count} cell{'' if count == 1 else 's'}"
+    return f"{words}: {'; '.join(report.across.cells)}" if count <= NAMED else words
 
 
 def _left_out(report: Report) -> str:
     told = "; ".join(f"{name}: {reason}" for name, reason in report.across.left_out)
-    return f" Left out: {told}." if told else ""
+    counted = f" Cells: {'; '.join(report.across.cells)}." if len(report.across.cells) > NAMED else ""
+    return counted + (f" Left out: {told}." if told else "")

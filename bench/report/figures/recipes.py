@@ -16,6 +16,8 @@ from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.points import marks_told, rows_of
 from bench.report.style import DIVERGING, MISSING, settings
 
+MINUS = "\N{MINUS SIGN}"
+
 
 def recipes(report: CellReport) -> Drawing:
     """Draw NAUC gain over static exits per rule and head recipe, for rules that were run on several recipes."""
@@ -89,7 +91,15 @@ def _numbers(axes: mpl.axes.Axes, data: pd.DataFrame, rules: list[str], heads: l
             axes.text(x, y, "–", ha="center", va="center", fontsize=9, color=MISSING)
             continue
         colour = "white" if abs(100 * line.gain) > 0.65 * most else "black"
-        axes.text(x, y - 0.14, f"{100 * line.gain:+.2f}", ha="center", va="center", fontsize=9, color=colour)
+        axes.text(
+            x,
+            y - 0.14,
+            f"{100 * line.gain:+.2f}".replace("-", MINUS),
+            ha="center",
+            va="center",
+            fontsize=9,
+            color=colour,
+        )
         if math.isfinite(line.low):
             ends = f"[{100 * line.low:+.2f}, {100 * line.high:+.2f}]"
-            axes.text(x, y + 0.24, ends, ha="center", va="center", fontsize=7, color=colour)
+            axes.text(x, y + 0.24, ends.replace("-", MINUS), ha="center", va="center", fontsize=7, color=colour)
