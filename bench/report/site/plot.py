@@ -16,6 +16,7 @@ from bench.stats.bootstrap import UNKNOWN, Estimate
 
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
 SHOWN = 5  # methods that a plot begins with, besides the baseline and the references
+Point = tuple[float, float, Estimate, str]  # cost, score, its estimate, what hovering tells
 PX = 3  # pixels of a dash per unit of the figures' line width
 
 
@@ -51,12 +52,12 @@ class Series:
     """One line of the plot and of its legend."""
 
     name: str
-    title: str
     colour: str  # '' is the colour of text
     symbol: str
     dash: str
     line: bool
     shown: bool
+    reference: str = ""  # whose rows it shows, where it is no method
 
 
 def plot(report: CellReport) -> dict[str, Any]:
@@ -80,16 +81,16 @@ def series(report: CellReport) -> list[Series]:
         leaders.add(cell.baseline.label)
     found = [_of(m.label, report.looks[m.label], m.label in leaders) for m in cell.methods]
     if cell.exits:
-        found.append(Series("=exits", "static exits", REFERENCE, "circle-open", "solid", False, True))
+        found.append(Series("static exits", REFERENCE, "circle-open", "solid", False, True, "static"))
     if cell.static:
-        found.append(Series("=hull", "static hull", "", "", "6px,3px", True, True))
+        found.append(Series("static hull", "", "", "6px,3px", True, True, "hull"))
     if any(row.method == "oracle" and row.kind == "reference" for row in report.rows):
-        found.append(Series("=oracle", "oracle", "", "star", "solid", False, False))
+        found.append(Series("oracle", "", "star", "solid", False, False, "oracle"))
     return found
 
 
 def _of(name: str, look: Look, shown: bool) -> Series:
-    return Series(name, name, look.colour, SYMBOLS.get(look.marker, "circle"), dash(look.dash), True, shown)
+    return Series(name, look.colour, SYMBOLS.get(look.marker, "circle"), dash(look.dash), True, shown)
 
 
 def dash(pattern: Any) -> str:
@@ -105,25 +106,28 @@ def label(text: str) -> str:
 
 
 def _view(report: CellReport, score: Score, lines: Sequence[Series]) -> dict[str, Any] | None:
-    rows: dict[str, list[Row]] = {}
+    rows: dict[tuple[str, str], list[Row]] = {}
     for row in report.rows:
-        rows.setdefault(row.method if row.kind == "method" else f"={row.method}", []).append(row)
-    rows["=exits"] = rows.get("=static", [])
-    traces = []
+        rows.setdefault((row.kind, row.method), []).append(row)
+    traces, methods = [], 0
     for index, line in enumerate(lines):
-        held = [] if line.name == "=hull" else _points(report, rows.get(line.name, []), score)
-        if score.key == "gain":
-            held = _gains(report, line.name)
-        if line.name == "=hull" and score.key == "accuracy" and report.statistics.static:
-            held = [(x, y, UNKNOWN, "static hull: the best random mixture of two exits") for x, y in report.statistics.static.line]
+        held = _held(report, line, rows, score)
         if held:
             traces.append({"series": index, **_trace(held, score)})
-    if not any(lines[t["series"]].name[:1] != "=" for t in traces):
-        return None
-    return {"key": score.key, "title": score.title, "axis": score.axis, "log": score.log, "target": score.target, "traces": traces}
+            methods += not line.reference
+    known = {"key": score.key, "title": score.title, "axis": score.axis, "log": score.log, "target": score.target}
+    return known | {"traces": traces} if methods else None
 
 
-Point = tuple[float, float, Estimate, str]
+def _held(report: CellReport, line: Series, rows: Mapping[tuple[str, str], list[Row]], score: Score) -> list[Point]:
+    if line.reference == "hull":
+        static = report.statistics.static
+        told = "static hull: the best random mixture of two exits"
+        return [(x, y, UNKNOWN, told) for x, y in static.line] if static and score.key == "accuracy" else []
+    if score.key == "gain":
+        return [] if line.reference else _gains(report, line.name)
+    key = ("reference", line.reference) if line.reference else ("method", line.name)
+    return _points(report, rows.get(key, []), score)
 
 
 def _points(report: CellReport, rows: Iterable[Row], score: Score) -> list[Point]:
