@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
 
 from bench.report.cells import without_paths
 from bench.stats.bootstrap import Estimate
@@ -27,7 +30,7 @@ class Row:
     budget: float | None
     seeds: tuple[int, ...]  # those with a result
     expected: tuple[int, ...]
-    scores: Mapping[str, tuple[float, ...]]  # per seed, NaN where a record lacks one; scores on val begin with val_
+    values: Mapping[str, tuple[float, ...]]  # per seed, NaN where a record lacks one; scores on val begin with val_
     marks: tuple[Mark, ...] = ()
     reasons: tuple[str, ...] = field(default=(), compare=False)
 
@@ -41,9 +44,14 @@ class Row:
         """What must be said beside the row, in words."""
         return tuple(str(mark) for mark in self.marks)
 
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """The same as a frame, one row per seed."""
+        return pd.DataFrame(dict(self.values))
+
     def estimate(self, metric: str) -> Estimate | None:
         """Mean of a score with Student's interval over seeds, None unless every seed of the row has it."""
-        values = self.scores.get(metric, ())
+        values = self.values.get(metric, ())
         if not values or any(map(math.isnan, values)):
             return None
         return interval(values, self.seeds)
@@ -52,8 +60,9 @@ class Row:
 def aggregate(records: Iterable[Record], statistics: CellStatistics) -> list[Row]:
     """Return methods by budget (best accuracy first), then static exits, hull and random by budget, and the oracle.
 
-    Every method has a row for every budget of the cell, with marks where seeds lack. Of several records of one operating
-    point and seed (two versions of a method) only the newest counts, as in the statistics, whose marks say so.
+    Every method has a row for every budget of the cell, with marks where seeds lack. Of several records of one
+    operating point and seed (two versions of a method) only the newest counts, as in the statistics, whose marks say
+    so.
     """
     held: dict[tuple[str, str, str], dict[int, Record]] = {}
     budgets: dict[str, float] = {}

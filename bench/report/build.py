@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.errors import UserError
 from bench.report.context import Report, load
-from bench.report.files import ENDINGS, FORMATS, make_files
+from bench.report.files import ENDINGS, FORMATS, make_files, write
 from bench.report.readme import BEGIN, END, has_markers, read, updated
 from bench.stats.resample import Effort
 
@@ -42,10 +42,7 @@ def build(
     for path in made.stale:
         path.unlink(missing_ok=True)
         _remove_empty(path.parent, Path(out))
-    for path, content in made.files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.is_file() or path.read_bytes() != content:
-            path.write_bytes(content)
+    write(Path(), {str(path): content for path, content in made.files.items()})
     return sorted(made.files)
 
 
@@ -61,8 +58,8 @@ def make(
     """Make everything that `build` writes, in memory. Bytes depend on the records alone, not on their order.
 
     `only` limits it to the cells of one dataset (`cifar100`) or to one (`cifar100/resnet18`), without what is made of
-    all cells: index, site, README. Raises UserError where the folder holds no records, for a name in `only` that no cell
-    has, and for a `readme` without markers.
+    all cells: index, site, README. Raises UserError where the folder holds no records, for a name in `only` that no
+    cell has, and for a `readme` without markers.
     """
     out = Path(out)
     report = load(results, effort, only=only)

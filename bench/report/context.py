@@ -13,7 +13,7 @@ import pandas as pd
 
 from bench.errors import UserError, nearest
 from bench.report.aggregate import Row, aggregate
-from bench.report.cells import Cell, split_cells
+from bench.report.cells import FIELDS, Cell, split_cells
 from bench.report.style import Look, looks
 from bench.stats.across import AcrossStatistics, across
 from bench.stats.load import from_records
@@ -74,13 +74,13 @@ def load(results: str | Path, effort: Effort | None = None, *, only: str | None 
 def make(records: Iterable[Record], effort: Effort | None = None, *, only: str | None = None) -> Report:
     """Split records into cells and compute the statistics of each and across them; their order changes nothing.
 
-    `only` leaves just the cells of one dataset (`cifar100`) or folder (`cifar100/resnet18`). Raises UserError for a name
-    in it that no cell has.
+    `only` leaves just the cells of one dataset (`cifar100`) or folder (`cifar100/resnet18`). Raises UserError for a
+    name in it that no cell has.
     """
     effort = effort or Effort()
     held = sorted(records, key=lambda record: record.id)
     frame = frame_of(held)
-    known = {(r.id, r.cell.dataset, r.cell.backbone): r for r in held}
+    known = {(_key(r), r.id): r for r in held}
     shared = looks(frame.loc[frame["kind"] == "method", "method"])
     cells = split_cells(frame) if len(frame) else []
     names = _names(cells)
@@ -90,12 +90,19 @@ def make(records: Iterable[Record], effort: Effort | None = None, *, only: str |
         valid = {c.folder.parts[0] for c in cells} | {str(c.folder) for c in cells}
         raise UserError(f"No record belongs to '{only}'.{nearest(str(only), valid)}")
     for cell in wanted:
-        mine = [known[i, cell.dataset, cell.backbone] for i in cell.records["id"]]
+        mine = [known[tuple(getattr(cell, field) for field in FIELDS), i] for i in cell.records["id"]]
         found = summarise(from_records(mine, unpack), effort)
         reports.append(CellReport(cell, replace(found, name=names[cell.folder]), mine, shared))
     used = [record for report in reports for record in report.records]
     overall = across([report.statistics for report in reports], effort)
     return Report(tuple(reports), overall, provenance(used), effort)
+
+
+def _key(record: Record) -> tuple[Any, ...]:
+    """Return what FIELDS say of a record's cell."""
+    c = record.cell
+    place = c.dataset, c.dataset_variant, c.backbone, c.image_size
+    return *place, c.protocol_version, c.limit, len(c.exit_names), c.bank_digest
 
 
 def _names(cells: Iterable[Cell]) -> dict[Any, str]:

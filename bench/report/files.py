@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import UserError, nearest
-from bench.report.context import CellReport, Report
+from bench.report.context import Report
+from bench.report.figures import FigureSet, cell_figures, overall_figures
 from bench.report.formats import html
-from bench.report.page import DATA_FORMS, Figure, cell_page, index_page
+from bench.report.page import DATA_FORMS, cell_page, index_page
 from bench.report.table import Table
 from bench.report.tables import cell_tables, overall_tables
 
@@ -32,11 +33,13 @@ def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: boo
     """Return all files of a report; without `overall` those of its cells alone."""
     files: dict[str, bytes] = {}
     tables: dict[str, list[Table]] = {}
-    figures: dict[str, list[Figure]] = {}
+    figures: dict[str, FigureSet] = {}
+    drawn = bool({"svg", "png", "csv", "site"} & set(formats))
     endings = {ENDINGS.get(name, name) for name in formats}
     for cell in report.cells:
         folder = str(cell.cell.folder)
-        tables[folder], figures[folder] = cell_tables(cell), _cell_figures(cell)
+        tables[folder] = cell_tables(cell)
+        figures[folder] = cell_figures(cell) if drawn else FigureSet(())
         found = {f"tables/{name}": made for name, made in _table_files(tables[folder], formats).items()}
         found |= {f"figures/{name}": made for name, made in _figure_files(figures[folder], endings).items()}
         if "md" in formats:
@@ -44,12 +47,13 @@ def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: boo
         files |= {f"{folder}/{name}": made for name, made in found.items()}
     if not overall:
         return files
-    tables[""], figures[""] = overall_tables(report), _overall_figures(report)
+    tables[""] = overall_tables(report)
+    figures[""] = overall_figures(report) if drawn else FigureSet(())
     files |= {f"tables/{name}": made for name, made in _table_files(tables[""], formats).items()}
     files |= {f"figures/{name}": made for name, made in _figure_files(figures[""], endings).items()}
-    site = _site(report, tables, figures) if "site" in formats else {}
+    site = _site(report, tables, figures, files) if "site" in formats else {}
     if "md" in formats:
-        files["README.md"] = index_page(report, tables[""], figures[""], endings, bool(site)).encode()
+        files["README.md"] = index_page(report, tables[""], figures[""], endings, site=bool(site)).encode()
     return files | site
 
 
@@ -70,36 +74,22 @@ def _table_files(tables: Sequence[Table], formats: Sequence[str]) -> dict[str, b
     return files
 
 
-def _figure_files(figures: Sequence[Figure], endings: set[str]) -> dict[str, bytes]:
+def _figure_files(figures: FigureSet, endings: set[str]) -> dict[str, bytes]:
     return {
         name: made for figure in figures for name, made in figure.files.items() if name.rpartition(".")[2] in endings
     }
 
 
-def _cell_figures(cell: CellReport) -> list[Figure]:
-    from importlib.util import find_spec
-
-    if find_spec("bench.report.figures") is None:
-        return []
-    from bench.report.figures import cell_figures
-
-    return list(cell_figures(cell))
-
-
-def _overall_figures(report: Report) -> list[Figure]:
-    from importlib.util import find_spec
-
-    if find_spec("bench.report.figures") is None:
-        return []
-    from bench.report.figures import overall_figures
-
-    return list(overall_figures(report))
-
-
 def _site(
-    report: Report, tables: Mapping[str, Sequence[Table]], figures: Mapping[str, Sequence[Figure]]
+    report: Report,
+    tables: Mapping[str, Sequence[Table]],
+    figures: Mapping[str, FigureSet],
+    files: Mapping[str, bytes],
 ) -> dict[str, bytes]:
-    """Build the site in a temporary folder and read it; `tables` and `figures` are by cell folder, '' over all."""
+    """Build the site in a temporary folder, beside the files that it links, and read it.
+
+    tables and figures: by the cell's folder, those across cells under ''.
+    """
     from importlib.util import find_spec
 
     if not report.cells or find_spec("bench.report.site") is None:
@@ -108,5 +98,16 @@ def _site(
 
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
+        write(root, files)
         site.build(report, tables, figures, root)
-        return {p.relative_to(root).as_posix(): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+        made = [p for p in sorted((root / "site").rglob("*")) if p.is_file()]
+        return {p.relative_to(root).as_posix(): p.read_bytes() for p in made}
+
+
+def write(root: Path, files: Mapping[str, bytes]) -> None:
+    """Write files below a folder; those that are already so stay untouched."""
+    for name, content in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file() or path.read_bytes() != content:
+            path.write_bytes(content)

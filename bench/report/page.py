@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Collection, Sequence
 
 from bench.report.cells import without_paths
 from bench.report.context import CellReport, Report
+from bench.report.figures import FigureFile, FigureSet
 from bench.report.table import Table
 from bench.report.tables.overall import left_out
 from bench.report.text import escape, seeds_phrase
@@ -15,16 +15,7 @@ from bench.stats.resample import Effort
 TABLE_FORMS = {"csv": "CSV", "parquet": "Parquet", "tex": "LaTeX", "html": "HTML"}
 
 
-class Figure(Protocol):
-    """What a page needs to know of a figure: its files are called `name.svg`, `name.png` and `name.csv`."""
-
-    name: str
-    title: str
-    caption: str
-    files: Mapping[str, bytes]
-
-
-def cell_page(report: CellReport, tables: Sequence[Table], figures: Sequence[Figure], endings: Collection[str]) -> str:
+def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, endings: Collection[str]) -> str:
     """Return the page of a cell: warnings, gaps, leaderboard, figures, the other tables, reasons of what failed.
 
     endings: of the files that are written beside it (`csv`, `svg`, …), to which it links.
@@ -39,8 +30,7 @@ def cell_page(report: CellReport, tables: Sequence[Table], figures: Sequence[Fig
     parts += [part for table in read[:1] for part in table_parts(table, endings)]
     parts += [part for figure in figures for part in figure_parts(figure, endings)]
     parts += [part for table in read[1:] for part in table_parts(table, endings)]
-    parts += _data(tables, endings)
-    parts += _reasons(report)
+    parts += [*_left_out(figures), *_data(tables, endings), *_reasons(report)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -50,7 +40,7 @@ def table_parts(table: Table, endings: Collection[str]) -> list[str]:
     return [f"## {escape(table.title)}", table.markdown().rstrip(), *([links] if links else [])]
 
 
-def figure_parts(figure: Figure, endings: Collection[str]) -> list[str]:
+def figure_parts(figure: FigureFile, endings: Collection[str]) -> list[str]:
     """Return heading, picture, caption and links; nothing where neither picture is written."""
     there = [e for e in ("svg", "png", "csv") if e in endings and f"{figure.name}.{e}" in figure.files]
     pictures = [e for e in there if e != "csv"]
@@ -67,6 +57,11 @@ def _table_links(table: Table, endings: Collection[str]) -> str:
 
 
 DATA_FORMS = ("csv", "parquet")
+
+
+def _left_out(figures: FigureSet) -> list[str]:
+    lines = [f"- {escape(figure.title)}: {escape(figure.reason)}" for figure in figures.left_out]
+    return ["## Figures that could not be drawn", "\n".join(lines)] if lines else []
 
 
 def _data(tables: Sequence[Table], endings: Collection[str]) -> list[str]:
@@ -99,7 +94,7 @@ def _reasons(report: CellReport) -> list[str]:
 
 
 def index_page(
-    report: Report, tables: Sequence[Table], figures: Sequence[Figure], endings: Collection[str], site: bool
+    report: Report, tables: Sequence[Table], figures: FigureSet, endings: Collection[str], *, site: bool
 ) -> str:
     """Return the index: one row per cell with a link to its page, what holds across cells, and what it is made from."""
     parts = [

@@ -45,8 +45,8 @@ def section(report: Report, root: str) -> str:
     if not parts:
         return "\nThere are no results that count yet.\n\n"
     parts.append(
-        "NAUC: mean accuracy over costs, along the hull of a method's operating points and the static exits. Over static "
-        "hull: what that gains over randomly mixed static exits. Brackets are 95 % intervals; ranks show ties. "
+        "NAUC: mean accuracy over costs, along the hull of a method's operating points and the static exits. Over "
+        "static hull: what that gains over randomly mixed static exits. Brackets are 95 % intervals; ranks show ties. "
         f"[All tables, figures and captions]({root}/README.md)."
     )
     return "\n" + "\n\n".join(parts) + "\n\n"

@@ -36,7 +36,7 @@ class Table:
     """Rows of values under columns. `name` is a file's stem, `title` its heading, `caption` all a reader must know.
 
     marks: how the value at (row, column key) stands out. shown: only the first so many rows are for readers (None: all,
-    0: the table is data alone); CSV and Parquet have every row.
+    0: the table is data alone, and its other forms are empty); CSV and Parquet have every row.
     """
 
     name: str
@@ -51,19 +51,19 @@ class Table:
         """Return a GitHub table followed by its caption."""
         from bench.report.formats.markdown import render
 
-        return render(self)
+        return "" if self.shown == 0 else render(self)
 
     def html(self) -> str:
         """Return a `<table>` element with its caption; cells hold their unscaled values as `data-value`."""
         from bench.report.formats.html import render
 
-        return render(self)
+        return "" if self.shown == 0 else render(self)
 
     def latex(self) -> str:
         """Return a `table` environment of booktabs rules."""
         from bench.report.formats.latex import render
 
-        return render(self)
+        return "" if self.shown == 0 else render(self)
 
     def csv(self) -> str:
         """Return plain numbers; see `bench.report.formats.data`."""

@@ -17,7 +17,6 @@ from matplotlib.textpath import text_to_path
 from bench.report.style import ALARM, FONT, NOTE
 
 
-
 @dataclass
 class Sheet:
     """A figure of fixed size whose body of `width` × `body` inches lies below its header."""
@@ -84,9 +83,7 @@ def sheet(
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     for line, colour, size, weight, place in lines:
-        figure.text(
-            0.1 / width, 1 - place / height, line, color=colour, fontsize=size, fontweight=weight, va="top"
-        )
+        figure.text(0.1 / width, 1 - place / height, line, color=colour, fontsize=size, fontweight=weight, va="top")
     return Sheet(figure, width, body, height)
 
 

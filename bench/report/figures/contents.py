@@ -43,7 +43,10 @@ def cell_figures(report: CellReport, confidences: Confidences | None = None) -> 
 def overall_figures(report: Report) -> FigureSet:
     """Make the figures over all cells."""
     return _make(
-        [("skill", "Skill over cells", partial(skill, report)), ("tally", "Cells won, tied, lost", partial(tally, report))]
+        [
+            ("skill", "Skill over cells", partial(skill, report)),
+            ("tally", "Cells won, tied, lost", partial(tally, report)),
+        ]
     )
 
 

@@ -53,7 +53,7 @@ def coverage(report: CellReport) -> Drawing:
             axes.set_yticks(range(len(names)), labels if i == 0 else [""] * len(names), fontsize=8.5)
             axes.tick_params(labelsize=8, pad=2)
             axes.grid(axis="y", visible=False)
-            axes.set_title(f"requested {1 - alpha:.0%} (α = {alpha:g})", fontsize=9, pad=4)
+            axes.set_title(f"requested {100 * (1 - alpha):g} % (α = {alpha:g})", fontsize=9, pad=4)
             sns.despine(ax=axes, left=True)
         page.text(left + (9.2 - left - 0.15) / 2, 0.12, "empirical coverage on test, %", ha="center", fontsize=9.5)
     caption = (

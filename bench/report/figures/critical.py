@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import marks_told, seeds_told
+from bench.report.figures.points import marks_told, rows_of, seeds_told
 from bench.report.style import MISSING, REFERENCE, ZONE, settings
 from bench.stats.across import ZONE as EQUAL
 from bench.stats.compare import MIN_SEEDS
@@ -92,7 +92,7 @@ def comparison_data(report: CellReport) -> pd.DataFrame:
 def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: CellReport) -> None:
     axes.axvspan(-100 * EQUAL, 100 * EQUAL, color=ZONE, linewidth=0, zorder=0.5)
     axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
-    for y, row in enumerate(data.itertuples()):
+    for y, row in enumerate(rows_of(data)):
         look = report.looks[row.method]
         if math.isfinite(row.low):
             axes.plot([100 * row.low, 100 * row.high], [y, y], color=look.colour, linewidth=1.6, zorder=3)
@@ -117,7 +117,7 @@ def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: Cell
 
 
 def _numbers(axes: Axes, data: pd.DataFrame) -> None:
-    for y, row in enumerate(data.itertuples()):
+    for y, row in enumerate(rows_of(data)):
         if row.verdict == "baseline":
             text = "baseline"
         elif math.isfinite(row.difference):
@@ -133,7 +133,7 @@ def _numbers(axes: Axes, data: pd.DataFrame) -> None:
 
 
 def _ranks(axes: Axes, data: pd.DataFrame, report: CellReport) -> None:
-    for y, row in enumerate(data.itertuples()):
+    for y, row in enumerate(rows_of(data)):
         if pd.notna(row.first_rank):
             colour = report.looks[row.method].colour
             axes.plot([row.first_rank, row.last_rank], [y, y], color=colour, linewidth=4, solid_capstyle="round")

@@ -12,7 +12,7 @@ from matplotlib.colors import PowerNorm
 from bench.report.context import CellReport
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import WIDTH, panels
-from bench.report.figures.points import CROSSED, marks_told, point_marks, seeds_told
+from bench.report.figures.points import CROSSED, marks_told, point_marks, rows_of, seeds_told
 from bench.report.style import SHADES, settings
 
 SCALE = PowerNorm(0.5, 0, 100)  # small shares count: steps are finer there
@@ -46,7 +46,7 @@ def depth(report: CellReport) -> Drawing:
         bar.outline.set_visible(False)
     caption = (
         "Each column is a policy for one budget, each row an exit; the shade is the share of test samples that leave "
-        "there, mean over seeds, on a scale that is finer for small shares. ×: one exit takes more than 95 % in some seed."
+        "there, mean over seeds, on a scale that is finer for small shares. ×: one exit takes over 95 % in some seed."
     )
     return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
 
@@ -68,7 +68,7 @@ def depth_data(report: CellReport) -> pd.DataFrame:
 def _panel(axes: Axes, mine: pd.DataFrame, budgets: list[float], exits: int) -> None:
     shares = np.full((exits, len(budgets)), np.nan)
     signs = {}
-    for line in mine.itertuples():
+    for line in rows_of(mine):
         shares[int(line.exit), budgets.index(line.budget)] = line.share * 100
         signs[line.budget] = "x" if line.collapsed else "o" if line.incomplete else ""
     axes.imshow(shares, cmap=SHADES, norm=SCALE, aspect="auto", interpolation="nearest", origin="lower")

@@ -15,7 +15,7 @@ from bench.report.style import settings
 DPI = 130
 
 
-class Missing(Exception):  # noqa: N818  (no error: a reason that a page prints)
+class Missing(Exception):
     """Why a figure cannot be drawn from these records."""
 
 

@@ -61,9 +61,7 @@ def panels(
     rows = -(-len(names) // columns)
     high = row[0] if rows > 1 else row[1]
     height = rows * high + (rows - 1) * GAP[1]
-    page = sheet(
-        title, report.name, width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=report.cell.warnings
-    )
+    page = sheet(title, report.name, width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=report.cell.warnings)
     grid = page.grid(len(names), columns, left=LEFT, right=right, bottom=BOTTOM, row=high, gap=GAP, top=TOP)
     wide = (WIDTH - LEFT - right - (columns - 1) * GAP[0]) / columns
     for axes, name, short in zip(grid, names, fit(names, wide - 0.3, 8.5), strict=True):
@@ -83,4 +81,4 @@ def area_key(grid: Grid, area: float, shares: Sequence[float] = (0.1, 0.5, 1.0))
     for i, share in enumerate(shares):
         x = 0.15 + 0.75 * i
         axes.scatter([x], [0.18], s=area * share, color="#9A9A9A", linewidth=0)
-        axes.text(x + 0.19, 0.18, f"{share:.0%}", fontsize=8, va="center")
+        axes.text(x + 0.19, 0.18, f"{100 * share:.0f} %", fontsize=8, va="center")

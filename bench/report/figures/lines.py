@@ -52,13 +52,13 @@ class Reference:
 
 
 def draw(axes: Axes, line: Line, look: Look, *, band: float, size: float = 6.0) -> None:
-    """Draw one method: its band (or the intervals of its points), its line, its points. band: 0 for none."""
+    """Draw one method: its band (or the intervals of its points), its line, its points. band: strength, 0 for none."""
     if len(line.band) and band:
         x, low, high = (line.band[key].to_numpy(float) for key in ("x", "low", "high"))
         axes.fill_between(x, low, high, color=look.colour, alpha=band, linewidth=0, zorder=1.8)
     axes.plot(line.path["x"], line.path["y"], color=look.colour, linestyle=look.dash, linewidth=1.6, zorder=4)
     known = line.points[line.points["low"].notna()]
-    if not len(line.band) and len(known):
+    if not len(line.band) and len(known) and band:
         axes.vlines(known["x"], known["low"], known["high"], color=look.colour, linewidth=0.9, alpha=0.5, zorder=3)
     markers(axes, line.points, look, size)
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from bench.report.context import Report
 from bench.report.figures.canvas import Sheet, fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.points import rows_of
 from bench.report.style import MISSING, REFERENCE, settings
 from bench.stats.across import ZONE as EQUAL
 from bench.stats.marks import Mark
@@ -35,17 +36,20 @@ def skill(report: Report) -> Drawing:
             names,
             ["0: mixing static exits, 1: the oracle", "dots: single cells", "large: mean", interval],
         )
-        for y, row in enumerate(means.itertuples()):
+        for y, row in enumerate(rows_of(means)):
             mine = data[(data["series"] == "cell") & (data["method"] == row.method)]
             look = looks[row.method]
             axes.plot(mine["skill"], [y] * len(mine), "o", color=look.colour, alpha=0.45, markersize=4, zorder=3)
             if math.isfinite(row.skill):
                 if math.isfinite(row.low):
                     axes.plot([row.low, row.high], [y, y], color=look.colour, linewidth=1.6, zorder=2)
-                axes.plot([row.skill], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4)
+                axes.plot(
+                    [row.skill], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4
+                )
             else:
                 axes.annotate(
-                    f"{row.marks}: no mean", (1, y), (-4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+                    f"{row.marks}: no mean", (1, y), (-4, 0),
+                    xycoords=("axes fraction", "data"), textcoords="offset points",
                     fontsize=8, color=MISSING, va="center", ha="right", zorder=3,
                 )  # fmt: skip
         axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
@@ -76,7 +80,12 @@ def skill_data(report: Report) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
     for m in across.methods:
         s = m.skill
-        known = {"series": "mean", "cell": "all", "method": m.label, "marks": "; ".join(_told(mark) for mark in m.marks)}
+        known = {
+            "series": "mean",
+            "cell": "all",
+            "method": m.label,
+            "marks": "; ".join(_told(mark) for mark in m.marks),
+        }
         rows.append(
             known
             | {
@@ -106,16 +115,25 @@ def tally(report: Report) -> Drawing:
             "Cells won, tied and lost against the other methods",
             _cells(report),
             names,
-            [f"a tie: NAUC within {100 * EQUAL:g} points", "one comparison per other method and cell, where both are complete"],
+            [
+                f"a tie: NAUC within {100 * EQUAL:g} points",
+                "one comparison per other method and cell, where both are complete",
+            ],
         )
-        for y, row in enumerate(data.itertuples()):
+        for y, row in enumerate(rows_of(data)):
             total = row.wins + row.ties + row.losses
             start = 0.0
-            for count, colour, ink in ((row.wins, WON, "white"), (row.ties, TIED, "black"), (row.losses, LOST, "black")):
+            for count, colour, ink in (
+                (row.wins, WON, "white"),
+                (row.ties, TIED, "black"),
+                (row.losses, LOST, "black"),
+            ):
                 share = 100 * count / total
                 axes.barh(y, share, left=start, height=0.72, color=colour, linewidth=0, zorder=2)
                 if share > 2.5:
-                    axes.text(start + share / 2, y, str(count), ha="center", va="center", fontsize=8, color=ink, zorder=3)
+                    axes.text(
+                        start + share / 2, y, str(count), ha="center", va="center", fontsize=8, color=ink, zorder=3
+                    )
                 start += share
         axes.set_xlim(0, 100)
         axes.set_xlabel("share of comparisons, %:  blue won · grey tied · orange lost (counts inside)")
@@ -135,7 +153,9 @@ def tally_data(report: Report) -> pd.DataFrame:
         mine = [t for (a, _), t in pairs.items() if a == m.label]
         counts = [sum(getattr(t, name) for t in mine) for name in ("wins", "ties", "losses")]
         if sum(counts):
-            rows.append({"method": m.label, **dict(zip(("wins", "ties", "losses"), counts, strict=True)), "cells": m.cells})
+            rows.append(
+                {"method": m.label, **dict(zip(("wins", "ties", "losses"), counts, strict=True)), "cells": m.cells}
+            )
     if not rows:
         raise Missing("No two methods have complete grids in one cell that counts.")
     data = pd.DataFrame(rows)

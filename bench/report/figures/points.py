@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -49,6 +50,11 @@ def _point(report: CellReport, row: Row, metric: str, others: Sequence[str]) -> 
     }
 
 
+def rows_of(data: pd.DataFrame) -> list[Any]:
+    """Return the rows as named tuples."""
+    return list(data.itertuples(index=False))
+
+
 def point_marks(report: CellReport, marks: Iterable[Mark], seeds: int) -> dict[str, bool]:
     """Return what a marker must show of a point with scores at so many seeds."""
     return {
@@ -90,13 +96,13 @@ def seeds_told(counts: Iterable[int], interval: str) -> str:
 
 
 def marks_told(methods: Iterable[MethodStatistics]) -> str:
-    """Return a sentence with the marks of methods, grouped by mark; empty where there are none."""
-    groups: dict[str, list[str]] = {}
+    """Return a sentence with the methods that each mark concerns somewhere; empty where there are none."""
+    groups: dict[str, set[str]] = {}
     for method in methods:
         for mark in method.marks:
-            groups.setdefault(str(mark), []).append(method.label)
-    told = [f"{', '.join(sorted(labels))}: {text}" for text, labels in groups.items()]
-    return f" Marks: {'; '.join(sorted(told))}." if told else ""
+            groups.setdefault(mark.text if mark.kind == "note" else mark.kind, set()).add(method.label)
+    told = [f"{text} ({', '.join(sorted(labels))})" for text, labels in sorted(groups.items())]
+    return f" Marked at some budget or seed: {'; '.join(told)}." if told else ""
 
 
 def cost_label(report: CellReport) -> str:

@@ -13,7 +13,7 @@ from matplotlib.colors import TwoSlopeNorm
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import marks_told
+from bench.report.figures.points import marks_told, rows_of
 from bench.report.style import DIVERGING, MISSING, settings
 
 
@@ -34,7 +34,7 @@ def recipes(report: CellReport) -> Drawing:
         )  # fmt: skip
         axes = page.axes(left, 0.65, cell * len(heads), height)
         table = np.full((len(rules), len(heads)), np.nan)
-        for line in data.itertuples():
+        for line in rows_of(data):
             table[rules.index(line.rule), heads.index(line.heads)] = 100 * line.gain
         most = max(float(np.nanmax(np.abs(table))) if np.isfinite(table).any() else 0.0, 0.01)
         image = axes.imshow(table, cmap=DIVERGING, norm=TwoSlopeNorm(0, -most, most), aspect="auto")
@@ -83,7 +83,7 @@ def rule_of(label: str) -> str:
 
 
 def _numbers(axes: mpl.axes.Axes, data: pd.DataFrame, rules: list[str], heads: list[str], most: float) -> None:
-    for line in data.itertuples():
+    for line in rows_of(data):
         x, y = heads.index(line.heads), rules.index(line.rule)
         if math.isnan(line.gain):
             axes.text(x, y, "–", ha="center", va="center", fontsize=9, color=MISSING)

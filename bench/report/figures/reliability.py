@@ -43,7 +43,9 @@ def reliability(report: CellReport, confidences: Confidences | None) -> Drawing:
             axes.plot([0, 100], [0, 100], color=REFERENCE, linewidth=0.9, zorder=1)
             x, y = mine["confidence"] * 100, mine["accuracy"] * 100
             axes.plot(x, y, color=look.colour, linewidth=1.2, zorder=3)
-            axes.scatter(x, y, s=3 + AREA * mine["share"], color=look.colour, linewidth=0.4, edgecolor="white", zorder=4)
+            axes.scatter(
+                x, y, s=3 + AREA * mine["share"], color=look.colour, linewidth=0.4, edgecolor="white", zorder=4
+            )
             axes.set_xlim(0, 103)
             axes.set_ylim(0, 103)
         grid.finish()

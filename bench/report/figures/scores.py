@@ -39,10 +39,11 @@ def inefficiency(report: CellReport) -> Drawing:
     title = f"Size of conformal sets against cost, α = {ALPHA:g}"
     chart = _chart(report, data, metric, 1.0, title, "classes per LAC set (lower is better)", log=True)
     caption = (
-        f"Mean number of classes in split conformal (LAC) sets at a fixed α of {ALPHA:g}, calibrated on cal; α is never "
-        f"tuned on test. Only filled points cover at least {1 - ALPHA:.0%} of the test samples, mean over seeds: their "
-        f"sizes compare. {under} of {total} points of methods cover less and are hollow; a calibrated set does so "
-        "about half of the time, see the figure of requested and empirical coverage. Bars: 95 % t intervals over seeds."
+        f"Mean number of classes in split conformal (LAC) sets at a fixed α of {ALPHA:g}, calibrated on cal; α is "
+        f"never tuned on test. Only filled points cover at least {100 * (1 - ALPHA):g} % of the test samples, mean "
+        f"over seeds: their sizes compare. {under} of {total} points of methods cover less and are hollow; a "
+        "calibrated set does so about half of the time, see the figure of requested and empirical coverage. Bars: 95 % "
+        "t intervals over seeds."
     )
     return Drawing(_figure(chart), data, caption + marks_told(report.statistics.methods))
 
@@ -70,7 +71,11 @@ def _chart(
     if "hollow" in methods:
         told = [text for text in told if text != HOLLOW]
         gaps = ", or not all seeds" if methods["incomplete"].any() else ""
-        told += [f"hollow: covers less than {1 - ALPHA:.0%} of test{gaps}"] if methods["hollow"].any() or gaps else []
+        told += (
+            [f"hollow: covers less than {100 * (1 - ALPHA):g} % of test{gaps}"]
+            if methods["hollow"].any() or gaps
+            else []
+        )
     return Chart(
         report,
         title,

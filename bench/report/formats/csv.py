@@ -26,5 +26,6 @@ def _text(value: Plain) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return f"'{value}" if value.startswith(FORMULA) else value
+        text = f"'{value}" if value.startswith(FORMULA) else value
+        return text.replace("\r", " ")  # the writer leaves it unquoted, and readers end the line there
     return f"{value:.9g}" if isinstance(value, float) else str(value)

@@ -14,7 +14,8 @@ STYLE = (
     "table{border-collapse:collapse}caption{caption-side:bottom;text-align:left;padding-top:.7rem;max-width:75ch}"
     "th,td{padding:.25rem .6rem;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}"
     ".number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}"
-    ".interval{color:#666;font-size:.8em;display:block}thead th{border-bottom:2px solid #444;white-space:normal}"
+    "td:last-child{min-width:16rem}.interval{color:#666;font-size:.8em;display:block}"
+    "thead th{border-bottom:2px solid #444;white-space:normal}"
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#181818}th,td{border-color:#444}"
     ".interval{color:#aaa}thead th{border-color:#aaa}}"
 )
@@ -32,7 +33,8 @@ def render(table: Table) -> str:
     body = "\n".join(rows)
     caption = f"<caption>{escape(table.caption)}</caption>\n" if table.caption else ""
     name = escape(table.name)
-    return f'<table class="data" data-table="{name}">\n{caption}<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>\n'
+    table_body = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
+    return f'<table class="data" data-table="{name}">\n{caption}{table_body}\n</table>\n'
 
 
 def page(table: Table) -> str:

@@ -32,8 +32,8 @@ def accuracy_table(report: CellReport) -> Table:
     signs = "▲ ▼: surely above or below it, all budgets of a row judged at once (sup-t band)."
     text = caption(
         cell,
-        f"Test accuracy in % on a method's hull (with the static exits, chosen on val) where the cost equals the budget, "
-        f"a share of the plain backbone's cost; mean over {seeds(cell)}, brackets are 95 % bootstrap intervals.",
+        "Test accuracy in % on a method's hull (with the static exits, chosen on val) where the cost equals the "
+        f"budget, a share of the plain backbone's; mean over {seeds(cell)}, brackets are 95 % bootstrap intervals.",
         f"Baseline: {cell.baseline.label}. {signs}" if cell.baseline else "There is no baseline.",
         "–: below the first point of the hull.",
     )
@@ -84,9 +84,9 @@ def cost_table(report: CellReport) -> Table:
     text = caption(
         cell,
         "Realised cost on test of a method's own policy for each budget, both as shares of the plain backbone's cost, "
-        f"heads and gates included; mean over {seeds(cell)}, brackets are 95 % bootstrap intervals. Policies meet their "
-        "budget on val.",
-        f"▲: some seed spends over {100 * TOLERANCE:g} % more than its budget; violations: the share of points that do.",
+        f"heads and gates included; mean over {seeds(cell)}, brackets are 95 % bootstrap intervals. Policies meet "
+        "their budget on val.",
+        f"▲: some seed spends over {100 * TOLERANCE:g} % more than its budget; violations: the share of such points.",
         "Gap: mean of (cost − budget) / budget over all points with a result. –: no result.",
     )
     return Table("costs", "What was spent", columns, rows, text, marks)

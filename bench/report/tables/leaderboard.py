@@ -85,8 +85,8 @@ def _caption(cell: CellStatistics) -> str:
         cell,
         f"Test results, mean over {seeds(cell)}; brackets are 95 % intervals from {effort.draws:,} bootstrap draws of "
         f"seeds and {effort.sample_draws:,} of test samples.",
-        f"NAUC: mean accuracy along the upper hull of a method's points and the static exits, chosen on val, over costs "
-        f"from {window.low:.3g} to {window.high:.3g} of the plain backbone.",
+        "NAUC: mean accuracy along the upper hull of a method's points and the static exits, chosen on val, over "
+        f"costs from {window.low:.3g} to {window.high:.3g} of the plain backbone.",
         "Over static hull: NAUC less that of randomly mixed static exits. Skill: that gain as a share of the oracle's.",
         f"{ranks} {bold}" if len(cell.seeds) > 1 else "One seed allows no ranks.",
         _baseline(cell),

@@ -30,8 +30,8 @@ def longtail(report: CellReport) -> Table | None:
     cell = report.statistics
     text = caption(
         cell,
-        f"Test accuracy and mean exit cost of classes with many (over 100), medium (20 to 100) and few (under 20) training "
-        f"samples, for each method's own policy; mean over {seeds(cell)}, {T_INTERVAL}.",
+        "Test accuracy and mean exit cost of classes with many (over 100), medium (20 to 100) and few (under 20) "
+        f"training samples, for each method's own policy; mean over {seeds(cell)}, {T_INTERVAL}.",
         "Few less many: how much more a sample of a rare class costs. Data files have all budgets.",
     )
     return replace(table, caption=text)

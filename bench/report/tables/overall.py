@@ -37,8 +37,8 @@ def skill_table(report: Report) -> Table:
     )
     text = " ".join(
         [
-            f"Over {len(found.cells)} cells. Skill: gain in NAUC over the static hull as a share of the oracle's; brackets "
-            "are 95 % intervals over cells. A method that lacks a cell has no mean.",
+            f"Over {len(found.cells)} cells. Skill: gain in NAUC over the static hull as a share of the oracle's; "
+            "brackets are 95 % intervals over cells. A method that lacks a cell has no mean.",
             f"Wins, ties, losses: against every other method in every cell where both are complete; a tie is within "
             f"{100 * ZONE:g} points of NAUC.",
             found.note,
@@ -74,8 +74,8 @@ def nauc_table(report: Report) -> Table:
     concerns = [f"{c.cell.folder}: {joined(c.statistics.marks.cell)}" for c in cells if c.statistics.marks.cell]
     text = " ".join(
         [
-            "NAUC in % with 95 % bootstrap intervals over seeds and test samples, for complete grids alone. NAUC of different "
-            "cells do not compare. Methods by mean skill.",
+            "NAUC in % with 95 % bootstrap intervals over seeds and test samples, for complete grids alone. NAUC of "
+            "different cells do not compare. Methods by mean skill.",
             *(f"{line}." for line in concerns),
             left_out(report.across),
         ]

@@ -51,7 +51,8 @@ def timing(report: CellReport) -> Table | None:
     )
     text = caption(
         cell,
-        f"{where}. Seconds, mean over {seeds(cell)}; brackets are the least and the most of a seed. Not part of any comparison.",
+        f"{where}. Seconds, mean over {seeds(cell)}; brackets are the least and the most of a seed. Not part of "
+        "any comparison.",
         "Fit: one training run, which serves all budgets of a seed. Play and score: one operating point. Features come "
         "from the bank: no pass through the backbone is counted.",
     )

@@ -38,8 +38,8 @@ def uncertainty(report: CellReport) -> Table | None:
     text = caption(
         cell,
         f"Test scores of each method's own policy, mean over {seeds(cell)}; {T_INTERVAL}. Lower is better but for "
-        "accuracy and coverage. ECE: 15 bins of equal mass. Inefficiency: mean number of classes in split conformal LAC "
-        "sets for 95 % coverage, calibrated on cal.",
+        "accuracy and coverage. ECE: 15 bins of equal mass. Inefficiency: mean number of classes in split conformal "
+        "LAC sets for 95 % coverage, calibrated on cal.",
         _band(report),
         "Data files have all budgets, and exact intervals (Clopper–Pearson) of coverage on this test set.",
     )
@@ -64,6 +64,6 @@ def _band(report: CellReport) -> str:
         return "Coverage should be 95 %."
     low, high = min(b[0] for b in bands), max(b[1] for b in bands)
     return (
-        f"Coverage should be 95 %; chance alone, of cal and of test, leaves it within {100 * low:.1f}–{100 * high:.1f} % "
-        "for one seed (Beta-binomial, 95 %); ▲ ▼: the mean is above or below that."
+        f"Coverage should be 95 %; chance alone, of cal and of test, leaves it within {100 * low:.1f}–{100 * high:.1f} "
+        "% for one seed (Beta-binomial, 95 %); ▲ ▼: the mean is above or below that."
     )
