@@ -15,8 +15,9 @@ from bench.report.site.forest import forest
 from bench.report.site.grid import grid, grids
 from bench.report.site.headline import answers
 from bench.report.site.names import LONGEST, stems
-from bench.report.site.plot import dash, label
+from bench.report.site.plot import dash
 from bench.report.site.render import as_json, soft
+from bench.report.site.traces import label
 from bench.report.site.words import percent, points
 from bench.report.table import Column, Table
 from bench.stats.bootstrap import Estimate
@@ -67,7 +68,9 @@ def test_a_grid_sorts_by_unscaled_values_and_links_methods():
         {"method": "<n>", "a": estimate(math.nan), "c": None},
         {"method": "cut", "a": None, "c": 1.0},
     ]
-    found = grid(Table("t", "T", columns, rows, marks={(0, "a"): "best", (1, "c"): "below"}, shown=2), {"m": "methods/m.html"})
+    found = grid(
+        Table("t", "T", columns, rows, marks={(0, "a"): "best", (1, "c"): "below"}, shown=2), {"m": "methods/m.html"}
+    )
     assert [[b.value for b in row] for row in found.rows] == [["m", "0.5", "Infinity"], ["<n>", "", ""]]
     assert found.rows[0][0].href == "methods/m.html"
     assert found.rows[1][0].href == ""
@@ -120,7 +123,10 @@ def test_answers_of_one_seed_and_of_none_complete():
 
 
 def _kept(record) -> bool:
-    return record.point.kind == "reference" or (record.point.label, record.point.budget) in (("jeidnn", 0.5), ("pcee", 0.7))
+    return record.point.kind == "reference" or (record.point.label, record.point.budget) in (
+        ("jeidnn", 0.5),
+        ("pcee", 0.7),
+    )
 
 
 def test_docstrings_are_read_without_importing(tmp_path, monkeypatch):
@@ -129,7 +135,9 @@ def test_docstrings_are_read_without_importing(tmp_path, monkeypatch):
     assert text.startswith("Learned gates on uncertainty features")
     assert docstring("never heard of") is None
     source = tmp_path / "mine.py"
-    source.write_text('raise SystemExit\nclass Mine:\n    """Says <b>this</b>.\n\n    And `code`:\n\n    - one\n    - two\n    """\n')
+    source.write_text(
+        'raise SystemExit\nclass Mine:\n    """Says <b>this</b>.\n\n    And `code`:\n\n    - one\n    - two\n    """\n'
+    )
     plugin = registry.Plugin("methods", "mine", "mine:Mine", "", source)
     monkeypatch.setattr(registry, "plugins", lambda kind: {"mine": plugin})
     text = docstring("mine")
