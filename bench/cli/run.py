@@ -118,6 +118,8 @@ def _finish(
     from bench.cli.summary import summary_table
     from bench.errors import UserError
     from bench.report.build import build
+    from bench.report.page import effort_phrase
+    from bench.stats.resample import Effort
 
     records = load_records(session.config.output)
     mine = records[records["bank_digest"].isin([bank.digest for bank in cells])]
@@ -134,6 +136,7 @@ def _finish(
     print(f"Operating points of this run: {count}.")
     print(f"Records: {session.config.output.resolve()}")
     print(f"Report:  {next((p for p in paths if p.name == 'README.md'), session.config.reports).resolve()}")
+    print(effort_phrase(Effort()))
     if troubles:
         print(f"\n{len(troubles)} operating points did not finish:")
         for title, reason in troubles:

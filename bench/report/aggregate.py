@@ -11,7 +11,6 @@ import pandas as pd
 
 from bench.report.cells import without_paths
 from bench.stats.bootstrap import Estimate
-from bench.stats.marks import COLLAPSE as COLLAPSE
 from bench.stats.marks import Mark
 from bench.stats.results import CellStatistics
 from bench.stats.student import interval

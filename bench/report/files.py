@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.errors import UserError, nearest
+from bench.report import site
 from bench.report.context import Report
 from bench.report.figures import FigureSet, cell_figures, overall_figures
 from bench.report.formats import html
@@ -51,10 +51,10 @@ def make_files(report: Report, formats: Sequence[str] = FORMATS, *, overall: boo
     figures[""] = overall_figures(report) if drawn else FigureSet(())
     files |= {f"tables/{name}": made for name, made in _table_files(tables[""], formats).items()}
     files |= {f"figures/{name}": made for name, made in _figure_files(figures[""], endings).items()}
-    site = _site(report, tables, figures, files) if "site" in formats else {}
+    pages = site.files(report, tables, figures, files) if "site" in formats and report.cells else {}
     if "md" in formats:
-        files["README.md"] = index_page(report, tables[""], figures[""], endings, site=bool(site)).encode()
-    return files | site
+        files["README.md"] = index_page(report, tables[""], figures[""], endings, site=bool(pages)).encode()
+    return files | pages
 
 
 def _table_files(tables: Sequence[Table], formats: Sequence[str]) -> dict[str, bytes]:
@@ -78,30 +78,6 @@ def _figure_files(figures: FigureSet, endings: set[str]) -> dict[str, bytes]:
     return {
         name: made for figure in figures for name, made in figure.files.items() if name.rpartition(".")[2] in endings
     }
-
-
-def _site(
-    report: Report,
-    tables: Mapping[str, Sequence[Table]],
-    figures: Mapping[str, FigureSet],
-    files: Mapping[str, bytes],
-) -> dict[str, bytes]:
-    """Build the site in a temporary folder, beside the files that it links, and read it.
-
-    tables and figures: by the cell's folder, those across cells under ''.
-    """
-    from importlib.util import find_spec
-
-    if not report.cells or find_spec("bench.report.site") is None:
-        return {}
-    from bench.report import site
-
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        write(root, files)
-        site.build(report, tables, figures, root)
-        made = [p for p in sorted((root / "site").rglob("*")) if p.is_file()]
-        return {p.relative_to(root).as_posix(): p.read_bytes() for p in made}
 
 
 def write(root: Path, files: Mapping[str, bytes]) -> None:

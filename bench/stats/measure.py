@@ -50,7 +50,7 @@ def measure(cell: CellData, effort: Effort) -> Means:
         return Means(1, accuracy, cost, _recorded_oracle(cell))
     moving = [(key, p) for key, (_, p) in zip(keys, points, strict=True) if len(p.exit_costs) > 1]
     right = np.stack([np.asarray(p.correct, np.float32) for _, p in points], 1)
-    spent = np.stack([_centred_costs(p) for _, p in moving], 1) if moving else np.empty((len(right), 0), np.float32)
+    spent = np.stack([_centred_costs(p) for _, p in moving], 1) if moving else np.empty((len(right), 0))
     firsts = {
         seed: first_correct(np.stack([p.correct for p in exits if p.correct is not None], 1))
         for seed, exits in statics.items()
@@ -71,10 +71,10 @@ def measure(cell: CellData, effort: Effort) -> Means:
     return Means(rows, accuracy, cost, oracle)
 
 
-def _centred_costs(point: OperatingPoint) -> NDArray[np.float32]:
+def _centred_costs(point: OperatingPoint) -> Array:
     """What each sample cost, less the mean."""
     spent = np.asarray(point.exit_costs)[point.exit_index]
-    return np.asarray(spent - spent.mean(), np.float32)
+    return np.asarray(spent - spent.mean())
 
 
 def _recorded_oracle(cell: CellData) -> dict[int, Array]:

@@ -28,12 +28,12 @@ def generator(effort: Effort, *words: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
 
 
-def sample_means(columns: Sequence[NDArray[np.float32]], effort: Effort, test_set: str) -> list[Array]:
+def sample_means(columns: Sequence[NDArray[np.floating]], effort: Effort, test_set: str) -> list[Array]:
     """Return for each table [N, P] of per-sample values its means [R, P] over R resamples of the N samples.
 
     All tables see the same resamples, which depend on N and on the name of the test set alone. The means are products
-    of counts [R, N] with the tables: exact for 0/1 values; others are better centred first, so that float32 loses
-    nothing that counts.
+    of counts [R, N] with the tables, in their own precision: float32 is exact for 0/1 values, and other values need
+    float64, since machines differ in the order in which they sum.
     """
     if not columns:
         return []
@@ -48,5 +48,5 @@ def sample_means(columns: Sequence[NDArray[np.float32]], effort: Effort, test_se
         for row in counts:
             row[:] = np.bincount(rng.integers(0, n, n), minlength=n)
         for mean, table in zip(means, columns, strict=True):
-            mean[start : start + rows] = (counts @ table).astype(np.float64) / n
+            mean[start : start + rows] = (counts.astype(table.dtype, copy=False) @ table).astype(np.float64) / n
     return means

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from scipy import stats
 
 from bench.stats.bootstrap import LEVEL, Estimate
+
+
+@lru_cache
+def quantile(level: float, freedom: int) -> float:
+    """Return the t that Student's distribution stays within, on both sides, with this probability."""
+    return float(stats.t.ppf((1 + level) / 2, freedom))
 
 
 def interval(values: Iterable[float], seeds: Sequence[int] = (), level: float = LEVEL) -> Estimate:
@@ -21,5 +28,5 @@ def interval(values: Iterable[float], seeds: Sequence[int] = (), level: float = 
         return Estimate(mean, math.nan, math.nan, math.nan, math.nan, math.nan, tuple(seeds))
     spread = math.sqrt(math.fsum((x - mean) ** 2 for x in v) / (len(v) - 1))
     error = spread / math.sqrt(len(v))
-    half = float(stats.t.ppf((1 + level) / 2, len(v) - 1)) * error
+    half = quantile(level, len(v) - 1) * error
     return Estimate(mean, mean - half, mean + half, error, spread, math.nan, tuple(seeds))

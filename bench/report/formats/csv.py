@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from bench.report.formats.data import Plain, columns
+from bench.report.formats.data import DIGITS, Plain, columns
 from bench.report.table import Table
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -28,4 +28,4 @@ def _text(value: Plain) -> str:
     if isinstance(value, str):
         text = f"'{value}" if value.startswith(FORMULA) else value
         return text.replace("\r", " ")  # the writer leaves it unquoted, and readers end the line there
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from html import escape
 
+from bench.report.formats.data import DIGITS, plain
 from bench.report.formats.shown import SIGNS, Shown, shown_rows
 from bench.report.table import Column, Table, Value
-from bench.stats.bootstrap import Estimate
 
 STYLE = (
     "body{font:16px/1.45 system-ui,sans-serif;margin:2rem;color:#1a1a1a;background:#fff}"
@@ -62,10 +62,7 @@ def _cell(column: Column, value: Value, cell: Shown, kind: str) -> str:
 
 
 def _plain(value: Value) -> str:
-    if isinstance(value, Estimate):
-        value = value.value
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float) and math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    found = plain(value)
+    if isinstance(found, float):
+        return repr(found).replace("inf", "Infinity") if math.isinf(found) else f"{found:.{DIGITS}g}"
+    return "" if found is None else str(found)

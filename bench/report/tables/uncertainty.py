@@ -62,8 +62,8 @@ def _band(report: CellReport) -> str:
     }
     if not bands:
         return "Coverage should be 95 %."
-    low, high = min(b[0] for b in bands), max(b[1] for b in bands)
+    least, most = min(b[0] for b in bands), max(b[1] for b in bands)
     return (
-        f"Coverage should be 95 %; chance alone, of cal and of test, leaves it within {100 * low:.1f}–{100 * high:.1f} "
+        f"Coverage should be 95 %; chance alone, of cal and of test, leaves it within {100 * least:.1f}–{100 * most:.1f} "
         "% for one seed (Beta-binomial, 95 %); ▲ ▼: the mean is above or below that."
     )
