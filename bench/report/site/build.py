@@ -71,7 +71,9 @@ class _Site:
 
     def _overview(self) -> bytes:
         cells = [(c, answers(c), forest(c, FIRST)) for c in self.report.cells]
-        return self._page("index.html", "index.html", "Overview", cells=cells, grids=grids(self.tables.get("", ()), self.links), across=self.report.across)
+        shared = grids(self.tables.get("", ()), self.links)
+        across = self.report.across
+        return self._page("index.html", "index.html", "Overview", cells=cells, grids=shared, across=across)
 
     def _cell(self, cell: CellReport) -> bytes:
         folder = str(cell.cell.folder)
@@ -105,14 +107,15 @@ class _Site:
 
     def _method(self, label: str, held: Mapping[str, Sequence[methods.Place]]) -> bytes:
         where = held[label]
-        about = docstring(where[0].method.name)
-        twins = [other for other, there in held.items() if there[0].method.name == where[0].method.name and other != label]
+        name = where[0].method.name
+        about = docstring(name)
+        twins = [other for other, there in held.items() if there[0].method.name == name and other != label]
         return self._page(
             "method.html",
             self.places.methods[label],
             label,
             label=label,
-            name=where[0].method.name,
+            name=name,
             about=as_html(about) if about else None,
             settings=methods.settings(where),
             twins=twins,
@@ -144,5 +147,5 @@ class _Site:
     def _page(self, template: str, path: str, title: str, **context: Any) -> bytes:
         """Render a page with what all pages know; `root` leads from the page to the site's root."""
         root = "../" * (len(PurePosixPath(path).parts) - 1)
-        known: dict[str, Any] = {"plots": False, "effort": self.report.effort, "report": self.report, "links": self.links}
+        known: dict[str, Any] = {"plots": False, "report": self.report, "links": self.links}
         return page(template, root=root, path=path, title=title, **(known | context))

@@ -11,11 +11,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bench.report.context import Report
-from bench.report.table import Table, Value
 from bench.report.site.grid import plain
+from bench.report.table import Table, Value
 
 FORMS = ("csv", "parquet", "tex", "md", "html", "svg", "png")
-KEYS = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "set_size_lac@0.05", "coverage_lac@0.05", "aurc")  # fmt: skip
+KEYS = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "set_size_lac@0.05",
+        "coverage_lac@0.05", "aurc")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,15 @@ from bench.report.site.words import count, percent
 
 MARKS = (
     ("limit", "A smoke run on a few images per split. Compares with nothing; left out across cells."),
-    ("seen", "The backbone’s weights have seen this training set, so val and cal come from the test set. Left out across cells."),
+    (
+        "seen",
+        "The backbone’s weights have seen the training set; val and cal come from the test set. Left out across cells.",
+    ),
     ("variant", "The images are not the official ones, for instance compressed anew. Compare within the cell alone."),
-    ("few seeds", "Fewer than 6 seeds: intervals, but no p-values. With 1 seed the intervals cover test samples alone."),
+    (
+        "few seeds",
+        "Fewer than 6 seeds: intervals, no p-values. With 1 seed the intervals cover test samples alone.",
+    ),
     ("no samples", "Records without per-sample outcomes: intervals cover seeds alone."),
     ("no static", "No static exits for some seeds, so there is no hull to compare with."),
     ("no oracle", "No oracle, so there is no skill score."),
@@ -49,6 +55,7 @@ def cell_facts(report: CellReport) -> Facts:
     cell, found = report.cell, report.statistics
     first = report.records[0]
     sizes = sorted({r.outcomes.samples for r in report.records if r.outcomes})
+    budgets = {p.budget for m in found.methods for p in m.points if p.budget is not None}
     pairs = [
         ("Dataset", without_paths(cell.dataset)),
         ("Images", f"{cell.dataset_variant}: not the official ones" if cell.dataset_variant else "official"),
@@ -62,7 +69,7 @@ def cell_facts(report: CellReport) -> Facts:
         ("Limit", "none" if cell.limit is None else count(cell.limit, "image") + " per split"),
         ("Test samples", ", ".join(f"{s:,}" for s in sizes) or "–"),
         ("Seeds", ", ".join(map(str, found.seeds))),
-        ("Budgets", ", ".join(f"{b:g}" for b in sorted({p.budget for m in found.methods for p in m.points if p.budget}))),
+        ("Budgets", ", ".join(f"{b:g}" for b in sorted(budgets)) or "–"),
         ("Records", f"{len(report.records):,}"),
         ("Cost window of the NAUC", f"{percent(found.window.low)} to {percent(found.window.high)} of MACs"),
         ("Hypervolume reference", f"cost {found.reference.cost:g}, accuracy {found.reference.accuracy:.4g}"),

@@ -10,6 +10,7 @@ from bench.report.formats.shown import SIGNS, shown_rows
 from bench.report.table import Column, Table, Value
 from bench.stats.bootstrap import Estimate
 
+LINKED = ("method", "cell")  # columns whose words have pages
 LONG = 24  # characters from which a word column may wrap
 
 
@@ -78,7 +79,7 @@ def grid(table: Table, links: Mapping[str, str]) -> Grid:
                     sign=SIGNS.get(shown.mark or "", ""),
                     mark=shown.mark or "",
                     href=_link(column, row.get(column.key), links),
-                    wide=head.kind == "text" and len(shown.text) > LONG,
+                    wide=head.kind == "text" and len(shown.text) > LONG and column.key not in LINKED,
                     sticky=column.key == "method",
                 )
             )
@@ -98,4 +99,4 @@ def plain(value: Value) -> str:
 
 
 def _link(column: Column, value: Value, links: Mapping[str, str]) -> str:
-    return links.get(value, "") if column.key in ("method", "cell") and isinstance(value, str) else ""
+    return links.get(value, "") if column.key in LINKED and isinstance(value, str) else ""

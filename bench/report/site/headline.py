@@ -43,7 +43,8 @@ def _who(complete: list[MethodStatistics]) -> Answer:
         return Answer("Who leads?", top.label, f"{nauc}; surely ahead of all {len(complete) - 1} others")
     names = ", ".join(first[:MOST]) + (f" and {len(first) - MOST} more" if len(first) > MOST else "")
     if len(first) == len(complete):
-        return Answer("Who leads?", "No method for sure", f"Any of {len(first)} may be first; highest is {top.label}, {nauc}")
+        behind = f"Any of {len(first)} may be first; highest is {top.label}, {nauc}"
+        return Answer("Who leads?", "No method for sure", behind)
     return Answer("Who leads?", f"{top.label}, but not alone", f"{nauc}; may be first: {names}")
 
 
@@ -59,13 +60,14 @@ def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStati
 
 
 def _cost(top: MethodStatistics, complete: list[MethodStatistics]) -> Answer:
-    costs = {m.label: i.cost.value for m in complete for i in m.curve.iso if i.loss == LOSS and math.isfinite(i.cost.value)}
+    found = {m.label: i.cost.value for m in complete for i in m.curve.iso if i.loss == LOSS}
+    costs = {label: cost for label, cost in found.items() if math.isfinite(cost)}
     if not costs:
-        return Answer("At which cost?", "More than it saves", "No method keeps full accuracy less 1 point on every seed.")
+        return Answer("At which cost?", "None saves", "No method keeps full accuracy less 1 point on every seed.")
     cheapest = min(sorted(costs), key=lambda label: costs[label])
-    mine = costs.get(top.label)
-    own = "" if cheapest == top.label else f"; {top.label}: {percent(mine)}" if mine is not None else f"; {top.label}: never"
-    return Answer("At which cost?", f"{percent(costs[cheapest])} of MACs", f"least for full accuracy −1 point: {cheapest}{own}")
+    own = "" if cheapest == top.label else f"; {top.label}: {percent(costs.get(top.label, math.inf))}"
+    behind = f"least for full accuracy −1 point: {cheapest}{own}"
+    return Answer("At which cost?", f"{percent(costs[cheapest])} of MACs", behind)
 
 
 def _sure(cell: CellStatistics, complete: list[MethodStatistics]) -> Answer:

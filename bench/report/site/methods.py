@@ -16,9 +16,9 @@ RESULTS = (
     Column("cell", "Cell"),
     Column("rank", "Rank", note="the ranks that the method may hold, all pairs judged at once at 95 %"),
     Column("nauc", "NAUC, %", 2, 100, interval=True, note="mean accuracy over the costs of the cell’s window"),
-    Column("gain", "Over static hull, points", 2, 100, interval=True, signed=True, note="NAUC less that of mixed static exits"),
+    Column("gain", "Over static hull, points", 2, 100, interval=True, signed=True, note="NAUC less the static hull’s"),
     Column("skill", "Skill, %", 1, 100, interval=True, note="share of the way from the static hull to the oracle"),
-    Column("difference", "Against baseline, points", 2, 100, interval=True, signed=True, note="NAUC less the baseline’s, seed by seed"),
+    Column("difference", "Over baseline, points", 2, 100, interval=True, signed=True, note="NAUC less the baseline’s"),
     Column("verdict", "Verdict", note="of the comparison with the baseline"),
     Column("marks", "Marks"),
 )  # fmt: skip

@@ -11,7 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'{inline}; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'{inline}; img-src 'self' data: blob:; base-uri 'none'; "
+    "form-action 'none'"
+)
 ASSETS = ("site.css", "site.js")
 
 
@@ -47,7 +50,7 @@ def as_json(value: Any) -> Markup:
 
 def soft(name: str) -> Markup:
     """Let a long name break after its underscores, brackets and signs."""
-    parts = re.split(r"(?<=[_=,\[])(?=[^_=,\[])", name)
+    parts = re.split(r"(?<=[_=,/\[])(?=[^_=,/\[])", name)
     return Markup("<wbr>").join(escape(part) for part in parts)
 
 
