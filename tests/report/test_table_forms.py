@@ -45,10 +45,10 @@ def table(**known) -> Table:
 def test_markdown():
     lines = table().markdown().splitlines()
     assert lines[:2] == ["| Name\\|x | V % | p | N |", "| --- | --: | --: | --: |"]
-    assert lines[2] == "| a,b | **+50.0**<br><sub>\\[+40.0, +61.0\\]</sub> | &lt;0.001 | 3 |"
+    assert lines[2] == "| a,b | **+50.0**<br><sub>\\[+40.0,&nbsp;+61.0\\]</sub> | &lt;0.001 | 3 |"
     assert lines[3] == "| c | 0.0 ▲ | 0.250 | – |"
     assert lines[4:6] == ["| d | – | – | – |", "| e | ∞ | – | 1 |"]
-    assert lines[6] == "| f | −25.0 ▼<br><sub>\\[−∞, ∞\\]</sub> | – | – |"
+    assert lines[6] == "| f | −25.0 ▼<br><sub>\\[−∞,&nbsp;∞\\]</sub> | – | – |"
     assert lines[-1] == "Over 3_seeds."
 
 

@@ -20,5 +20,5 @@ def _cell(cell: Shown) -> str:
     text = escape(cell.text)
     text = f"**{text}**" if cell.mark == "best" else text
     sign = SIGNS.get(cell.mark or "")
-    interval = f"<br><sub>{escape(cell.interval)}</sub>" if cell.interval else ""
+    interval = f"<br><sub>{escape(cell.interval).replace(' ', '&nbsp;')}</sub>" if cell.interval else ""
     return " ".join(filter(None, [text, sign])) + interval
