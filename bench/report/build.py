@@ -1,94 +1,117 @@
-"""Write a report: one folder per cell with its leaderboard and figures, and a page that links them all."""
+"""Write a report: one folder per cell with its page, tables and figures, an index, a site; or check what is there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
-import pandas as pd
+from bench.errors import UserError
+from bench.report.context import Report, count_cells
+from bench.report.context import make as make_report
+from bench.report.context import read as read_records
+from bench.report.files import ENDINGS, FORMATS, make_files, write
+from bench.report.parallel import workers
+from bench.report.readme import BEGIN, END, has_markers, read, updated
+from bench.stats.resample import Effort
+from bench.tune.history import FOLDER, searches
 
-from bench.errors import UserError, nearest
-from bench.report.aggregate import aggregate
-from bench.report.cells import Cell, split_cells
-from bench.report.figures import PLOTS, draw, figure_data, render
-from bench.report.page import cell_page, index_page
-from bench.report.panels import draw_panels
-from bench.report.search import PAGE as SEARCH_PAGE
-from bench.report.search import PREFIX as SEARCH
-from bench.report.search import search_files
-from bench.report.style import MOST_LINES, Look, looks
-from bench.report.table import leaderboard
-from bench.tune.history import Tuned
-
-FILES = ("leaderboard.md", "leaderboard.csv", *(f"{p.name}.{form}" for p in PLOTS for form in ("svg", "png", "csv")))
+LIST = "files.json"  # all files that reports have written into the folder
 
 
-def build(records: pd.DataFrame, out: Path, *, only: str | None = None, searches: Sequence[Tuned] = ()) -> list[Path]:
-    """Write `out/<dataset>/<backbone>/` for every cell of the records and `out/README.md`; return the paths, sorted.
+@dataclass(frozen=True)
+class Made:
+    """A report in memory: its files by their path, and the README whose leaderboard belongs to it."""
 
-    `only` limits the cells written to one dataset (`cifar100`) or one cell's folder (`cifar100/resnet18`). Each cell
-    shows the searches of its bank. Bytes depend on records and searches alone, not on their order. Files that an
-    earlier report left where this one has nothing to say are removed. Raises UserError for a frame that holds no
-    records, or a name in `only` that no cell has.
+    report: Report
+    files: dict[Path, bytes]
+    stale: tuple[Path, ...]  # that an earlier report wrote and this one has no more
+
+
+def build(
+    results: str | Path,
+    out: str | Path,
+    *,
+    only: str | None = None,
+    formats: Sequence[str] = FORMATS,
+    readme: str | Path | None = None,
+    effort: Effort | None = None,
+    jobs: int = 1,
+) -> list[Path]:
+    """Write the report of a results folder into `out`; return the paths, sorted. See `make` for what it holds.
+
+    Files that an earlier report wrote where this one has nothing to say are removed; all others are left alone.
     """
-    cells = split_cells(records)
-    wanted = (
-        cells
-        if only is None
-        else [c for c in cells if only.strip("/") in (str(c.folder), c.folder.parts[0], c.dataset)]
-    )
-    if cells and not wanted:
-        valid = {c.folder.parts[0] for c in cells} | {str(c.folder) for c in cells}
-        raise UserError(f"No record belongs to '{only}'.{nearest(str(only), valid)}")
-    shared = looks(records.loc[records["kind"] == "method", "method"])
-    written: list[Path] = []
-    for cell in wanted:
-        files = cell_files(cell, shared, [s for s in searches if s.subject.bank_digest == cell.bank_digest])
-        _remove_stale(out, cell, cells, keep=set(files))
-        written += [_write(out / cell.folder / name, content) for name, content in files.items()]
-    there = [(c, (out / c.folder / "leaderboard.md").is_file()) for c in cells]
-    written.append(_write(out / "README.md", index_page(there).encode()))
-    return sorted(written)
+    made = make(results, out, only=only, formats=formats, readme=readme, effort=effort, jobs=jobs)
+    for path in made.stale:
+        path.unlink(missing_ok=True)
+        _remove_empty(path.parent, Path(out))
+    write(Path(), {str(path): content for path, content in made.files.items()})
+    return sorted(made.files)
 
 
-def cell_files(cell: Cell, shared: Mapping[str, Look], searches: Sequence[Tuned] = ()) -> dict[str, bytes]:
-    """Make all files of one cell: name to bytes. Figures without a single point are left out, and the page says so."""
-    rows = aggregate(cell)
-    files: dict[str, bytes] = {}
-    drawn = []
-    for plot in PLOTS:
-        data = figure_data(rows, plot)
-        if not len(data):
-            continue
-        drawn.append(plot)
-        many = data.loc[data["kind"] == "method", "method"].nunique() > MOST_LINES
-        figure = draw_panels(cell, data, plot) if many else draw(cell, data, plot, shared)
-        files |= {f"{plot.name}.{form}": render(figure, form) for form in ("svg", "png")}
-        files[f"{plot.name}.csv"] = data.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
-    table = leaderboard(rows, cell.num_exits)
-    files["leaderboard.csv"] = table.csv().encode()
-    files["leaderboard.md"] = cell_page(cell, rows, table, drawn, searches).encode()
-    return files | search_files(searches, shared)
+def make(
+    results: str | Path,
+    out: str | Path,
+    *,
+    only: str | None = None,
+    formats: Sequence[str] = FORMATS,
+    readme: str | Path | None = None,
+    effort: Effort | None = None,
+    jobs: int = 1,
+) -> Made:
+    """Make everything that `build` writes, in memory. Bytes depend on the records alone, not on their order.
+
+    `only` limits it to the cells of one dataset (`cifar100`) or to one (`cifar100/resnet18`), without what is made of
+    all cells: index, site, README. Raises UserError where the folder holds no records, for a name in `only` that no
+    cell has, and for a `readme` without markers. jobs: processes for a store of several cells and many records.
+    """
+    out = Path(out)
+    records = read_records(results)
+    if not records:
+        raise UserError(f"The results folder '{results}' holds no records. Run `bench run` first.")
+    with workers(jobs, count_cells(records), len(records)) as each:
+        searched = searches(Path(results) / FOLDER)
+        report = make_report(records, effort, only=only, each=each, searched=searched)
+        files = make_files(report, formats, overall=only is None, each=each)
+    before = _listed(out)
+    folders = {str(cell.cell.folder) for cell in report.cells}
+    kept = {path for path in before if not _ours(path, formats, folders if only is not None else None)}
+    stale = [path for path in sorted(before - kept) if path not in files]
+    files[LIST] = (json.dumps(sorted({*files, *kept}), indent=0) + "\n").encode()
+    found = {out / name: files[name] for name in sorted(files)}
+    if readme is not None and only is None:
+        text = read(Path(readme))
+        if not has_markers(text):
+            raise UserError(f"'{readme}' has no place for a leaderboard: put {BEGIN} and {END} on lines of their own.")
+        found[Path(readme)] = updated(text, report, Path(readme), out).encode()
+    return Made(report, found, tuple(out / path for path in stale))
 
 
-def _write(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
+def _listed(out: Path) -> set[str]:
+    """Return the paths that earlier reports wrote, as far as they lie in the folder."""
+    try:
+        found = json.loads((out / LIST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return set()
+    except ValueError:
+        raise UserError(f"'{out / LIST}' is damaged. Delete it, and files of old reports by hand.") from None
+    paths = [PurePosixPath(p) for p in found if isinstance(p, str)] if isinstance(found, list) else []
+    return {str(p) for p in paths if not p.is_absolute() and ".." not in p.parts and str(p) != LIST}
 
 
-def _remove_stale(out: Path, cell: Cell, cells: Sequence[Cell], keep: set[str]) -> None:
-    """Remove report files that no longer hold: figures without points, and folders named when the cells were others."""
-    base = cell.folder.name.partition("--")[0]
-    current = {str(c.folder) for c in cells}
-    parent = out / cell.folder.parent
-    siblings = [d for d in sorted(parent.glob(f"{base}*")) if d.name == base or d.name.startswith(f"{base}--")]
-    for folder in siblings:
-        for name in (*FILES, SEARCH_PAGE, *(p.name for p in folder.glob(f"{SEARCH}--*"))):
-            if folder == out / cell.folder:
-                if name not in keep:
-                    (folder / name).unlink(missing_ok=True)
-            elif str(cell.folder.parent / folder.name) not in current:
-                (folder / name).unlink(missing_ok=True)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
+def _ours(path: str, formats: Sequence[str], folders: set[str] | None) -> bool:
+    """Whether a file is of these formats and, where folders are given, of their cells."""
+    p = PurePosixPath(path)
+    if folders is not None and not any(p.is_relative_to(folder) for folder in folders):
+        return False
+    if p.parts[0] == "site":
+        return "site" in formats
+    return p.suffix.removeprefix(".") in {ENDINGS.get(name, name) for name in formats}
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    while folder != root and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -18,10 +18,11 @@ from bench.errors import UserError
 from bench.method import Policy, Task
 from bench.params import configure
 from bench.play import simulate
-from bench.report.aggregate import Estimate, interval
 from bench.reproduce.grid import Cell
 from bench.session import Progress, Session
 from bench.spec import Spec
+from bench.stats.bootstrap import Estimate
+from bench.stats.student import interval
 from bench.trials.run import load_splits, summary
 
 
@@ -87,7 +88,11 @@ def run_cell(
     torch.set_num_threads(config.threads)
     seeds = [_play(bank, seed, session.device, method, cell.lams) for seed in config.seeds]
     points = tuple(
-        Ours(lam, interval(p["macs_fraction"] for p in point), interval(p["accuracy"] for p in point))
+        Ours(
+            lam,
+            interval((p["macs_fraction"] for p in point), config.seeds),
+            interval((p["accuracy"] for p in point), config.seeds),
+        )
         for lam, point in zip((*cell.lams, None), zip(*seeds, strict=True), strict=True)
     )
     m = bank.manifest

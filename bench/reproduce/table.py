@@ -80,14 +80,14 @@ def rows(result: Result) -> list[Row]:
     for theirs, mine in zip(result.cell.points, ours, strict=True):
         row: dict[str, Any] = {}
         if mine is not None:
-            half = mine.accuracy.half
+            half = (mine.accuracy.high - mine.accuracy.low) / 2
             row = {
-                "our_cost": mine.cost.mean,
-                "our_accuracy": mine.accuracy.mean,
+                "our_cost": mine.cost.value,
+                "our_accuracy": mine.accuracy.value,
                 "our_accuracy_half": None if math.isnan(half) else half,
             }
             if result.not_comparable is None:
-                row["difference"] = 100 * (mine.accuracy.mean - theirs.accuracy)
+                row["difference"] = 100 * (mine.accuracy.value - theirs.accuracy)
         found.append(Row(result.cell.name, theirs.lam, theirs.fraction, theirs.accuracy, **row))
     return found
 

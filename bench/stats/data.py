@@ -29,6 +29,7 @@ class OperatingPoint:
     exit_index: NDArray[Any] | None = None  # [N] int
     note: str = ""
     reason: str = ""
+    tuned: str = ""  # 'tuned' or 'defaults' where a search decided the parameters
     version: str = ""  # digest of the source that made it
     older: int = 0  # records of the same point and seed that this one replaced
 

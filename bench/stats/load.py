@@ -103,6 +103,7 @@ def _point(row: Mapping[Any, Any], older: int, unpack: Unpack | None) -> Operati
         "budget": None if budget is None else float(budget),
         "note": str(_plain(row.get("note")) or ""),
         "reason": str(_plain(row.get("reason")) or ""),
+        "tuned": str(_plain(row.get("tuned")) or ""),
         "version": str(_plain(row.get("source_digest")) or ""),
         "older": older,
     }

@@ -11,8 +11,9 @@ from bench.stats.data import CellData, Entry, OperatingPoint
 COLLAPSE = 0.95  # one exit that takes a larger share than this has swallowed the policy
 Kind = Literal[
     "limit", "seen", "variant", "few seeds", "no samples", "no static", "no oracle",
-    "not run", "failed", "timeout", "infeasible", "collapsed", "note", "older", "versions",
+    "not run", "failed", "timeout", "infeasible", "collapsed", "note", "tuned", "older", "versions",
 ]  # fmt: skip
+TUNED = {"tuned": "tuned", "defaults": "defaults kept by the search"}  # what bench tune has to do with parameters
 GAPS: tuple[Kind, ...] = ("not run", "failed", "timeout")  # without these a grid is complete
 INCOMPARABLE: tuple[Kind, ...] = ("limit", "seen")  # cells that are left out of what is averaged across cells
 
@@ -111,6 +112,9 @@ def method_marks(entry: Entry, cell: CellData, points: Sequence[Sequence[Mark]])
             found.append(Mark(kind, f"{kind}{where}", count, total))
     for word in sorted({m.text for row in points for m in row if m.kind == "note"}):
         found.append(Mark("note", word, sum(m.count for row in points for m in row if m.text == word), total))
+    for what, words in TUNED.items():
+        if any(p.tuned == what for p in entry.points):
+            found.append(Mark("tuned", words))
     older = sum(p.older for p in entry.points)
     if older:
         found.append(Mark("older", f"{older} older record{'s' * (older > 1)} left out"))

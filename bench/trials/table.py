@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,17 @@ def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
     unpacks (or None); it is left out unless asked for, being the bulk of a record. Raises UserError where the folder
     does not exist or holds a damaged record.
     """
-    import pandas as pd
-
     root = Path(folder)
     if not root.is_dir():
         raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
-    rows = [as_row(record) | ({"outcomes": record.outcomes} if outcomes else {}) for record in Store(root).records()]
+    return frame_of(Store(root).records(), outcomes=outcomes)
+
+
+def frame_of(records: Iterable[Record], *, outcomes: bool = False) -> pd.DataFrame:
+    """Make the DataFrame of `load_records` from records."""
+    import pandas as pd
+
+    rows = [as_row(record) | ({"outcomes": record.outcomes} if outcomes else {}) for record in records]
     if not rows:
         return pd.DataFrame(
             columns=["id", "status", "dataset", "backbone", "method", "kind", "budget", "point", "seed"]

@@ -18,10 +18,11 @@ def test_the_job_ends_with_records_a_report_and_their_paths(finished):
     assert set(frame["status"]) == {"ok", "infeasible"}
     assert str(folder / "reports" / "README.md") in done.stdout
     page = folder / "reports" / "digits" / "cifar_resnet20"
-    assert {p.suffix for p in page.iterdir()} == {".md", ".csv", ".svg", ".png"}
+    assert {p.suffix for p in page.rglob("*.*")} == {".md", ".csv", ".parquet", ".tex", ".html", ".svg", ".png"}
     text = (page / "leaderboard.md").read_text()
-    for name in ("jeidnn", "msdnet_thresh", "static, exit 0", "hull", "oracle", "random, shares of jeidnn"):
+    for name in ("jeidnn", "msdnet_thresh", "static hull", "plain backbone", "oracle"):
         assert name in text
+    assert (folder / "reports" / "site" / "index.html").is_file()
 
 
 def test_records_carry_provenance_and_no_names(finished):

@@ -1,221 +1,266 @@
 from __future__ import annotations
 
-import csv
-import io
+import json
+import random
 
-import pandas as pd
 import pytest
-from synthetic import FULL_MACS, records, row
+from synthetic import at, changed, record, records, write
+from synthetic import cell as make_cell
+from synthetic import point as make_point
 
 from bench.errors import UserError
-from bench.report import build
-from bench.report.aggregate import Estimate, aggregate
-from bench.report.cells import split_cells
-from bench.report.figures import PLOTS, figure_data
-from bench.report.style import COLOURS, looks
-from bench.report.table import Column, Table, leaderboard
-from bench.report.text import escape, number
+from bench.report import parallel
+from bench.report.build import build
+from bench.report.check import drift
+from bench.report.files import FORMATS, parse_formats
+from bench.report.readme import BEGIN, END
+from bench.stats.resample import Effort
 
 CELL = "cifar100lt/efficientnet_lite0"
+QUICK = {"effort": Effort(100, 20)}
+TEXT = {**QUICK, "formats": ("md", "parquet", "latex", "html")}  # without figures
+SMALL = {"samples": 40, "seeds": [0, 1], "budgets": [0.3, 0.5]}
+TABLES = ("leaderboard", "budgets", "costs", "uncertainty", "timing", "points")
 
 
 def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def test_the_files_of_a_report(tmp_path):
-    paths = build(records(), tmp_path)
-    names = {"leaderboard.md", "leaderboard.csv"} | {
-        f"{n}.{e}" for n in ("accuracy", "ece", "set_size") for e in ("svg", "png", "csv")
-    }
-    assert {str(p.relative_to(tmp_path)) for p in paths} == {"README.md"} | {f"{CELL}/{n}" for n in names}
-    assert paths == sorted(paths) and all(p.is_file() for p in paths)
-    assert f"({CELL}/leaderboard.md)" in (tmp_path / "README.md").read_text()
-    page = (tmp_path / CELL / "leaderboard.md").read_text()
-    assert "The grid is complete" in page and "not the official images" in page
-    assert all(f"({n}.svg)" in page for n in ("accuracy", "ece", "set_size"))
-    assert str(tmp_path) not in page
+def page(folder, name=CELL):
+    return (folder / name / "leaderboard.md").read_text()
 
 
-def test_order_of_rows_changes_no_byte(tmp_path):
-    frame = pd.concat([records(), records(limit=200.0)])
-    build(frame, tmp_path / "a")
-    build(frame.sample(frac=1.0, random_state=3), tmp_path / "b")
-    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Records, and the report of them in all formats."""
+    root = tmp_path_factory.mktemp("whole")
+    results = write(root / "results", records(**SMALL, dataset_variant="jpeg90"))
+    return results, root / "reports", build(results, root / "reports", **QUICK)
 
 
-def test_svg_holds_no_date_and_no_random_ids(tmp_path):
-    build(records(methods=["jeidnn"], budgets=[0.5]), tmp_path)
-    text = (tmp_path / CELL / "accuracy.svg").read_text()
-    assert "<dc:date>" not in text and "Matplotlib v" not in text
+def test_the_files_of_a_report(whole):
+    _, out, paths = whole
+    names = {str(p.relative_to(out)) for p in paths}
+    assert names == set(contents(out)) and paths == sorted(paths)
+    assert {"README.md", "files.json", f"{CELL}/leaderboard.md"} <= names
+    for name in TABLES:
+        endings = ("csv", "parquet") if name == "points" else ("csv", "parquet", "tex", "html")
+        assert {p for p in names if p.startswith(f"{CELL}/tables/{name}.")} == {
+            f"{CELL}/tables/{name}.{e}" for e in endings
+        }
+    assert {f"{CELL}/figures/accuracy.{e}" for e in ("svg", "png", "csv")} <= names
+    assert json.loads((out / "files.json").read_text()) == sorted(names - {"files.json"})
 
 
-@pytest.mark.parametrize("with_references", [True, False])
-def test_one_method_one_seed_one_budget(tmp_path, with_references):
-    frame = records(methods=["jeidnn"], seeds=[0], budgets=[0.5])
-    frame = frame if with_references else frame[frame["kind"] == "method"]
-    build(frame, tmp_path)
-    page = (tmp_path / CELL / "leaderboard.md").read_text()
-    assert "1 seed (0)" in page
-    line = next(x for x in page.splitlines() if x.startswith("| jeidnn"))
-    assert "±" not in line and "**" not in line and "≈" not in line
-    assert (tmp_path / CELL / "accuracy.png").is_file()
+def test_all_links_of_the_pages_lead_to_files(whole):
+    import re
+
+    _, out, _ = whole
+    for path in out.rglob("*.md"):
+        links = re.findall(r"\]\(([^)]+)\)", path.read_text())
+        assert len(links) > 5 or path.name == "README.md"
+        for link in links:
+            assert (path.parent / link).is_file(), (path, link)
 
 
-def test_references_without_any_budget():
-    frame = pd.DataFrame([row(kind="reference", method="static", point="exit=0", budget=None, accuracy=0.5)])
-    (found,) = aggregate(split_cells(frame)[0])
-    assert found.budget is None and found.estimate("accuracy").mean == 0.5
+def test_a_page_says_what_it_rests_on(whole):
+    results, out, _ = whole
+    text = page(out)
+    assert "The grid is complete: 6 operating points × 2 seeds." in text
+    assert "> **VARIANT jpeg90: not the official images.**" in text and "2 seeds (0, 1)" in text
+    index = (out / "README.md").read_text()
+    assert f"({CELL}/leaderboard.md)" in index and "100 bootstrap draws, 20 resamples" in index
+    assert "cpu: Made-up CPU" in index and "1 cell: no interval over cells" in index
+    everything = b"".join(contents(out).values())
+    assert str(out).encode() not in everything and str(results).encode() not in everything
 
 
-def test_only_references(tmp_path):
-    frame = records(seeds=[0])
-    build(frame[frame["kind"] == "reference"], tmp_path)
-    assert "no method has been run" in (tmp_path / CELL / "leaderboard.md").read_text()
+def test_order_of_records_changes_no_byte(whole, tmp_path):
+    _, out, _ = whole
+    held = records(**SMALL, dataset_variant="jpeg90")
+    random.Random(2).shuffle(held)
+    again = tmp_path / "reports"
+    build(write(tmp_path / "elsewhere", held), again, **QUICK)
+    assert contents(again) == contents(out)
 
 
-def test_nothing_but_failures_is_said_honestly(tmp_path):
-    rows = [row(status="failed", reason="RuntimeError: <b>boom</b> | in /home/me/x.py", seed=s) for s in (0, 1)]
-    paths = build(pd.DataFrame(rows), tmp_path)
-    assert {p.name for p in paths} == {"README.md", "leaderboard.md", "leaderboard.csv"}
-    page = (tmp_path / CELL / "leaderboard.md").read_text()
-    assert "No operating point has a result yet" in page
-    assert r"&lt;b&gt;boom&lt;/b&gt; \| in x.py" in page
-    assert "failed" in next(x for x in page.splitlines() if x.startswith("| jeidnn"))
+def test_several_processes_change_no_byte(tmp_path, monkeypatch):
+    held = [*records(**SMALL), *records(**SMALL, backbone="resnet18", bank_digest="c" * 16)]
+    results = write(tmp_path / "results", held)
+    build(results, tmp_path / "one", **TEXT)
+    monkeypatch.setattr(parallel, "LEAST", 0)
+    build(results, tmp_path / "two", **TEXT, jobs=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+def test_check_finds_no_drift_and_writes_nothing(whole):
+    results, out, _ = whole
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
+    assert drift(results, out, **QUICK) == []
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
+
+
+def test_check_names_what_drifted(tmp_path):
+    held = records(**SMALL)
+    out, results = tmp_path / "reports", write(tmp_path / "results", held)
+    build(results, out, **TEXT)
+    (out / "mine.txt").write_text("left alone")
+    (out / CELL / "tables" / "costs.tex").unlink()
+    (out / CELL / "tables" / "budgets.html").write_text("edited")
+    found = [(str(p.relative_to(out)), how) for p, how in drift(results, out, **TEXT)]
+    assert found == [(f"{CELL}/tables/budgets.html", "differs"), (f"{CELL}/tables/costs.tex", "missing")]
+    build(results, out, **TEXT)
+    assert drift(results, out, **TEXT) == []
+    one = next(r for r in held if at("jeidnn", 0.3, 0)(r))
+    write(results, [one.model_copy(update={"metrics": one.metrics | {"ece_mass15": 0.5}})])
+    found = {str(p.relative_to(out)) for p, how in drift(results, out, **TEXT) if how == "differs"}
+    assert f"{CELL}/tables/uncertainty.tex" not in found  # readers see budget 0.5 there
+    assert found == {f"{CELL}/tables/uncertainty.parquet", f"{CELL}/tables/points.parquet"}
+
+
+def test_stale_files_are_found_and_removed_and_no_others(tmp_path):
+    out, results = tmp_path / "reports", write(tmp_path / "results", records(**SMALL))
+    build(results, out, **TEXT)
+    (out / CELL / "notes.txt").write_text("mine")
+    write(results, records(**SMALL, limit=50, bank_digest="c" * 16))
+    gone = {str(p.relative_to(out)) for p, how in drift(results, out, **TEXT) if how == "stale"}
+    assert f"{CELL}/leaderboard.md" in gone and not any("notes" in p for p in gone)
+    build(results, out, **TEXT)
+    folders = {p.parent.name for p in out.rglob("leaderboard.md")}
+    assert folders == {"efficientnet_lite0--full", "efficientnet_lite0--limit50"}
+    assert [p.name for p in (out / CELL).iterdir()] == ["notes.txt"]
+    assert "LIMIT 50" in page(out, f"{CELL}--limit50")
+
+
+def test_a_damaged_or_hostile_list_removes_nothing_else(tmp_path):
+    out, results = tmp_path / "reports", write(tmp_path / "results", records(**SMALL))
+    (tmp_path / "precious.md").write_text("x")
+    out.mkdir()
+    (out / "files.json").write_text(json.dumps(["../precious.md", str(tmp_path / "precious.md"), 3]))
+    build(results, out, **TEXT)
+    assert (tmp_path / "precious.md").is_file()
+    (out / "files.json").write_text("{")
+    with pytest.raises(UserError, match=r"files\.json' is damaged"):
+        build(results, out, **TEXT)
+
+
+def test_formats_choose_what_is_written_and_leave_the_rest(tmp_path):
+    out, results = tmp_path / "reports", write(tmp_path / "results", records(**SMALL))
+    build(results, out, **QUICK, formats=("md",))
+    assert set(contents(out)) == {"README.md", "files.json", f"{CELL}/leaderboard.md"}
+    assert "tables/" not in page(out)
+    build(results, out, **QUICK, formats=("latex",))
+    assert {p.rpartition(".")[2] for p in contents(out)} == {"md", "json", "tex"}
+    assert drift(results, out, **QUICK, formats=("md", "latex"))  # pages would link the tables now
+    assert drift(results, out, **QUICK, formats=("latex",)) == []
+
+
+@pytest.mark.parametrize("text", ["", " , ", "pdf", "md,cvs"])
+def test_formats_that_there_are_not(text):
+    with pytest.raises(UserError, match=r"Valid: md, csv, parquet|names no format|Did you mean 'csv'"):
+        parse_formats(text)
+
+
+def test_formats_in_any_order():
+    assert parse_formats("CSV, md,md") == ("md", "csv") and parse_formats(",".join(FORMATS)) == FORMATS
+
+
+def test_only_writes_the_pages_of_one_cell(tmp_path):
+    held = [*records(**SMALL), *records(**SMALL, backbone="resnet18", bank_digest="c" * 16)]
+    out, results = tmp_path / "reports", write(tmp_path / "results", held)
+    paths = build(results, out, **TEXT, only="cifar100lt/resnet18")
+    assert {p.relative_to(out).parts[:2] for p in paths} == {("cifar100lt", "resnet18"), ("files.json",)}
+    assert len(list(out.rglob("leaderboard.md"))) == 1
+    build(results, out, **TEXT)
+    everything = contents(out)
+    assert drift(results, out, **TEXT, only="cifar100lt/efficientnet_lite0") == []
+    build(results, out, **TEXT, only="cifar100lt")
+    assert contents(out) == everything
+    with pytest.raises(UserError, match="Did you mean 'cifar100lt/resnet18'"):
+        build(results, out, **TEXT, only="cifar100lt/resnet17")
 
 
 def test_gaps_are_told_from_infeasible_points(tmp_path):
-    frame = records(methods=["jeidnn"], seeds=[0, 1], budgets=[0.3, 0.5])
-    frame.loc[(frame["budget"] == 0.3) & (frame["seed"] == 0), "status"] = "infeasible"
-    build(frame, tmp_path)
-    page = (tmp_path / CELL / "leaderboard.md").read_text()
-    assert "complete: 2 operating points × 2 seeds. Of these, 1 cannot meet" in page
-    build(frame[~((frame["budget"] == 0.5) & (frame["seed"] == 1))], tmp_path)
-    page = (tmp_path / CELL / "leaderboard.md").read_text()
-    assert "**The grid is incomplete: 3 of 4 results**" in page and "incomplete 1/2 seeds, infeasible 1/2" in page
+    held = changed(records(**SMALL, methods=["jeidnn"]), at(budget=0.3, seed=0), status="infeasible", reason="no")
+    out, results = tmp_path / "reports", write(tmp_path / "results", held)
+    build(results, out, **TEXT)
+    assert "complete: 2 operating points × 2 seeds. Of these, 1 cannot meet" in page(out)
+    fewer = write(tmp_path / "fewer", [r for r in held if not at(budget=0.5, seed=1)(r)])
+    build(fewer, out, **TEXT)
+    assert "**The grid is incomplete: 3 of 4 results**" in page(out)
+
+
+@pytest.mark.parametrize("references", [True, False])
+def test_one_method_one_seed_one_budget(tmp_path, references):
+    held = records(methods=["jeidnn"], seeds=[0], budgets=[0.5], samples=40, references=references)
+    build(write(tmp_path / "results", held), tmp_path / "reports", **QUICK)
+    assert "1 seed (0)" in page(tmp_path / "reports")
+
+
+def test_only_references(tmp_path):
+    held = [r for r in records(**SMALL) if r.point.kind == "reference"]
+    build(write(tmp_path / "results", held), tmp_path / "reports", **QUICK)
+    assert "no method has been run" in page(tmp_path / "reports")
+
+
+def test_nothing_but_failures_is_said_honestly(tmp_path):
+    reason = "RuntimeError: <b>boom</b> | in /home/me/x.py"
+    held = [record(make_cell(), make_point("jeidnn", "budget=0.5", s), status="failed", reason=reason) for s in (0, 1)]
+    held = [r.model_copy(update={"timings": {}}) for r in held]
+    build(write(tmp_path / "results", held), tmp_path / "reports", **QUICK)
+    text = page(tmp_path / "reports")
+    assert "No operating point has a result yet" in text
+    assert r"&lt;b&gt;boom&lt;/b&gt; \| in x.py" in text
 
 
 def test_no_records_at_all(tmp_path):
-    assert build(pd.DataFrame([row()]).iloc[:0], tmp_path) == [tmp_path / "README.md"]
-    assert "no records yet" in (tmp_path / "README.md").read_text()
+    (tmp_path / "results").mkdir()
+    with pytest.raises(UserError, match="holds no records"):
+        build(tmp_path / "results", tmp_path / "reports", **QUICK)
 
 
 def test_names_are_escaped(tmp_path):
-    build(records(methods=["a|b<script>[x=1]"], seeds=[0], budgets=[0.5], backbone="$x$_{1}"), tmp_path)
-    text = "".join(p.read_text() for p in tmp_path.rglob("*.md"))
+    held = records(methods=["a|b<script>[x=1]"], seeds=[0], budgets=[0.5], samples=40, backbone="$x$_{1}")
+    out = tmp_path / "reports"
+    build(write(tmp_path / "results", held), out, **TEXT)
+    text = "".join(p.read_text() for p in [*out.rglob("*.md"), *out.rglob("*.html")])
     assert "<script>" not in text and r"a\|b&lt;script&gt;\[x=1\]" in text
+    assert r"a\textbar{}b\textless{}script" in (out / "cifar100lt/x_1/tables/leaderboard.tex").read_text()
 
 
-def test_only_writes_one_cell(tmp_path):
-    frame = pd.concat([records(seeds=[0]), records(seeds=[0], backbone="resnet18")])
-    paths = build(frame, tmp_path, only="cifar100lt/resnet18")
-    assert {p.parent.name for p in paths} == {"resnet18", tmp_path.name}
-    assert "(not built)" in (tmp_path / "README.md").read_text()
-    assert len(build(frame, tmp_path, only="cifar100lt")) == 23
-    with pytest.raises(UserError, match="Did you mean 'cifar100lt/resnet18'"):
-        build(frame, tmp_path, only="cifar100lt/resnet17")
+README = f"# Mine\r\n\r\nBefore.\r\n{BEGIN}\r\nold\r\n{END}\r\nAfter.\r\n"
 
 
-def test_cells_of_one_name_get_folders_of_their_own_and_stale_ones_go(tmp_path):
-    build(records(seeds=[0]), tmp_path)
-    (tmp_path / CELL / "notes.txt").write_text("mine")
-    build(pd.concat([records(seeds=[0]), records(seeds=[0], limit=50.0)]), tmp_path)
-    folders = {p.parent.name for p in tmp_path.rglob("leaderboard.md")}
-    assert folders == {"efficientnet_lite0--full", "efficientnet_lite0--limit50"}
-    assert [p.name for p in (tmp_path / CELL).iterdir()] == ["notes.txt"]
-    limited = (tmp_path / "cifar100lt" / "efficientnet_lite0--limit50" / "leaderboard.md").read_text()
-    assert "LIMIT 50" in limited
+def test_the_readme_gets_its_leaderboard_and_nothing_else_changes(tmp_path):
+    out, results = tmp_path / "docs" / "reports", write(tmp_path / "results", records(**SMALL))
+    readme = tmp_path / "README.md"
+    readme.write_bytes(README.encode())
+    build(results, out, **TEXT, readme=readme)
+    text = readme.read_bytes().decode()
+    assert text.startswith(f"# Mine\r\n\r\nBefore.\r\n{BEGIN}\n") and text.endswith(f"{END}\r\nAfter.\r\n")
+    assert "old" not in text and f"(docs/reports/{CELL}/leaderboard.md)" in text and "| static hull |" in text
+    assert drift(results, out, **TEXT, readme=readme) == []
+    readme.write_bytes(README.encode())
+    assert drift(results, out, **TEXT, readme=readme) == [(readme, "differs")]
+    build(results, out, **TEXT, readme=readme, only="cifar100lt")
+    assert readme.read_bytes() == README.encode()  # it speaks of all cells
 
 
-def test_leaderboard_numbers_and_marks():
-    (cell,) = split_cells(records(seeds=(0, 1, 2)))
-    rows = aggregate(cell)
-    table = leaderboard(rows, cell.num_exits)
-    lines = list(csv.DictReader(io.StringIO(table.csv())))
-    assert len(rows) == 12 + 6 + 2 * 4 + 1
-    random, lines = lines[len(rows) :], lines[: len(rows)]
-    assert len(random) == 12 and all(line["method"].startswith("random, shares of ") for line in random)
-    dealt = next(line for line in random if line["method"].endswith(rows[0].method))
-    assert float(dealt["accuracy"]) == pytest.approx(rows[0].estimate("accuracy_random").mean, abs=1e-9)
-    assert float(dealt["macs_fraction"]) == pytest.approx(rows[0].estimate("macs_fraction").mean, abs=1e-9)
-    first = rows[0].estimate("accuracy")
-    assert float(lines[0]["accuracy"]) == pytest.approx(first.mean, abs=1e-9)
-    assert float(lines[0]["accuracy_ci95"]) == pytest.approx(first.half, rel=1e-6)
-    assert lines[-1]["ece_mass15"] == lines[-1]["gain_random"] == ""
-    last, hull = lines[17], lines[18]
-    assert (hull["method"], hull["budget"], hull["gain_random"], hull["ece_mass15"]) == ("hull", "0.3", "", "")
-    assert last["method"] == "static, exit 5 (plain backbone)"
-    assert float(last["gmacs"]) == pytest.approx(FULL_MACS / 1e9)
-    text = table.markdown()
-    assert f"**{100 * first.mean:.2f} ± {100 * first.half:.2f}**" in text
-    assert "≈" in text
-    assert len({line.count(" | ") for line in text.splitlines() if line.startswith("|")}) == 1
+def test_a_readme_shows_only_the_first_methods_and_cells_that_count(tmp_path):
+    held = [*records(**SMALL, methods=[f"m{i}" for i in range(7)]), *records(**SMALL, limit=9, bank_digest="c" * 16)]
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}{END}")
+    build(write(tmp_path / "results", held), tmp_path / "reports", **TEXT, readme=readme)
+    text = readme.read_text()
+    assert "the first 5 of 7 methods, 2 seeds; baseline" in text and text.count("\n| ") == 2 + 5 + 1
+    assert "limit 9" not in text
 
 
-def test_table_forms():
-    table = Table(
-        [Column("name", "Name|x"), Column("v", "V %", 1, 100, half=True)],
-        [
-            {"name": "a,b", "v": Estimate(0.5, 0.01, 3)},
-            {"name": "c", "v": Estimate(-0.0001, float("nan"), 1)},
-            {"name": "d"},
-        ],
-        marks={(0, "v"): "best"},
-    )
-    assert table.markdown().splitlines()[2:] == ["| a,b | **50.0 ± 1.0** |", "| c | 0.0 |", "| d | – |"]
-    assert table.markdown().startswith("| Name\\|x | V % |\n| --- | --: |")
-    assert table.csv() == 'name,v,v_ci95\n"a,b",0.5,0.01\nc,-0.0001,\nd,,\n'
-
-
-def test_escape_and_number():
-    assert escape("msdnet_thresh _x_ a*b\n<i>") == r"msdnet_thresh \_x\_ a\*b &lt;i&gt;"
-    assert number(None, 2) == "–"
-    assert number(Estimate(0.12345, 0.001, 3), 2, 100, half=True) == "12.35 ± 0.10"
-
-
-def test_figure_data_is_what_the_table_says():
-    (cell,) = split_cells(records())
-    rows = aggregate(cell)
-    accuracy, ece, _ = (figure_data(rows, plot) for plot in PLOTS)
-    assert len(accuracy) == 23 and len(ece) == 18  # hull and oracle have no calibration
-    drawn = [r for r in rows if r.method != "random"]
-    assert accuracy["accuracy"].tolist() == [r.estimate("accuracy").mean for r in drawn]
-    assert accuracy["complete"].all()
-
-
-def test_looks_stay_with_their_methods():
-    few, many = looks(["jeidnn", "mine"]), looks(["other", "mine", "msdnet_thresh", "jeidnn"])
-    assert few["jeidnn"] == many["jeidnn"]
-    assert len({m.colour for m in looks([f"m{i}" for i in range(6)]).values()}) == len(COLOURS)
-    assert len(set(looks([f"m{i}" for i in range(18)]).values())) == 18
-
-
-def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
-    from tests.tune.test_search_figures import made
-    from tests.tune.test_search_figures import row as trial
-
-    trials = [trial(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.01 * (n + 1)) for n in range(6)]
-    ours, others = (
-        made(trials, method="jeidnn").model_copy(update={"subject": made(trials).subject.model_copy(update=known)})
-        for known in ({"bank_digest": "b" * 16, "method": "jeidnn"}, {"bank_digest": "f" * 16, "method": "eenet"})
-    )
-    build(records(), tmp_path, searches=[ours, others])
-    page = (tmp_path / CELL / "leaderboard.md").read_text()
-    assert "- jeidnn keeps tuned values: trial 5 beats the defaults" in page and "(search.md)" in page
-    assert "eenet" not in page
-    names = {p.name for p in (tmp_path / CELL).glob("search*")}
-    assert names == {"search.md", *(f"search--jeidnn.{e}" for e in ("svg", "png", "csv"))}
-    build(records(), tmp_path)  # the search is gone: so is what was drawn of it
-    assert (
-        not list((tmp_path / CELL).glob("search*")) and "search" not in (tmp_path / CELL / "leaderboard.md").read_text()
-    )
-
-
-@pytest.mark.parametrize(
-    ("tuned", "said"), [("tuned", "tuned"), ("defaults", "defaults kept by the search"), (None, "")]
-)
-def test_rows_say_how_their_parameters_came_to_be(tuned, said):
-    frame = records(methods=["jeidnn"]).assign(tuned=tuned)
-    found = [r for r in aggregate(split_cells(frame)[0]) if r.kind == "method"]
-    assert all((said in r.flags) == bool(said) for r in found)
-    assert tuned or not any("tuned" in f or "kept" in f for r in found for f in r.flags)
+def test_a_readme_without_a_place_for_it(tmp_path):
+    results = write(tmp_path / "results", records(**SMALL))
+    (tmp_path / "README.md").write_text(f"{END} {BEGIN}")
+    with pytest.raises(UserError, match="has no place for a leaderboard"):
+        build(results, tmp_path / "reports", **TEXT, readme=tmp_path / "README.md")
+    with pytest.raises(UserError, match="cannot be read"):
+        build(results, tmp_path / "reports", **TEXT, readme=tmp_path / "NONE.md")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.report.search import draw, history_data, importances, search_files
+from bench.report.figures.search import draw, history_data, importances, search_figures
 from bench.report.style import Look
 from bench.tune.history import Decision, Protocol, Row, Subject, Tuned
 from bench.tune.verdict import verdict, winner
@@ -80,22 +80,17 @@ def test_importances_need_trials_that_differ(rows):
     )
 
 
-def test_files_depend_on_the_searches_alone(rows):
+def test_figures_depend_on_the_searches_alone(rows):
     found = [made(rows), made(rows[:5], method="other[x=1]", finished=False)]
-    files = search_files(found, {"made": Look("#0072B2", "o", "-")})
-    assert set(files) == {"search.md"} | {
-        f"search--{n}.{e}" for n in ("made", "other_x=1") for e in ("svg", "png", "csv")
-    }
-    assert search_files(found[::-1], {"made": Look("#0072B2", "o", "-")}) == files
-    page = files["search.md"].decode()
-    assert "tuned" in page or "defaults" in page
-    assert "other" in page and "not finished" in page and "rate=" in page
-    assert b"<svg" in files["search--made.svg"] and b"#0072b2" in files["search--made.svg"].lower()
+    figures = search_figures(found, {"made": Look("#0072B2", "o", "-")})
+    assert [f.name for f in figures] == ["search--made", "search--other_x=1"]
+    assert search_figures(found[::-1], {"made": Look("#0072B2", "o", "-")}) == figures
+    assert b"<svg" in figures[0].files["search--made.svg"] and b"#0072b2" in figures[0].files["search--made.svg"].lower()
 
 
-def test_without_searches_there_are_no_files():
-    assert search_files([], {}) == {}
-    assert search_files([made([], finished=False)], {}) == {}
+def test_without_searches_there_are_no_figures():
+    assert search_figures([], {}) == []
+    assert search_figures([made([], finished=False)], {}) == []
 
 
 @pytest.mark.parametrize("first", [row(0, status="failed", reason="broke"), row(0, 0.5, 0.5)])
@@ -103,4 +98,4 @@ def test_a_search_of_one_trial_or_without_defaults_can_be_drawn(first):
     for rows in ([first], [first, row(1, 0.6, 0.6)]):
         search = made(rows)
         assert draw(search, history_data(search), Look("#0072B2", "o", "-")).axes
-        assert search_files([search], {})
+        assert search_figures([search], {})

@@ -1,4 +1,4 @@
-"""Figures of a parameter search: how its trials scored one after the other, and which parameters mattered."""
+"""A parameter search: how its trials scored one after the other, and which parameters mattered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -19,43 +18,35 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from bench.report.figures import render
+from bench.report.figures.file import Drawing, FigureFile, pack
 from bench.report.style import ALARM, HULL, REFERENCE, Look, settings
-from bench.report.text import escape, seeds_phrase
+from bench.report.text import seeds_phrase
 from bench.trials.store import slug
 from bench.tune.history import Tuned
-from bench.tune.verdict import NOTE, compared
 
-PREFIX = "search"
-PAGE = f"{PREFIX}.md"
 LEAST = 4  # whole trials below which importances say nothing
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A search and the name that its files share."""
+CAPTION = (
+    "Gains are on the images that choose, so the best of many flatters itself; what is kept was decided on images and "
+    "seeds that did not choose it. Importance: the share of a parameter in what sets good trials apart (PED-ANOVA, as "
+    "Optuna has it), rough where whole trials are few."
+)
 
-    search: Tuned
-    name: str
 
+def search_figures(searches: Sequence[Tuned], looks: Mapping[str, Look]) -> list[FigureFile]:
+    """Draw each search of a cell: its trials one after the other, and what mattered.
 
-def search_files(searches: Sequence[Tuned], looks: Mapping[str, Look]) -> dict[str, bytes]:
-    """Make all search files of one cell, name to bytes: `search.md`, and a figure with its data for each search.
-
-    looks: of method labels; a method that it lacks is drawn in grey. Empty where there is no search. Bytes depend on
-    the searches alone, not on their order.
+    looks: of method labels; a method that it lacks is drawn in grey. Bytes depend on the searches alone, not on their
+    order.
     """
-    drawn = [Drawn(s, f"{PREFIX}--{slug(s.subject.method)}") for s in sorted(searches, key=lambda s: s.subject.method)]
-    drawn = [d for d in drawn if d.search.history]
-    if not drawn:
-        return {}
-    files: dict[str, bytes] = {}
-    for d in drawn:
-        data = history_data(d.search)
-        figure = draw(d.search, data, looks.get(d.search.subject.method, Look(REFERENCE, "o", "-")))
-        files |= {f"{d.name}.{form}": render(figure, form) for form in ("svg", "png")}
-        files[f"{d.name}.csv"] = data.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
-    return files | {PAGE: _page(drawn).encode()}
+    figures = []
+    for search in sorted(searches, key=lambda s: s.subject.method):
+        if search.history:
+            method, data = search.subject.method, history_data(search)
+            drawing = Drawing(draw(search, data, looks.get(method, Look(REFERENCE, "o", "-"))), data, CAPTION)
+            figures.append(pack(f"search--{slug(method)}", f"Parameter search of {method}", drawing))
+    return figures
 
 
 def history_data(search: Tuned) -> pd.DataFrame:
@@ -189,43 +180,6 @@ def _header(figure: Figure, search: Tuned) -> None:
 
 def _budget(search: Tuned) -> str:
     return f"{len(search.history)} of {search.trials} trials, {seeds_phrase(len(search.protocol.seeds))} each"
-
-
-def _page(drawn: Sequence[Drawn]) -> str:
-    head = ["Method", "Trials", "Defaults, %", "Winner, %", "Difference, points", "Kept"]
-    lines = ["| " + " | ".join(head) + " |", "| --- | --: | --: | --: | --: | --- |"]
-    for d in drawn:
-        s = d.search
-        kept = "not finished" if s.kept is None else "defaults"
-        if s.kept == "tuned":
-            kept = ", ".join(f"{k}={v}" for k, v in s.parameters.items())
-        cells = [
-            escape(s.subject.method),
-            f"{len(s.history)} of {s.trials}",
-            *map(escape, compared(s.decision)),
-            escape(kept),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    parts = [
-        "# Parameter searches",
-        f"{NOTE} In brackets: 95 % intervals over images and seeds. Where they lie above zero the tuned values are "
-        "kept, else the defaults; dashes: no trial scored above the defaults. Every method had the same number of "
-        "trials, and cal and test played no part.",
-        "\n".join(lines),
-    ]
-    for d in drawn:
-        parts += [
-            f"## {escape(d.search.subject.method)}",
-            escape(_sentence(d.search.reason)) if d.search.reason else "Not finished.",
-            f"![Search of {escape(d.search.subject.method)}]({d.name}.svg)",
-            f"[SVG]({d.name}.svg) · [PNG]({d.name}.png) · [data]({d.name}.csv)",
-        ]
-    parts.append(
-        "Scores of trials are those on the images that choose, so the best of many flatters itself. Importance: the "
-        "share of a parameter in what sets good trials apart (PED-ANOVA, as Optuna has it), rough where whole trials "
-        "are few."
-    )
-    return "\n\n".join(parts) + "\n"
 
 
 def _sentence(reason: str) -> str:

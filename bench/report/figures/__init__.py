@@ -1,0 +1,6 @@
+"""Figures of a report: each as SVG, PNG and the data that it draws."""
+
+from bench.report.figures.contents import cell_figures, overall_figures
+from bench.report.figures.file import FigureFile, FigureSet, LeftOut, render
+
+__all__ = ["FigureFile", "FigureSet", "LeftOut", "cell_figures", "overall_figures", "render"]

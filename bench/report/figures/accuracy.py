@@ -1,0 +1,157 @@
+"""Accuracy against cost: val-chosen hulls with simultaneous bands, the policies themselves, and the references."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from bench.report.context import CellReport
+from bench.report.figures.curves import Chart, one, panels
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.lines import ORACLE, STATIC, STATIC_HULL, Line, Reference
+from bench.report.figures.points import keys, marks_told, point_marks, seeds_told
+from bench.report.style import MOST_LINES
+from bench.stats.results import CurveStatistics, MethodStatistics, PointStatistics
+
+BEST = 5  # methods of the overview
+FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "incomplete", "collapsed"]
+CAPTION = (
+    "Lines: what a method reaches at a cost by mixing its policies and static exits, chosen on val, measured on test. "
+    "Markers: the policies themselves at the cost they had on test. Dashes: the hull of the static exits; dots: the "
+    "oracle, which knows the labels."
+)
+BANDS = (
+    " Shaded: the simultaneous 95 % band of the line over the budgets, from seeds and test samples. Bands of two "
+    "methods may overlap though one is better for certain, since all methods share seeds: see the comparison."
+)
+
+
+def accuracy(report: CellReport) -> Drawing:
+    """Draw all methods with scores: on one pair of axes, or in panels where they are many."""
+    methods = _with_points(report)
+    many = len(methods) > MOST_LINES
+    data = curve_data(report, methods)
+    chart = _chart(report, methods, data, "Accuracy against cost", focus=many)
+    return Drawing(panels(chart) if many else one(chart), data, CAPTION + BANDS + marks_told(methods))
+
+
+def best(report: CellReport) -> Drawing:
+    """Draw the few best methods by NAUC on one pair of axes, the best shared-head rule among them."""
+    methods = _with_points(report)
+    if len(methods) <= MOST_LINES:
+        raise Missing(f"The figure of all methods shows each of the {len(methods)} methods as large.")
+    chosen = [m for m in methods if m.complete][:BEST]
+    baseline = report.statistics.baseline
+    chosen += [m for m in methods if baseline and m.label == baseline.label and m not in chosen]
+    if not chosen:
+        raise Missing("No method has a complete grid, so none can be called best.")
+    data = curve_data(report, chosen, bands=False)
+    told = f"{len(chosen)} of {len(methods)} methods: the best by NAUC"
+    chart = _chart(
+        report,
+        chosen,
+        data,
+        f"Accuracy against cost: the best {min(BEST, len(chosen))} by NAUC",
+        focus=True,
+        bands=False,
+    )
+    named = (
+        f" {told}, and the baseline {baseline.label}, the best shared-head rule on val." if baseline else f" {told}."
+    )
+    return Drawing(one(chart), data, CAPTION + named + marks_told(chosen))
+
+
+def _with_points(report: CellReport) -> list[MethodStatistics]:
+    found = [m for m in report.statistics.methods if any(p.accuracy.seeds for p in m.points)]
+    if not found:
+        raise Missing("No method has a result yet.")
+    return found
+
+
+def curve_data(report: CellReport, methods: list[MethodStatistics], *, bands: bool = True) -> pd.DataFrame:
+    """Return what is drawn: 'policy' points, 'hull' lines and their 'band', 'static exit', 'static hull', 'oracle'."""
+    statistics = report.statistics
+    rows: list[dict[str, object]] = []
+    for m in methods:
+        for p in m.points:
+            if p.accuracy.seeds:
+                marks = point_marks(report, p.marks, len(p.accuracy.seeds))
+                rows.append({"series": "policy", "method": m.label, "budget": p.budget, **_estimate(p), **marks})
+        rows += _line("hull", m.label, m.curve)
+        if m.curve.band and bands:
+            b, seeds = m.curve.band, len(m.curve.seeds)
+            for values in zip(b.at, b.value, b.low, b.high, strict=True):
+                known = dict(zip(("macs_fraction", "accuracy", "low", "high"), values, strict=True))
+                rows.append({"series": "band", "method": m.label, "seeds": seeds, **known})
+    rows += [{"series": "static exit", "method": p.name, **_estimate(p)} for p in statistics.exits]
+    rows += _line("static hull", "static", statistics.static) + _line("oracle", "oracle", statistics.oracle)
+    return pd.DataFrame(rows, columns=FIELDS)
+
+
+def _estimate(point: PointStatistics) -> dict[str, object]:
+    a = point.accuracy
+    known = {"macs_fraction": point.cost.value, "accuracy": a.value, "low": a.low, "high": a.high}
+    return {**known, "seeds": len(a.seeds)}
+
+
+def _line(series: str, name: str, curve: CurveStatistics | None) -> list[dict[str, object]]:
+    known = {"series": series, "method": name, "seeds": len(curve.seeds) if curve else 0}
+    return [{**known, "macs_fraction": x, "accuracy": y} for x, y in (curve.line if curve else ()) if math.isfinite(y)]
+
+
+def _chart(
+    report: CellReport,
+    methods: list[MethodStatistics],
+    data: pd.DataFrame,
+    title: str,
+    *,
+    focus: bool,
+    bands: bool = True,
+) -> Chart:
+    shown = data.rename(columns={"macs_fraction": "x", "accuracy": "y"})
+    shown[["y", "low", "high"]] *= 100
+    of = dict(list(shown.groupby("series")))
+    empty = shown.iloc[:0]
+
+    def part(series: str, method: str | None = None) -> pd.DataFrame:
+        group = of.get(series, empty)
+        return group if method is None else group[group["method"] == method]
+
+    lines = [
+        Line(m.label, part("policy", m.label).sort_values("budget"), part("hull", m.label), part("band", m.label))
+        for m in methods
+    ]
+    exits = part("static exit").assign(number=lambda d: d["method"].str.removeprefix("exit="))
+    references = [
+        Reference("static exits", exits, STATIC, "grey dots"),
+        Reference("hull of static exits", part("static hull"), STATIC_HULL, "dashes"),
+        Reference("oracle", part("oracle"), ORACLE, "dots"),
+    ]
+    policies = part("policy")
+    told = seeds_told(
+        policies["seeds"], "shaded: simultaneous 95 % bands" if bands else "bands in the figure of all methods"
+    )
+    named = ["line: hull of policies and static exits, chosen on val", "markers: the policies"]
+    return Chart(
+        report,
+        title,
+        "accuracy on test, %",
+        lines,
+        [r for r in references if len(r.data)],
+        [told, *named, *keys(policies)],
+        focus=focus,
+        bands=bands,
+        aside=_aside(report) if focus else "",
+    )
+
+
+def _aside(report: CellReport) -> str:
+    """Say where the oracle is, since it may lie above what the axes show."""
+    oracle = report.statistics.oracle
+    known = [(x, y) for x, y in (oracle.line if oracle else ()) if math.isfinite(y)]
+    if not known:
+        return ""
+    most = max(y for _, y in known)
+    first = next(x for x, y in known if y > most - 5e-4)
+    return f"the oracle reaches {100 * most:.1f} % at {first:.2f}"

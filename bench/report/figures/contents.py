@@ -1,0 +1,63 @@
+"""Which figures a report has, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from bench.report.context import CellReport, Report
+from bench.report.figures.accuracy import accuracy, best
+from bench.report.figures.coverage import coverage
+from bench.report.figures.critical import critical
+from bench.report.figures.decomposition import decomposition
+from bench.report.figures.depth import depth
+from bench.report.figures.exit_calibration import exit_calibration
+from bench.report.figures.file import Drawing, FigureSet, LeftOut, Missing, pack
+from bench.report.figures.overall import skill, tally
+from bench.report.figures.recipes import recipes
+from bench.report.figures.reliability import Confidences, reliability
+from bench.report.figures.scores import ece, inefficiency
+from bench.report.figures.search import search_figures
+
+Figures = Sequence[tuple[str, str, Callable[[], Drawing]]]
+
+
+def cell_figures(report: CellReport, confidences: Confidences | None = None) -> FigureSet:
+    """Make all figures of a cell that its records allow; `confidences` gives a record's stored outcomes on test."""
+    made = _make(
+        [
+            ("best", "Accuracy against cost: the best methods", partial(best, report)),
+            ("accuracy", "Accuracy against cost", partial(accuracy, report)),
+            ("comparison", "Comparison with the baseline", partial(critical, report)),
+            ("recipes", "Head recipes and exit rules", partial(recipes, report)),
+            ("ece", "Calibration error against cost", partial(ece, report)),
+            ("inefficiency", "Size of conformal sets against cost", partial(inefficiency, report)),
+            ("coverage", "Requested and empirical coverage", partial(coverage, report)),
+            ("exits", "Accuracy exit by exit", partial(decomposition, report)),
+            ("exit_calibration", "Calibration exit by exit", partial(exit_calibration, report)),
+            ("depth", "Where samples leave", partial(depth, report)),
+            ("reliability", "Reliability", partial(reliability, report, confidences)),
+        ]
+    )
+    return replace(made, figures=(*made.figures, *search_figures(report.searches, report.looks)))
+
+
+def overall_figures(report: Report) -> FigureSet:
+    """Make the figures over all cells."""
+    return _make(
+        [
+            ("skill", "Skill over cells", partial(skill, report)),
+            ("tally", "Cells won, tied, lost", partial(tally, report)),
+        ]
+    )
+
+
+def _make(wanted: Figures) -> FigureSet:
+    figures, left_out = [], []
+    for name, title, draw in wanted:
+        try:
+            figures.append(pack(name, title, draw()))
+        except Missing as reason:
+            left_out.append(LeftOut(name, title, str(reason)))
+    return FigureSet(tuple(figures), tuple(left_out))

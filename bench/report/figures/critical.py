@@ -1,0 +1,145 @@
+"""The comparison of a cell's methods: differences of NAUC to the baseline, and the ranks that each may hold."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from bench.report.context import CellReport
+from bench.report.figures.canvas import fit, inches, sheet
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.points import marks_told, rows_of, seeds_told
+from bench.report.style import MISSING, REFERENCE, ZONE, settings
+from bench.stats.across import ZONE as EQUAL
+from bench.stats.compare import MIN_SEEDS
+
+ROW = 0.235  # inches per method
+
+
+def critical(report: CellReport) -> Drawing:
+    """Draw per method the difference of its NAUC to the baseline's with its interval, and its range of ranks."""
+    statistics = report.statistics
+    data = comparison_data(report)
+    baseline = statistics.baseline
+    assert baseline
+    several = bool(data["first_rank"].notna().any())
+    with mpl.rc_context(settings()):
+        labels = fit(list(data["method"]), 2.4, 8.5)
+        left = max(inches(label, 8.5) for label in labels) + 0.2
+        height = max(ROW * len(data) + 0.1, 0.8)
+        tested = bool(data["verdict"].isin(["better", "worse", "no difference shown"]).any())
+        told = [
+            seeds_told([len(statistics.seeds)], "bars: 95 % intervals, seeds × test samples, paired"),
+            f"shaded: within {100 * EQUAL:g} points, practically equal",
+            "filled: better or worse at 5 % after Holm's correction" if tested else "",
+            "" if tested else f"fewer than {MIN_SEEDS} seeds: no tests" if len(statistics.seeds) < MIN_SEEDS else "",
+        ]
+        page = sheet(
+            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.65, keys=told,
+            warnings=report.cell.warnings,
+        )  # fmt: skip
+        words = 1.55
+        ranks = 1.9 if several else 0.0
+        axes = page.axes(left, 0.55, 9.2 - left - words - ranks - 0.25, height)
+        _differences(axes, data, labels, report)
+        _numbers(axes, data)
+        if several:
+            _ranks(page.axes(9.2 - ranks - 0.1, 0.55, ranks, height), data, report)
+    how = "named by the caller" if baseline.declared else "the shared-head rule with the highest NAUC on val"
+    caption = (
+        f"NAUC less that of {baseline.label} ({how}), mean over paired seeds, with 95 % intervals of the two-level "
+        "bootstrap over seeds and test samples. Right: the ranks that a method may hold, from simultaneous intervals "
+        "of all pairwise differences; long bars mean that this many seeds and samples cannot tell. No critical "
+        "difference of mean ranks (Nemenyi) is drawn: with so few cells it could not separate anything. Methods with "
+        "an incomplete grid are listed without a value."
+    )
+    return Drawing(page.figure, data, caption + marks_told(statistics.methods))
+
+
+def comparison_data(report: CellReport) -> pd.DataFrame:
+    """Return a row per method in the leaderboard's order. Raises Missing where there is nothing to compare."""
+    statistics = report.statistics
+    if statistics.baseline is None:
+        raise Missing("There is no baseline: no rule on shared heads has a complete grid.")
+    found = []
+    for m in statistics.methods:
+        c = m.comparison.difference if m.comparison else None
+        base = m.label == statistics.baseline.label
+        told = "baseline" if base else m.comparison.verdict if m.comparison else "incomplete"
+        found.append(
+            {
+                "method": m.label,
+                "nauc": m.curve.nauc.value if m.complete else math.nan,
+                "difference": c.value if c else 0.0 if base else math.nan,
+                "low": c.low if c else math.nan,
+                "high": c.high if c else math.nan,
+                "p_holm": m.comparison.p_holm if m.comparison else None,
+                "first_rank": m.rank.first if m.rank else None,
+                "last_rank": m.rank.last if m.rank else None,
+                "verdict": told,
+            }
+        )
+    if not any(row["verdict"] not in ("baseline", "incomplete") for row in found):
+        raise Missing(f"No other method with a complete grid can be compared with {statistics.baseline.label}.")
+    return pd.DataFrame(found)
+
+
+def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: CellReport) -> None:
+    axes.axvspan(-100 * EQUAL, 100 * EQUAL, color=ZONE, linewidth=0, zorder=0.5)
+    axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
+    for y, row in enumerate(rows_of(data)):
+        look = report.looks[row.method]
+        if math.isfinite(row.low):
+            axes.plot([100 * row.low, 100 * row.high], [y, y], color=look.colour, linewidth=1.6, zorder=3)
+        if math.isfinite(row.difference):
+            sure = row.verdict in ("better", "worse", "interval only", "baseline")
+            axes.plot(
+                [100 * row.difference], [y], look.marker, color=look.colour, markersize=6, zorder=4,
+                markerfacecolor=look.colour if sure else "white",
+            )  # fmt: skip
+    span = data[["low", "high", "difference"]].to_numpy(float) * 100
+    known = span[pd.notna(span)]
+    low, high = min(known.min(), -100 * EQUAL), max(known.max(), 100 * EQUAL)
+    axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
+    axes.set_yticks(range(len(labels)), labels, fontsize=8.5)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.set_xlabel("difference of NAUC, points of accuracy")
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(labelsize=8.5, pad=3)
+    sns.despine(ax=axes, left=True)
+
+
+def _numbers(axes: Axes, data: pd.DataFrame) -> None:
+    for y, row in enumerate(rows_of(data)):
+        if row.verdict == "baseline":
+            text = "baseline"
+        elif math.isfinite(row.difference):
+            ends = f" [{100 * row.low:+.2f}, {100 * row.high:+.2f}]" if math.isfinite(row.low) else ""
+            text = f"{100 * row.difference:+.2f}{ends}"
+        else:
+            text = "incomplete grid"
+        text = text.replace("-", "\N{MINUS SIGN}")
+        axes.annotate(
+            text, (1, y), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points", fontsize=8,
+            va="center", annotation_clip=False, color=MISSING if row.verdict == "incomplete" else "black",
+        )  # fmt: skip
+
+
+def _ranks(axes: Axes, data: pd.DataFrame, report: CellReport) -> None:
+    for y, row in enumerate(rows_of(data)):
+        if pd.notna(row.first_rank):
+            colour = report.looks[row.method].colour
+            axes.plot([row.first_rank, row.last_rank], [y, y], color=colour, linewidth=4, solid_capstyle="round")
+    axes.set_ylim(len(data) - 0.4, -0.6)
+    axes.set_xlim(0.4, int(data["first_rank"].notna().sum()) + 0.6)
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
+    axes.set_xlabel("rank by NAUC (1: best)")
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(labelsize=8.5, pad=3)
+    sns.despine(ax=axes, left=True)

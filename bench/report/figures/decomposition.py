@@ -1,0 +1,71 @@
+"""Exit by exit at one budget: how right is an exit on the samples that leave there, and how right on all?"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+
+from bench.report.context import CellReport
+from bench.report.figures.exits import LEAST, in_order, middle_budget, per_exit
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.grid import area_key, panels
+from bench.report.figures.points import budget_signs, marks_told, seeds_told, sign_keys
+from bench.report.style import REFERENCE, settings
+
+AREA = 420.0  # points², of a circle that stands for all samples
+SCORES = ("share", "accuracy_exited", "accuracy_all")
+
+
+def decomposition(report: CellReport) -> Drawing:
+    """Draw a panel per method at one budget: circles for samples that leave at an exit, a line for all samples."""
+    raw = per_exit(report, SCORES)
+    budget = middle_budget(raw)
+    raw = raw[raw["budget"] == budget]
+    if raw["accuracy_exited"].isna().all():
+        raise Missing("No record holds the accuracy of the samples that leave at an exit.")
+    data = by_exit(raw)
+    names = in_order(report, data)
+    signs = budget_signs(report, budget)
+    with mpl.rc_context(settings()):
+        told = [
+            seeds_told(data["seeds"], "intervals are in the tables"),
+            "circles: samples that leave at an exit, area: their share",
+            "grey: the same exit on all samples",
+            *sign_keys(signs),
+        ]
+        title = f"Accuracy exit by exit at budget {budget:g}"
+        grid = panels(report, title, names, "exit (0: the earliest)", "accuracy on test, %", keys=told, signs=signs)
+        top = 100 * float(np.nanmax(data[["accuracy_exited", "accuracy_all"]].to_numpy()))
+        last = int(data["exit"].max())
+        for name, axes in grid:
+            mine, look = data[data["method"] == name], report.looks[name]
+            axes.plot(mine["exit"], mine["accuracy_all"] * 100, color=REFERENCE, linewidth=1.1, marker=".", zorder=2)
+            axes.scatter(
+                mine["exit"], mine["accuracy_exited"] * 100, s=AREA * mine["share"], color=look.colour, alpha=0.8,
+                linewidth=0.5, edgecolor="white", zorder=3,
+            )  # fmt: skip
+            axes.set_xlim(-0.7, last + 0.7)
+            axes.set_ylim(0, min(top + 12, 108))
+            axes.set_xticks(range(0, last + 1, 2 if last > 7 else 1))
+        grid.finish()
+        area_key(grid, AREA)
+    caption = (
+        f"Every method at budget {budget:g}. Circles: accuracy of an exit on the samples that leave there, their area "
+        "the share of samples; exits where fewer than 0.5 % leave are left out. Grey: the same exit on all samples. "
+        "A circle above the grey line: the samples that leave are easier than most. Means over seeds; the accuracy of "
+        "leaving samples is weighted by how many they are."
+    )
+    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
+
+
+def by_exit(raw: pd.DataFrame) -> pd.DataFrame:
+    """Average over seeds; accuracy on leaving samples is that of all of them together, NaN below half a percent."""
+    raw = raw.assign(right=(raw["accuracy_exited"] * raw["share"]).fillna(0.0))
+    grouped = raw.groupby(["method", "budget", "exit"], sort=True)
+    data = grouped.agg(
+        share=("share", "mean"), right=("right", "mean"), accuracy_all=("accuracy_all", "mean"), seeds=("seed", "count")
+    ).reset_index()
+    shown = data["share"] >= LEAST
+    data["accuracy_exited"] = (data["right"] / data["share"].where(shown)).where(shown)
+    return data[["method", "budget", "exit", "share", "accuracy_exited", "accuracy_all", "seeds"]]

@@ -1,0 +1,86 @@
+"""Where samples leave: the share of each exit along the budgets of a method."""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import PowerNorm
+
+from bench.report.context import CellReport
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.grid import WIDTH, panels
+from bench.report.figures.points import CROSSED, marks_told, point_marks, rows_of, seeds_told
+from bench.report.style import SHADES, settings
+
+SCALE = PowerNorm(0.5, 0, 100)  # small shares count: steps are finer there
+
+
+def depth(report: CellReport) -> Drawing:
+    """Draw a panel per method: exits by budgets, shaded by the share of test samples."""
+    data = depth_data(report)
+    names = list(dict.fromkeys(data["method"]))
+    budgets, exits = sorted(set(data["budget"])), int(data["exit"].max()) + 1
+    states = data.drop_duplicates(["method", "budget"])
+    gone = len(names) * len(budgets) > len(states)
+    with mpl.rc_context(settings()):
+        told = [
+            seeds_told(states["seeds"], "shade: share of samples"),
+            CROSSED if states["collapsed"].any() else "",
+            "○: not all seeds" if states["incomplete"].any() else "",
+            "hatched: no result" if gone else "",
+        ]
+        cost = "budget, fraction of the plain backbone's MACs"
+        title = "Where samples leave, budget by budget"
+        grid = panels(report, title, names, cost, "exit (0: the earliest)", keys=told, right=0.78)
+        for name, axes in grid:
+            _panel(axes, data[data["method"] == name], budgets, exits)
+        grid.finish()
+        place = grid.page.axes(WIDTH - 0.62, grid.bottom, 0.12, min(grid.height, 2.2))
+        bar = grid.page.figure.colorbar(ScalarMappable(SCALE, SHADES), cax=place)
+        bar.set_ticks([1, 10, 25, 50, 100])
+        bar.ax.set_title("%", fontsize=8, pad=4)
+        bar.ax.tick_params(labelsize=8)
+        bar.outline.set_visible(False)
+    caption = (
+        "Each column is a policy for one budget, each row an exit; the shade is the share of test samples that leave "
+        "there, mean over seeds, on a scale that is finer for small shares. ×: one exit takes over 95 % in some seed."
+    )
+    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
+
+
+def depth_data(report: CellReport) -> pd.DataFrame:
+    """Return the mean share of each exit by method (in the leaderboard's order) and budget."""
+    found = []
+    for m in report.statistics.methods:
+        for p in m.points:
+            told = point_marks(report, p.marks, len(p.accuracy.seeds))
+            for k, share in enumerate(p.depth):
+                known = {"method": m.label, "budget": p.budget, "exit": k, "share": share}
+                found.append(known | {"seeds": len(p.accuracy.seeds)} | told)
+    if not found:
+        raise Missing("No record of a method says where samples leave.")
+    return pd.DataFrame(found)
+
+
+def _panel(axes: Axes, mine: pd.DataFrame, budgets: list[float], exits: int) -> None:
+    shares = np.full((exits, len(budgets)), np.nan)
+    signs = {}
+    for line in rows_of(mine):
+        shares[int(line.exit), budgets.index(line.budget)] = line.share * 100
+        signs[line.budget] = "x" if line.collapsed else "o" if line.incomplete else ""
+    axes.imshow(shares, cmap=SHADES, norm=SCALE, aspect="auto", interpolation="nearest", origin="lower")
+    for i, budget in enumerate(budgets):
+        if np.isnan(shares[:, i]).all():
+            axes.axvspan(i - 0.5, i + 0.5, facecolor="#F4F4F4", edgecolor="#BBBBBB", hatch="////", linewidth=0)
+        elif signs[budget]:
+            top = int(np.nanargmax(shares[:, i]))
+            ink = "white" if shares[top, i] > 30 else "black"
+            axes.plot([i], [top], signs[budget], markersize=4, markerfacecolor="none", markeredgecolor=ink)
+    axes.set_xticks(range(len(budgets)), [f"{b:g}".removeprefix("0") or "0" for b in budgets])
+    axes.set_yticks(range(0, exits, 2 if exits > 7 else 1))
+    axes.set_ylim(-0.5, exits - 0.5)
+    axes.set_xlim(-0.5, len(budgets) - 0.5)
+    axes.grid(visible=False)

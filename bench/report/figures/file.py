@@ -1,0 +1,77 @@
+"""A figure as files: SVG and PNG pictures and the data that they draw as CSV; and figures that could not be drawn."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.report.style import settings
+
+DPI = 130
+
+
+class Missing(Exception):
+    """Why a figure cannot be drawn from these records."""
+
+
+@dataclass(frozen=True)
+class FigureFile:
+    """One figure: its files by name (`name.svg`, `name.png`, `name.csv`), a title and a caption in plain text."""
+
+    name: str
+    title: str
+    caption: str
+    files: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A figure that was left out, and why, as a sentence."""
+
+    name: str
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class FigureSet:
+    """The figures of a page in their order, and those left out; iterating gives the figures."""
+
+    figures: tuple[FigureFile, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+    def __iter__(self) -> Iterator[FigureFile]:
+        return iter(self.figures)
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure before it is rendered, the data that it shows, and what its caption says."""
+
+    figure: Figure
+    data: pd.DataFrame
+    caption: str
+
+
+def pack(name: str, title: str, drawing: Drawing) -> FigureFile:
+    """Render a drawing as SVG and PNG, and write its data as CSV with nine significant digits."""
+    files = {f"{name}.{form}": render(drawing.figure, form) for form in ("svg", "png")}
+    files[f"{name}.csv"] = drawing.data.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
+    return FigureFile(name, title, drawing.caption, files)
+
+
+def render(figure: Figure, form: str) -> bytes:
+    """Return the figure as `svg` or `png` bytes, without dates or versions in them."""
+    out = io.BytesIO()
+    with mpl.rc_context(settings()):
+        metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
+        figure.savefig(out, format=form, dpi=DPI, metadata=metadata)
+    return out.getvalue()

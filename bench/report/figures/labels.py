@@ -1,0 +1,96 @@
+"""Labels that stand beside what they name, none over another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from bench.report.figures.canvas import inches
+
+SIZE = 8.5  # points
+LEADER, SAMPLE, PAD = 0.16, 0.3, 0.06  # inches of the thin line, of the sample of a line, and before the text
+
+
+@dataclass(frozen=True)
+class Label:
+    """A text for the point (x, y) of the data, and the style of the line that it names."""
+
+    text: str
+    x: float
+    y: float
+    style: Mapping[str, Any]
+
+
+def spread(wanted: Sequence[float], heights: Sequence[float], low: float = 0.0, high: float = 1.0) -> list[float]:
+    """Move positions apart, as little as their order allows, so that heights do not overlap within [low, high].
+
+    Where there is no room for all of them they keep the same distances from `low` up, beyond `high`.
+    """
+    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    # pools of neighbours that touch: (members, the mean of where their lower ends want to be)
+    pools: list[tuple[list[int], float]] = []
+    for i in order:
+        pools.append(([i], wanted[i] - heights[i] / 2))
+        while len(pools) > 1 and _end(pools[-2], heights) > pools[-1][1]:
+            (after, start), (before, first) = pools.pop(), pools.pop()
+            length = sum(heights[j] for j in before)
+            weight = len(before) + len(after)
+            pools.append(([*before, *after], (first * len(before) + (start - length) * len(after)) / weight))
+    members = [pool[0] for pool in pools]
+    starts = [pool[1] for pool in pools]
+    lengths = [sum(heights[j] for j in m) for m in members]
+    for k in range(len(starts) - 1, -1, -1):
+        ceiling = high if k == len(starts) - 1 else starts[k + 1]
+        starts[k] = min(starts[k], ceiling - lengths[k])
+    floor = low
+    for k, length in enumerate(lengths):
+        starts[k] = max(starts[k], floor)
+        floor = starts[k] + length
+    found = [0.0] * len(wanted)
+    for group, start in zip(members, starts, strict=True):
+        for j in group:
+            found[j] = start + heights[j] / 2
+            start += heights[j]
+    assert all(found[b] >= found[a] for a, b in pairwise(order))
+    return found
+
+
+def _end(pool: tuple[list[int], float], heights: Sequence[float]) -> float:
+    return pool[1] + sum(heights[j] for j in pool[0])
+
+
+def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
+    """Write labels to the right of axes: a thin line to the point, a sample of the line, its name. Set limits before.
+
+    Labels of points outside the axes have no line; where points nearly meet the first label is the upper one.
+    """
+    if not labels:
+        return
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    width, height = axes.bbox.width / figure.dpi, axes.bbox.height / figure.dpi
+    to_axes = axes.transData + axes.transAxes.inverted()
+    places = [tuple(to_axes.transform((label.x, label.y))) for label in labels]
+    high = size * 1.35 / 72 / height
+    # ends that nearly meet have no order of their own: the first label is the upper one
+    wanted = [round(4 * min(max(y, 0.0), 1.0) / high) * high / 4 for _, y in places]
+    at = spread(wanted[::-1], [high] * len(labels))[::-1]
+    for label, (x, y), place in zip(labels, places, at, strict=True):
+        style = {**label.style, "clip_on": False, "transform": axes.transAxes}
+        start, middle, end = (1 + distance / width for distance in (LEADER, LEADER + SAMPLE / 2, LEADER + SAMPLE))
+        if 0 <= y <= 1:
+            thin = {"color": label.style["color"], "linewidth": 0.6, "alpha": 0.7, "zorder": 1.5}
+            axes.plot([x, 1.0, start], [y, place, place], clip_on=False, transform=axes.transAxes, **thin)
+        axes.plot([start, middle, end], [place] * 3, markevery=[1], zorder=5, **style)
+        axes.text(
+            end + PAD / width, place, label.text, transform=axes.transAxes, fontsize=size, va="center_baseline"
+        )  # fmt: skip
+
+
+def room(texts: Sequence[str], size: float = SIZE) -> float:
+    """How many inches labels take to the right of axes."""
+    return LEADER + SAMPLE + PAD + max((inches(text, size) for text in texts), default=0.0) + 0.08

@@ -1,0 +1,190 @@
+"""Figures over all cells: mean skill with its interval, and cells won, tied and lost."""
+
+from __future__ import annotations
+
+import math
+
+import matplotlib as mpl
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+
+from bench.report.context import Report
+from bench.report.figures.canvas import Sheet, fit, inches, sheet
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.points import rows_of
+from bench.report.style import MISSING, REFERENCE, settings
+from bench.stats.across import ZONE as EQUAL
+from bench.stats.marks import Mark
+
+ROW = 0.235
+NAMED = 4  # cells that the header names; of more the caption does
+LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no method's line stands here
+
+
+def skill(report: Report) -> Drawing:
+    """Draw each method's skill in every cell and its mean with the interval over cells."""
+    data = skill_data(report)
+    across = report.across
+    means = data[data["series"] == "mean"]
+    names = list(means["method"])
+    looks = {name: look for cell in report.cells for name, look in cell.looks.items()}
+    with mpl.rc_context(settings()):
+        interval = "bars: 95 % intervals over cells" if len(across.cells) > 1 else "no interval over one cell"
+        page, axes = _rows(
+            "Skill over cells",
+            _cells(report),
+            names,
+            ["0: mixing static exits, 1: the oracle", "dots: single cells", "large: mean", interval],
+        )
+        for y, row in enumerate(rows_of(means)):
+            mine = data[(data["series"] == "cell") & (data["method"] == row.method)]
+            look = looks[row.method]
+            axes.plot(mine["skill"], [y] * len(mine), "o", color=look.colour, alpha=0.45, markersize=4, zorder=3)
+            if math.isfinite(row.skill):
+                if math.isfinite(row.low):
+                    axes.plot([row.low, row.high], [y, y], color=look.colour, linewidth=1.6, zorder=2)
+                axes.plot(
+                    [row.skill], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4
+                )
+            else:
+                axes.annotate(
+                    f"{row.marks}: no mean", (1, y), (-4, 0),
+                    xycoords=("axes fraction", "data"), textcoords="offset points",
+                    fontsize=8, color=MISSING, va="center", ha="right", zorder=3,
+                )  # fmt: skip
+        axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
+        # few cells make intervals that would swallow the means; the data has them whole
+        known = data["skill"].dropna()
+        span = max(float(known.max() - known.min()), 0.02)
+        low = max(float(data["low"].min()), known.min() - 0.6 * span) if data["low"].notna().any() else known.min()
+        high = min(float(data["high"].max()), known.max() + 0.6 * span) if data["high"].notna().any() else known.max()
+        low, high = min(low, known.min(), 0.0), max(high, known.max(), 0.0)
+        axes.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        axes.set_xlabel("skill score")
+    caption = (
+        "Skill: (NAUC less that of the hull of static exits) over (NAUC of the oracle less the same). Means exist only "
+        "for methods with a complete grid in all cells that count; bars are cut off where they would dwarf the "
+        f"differences between means. {across.note}{_left_out(report)}"
+    )
+    return Drawing(page.figure, data, caption)
+
+
+def _told(mark: Mark) -> str:
+    return f"{mark.count} of {mark.of} cells" if mark.kind == "not run" else str(mark)
+
+
+def skill_data(report: Report) -> pd.DataFrame:
+    """Return a row per method for the mean, and one per method and cell with a complete grid."""
+    across = report.across
+    counted = [c.statistics for c in report.cells if c.name in across.cells]
+    rows: list[dict[str, object]] = []
+    for m in across.methods:
+        s = m.skill
+        known = {
+            "series": "mean",
+            "cell": "all",
+            "method": m.label,
+            "marks": "; ".join(_told(mark) for mark in m.marks),
+        }
+        rows.append(
+            known
+            | {
+                "skill": s.value if s else math.nan,
+                "low": s.low if s else math.nan,
+                "high": s.high if s else math.nan,
+                "cells": m.cells,
+            }
+        )
+        for cell in counted:
+            for c in cell.methods:
+                if c.label == m.label and c.complete and math.isfinite(c.curve.skill.value):
+                    known = {"series": "cell", "cell": cell.name, "method": m.label, "marks": ""}
+                    rows.append(known | {"skill": c.curve.skill.value, "low": math.nan, "high": math.nan, "cells": 1})
+    data = pd.DataFrame(rows, columns=["series", "method", "cell", "skill", "low", "high", "cells", "marks"])
+    if not data["skill"].notna().any():
+        raise Missing("No cell that counts has a skill score: it needs static exits, an oracle and a complete grid.")
+    return data
+
+
+def tally(report: Report) -> Drawing:
+    """Draw how many comparisons with other methods, cell by cell, each method wins, ties and loses."""
+    data = tally_data(report)
+    names = list(data["method"])
+    with mpl.rc_context(settings()):
+        page, axes = _rows(
+            "Cells won, tied and lost against the other methods",
+            _cells(report),
+            names,
+            [
+                f"a tie: NAUC within {100 * EQUAL:g} points",
+                "one comparison per other method and cell, where both are complete",
+            ],
+        )
+        for y, row in enumerate(rows_of(data)):
+            total = row.wins + row.ties + row.losses
+            start = 0.0
+            for count, colour, ink in (
+                (row.wins, WON, "white"),
+                (row.ties, TIED, "black"),
+                (row.losses, LOST, "black"),
+            ):
+                share = 100 * count / total
+                axes.barh(y, share, left=start, height=0.72, color=colour, linewidth=0, zorder=2)
+                if share > 2.5:
+                    axes.text(
+                        start + share / 2, y, str(count), ha="center", va="center", fontsize=8, color=ink, zorder=3
+                    )
+                start += share
+        axes.set_xlim(0, 100)
+        axes.set_xlabel("share of comparisons, %:  blue won · grey tied · orange lost (counts inside)")
+    caption = (
+        "Every other method in every cell is one comparison of NAUC, where both have a complete grid. Within "
+        f"{100 * EQUAL:g} points of accuracy two methods are practically equal: a tie. Counts, not tests."
+        f"{_left_out(report)}"
+    )
+    return Drawing(page.figure, data, caption)
+
+
+def tally_data(report: Report) -> pd.DataFrame:
+    """Return wins, ties and losses per method over all pairs and cells; most wins less losses first."""
+    pairs = report.across.pairs
+    rows = []
+    for m in report.across.methods:
+        mine = [t for (a, _), t in pairs.items() if a == m.label]
+        counts = [sum(getattr(t, name) for t in mine) for name in ("wins", "ties", "losses")]
+        if sum(counts):
+            rows.append(
+                {"method": m.label, **dict(zip(("wins", "ties", "losses"), counts, strict=True)), "cells": m.cells}
+            )
+    if not rows:
+        raise Missing("No two methods have complete grids in one cell that counts.")
+    data = pd.DataFrame(rows)
+    net = (data["wins"] - data["losses"]) / data[["wins", "ties", "losses"]].sum(axis=1)
+    return data.assign(net=net).sort_values(["net", "method"], ascending=[False, True]).reset_index(drop=True)
+
+
+def _rows(title: str, told: str, names: list[str], keys: list[str]) -> tuple[Sheet, Axes]:
+    labels = fit(names, 2.4, 8.5)
+    left = max(inches(label, 8.5) for label in labels) + 0.2
+    height = max(ROW * len(names) + 0.1, 0.7)
+    page = sheet(title, told, width=9.2, body=height + 0.72, keys=keys)
+    axes = page.axes(left, 0.55, 9.2 - left - 0.2, height)
+    axes.set_yticks(range(len(names)), labels, fontsize=8.5)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(labelsize=8.5, pad=3)
+    sns.despine(ax=axes, left=True)
+    return page, axes
+
+
+def _cells(report: Report) -> str:
+    count = len(report.across.cells)
+    words = f"{count} cell{'' if count == 1 else 's'}"
+    return f"{words}: {'; '.join(report.across.cells)}" if count <= NAMED else words
+
+
+def _left_out(report: Report) -> str:
+    told = "; ".join(f"{name}: {reason}" for name, reason in report.across.left_out)
+    counted = f" Cells: {'; '.join(report.across.cells)}." if len(report.across.cells) > NAMED else ""
+    return counted + (f" Left out: {told}." if told else "")

@@ -1,0 +1,133 @@
+"""Reliability: does a policy that says 80 % answer 80 % of such samples right?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bench.report.context import CellReport
+from bench.report.figures.exits import LEAST, MIDDLE, in_order, middle_budget, per_exit
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.grid import area_key, panels
+from bench.report.figures.points import budget_signs, marks_told, sign_keys
+from bench.report.style import REFERENCE, settings
+from bench.report.text import seeds_phrase
+from bench.trials.record import Record
+
+BINS = 15
+AREA = 300.0  # points², of a circle that stands for all samples
+BY_EXIT = (
+    "a circle for the samples that leave at each exit (records hold no confidences of single samples); exits where few "
+    "leave are left out"
+)
+Confidences = Callable[[Record], Mapping[str, NDArray[np.float64]] | None]  # of test samples: confidence, correct
+
+
+def reliability(report: CellReport, confidences: Confidences | None) -> Drawing:
+    """Draw a panel per method at one budget: accuracy by confidence, over all seeds.
+
+    In BINS bins of equal width where the confidences of single samples are known; else the samples that leave at an
+    exit are a bin, which records alone can tell.
+    """
+    data = reliability_data(report, confidences) if confidences else None
+    binned = data is not None
+    data = exit_data(report) if data is None else data
+    names, budget = in_order(report, data), float(data["budget"].iloc[0])
+    signs = budget_signs(report, budget)
+    counts = sorted(set(data["seeds"]))
+    many = seeds_phrase(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    circles = "circles: bins of confidence" if binned else "circles: the samples that leave at an exit"
+    told = [f"all samples of {many} together", f"{circles}, area: share", "below the line: overconfident"]
+    with mpl.rc_context(settings()):
+        grid = panels(
+            report,
+            f"Reliability{'' if binned else ', exit by exit,'} at budget {budget:g}",
+            names,
+            "confidence, %",
+            "accuracy on test, %",
+            keys=[*told, *sign_keys(signs)],
+            row=(1.45, 2.1),
+            signs=signs,
+        )
+        for name, axes in grid:
+            mine, look = data[data["method"] == name], report.looks[name]
+            axes.plot([0, 100], [0, 100], color=REFERENCE, linewidth=0.9, zorder=1)
+            x, y = mine["confidence"] * 100, mine["accuracy"] * 100
+            if binned:
+                axes.plot(x, y, color=look.colour, linewidth=1.2, zorder=3)
+            axes.scatter(
+                x, y, s=3 + AREA * mine["share"], color=look.colour, linewidth=0.4, edgecolor="white", zorder=4
+            )
+            axes.set_xlim(0, 103)
+            axes.set_ylim(0, 103)
+        grid.finish()
+        area_key(grid, AREA)
+    caption = f"Every method at budget {budget:g}: mean confidence and accuracy of the answers that it gave on test, "
+    caption += f"in {BINS} bins of equal width" if binned else BY_EXIT
+    caption += "; the area of a circle is its share of the samples. All seeds together."
+    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
+
+
+def exit_data(report: CellReport) -> pd.DataFrame:
+    """Return a row per method and exit at which samples leave. Raises Missing where records do not tell."""
+    raw = per_exit(report, ("mean_confidence_exited", "accuracy_exited", "share"))
+    budget = middle_budget(raw)
+    raw = raw[(raw["budget"] == budget) & raw["mean_confidence_exited"].notna()]
+    if not len(raw):
+        raise Missing("No record holds the confidence of the samples that leave at an exit.")
+    raw = raw.assign(
+        sure=raw["mean_confidence_exited"] * raw["share"], right=raw["accuracy_exited"] * raw["share"], n=raw["share"]
+    )
+    sums = raw.groupby(["method", "budget", "exit"], sort=True)[["sure", "right", "n"]].sum().reset_index()
+    seeds = raw.groupby("method")["seed"].nunique()
+    sums = sums.assign(
+        confidence=sums["sure"] / sums["n"],
+        accuracy=sums["right"] / sums["n"],
+        seeds=sums["method"].map(seeds),
+        share=sums["n"] / sums["method"].map(seeds),
+    )
+    kept = sums[sums["share"] >= LEAST]
+    return kept[["method", "budget", "exit", "confidence", "accuracy", "share", "seeds"]].reset_index(drop=True)
+
+
+def reliability_data(report: CellReport, confidences: Confidences) -> pd.DataFrame | None:
+    """Return a row per method and bin with samples, for methods with all their confidences; None where none has."""
+    budgets = sorted({r.point.budget for r in report.records if r.point.budget is not None})
+    if not budgets:
+        return None
+    budget = min(budgets, key=lambda b: (abs(b - MIDDLE), b))
+    newest: dict[tuple[str, int], Record] = {}
+    for record in sorted(report.records, key=lambda r: (r.created, r.id)):
+        if record.point.kind == "method" and record.point.budget == budget and record.status == "ok":
+            newest[record.point.label, record.point.seed] = record
+    held: dict[str, list[Mapping[str, NDArray[np.float64]]]] = {}
+    for (label, _), record in sorted(newest.items()):
+        arrays = confidences(record)
+        if arrays is not None:
+            held.setdefault(label, []).append(arrays)
+    # seeds are put together only where none of a method's is unknown
+    owed = {label: sum(name == label for name, _ in newest) for label in held}
+    tables = [_bins(label, arrays) for label, arrays in held.items() if len(arrays) == owed[label]]
+    return pd.concat(tables, ignore_index=True).assign(budget=budget) if tables else None
+
+
+def _bins(label: str, arrays: list[Mapping[str, NDArray[np.float64]]]) -> pd.DataFrame:
+    confidence = np.concatenate([a["confidence"] for a in arrays]).astype(float)
+    correct = np.concatenate([a["correct"] for a in arrays]).astype(float)
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    counts = np.bincount(bins, minlength=BINS)
+    there = np.flatnonzero(counts)
+    return pd.DataFrame(
+        {
+            "method": label,
+            "bin": there,
+            "confidence": np.bincount(bins, confidence, BINS)[there] / counts[there],
+            "accuracy": np.bincount(bins, correct, BINS)[there] / counts[there],
+            "share": counts[there] / counts.sum(),
+            "seeds": len(arrays),
+        }
+    )

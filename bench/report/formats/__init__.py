@@ -1,0 +1,1 @@
+"""The forms a table is written in: `render(table)` of each module."""

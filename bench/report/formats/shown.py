@@ -1,0 +1,55 @@
+"""A value as a reader sees it, before any form escapes it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from bench.report.table import Column, Highlight, Table, Value
+from bench.stats.bootstrap import Estimate
+
+NOTHING = "–"
+SIGNS = {"above": "▲", "below": "▼"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The text of one cell, its interval ('' where there is none to show), and how it stands out."""
+
+    text: str
+    interval: str = ""
+    mark: Highlight | None = None
+
+
+def shown_rows(table: Table) -> list[list[Shown]]:
+    """Return the cells of all rows that are for readers."""
+    rows = range(len(table.rows if table.shown is None else table.rows[: table.shown]))
+    return [[shown(table.rows[i].get(c.key), c, table.marks.get((i, c.key))) for c in table.visible] for i in rows]
+
+
+def shown(value: Value, column: Column, mark: Highlight | None = None) -> Shown:
+    """Write a value: '–' where there is none, '∞' where it has no bound."""
+    if isinstance(value, Estimate):
+        return Shown(number(value.value, column), _interval(value, column) if column.interval else "", mark)
+    if isinstance(value, float):
+        return Shown(number(value, column), "", mark)
+    return Shown(NOTHING if value is None or value == "" else str(value), "", mark)
+
+
+def number(value: float, column: Column) -> str:
+    """Write a number with the digits of its column; a p-value below its last digit as '<0.001'."""
+    if math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if column.p:
+        least = 10.0**-column.digits
+        return f"<{least:.{column.digits}f}" if value < least else f"{value:.{column.digits}f}"
+    text = f"{value * column.scale:.{column.digits}f}"
+    if float(text) == 0.0:
+        return text.lstrip("-")
+    return f"+{text}" if column.signed and value > 0 else text.replace("-", "−")
+
+
+def _interval(value: Estimate, column: Column) -> str:
+    return f"[{number(value.low, column)}, {number(value.high, column)}]" if value.known else ""

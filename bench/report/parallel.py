@@ -1,0 +1,50 @@
+"""The same work for every cell, on several processes where that pays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from multiprocessing import get_context
+from typing import Any, Protocol, TypeVar
+
+from threadpoolctl import threadpool_limits
+
+T = TypeVar("T")
+R = TypeVar("R")
+LEAST = 1000  # records below which new processes cost more than they save
+_limits: list[Any] = []
+
+
+class Each(Protocol):
+    """`map` in the order of the items."""
+
+    def __call__(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Return what the work gives for each item."""
+
+
+def serially(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """Do the work here, one item after the other."""
+    return [work(item) for item in items]
+
+
+class _Pool:
+    def __init__(self, jobs: int, threads: int) -> None:
+        # spawned, not forked: this process may have threads of its own
+        self.executor = ProcessPoolExecutor(jobs, get_context("spawn"), _limit, (threads,))
+
+    def __enter__(self) -> Each:
+        return lambda work, items: list(self.executor.map(work, items))
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self.executor.shutdown(cancel_futures=kind is not None)
+
+
+def workers(jobs: int, cells: int, records: int) -> AbstractContextManager[Each]:
+    """Return what maps work over cells: up to `jobs` processes, or none where there is little to do."""
+    count = min(jobs, cells)
+    return _Pool(count, max(jobs // count, 1)) if count > 1 and records >= LEAST else nullcontext(serially)
+
+
+def _limit(threads: int) -> None:
+    _limits.append(threadpool_limits(threads))

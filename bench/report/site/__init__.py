@@ -1,0 +1,32 @@
+"""The site of a report: static pages that need no network, made from the same objects as tables and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.report.context import Report
+    from bench.report.table import Table
+
+
+def build(
+    report: Report, tables: Mapping[str, Sequence[Table]], figures: Mapping[str, Iterable[Any]], out: Path
+) -> list[Path]:
+    """Write `out/site/`; see `bench.report.site.build.build`."""
+    from bench.report.site.build import build as write
+
+    return write(report, tables, figures, out)
+
+
+def files(
+    report: Report,
+    tables: Mapping[str, Sequence[Table]],
+    figures: Mapping[str, Iterable[Any]],
+    there: Collection[str],
+) -> dict[str, bytes]:
+    """Return the site's files by their paths within the report; see `bench.report.site.build.files`."""
+    from bench.report.site.build import files as make
+
+    return make(report, tables, figures, there)

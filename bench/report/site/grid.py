@@ -1,0 +1,102 @@
+"""A table of the report as the site shows it: sortable by its numbers, methods linked to their pages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bench.report.formats.shown import SIGNS, shown_rows
+from bench.report.table import Column, Table, Value
+from bench.stats.bootstrap import Estimate
+
+LINKED = ("method", "cell")  # columns whose words have pages
+LONG = 24  # characters from which a word column may wrap
+
+
+@dataclass(frozen=True)
+class Head:
+    """A heading: its key, text, kind ('number' or 'text') and what it means."""
+
+    key: str
+    title: str
+    kind: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Box:
+    """A cell of a table: what is read, what it sorts by, and how it stands out."""
+
+    text: str
+    value: str
+    kind: str
+    interval: str = ""
+    best: bool = False
+    sign: str = ""
+    mark: str = ""
+    href: str = ""
+    wide: bool = False
+    sticky: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All of a table that a page needs. `cut` rows are in the data files alone."""
+
+    name: str
+    title: str
+    caption: str
+    heads: list[Head]
+    rows: list[list[Box]]
+    cut: int
+
+    @property
+    def notes(self) -> list[Head]:
+        """Headings that have something to explain."""
+        return [head for head in self.heads if head.note]
+
+
+def grids(tables: Iterable[Table], links: Mapping[str, str]) -> list[Grid]:
+    """Lay out all tables that are for readers; the others are data alone."""
+    return [grid(table, links) for table in tables if table.shown != 0]
+
+
+def grid(table: Table, links: Mapping[str, str]) -> Grid:
+    """Lay a table out; a word in the column `method` or `cell` that `links` knows becomes a link."""
+    heads = [Head(c.key, c.title, "text" if table.is_text(c) else "number", c.note) for c in table.visible]
+    rows = []
+    for row, cells in zip(table.rows, shown_rows(table), strict=False):
+        line = []
+        for column, head, shown in zip(table.visible, heads, cells, strict=True):
+            line.append(
+                Box(
+                    text=shown.text,
+                    value=plain(row.get(column.key)),
+                    kind=head.kind,
+                    interval=shown.interval,
+                    best=shown.mark == "best",
+                    sign=SIGNS.get(shown.mark or "", ""),
+                    mark=shown.mark or "",
+                    href=_link(column, row.get(column.key), links),
+                    wide=head.kind == "text" and len(shown.text) > LONG and column.key not in LINKED,
+                    sticky=column.key == "method",
+                )
+            )
+        rows.append(line)
+    return Grid(table.name, table.title, table.caption, heads, rows, len(table.rows) - len(rows))
+
+
+def plain(value: Value) -> str:
+    """Write what a cell sorts by: '' where nothing is known."""
+    if isinstance(value, Estimate):
+        value = value.value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def _link(column: Column, value: Value, links: Mapping[str, str]) -> str:
+    return links.get(value, "") if column.key in LINKED and isinstance(value, str) else ""

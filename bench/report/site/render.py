@@ -1,0 +1,62 @@
+"""Templates to bytes: everything escaped, JSON that cannot leave its element, one policy against the network."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'{inline}; img-src 'self' data: blob:; base-uri 'none'; "
+    "form-action 'none'"
+)
+ASSETS = ("site.css", "site.js")
+
+
+def page(template: str, **context: Any) -> bytes:
+    """Render one page. `plots`: plotly writes styles into its SVG, so that pages with plots must allow them."""
+    policy = POLICY.format(inline=" 'unsafe-inline'" if context.get("plots") else "")
+    return environment().get_template(template).render(policy=policy, **context).encode()
+
+
+@cache
+def environment() -> Environment:
+    """Return the environment of all templates; a name that a page forgot is an error."""
+    folder = resources.files("bench.report.site") / "templates"
+    made = Environment(
+        loader=FileSystemLoader(str(folder)),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"json": as_json, "soft": soft}
+    return made
+
+
+def as_json(value: Any) -> Markup:
+    """Write JSON for a `<script type="application/json">`: no text within it can end the element or a line."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def soft(name: str) -> Markup:
+    """Let a long name break after its underscores, brackets and signs."""
+    parts = re.split(r"(?<=[_=,/\[])(?=[^_=,/\[])", name)
+    return Markup("<wbr>").join(escape(part) for part in parts)
+
+
+def assets() -> dict[str, bytes]:
+    """Return style sheet, script and plotly's bundle by name."""
+    own = resources.files("bench.report.site") / "assets"
+    found = {name: (own / name).read_bytes() for name in ASSETS}
+    bundle = resources.files("plotly") / "package_data" / "plotly.min.js"
+    return found | {"plotly.min.js": bundle.read_bytes()}

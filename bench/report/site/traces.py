@@ -1,0 +1,102 @@
+"""The points of one line of the plot, with their intervals and what hovering over them tells."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report.aggregate import Row
+from bench.report.context import CellReport
+from bench.report.site.words import count, gap, percent
+from bench.stats.bootstrap import Estimate
+
+Point = tuple[float, float, Estimate, str]  # cost, score, its estimate, what hovering tells
+
+
+@dataclass(frozen=True)
+class Score:
+    """What one view of the plot shows: a metric of the records, its axis and how its numbers are written."""
+
+    key: str
+    title: str
+    axis: str
+    scale: float = 1.0
+    digits: int = 3
+    log: bool = False
+    target: float | None = None  # a line that the score should keep to
+
+
+def label(text: str) -> str:
+    """Escape what plotly would take for markup in its own texts; it shows entities as the characters they stand for."""
+    return html.escape(text, quote=False).replace("$", "&#36;")
+
+
+def points(report: CellReport, rows: Iterable[Row], score: Score) -> list[Point]:
+    found = []
+    known = _known(report) if score.key == "accuracy" else {}
+    for row in rows:
+        value = known.get((row.method, row.point)) or row.estimate(score.key)
+        cost = row.estimate("macs_fraction")
+        if value is None or cost is None or not math.isfinite(value.value):
+            continue
+        found.append((cost.value, value.value, value, _hover(row, value, cost, score)))
+    return sorted(found, key=lambda p: p[0])
+
+
+def gains(report: CellReport, name: str) -> list[Point]:
+    """Return the gain of a method's val-chosen hull over the static hull, at costs equal to the budgets."""
+    found: list[Point] = []
+    for method in report.statistics.methods:
+        if method.label == name:
+            for at in method.curve.budgets:
+                if math.isfinite(at.gain.value):
+                    where = f"at {percent(at.budget)} of the backbone’s MACs"
+                    text = f"<b>{label(name)}</b><br>gain {gap(at.gain)}<br>{where}"
+                    found.append((at.budget, at.gain.value, at.gain, text))
+    return found
+
+
+def _known(report: CellReport) -> Mapping[tuple[str, str], Estimate]:
+    """Accuracies with the two-level intervals of the statistics, which hold test samples too."""
+    cell = report.statistics
+    known = {(m.label, p.name): p.accuracy for m in cell.methods for p in m.points}
+    known |= {("static", p.name): p.accuracy for p in cell.exits}
+    return {key: value for key, value in known.items() if math.isfinite(value.value)}
+
+
+def _hover(row: Row, value: Estimate, cost: Estimate, score: Score) -> str:
+    name = row.method if row.kind == "method" else f"{row.method} {row.point}" if row.method == "static" else row.method
+    shown = [f"{v * score.scale:.{score.digits}f}" for v in (value.value, value.low, value.high)]
+    ends = f" [{shown[1]}, {shown[2]}]" if value.known else ""
+    lines = [
+        f"<b>{label(name)}</b>",
+        *([f"budget {row.budget:g}"] if row.budget is not None else []),
+        f"{score.title.lower()} {shown[0]}{ends}",
+        f"cost {cost.value:.3f} of the backbone’s MACs",
+        count(len(row.seeds), "seed") + ("" if row.complete else f" of {len(row.expected)}"),
+        *(label(flag) for flag in row.flags),
+    ]
+    return "<br>".join(lines)
+
+
+def trace(held: Sequence[Point], score: Score) -> dict[str, Any]:
+    scale = score.scale
+    known = [p[2] for p in held]
+    made: dict[str, Any] = {
+        "x": [_short(p[0]) for p in held],
+        "y": [_short(p[1] * scale) for p in held],
+        "text": [p[3] for p in held],
+    }
+    if any(e.known for e in known):
+        made["up"] = [_short((e.high - e.value) * scale) if e.known else 0 for e in known]
+        made["down"] = [_short((e.value - e.low) * scale) if e.known else 0 for e in known]
+    if len(set(made["text"])) == 1 and len(held) > 1:
+        made["text"] = made["text"][:1]
+    return made
+
+
+def _short(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None

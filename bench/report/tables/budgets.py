@@ -1,0 +1,92 @@
+"""Two tables over the budgets of a cell: accuracy at equal cost, and what methods really spent."""
+
+from __future__ import annotations
+
+from bench.report.context import CellReport
+from bench.report.table import Column, Highlight, Table, Value
+from bench.report.tables.words import MARKS, budgets, caption, marked, seeds
+from bench.stats.adherence import TOLERANCE
+from bench.stats.marks import Mark
+from bench.stats.results import CurveStatistics
+
+
+def accuracy_table(report: CellReport) -> Table:
+    """Return accuracy at a cost equal to each budget: methods by rows, static hull and oracle below."""
+    cell = report.statistics
+    at = budgets(cell)
+    rows: list[dict[str, Value]] = [
+        {"method": m.label, **_accuracies(m.curve), **marked(cell, m.marks)} for m in cell.methods
+    ]
+    marks: dict[tuple[int, str], Highlight] = {}
+    for i, method in enumerate(cell.methods):
+        if method.difference is not None:
+            marks |= {(i, f"accuracy@{b:g}"): "above" for b in method.difference.wins()}
+            marks |= {(i, f"accuracy@{b:g}"): "below" for b in method.difference.losses()}
+    for title, curve in (("static hull", cell.static), ("oracle", cell.oracle)):
+        if curve is not None:
+            rows.append({"method": title, **_accuracies(curve), **marked(cell, [Mark("note", "reference")])})
+    columns = [Column("method", "Method")]
+    for b in at:
+        columns.append(Column(f"accuracy@{b:g}", f"at {b:g}", 2, 100, interval=True, note=f"accuracy at cost {b:g}, %"))
+        columns += [Column(f"{key}@{b:g}", f"{key} at {b:g}", 2, 100, data=True) for key in ("gain", "regret")]
+    signs = "▲ ▼: surely above or below it, all budgets of a row judged at once (sup-t band)."
+    text = caption(
+        cell,
+        "Test accuracy in % on a method's hull (with the static exits, chosen on val) where the cost equals the "
+        f"budget, a share of the plain backbone's; mean over {seeds(cell)}, brackets are 95 % bootstrap intervals.",
+        f"Baseline: {cell.baseline.label}. {signs}" if cell.baseline else "There is no baseline.",
+        "–: below the first point of the hull.",
+    )
+    return Table("budgets", "Accuracy at each budget", [*columns, *MARKS], rows, text, marks)
+
+
+def _accuracies(curve: CurveStatistics) -> dict[str, Value]:
+    return {
+        f"{key}@{b.budget:g}": value
+        for b in curve.budgets
+        for key, value in (("accuracy", b.accuracy), ("gain", b.gain), ("regret", b.regret))
+    }
+
+
+def cost_table(report: CellReport) -> Table:
+    """Return the realised cost of each method's own policy for each budget, and how it keeps to its budgets."""
+    cell = report.statistics
+    rows: list[dict[str, Value]] = []
+    marks: dict[tuple[int, str], Highlight] = {}
+    for i, method in enumerate(cell.methods):
+        a = method.adherence
+        rows.append(
+            {
+                "method": method.label,
+                **{f"cost@{p.budget:g}": p.cost if p.cost.seeds else None for p in method.points},
+                **{f"policy_accuracy@{p.budget:g}": p.accuracy if p.accuracy.seeds else None for p in method.points},
+                "gap": a.gap,
+                "gap_absolute": a.gap_absolute,
+                "utilisation": a.utilisation,
+                "violations": a.violations,
+                "count": a.count,
+                **marked(cell, method.marks),
+            }
+        )
+        over = [p for p in method.points if p.adherence.violations > 0]
+        marks |= {(i, f"cost@{p.budget:g}"): "above" for p in over}
+    columns = [
+        Column("method", "Method"),
+        *(Column(f"cost@{b:g}", f"for {b:g}", 3, interval=True) for b in budgets(cell)),
+        *(Column(f"policy_accuracy@{b:g}", f"accuracy for {b:g}", 2, 100, data=True) for b in budgets(cell)),
+        Column("gap", "Gap, %", 1, 100, signed=True, note="mean of (cost − budget) / budget"),
+        Column("gap_absolute", "|Gap|, %", 1, 100, note="mean of |cost − budget| / budget"),
+        Column("utilisation", "Utilisation, %", 1, 100, data=True),
+        Column("violations", "Violations, %", 1, 100, note="share of points that overspend by more than 1 %"),
+        Column("count", "Points", note="operating points with a result, over all seeds"),
+        *MARKS,
+    ]
+    text = caption(
+        cell,
+        "Realised cost on test of a method's own policy for each budget, both as shares of the plain backbone's cost, "
+        f"heads and gates included; mean over {seeds(cell)}, brackets are 95 % bootstrap intervals. Policies meet "
+        "their budget on val.",
+        f"▲: some seed spends over {100 * TOLERANCE:g} % more than its budget; violations: the share of such points.",
+        "Gap: mean of (cost − budget) / budget over all points with a result. –: no result.",
+    )
+    return Table("costs", "What was spent", columns, rows, text, marks)

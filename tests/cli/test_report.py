@@ -1,0 +1,62 @@
+"""`bench report` as a user has it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
+
+from synthetic import records, write
+
+SMALL = {"samples": 40, "seeds": [0, 1], "budgets": [0.5]}
+
+
+@pytest.fixture
+def stored(tmp_path):
+    return write(tmp_path / "results", records(**SMALL))
+
+
+def test_write_check_drift(bench, tmp_path, stored):
+    (tmp_path / "README.md").write_text("<!-- leaderboard -->\n<!-- /leaderboard -->\n")
+    quick = ["--format", "md,latex"]
+    done = bench("report", *quick)
+    assert done.returncode == 0, done.stderr
+    paths = done.stdout.split()
+    assert "reports/README.md" in paths and all((tmp_path / p).is_file() for p in paths)
+    assert "| static hull |" in (tmp_path / "README.md").read_text()
+    same = bench("report", "--check", *quick)
+    assert (same.returncode, same.stdout) == (0, "'reports' agrees with the records.\n")
+    write(stored, records(**{**SMALL, "seeds": [2]}))
+    (tmp_path / "reports" / "files.json").write_text('["old.md"]')
+    (tmp_path / "reports" / "old.md").write_text("old")
+    drifted = bench("report", "--check", *quick)
+    assert drifted.returncode == 3
+    for line in ("differs: reports/README.md", "stale: reports/old.md"):
+        assert line in drifted.stdout
+    assert "README.md" in drifted.stdout.splitlines()[0] and "Run `bench report`" in drifted.stdout
+    assert (tmp_path / "reports" / "old.md").is_file()
+
+
+def test_a_readme_is_left_alone_without_markers_and_unless_beside_the_reports(bench, tmp_path, stored):
+    (tmp_path / "README.md").write_text("# Mine\n")
+    assert bench("report", "--format", "md").returncode == 0
+    assert (tmp_path / "README.md").read_text() == "# Mine\n"
+    named = bench("report", "--format", "md", "--readme", "README.md")
+    assert named.returncode == 2 and "has no place for a leaderboard" in named.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--format", "pdf"], "There is no format 'pdf'"),
+        (["--only", "cifar100lt/resnet"], "No record belongs to 'cifar100lt/resnet'"),
+        (["--readme", "/no/such"], "/no/such"),
+        (["-o", "/no/such"], "/no/such"),
+    ],
+)
+def test_mistakes_are_sentences(bench, stored, words, says):
+    done = bench("report", *words)
+    assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
