@@ -254,3 +254,10 @@ def test_over_no_cells_there_are_reasons():
     held = records(methods=["jeidnn"], limit=50)
     gaps = overall_figures(report(held)).left_out
     assert [gap.name for gap in gaps] == ["skill", "tally"] and all(gap.reason for gap in gaps)
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_method_over_one_cell_is_drawn_without_a_warning():
+    made = skill(report(methods=["jeidnn"], budgets=(0.3,)))
+    low, high = made.figure.axes[0].get_xlim()
+    assert low < high and "no interval over one cell" in told(made.figure)

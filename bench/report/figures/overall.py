@@ -60,7 +60,8 @@ def skill(report: Report) -> Drawing:
         low = max(float(data["low"].min()), known.min() - 0.6 * span) if data["low"].notna().any() else known.min()
         high = min(float(data["high"].max()), known.max() + 0.6 * span) if data["high"].notna().any() else known.max()
         low, high = min(low, known.min(), 0.0), max(high, known.max(), 0.0)
-        axes.set_xlim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+        pad = 0.05 * max(high - low, 0.02)
+        axes.set_xlim(low - pad, high + pad)
         axes.set_xlabel("skill score")
     caption = (
         "Skill: (NAUC less that of the hull of static exits) over (NAUC of the oracle less the same). Means exist only "
