@@ -85,7 +85,9 @@ def test_figures_depend_on_the_searches_alone(rows):
     figures = search_figures(found, {"made": Look("#0072B2", "o", "-")})
     assert [f.name for f in figures] == ["search--made", "search--other_x=1"]
     assert search_figures(found[::-1], {"made": Look("#0072B2", "o", "-")}) == figures
-    assert b"<svg" in figures[0].files["search--made.svg"] and b"#0072b2" in figures[0].files["search--made.svg"].lower()
+    assert (
+        b"<svg" in figures[0].files["search--made.svg"] and b"#0072b2" in figures[0].files["search--made.svg"].lower()
+    )
 
 
 def test_without_searches_there_are_no_figures():

@@ -49,7 +49,7 @@ def as_json(value: Any) -> Markup:
 
 
 def soft(name: str) -> Markup:
-    """Let a long name break after its underscores, brackets and signs."""
+    """Let a long name break after its underscores, brackets and signs; what reads aloud needs the name itself too."""
     parts = re.split(r"(?<=[_=,/\[])(?=[^_=,/\[])", name)
     return Markup("<wbr>").join(escape(part) for part in parts)
 
