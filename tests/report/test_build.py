@@ -264,3 +264,30 @@ def test_a_readme_without_a_place_for_it(tmp_path):
         build(results, tmp_path / "reports", **TEXT, readme=tmp_path / "README.md")
     with pytest.raises(UserError, match="cannot be read"):
         build(results, tmp_path / "reports", **TEXT, readme=tmp_path / "NONE.md")
+
+
+def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
+    from bench.tune.history import FOLDER
+    from bench.tune.history import write as write_search
+    from tests.tune.test_search_figures import made
+    from tests.tune.test_search_figures import row as trial
+
+    results, out = write(tmp_path / "results", records(**SMALL)), tmp_path / "reports"
+    trials = [trial(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.01 * (n + 1)) for n in range(6)]
+    for known in ({"bank_digest": "b" * 16, "method": "jeidnn"}, {"bank_digest": "f" * 16, "method": "eenet"}):
+        search = made(trials)
+        search = search.model_copy(update={"subject": search.subject.model_copy(update=known)})
+        path = results / FOLDER / f"{known['method']}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        write_search(path, search)
+    build(results, out, **QUICK)
+    assert "tuned values" in page(out) and "trial 5 beats the defaults" in page(out) and "eenet" not in page(out)
+    assert {p.name for p in (out / CELL / "figures").glob("search*")} == {
+        f"search--jeidnn.{e}" for e in ("svg", "png", "csv")
+    }
+    table = (out / CELL / "tables" / "searches.csv").read_text().splitlines()
+    assert len(table) == 2 and table[1].startswith("jeidnn,6 of 6,")
+    assert drift(results, out, **QUICK) == []
+    (results / FOLDER / "jeidnn.yaml").unlink()
+    build(results, out, **QUICK)  # what was drawn of it goes too
+    assert not [p for p in out.rglob("search*")] and "Parameter searches" not in page(out)

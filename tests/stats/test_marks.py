@@ -105,3 +105,9 @@ def test_missing_samples_and_static_exits_are_said(cell):
     assert words(marks(replace(cell, static=without)).cell) == ["no static exits (1/6)"]
     short = edited(cell, "b", lambda p: replace(p, correct=p.correct[:50], exit_index=p.exit_index[:50]))
     assert words(marks(short).cell) == ["test sets of different sizes: intervals cover seeds alone"]
+
+
+@pytest.mark.parametrize(("tuned", "said"), [("tuned", "tuned"), ("defaults", "defaults kept by the search")])
+def test_rows_say_how_their_parameters_came_to_be(cell, tuned, said):
+    found = marks(edited(cell, "b", lambda p: replace(p, tuned=tuned)))
+    assert words(found.methods["b"]) == [said] and found.methods["a"] == ()
