@@ -35,7 +35,7 @@ def ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15, strategy: s
 def top_label_ece(confidence: Floats, correct: Floats, bins: int = 15, strategy: str = "mass") -> float:
     """The same from confidences [N] and correctness [N] (0 or 1), where the prediction was made from logits."""
     n = len(confidence)
-    return math.fsum(abs(gap) for _, _, gap in _bins(confidence, correct, bins, strategy)) / n
+    return math.fsum(abs(gap) for *_, gap in _bins(confidence, correct, bins, strategy)) / n
 
 
 def debiased_ece(confidence: Floats, correct: Floats, bins: int = 15) -> float:
@@ -46,7 +46,7 @@ def debiased_ece(confidence: Floats, correct: Floats, bins: int = 15) -> float:
     X_b ~ Normal(a_b, s_b²). They draw X_b; the mean of a folded normal is known, so nothing is drawn here.
     """
     found = _bins(confidence, correct, bins, "mass")
-    n, right, excess = (np.array(values) for values in zip(*found, strict=True))
+    _, n, right, excess = (np.array(values) for values in zip(*found, strict=True))
     accuracy, gap = right / n, excess / n
     spread = np.sqrt(accuracy * (1 - accuracy) / n)
     some = np.where(spread > 0, spread, 1.0)
@@ -70,8 +70,18 @@ def classwise_ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -
     return math.fsum(np.abs(right - parts).tolist()) / (n * classes)
 
 
-def _bins(confidence: Floats, correct: Floats, bins: int, strategy: str) -> list[tuple[int, float, float]]:
-    """Return samples, Σ correct and Σ (correct - confidence) of every bin that is not empty, summed exactly."""
+def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> list[tuple[int, int, float, float]]:
+    """Return bin, samples, mean confidence and accuracy of each bin of equal width that has samples.
+
+    Bins are (b/B, (b+1)/B] of confidences [N], b counted from 0. Σ n_b/N · |accuracy_b - confidence_b| over them is the
+    equal-width ECE.
+    """
+    found = _bins(np.asarray(confidence, np.float64), np.asarray(correct, np.float64), bins, "width")
+    return [(b, n, (right - gap) / n, right / n) for b, n, right, gap in found]
+
+
+def _bins(confidence: Floats, correct: Floats, bins: int, strategy: str) -> list[tuple[int, int, float, float]]:
+    """Return number, samples, Σ correct and Σ (correct - confidence) of every bin that is not empty, summed exactly."""
     values, group = np.unique(confidence, return_inverse=True)
     counts = np.bincount(group)
     hit_rate = np.bincount(group, weights=correct) / counts
@@ -84,5 +94,5 @@ def _bins(confidence: Floats, correct: Floats, bins: int, strategy: str) -> list
         confidence, correct = confidence[order], hit_rate[group][order]
         place = np.clip(np.searchsorted(np.linspace(0.0, 1.0, bins + 1), confidence, side="left") - 1, 0, bins - 1)
         parts = np.split(np.arange(len(confidence)), np.searchsorted(place, np.arange(1, bins)))
-    kept = [(correct[part], confidence[part]) for part in parts if len(part)]
-    return [(len(c), math.fsum(c.tolist()), math.fsum((c - p).tolist())) for c, p in kept]
+    kept = [(b, correct[part], confidence[part]) for b, part in enumerate(parts) if len(part)]
+    return [(b, len(c), math.fsum(c.tolist()), math.fsum((c - p).tolist())) for b, c, p in kept]

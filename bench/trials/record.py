@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 2  # 2 added `outcomes`; all else is as it was
+SCHEMA_VERSION = 2  # 2 added `outcomes` and `reliability`; all else is as it was
 READABLE = (1, 2)
 
 Status = Literal["ok", "infeasible", "failed", "timeout"]
@@ -78,6 +78,10 @@ class Record(_Model):
     val: dict[str, float] = Field(default_factory=dict, description="accuracy, macs and macs_fraction on val")
     per_exit: list[dict[str, Any]] = Field(default_factory=list)
     outcomes: PackedOutcomes | None = Field(default=None, description="per test sample; None where nothing was played")
+    reliability: list[tuple[int, int, float, float]] = Field(
+        default_factory=list,
+        description="on test, per bin of equal width: its number, samples, mean confidence, accuracy",
+    )
     timings: dict[str, float] = Field(default_factory=dict, description="seconds")
     provenance: dict[str, Any] = Field(default_factory=dict)
     created: str = Field(description="UTC, ISO 8601")

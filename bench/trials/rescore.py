@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UserError, nearest
+from bench.metrics.calibration import reliability
 from bench.metrics.families import FAMILIES, Family
 from bench.metrics.samples import Played
 from bench.metrics.score import score
@@ -49,9 +50,11 @@ def rescore(record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = F
     fresh = made.metrics if again else {k: v for k, v in made.metrics.items() if k not in record.metrics}
     rows = [_row(row, made.columns, again) for row in record.per_exit]
     outcomes = pack(point.test.correct, point.test.exit_index)
+    curve = reliability(point.test.confidence, point.test.correct)
     added = [name for name, value in fresh.items() if record.metrics.get(name) != value]
     added += [f"per_exit.{key}" for key in made.columns if _differs(key, record.per_exit, rows)]
     added += ["outcomes"] if record.outcomes != outcomes else []
+    added += ["reliability"] if record.reliability != curve else []
     lacking = {
         name: tuple(made.not_made[family.title])
         for family in todo
@@ -65,6 +68,7 @@ def rescore(record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = F
         "metrics": record.metrics | fresh,
         "per_exit": rows,
         "outcomes": outcomes,
+        "reliability": curve,
         "provenance": record.provenance | {"rescored": made_with()},
     }
     return Rescored(record.model_copy(update=changes), tuple(added), lacking)
@@ -111,6 +115,7 @@ def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Resc
     if not beside.exists():
         names = [name for family in FAMILIES for name in _absent(family, record)]
         names += ["outcomes"] if record.outcomes is None else []
+        names += ["reliability"] if not record.reliability else []
         said = "it has no outcomes (.npz) beside it to make them again from" if again and not names else ""
         return Rescored(record, lacking=dict.fromkeys(names, (NO_FILE,)), problem=said)
     try:

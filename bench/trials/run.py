@@ -18,6 +18,7 @@ from bench.bank.bank import Bank
 from bench.method import ExitData, Infeasible, Policy, Task
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import to_numpy
+from bench.metrics.calibration import reliability
 from bench.metrics.samples import played as gather
 from bench.metrics.score import score
 from bench.metrics.stored import to_arrays
@@ -184,6 +185,7 @@ class _Maker:
             val=val or {},
             per_exit=list(rows),
             outcomes=pack(samples["test_correct"], samples["test_exit_index"]) if samples else None,
+            reliability=reliability(samples["test_confidence"], samples["test_correct"]) if samples else [],
             timings={k: round(v, 4) for k, v in (timings or {}).items()},
             provenance=self.provenance,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

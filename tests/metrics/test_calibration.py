@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bench.compat import ensure_torchvision
 from bench.errors import UserError
 from bench.metrics.arrays import softmax
-from bench.metrics.calibration import classwise_ece, debiased_ece, ece
+from bench.metrics.calibration import classwise_ece, debiased_ece, ece, reliability, top_label_ece
 
 
 def two_class(confidence: list[float], correct: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -164,3 +164,21 @@ def test_classwise_agrees_with_torchmetrics():
         binary_calibration_error(torch.tensor(p[:, c]), torch.tensor((y == c).astype(int)), n_bins=15) for c in range(5)
     ]
     assert classwise_ece(p, y) == pytest.approx(float(torch.stack(each).mean()), abs=1e-6)
+
+
+def test_reliability_lists_the_bins_of_the_ece():
+    confidence, correct = np.array([0.2, 0.21, 1.0, 0.95, 0.4]), np.array([0.0, 1.0, 1.0, 1.0, 0.0])
+    found = reliability(confidence, correct)
+    assert [(b, n) for b, n, _, _ in found] == [(2, 1), (3, 1), (5, 1), (14, 2)]
+    assert found[-1][2:] == pytest.approx((0.975, 1.0))
+
+
+@given(st.integers(1, 300), st.integers(0, 10**6))
+def test_the_gaps_of_reliability_make_the_ece(n, seed):
+    rng = np.random.default_rng(seed)
+    confidence = rng.choice([0.0, 0.2, 1 / 3, 0.6, 1.0, *rng.random(4)], n)
+    correct = (rng.random(n) < confidence).astype(float)
+    found = reliability(confidence, correct)
+    assert sum(n_ for _, n_, _, _ in found) == n and len({b for b, *_ in found}) == len(found)
+    gaps = sum(n_ / n * abs(sure - hit) for _, n_, sure, hit in found)
+    assert gaps == pytest.approx(top_label_ece(confidence, correct, 15, "width"), abs=1e-12)

@@ -290,4 +290,4 @@ def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
     assert drift(results, out, **QUICK) == []
     (results / FOLDER / "jeidnn.yaml").unlink()
     build(results, out, **QUICK)  # what was drawn of it goes too
-    assert not [p for p in out.rglob("search*")] and "Parameter searches" not in page(out)
+    assert not list(out.rglob("search*")) and "Parameter searches" not in page(out)

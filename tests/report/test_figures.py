@@ -190,25 +190,27 @@ def test_a_rule_is_a_label_without_its_heads(label, rule):
     assert rule_of(label) == rule
 
 
-def test_reliability_bins_stored_confidences():
-    def confidences(record):
-        return {"confidence": np.array([0.10, 0.99, 1.0, 0.97]), "correct": np.array([False, True, False, True])}
+def with_bins(*lines, seeds=(0, 1)):
+    held = records(methods=["jeidnn"], seeds=(0, 1))
+    return one_cell([r.model_copy(update={"reliability": list(lines)}) if r.point.seed in seeds else r for r in held])
 
-    made = reliability(one_cell(methods=["jeidnn"], seeds=(0, 1)), confidences)
+
+def test_reliability_puts_the_bins_of_all_seeds_together():
+    made = reliability(with_bins((1, 1, 0.10, 0.0), (14, 3, 0.98, 2 / 3)))
     assert list(made.data["bin"]) == [1, 14] and list(made.data["share"]) == [0.25, 0.75]
     assert list(made.data["accuracy"]) == pytest.approx([0, 2 / 3])
-    assert list(made.data["confidence"]) == pytest.approx([0.1, (0.99 + 1 + 0.97) / 3])
+    assert list(made.data["confidence"]) == pytest.approx([0.1, 0.98])
+    drawn_at = made.figure.axes[0].collections[0].get_offsets()
+    assert np.asarray(drawn_at) == pytest.approx(made.data[["confidence", "accuracy"]].to_numpy() * 100)
 
 
-def test_reliability_needs_the_outcomes_of_every_seed():
-    cell = one_cell(methods=["jeidnn"], seeds=(0, 1))
-    some = {"confidence": np.array([0.5]), "correct": np.array([True])}
-    made = reliability(cell, lambda record: some if record.point.seed == 0 else None)
+def test_reliability_needs_the_bins_of_every_seed():
+    made = reliability(with_bins((7, 1, 0.5, 1.0), seeds=(0,)))
     assert "exit" in made.data and "bin" not in made.data
 
 
 def test_without_confidences_the_exits_are_the_bins():
-    made = reliability(one_cell(methods=["jeidnn"], seeds=(0, 1)), None)
+    made = reliability(one_cell(methods=["jeidnn"], seeds=(0, 1)))
     assert "exit by exit" in told(made.figure) and set(made.data["budget"]) == {0.5}
     assert made.data["confidence"].to_numpy() == pytest.approx(0.7)
     same = decomposition(one_cell(methods=["jeidnn"], seeds=(0, 1))).data.dropna()
@@ -217,7 +219,7 @@ def test_without_confidences_the_exits_are_the_bins():
     assert np.asarray(drawn_at) == pytest.approx(made.data[["confidence", "accuracy"]].to_numpy() * 100)
     bare = [r.model_copy(update={"per_exit": []}) for r in records(methods=["jeidnn"])]
     with pytest.raises(Missing, match="per exit"):
-        reliability(one_cell(bare), None)
+        reliability(one_cell(bare))
 
 
 def test_what_is_missing_is_left_out_with_a_reason():

@@ -16,15 +16,15 @@ from bench.report.figures.exit_calibration import exit_calibration
 from bench.report.figures.file import Drawing, FigureSet, LeftOut, Missing, pack
 from bench.report.figures.overall import skill, tally
 from bench.report.figures.recipes import recipes
-from bench.report.figures.reliability import Confidences, reliability
+from bench.report.figures.reliability import reliability
 from bench.report.figures.scores import ece, inefficiency
 from bench.report.figures.search import search_figures
 
 Figures = Sequence[tuple[str, str, Callable[[], Drawing]]]
 
 
-def cell_figures(report: CellReport, confidences: Confidences | None = None) -> FigureSet:
-    """Make all figures of a cell that its records allow; `confidences` gives a record's stored outcomes on test."""
+def cell_figures(report: CellReport) -> FigureSet:
+    """Make all figures of a cell that its records allow."""
     made = _make(
         [
             ("best", "Accuracy against cost: the best methods", partial(best, report)),
@@ -37,7 +37,7 @@ def cell_figures(report: CellReport, confidences: Confidences | None = None) -> 
             ("exits", "Accuracy exit by exit", partial(decomposition, report)),
             ("exit_calibration", "Calibration exit by exit", partial(exit_calibration, report)),
             ("depth", "Where samples leave", partial(depth, report)),
-            ("reliability", "Reliability", partial(reliability, report, confidences)),
+            ("reliability", "Reliability", partial(reliability, report)),
         ]
     )
     return replace(made, figures=(*made.figures, *search_figures(report.searches, report.looks)))

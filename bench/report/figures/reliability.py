@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from bench.report.context import CellReport
 from bench.report.figures.exits import LEAST, MIDDLE, in_order, middle_budget, per_exit
@@ -18,22 +16,19 @@ from bench.report.style import REFERENCE, settings
 from bench.report.text import seeds_phrase
 from bench.trials.record import Record
 
-BINS = 15
 AREA = 300.0  # points², of a circle that stands for all samples
 BY_EXIT = (
-    "a circle for the samples that leave at each exit (records hold no confidences of single samples); exits where few "
+    "a circle for the samples that leave at each exit (records hold no bins of confidence); exits where few "
     "leave are left out"
 )
-Confidences = Callable[[Record], Mapping[str, NDArray[np.float64]] | None]  # of test samples: confidence, correct
 
 
-def reliability(report: CellReport, confidences: Confidences | None) -> Drawing:
+def reliability(report: CellReport) -> Drawing:
     """Draw a panel per method at one budget: accuracy by confidence, over all seeds.
 
-    In BINS bins of equal width where the confidences of single samples are known; else the samples that leave at an
-    exit are a bin, which records alone can tell.
+    In bins of equal width where records hold them; else the samples that leave at an exit are a bin.
     """
-    data = reliability_data(report, confidences) if confidences else None
+    data = binned_data(report)
     binned = data is not None
     data = exit_data(report) if data is None else data
     names, budget = in_order(report, data), float(data["budget"].iloc[0])
@@ -67,7 +62,7 @@ def reliability(report: CellReport, confidences: Confidences | None) -> Drawing:
         grid.finish()
         area_key(grid, AREA)
     caption = f"Every method at budget {budget:g}: mean confidence and accuracy of the answers that it gave on test, "
-    caption += f"in {BINS} bins of equal width" if binned else BY_EXIT
+    caption += "in 15 bins of equal width" if binned else BY_EXIT
     caption += "; the area of a circle is its share of the samples. All seeds together."
     return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
 
@@ -94,8 +89,8 @@ def exit_data(report: CellReport) -> pd.DataFrame:
     return kept[["method", "budget", "exit", "confidence", "accuracy", "share", "seeds"]].reset_index(drop=True)
 
 
-def reliability_data(report: CellReport, confidences: Confidences) -> pd.DataFrame | None:
-    """Return a row per method and bin with samples, for methods with all their confidences; None where none has."""
+def binned_data(report: CellReport) -> pd.DataFrame | None:
+    """Return a row per method and bin with samples, for methods whose records all tell; None where none does."""
     budgets = sorted({r.point.budget for r in report.records if r.point.budget is not None})
     if not budgets:
         return None
@@ -104,30 +99,17 @@ def reliability_data(report: CellReport, confidences: Confidences) -> pd.DataFra
     for record in sorted(report.records, key=lambda r: (r.created, r.id)):
         if record.point.kind == "method" and record.point.budget == budget and record.status == "ok":
             newest[record.point.label, record.point.seed] = record
-    held: dict[str, list[Mapping[str, NDArray[np.float64]]]] = {}
+    held: dict[str, list[Record]] = {}
     for (label, _), record in sorted(newest.items()):
-        arrays = confidences(record)
-        if arrays is not None:
-            held.setdefault(label, []).append(arrays)
+        held.setdefault(label, []).append(record)
     # seeds are put together only where none of a method's is unknown
-    owed = {label: sum(name == label for name, _ in newest) for label in held}
-    tables = [_bins(label, arrays) for label, arrays in held.items() if len(arrays) == owed[label]]
+    tables = [_bins(label, mine) for label, mine in held.items() if all(record.reliability for record in mine)]
     return pd.concat(tables, ignore_index=True).assign(budget=budget) if tables else None
 
 
-def _bins(label: str, arrays: list[Mapping[str, NDArray[np.float64]]]) -> pd.DataFrame:
-    confidence = np.concatenate([a["confidence"] for a in arrays]).astype(float)
-    correct = np.concatenate([a["correct"] for a in arrays]).astype(float)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    there = np.flatnonzero(counts)
-    return pd.DataFrame(
-        {
-            "method": label,
-            "bin": there,
-            "confidence": np.bincount(bins, confidence, BINS)[there] / counts[there],
-            "accuracy": np.bincount(bins, correct, BINS)[there] / counts[there],
-            "share": counts[there] / counts.sum(),
-            "seeds": len(arrays),
-        }
-    )
+def _bins(label: str, records: list[Record]) -> pd.DataFrame:
+    lines = pd.DataFrame([line for r in records for line in r.reliability], columns=["bin", "n", "sure", "right"])
+    sums = lines.assign(sure=lines["sure"] * lines["n"], right=lines["right"] * lines["n"]).groupby("bin").sum()
+    found: dict[str, Any] = {"method": label, "bin": sums.index, "confidence": sums["sure"] / sums["n"]}
+    found |= {"accuracy": sums["right"] / sums["n"], "share": sums["n"] / sums["n"].sum(), "seeds": len(records)}
+    return pd.DataFrame(found).reset_index(drop=True)
