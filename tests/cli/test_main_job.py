@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -132,22 +131,6 @@ def test_banks_are_listed_verified_and_pruned(finished, bench, cache, tmp_path):
     assert refused.returncode == 2 and "train.exit0.npy" in refused.stderr
     assert "removed" in bench("bank", "prune", "--bank-dir", own).stdout
     assert not list(own.rglob("*.npy"))
-
-
-def no_room_for_a_record():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # bytes of a file
-
-
-def test_a_disk_that_fills_up_ends_with_a_sentence_and_keeps_what_was_written(bench, environment, tmp_path):
-    assert bench(*JOB, "--seeds", "0").returncode == 0
-    before = {p: p.read_bytes() for p in results_safely(tmp_path / "results")}
-    command = [sys.executable, "-m", "bench", *JOB]
-    pipes = {"capture_output": True, "text": True, "timeout": 300}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, preexec_fn=no_room_for_a_record, **pipes)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "are kept" in done.stderr and "'results'" in done.stderr
-    assert {p: p.read_bytes() for p in results_safely(tmp_path / "results")} == before
-    assert not list((tmp_path / "results").rglob("*.tmp"))
 
 
 def test_a_log_hears_of_the_trials_in_a_few_lines(finished):
