@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.report.formats import html as html_form
@@ -123,6 +123,7 @@ def test_hostile_text_stays_text_in_every_form():
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
+@example(" ")
 def test_any_text_is_safe(text):
     made = Table("t", "T", [Column("a", "A")], [{"a": text or "x"}], text)
     assert "<" not in made.markdown() and "\n\n\n" not in made.markdown()

@@ -13,7 +13,8 @@ def render(table: Table) -> str:
     lines = [[escape(c.title) for c in table.visible], align]
     lines += [[_cell(cell) for cell in row] for row in shown_rows(table)]
     text = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-    return f"{text}\n\n{escape(table.caption)}\n" if table.caption else f"{text}\n"
+    caption = escape(table.caption)
+    return f"{text}\n\n{caption}\n" if caption else f"{text}\n"
 
 
 def _cell(cell: Shown) -> str:
