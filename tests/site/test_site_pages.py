@@ -15,6 +15,7 @@ from bench.report.context import make
 from bench.report.site import build, files
 from bench.report.style import looks
 from bench.report.tables import cell_tables, overall_tables
+from tests.conftest import ROOT
 
 
 class Reader(HTMLParser):
@@ -201,3 +202,10 @@ def test_the_protocol_page_names_versions_digests_and_marks(pages):
     text = " ".join("".join(pages["protocol.html"].text).split())
     for wanted in ("2.13.0", "d" * 64, "b" * 16, "s" * 16, "collapsed", "smoke run", EVIL):
         assert wanted in text
+
+
+def test_the_package_keeps_its_functions_whatever_is_imported():
+    from bench.report import site
+
+    for name in ("build", "files"):
+        assert callable(getattr(site, name)) and not (ROOT / "bench" / "report" / "site" / f"{name}.py").exists()

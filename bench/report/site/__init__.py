@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def build(
     report: Report, tables: Mapping[str, Sequence[Table]], figures: Mapping[str, Iterable[Any]], out: Path
 ) -> list[Path]:
-    """Write `out/site/`; see `bench.report.site.build.build`."""
-    from bench.report.site.build import build as write
+    """Write `out/site/`; see `bench.report.site.pages.build`."""
+    from bench.report.site.pages import build as write
 
     return write(report, tables, figures, out)
 
@@ -26,7 +26,7 @@ def files(
     figures: Mapping[str, Iterable[Any]],
     there: Collection[str],
 ) -> dict[str, bytes]:
-    """Return the site's files by their paths within the report; see `bench.report.site.build.files`."""
-    from bench.report.site.build import files as make
+    """Return the site's files by their paths within the report; see `bench.report.site.pages.files`."""
+    from bench.report.site.pages import files as make
 
     return make(report, tables, figures, there)
