@@ -15,15 +15,17 @@ from bench.metrics.samples import Column, Played, known
 
 def costs(point: Played) -> dict[str, float]:
     """`macs` is the mean per sample, heads and gates included; `mean_exit` counts from 0; `collapsed` is the largest
-    share of one exit.
+    share of one exit. Those of cal are for choices between methods, which neither val nor test may make.
     """
-    macs = mean(point.macs)
+    macs, cal_macs = mean(point.macs), mean(known(point.exit_macs)[point.cal.exit_index])
     return {
         "accuracy": float(point.test.correct.mean()),
         "macs": macs,
         "macs_fraction": macs / point.full_macs,
         "mean_exit": mean(point.test.exit_index),
         "collapsed": float(shares(point).max()),
+        "cal_accuracy": float(point.cal.correct.mean()),
+        "cal_macs_fraction": cal_macs / point.full_macs,
     }
 
 

@@ -93,7 +93,7 @@ FAMILIES = (
         "accuracy and cost",
         _only(basic.costs),
         ("exit_macs",),
-        ("accuracy", "macs", "macs_fraction", "mean_exit", "collapsed"),
+        ("accuracy", "macs", "macs_fraction", "mean_exit", "collapsed", "cal_accuracy", "cal_macs_fraction"),
     ),
     Family(
         "calibration",

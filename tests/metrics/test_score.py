@@ -94,13 +94,14 @@ def test_order_of_rows_changes_no_bit():
     assert a.columns == b.columns
 
 
-def test_cal_moves_only_the_conformal_scores():
+def test_cal_moves_only_prediction_sets_and_its_own_scores():
     test = outcomes(200, seed=5)
     a, b = (scored(outcomes(200, seed=seed), test, full_macs=400) for seed in (6, 7))
     changed = {key for key in a if a[key] != b[key]}
     assert changed
     kinds = ("lac", "aps", "raps", *KINDS)
-    assert {key.split("@")[0] for key in changed} <= {f"{k}_{kind}" for kind in kinds for k in PREFIXES}
+    of_sets = {f"{k}_{kind}" for kind in kinds for k in PREFIXES}
+    assert {key.split("@")[0] for key in changed} <= of_sets | {"cal_accuracy", "cal_macs_fraction"}
 
 
 def test_random_accuracy_is_the_mean_over_shuffled_exits():
@@ -109,6 +110,14 @@ def test_random_accuracy_is_the_mean_over_shuffled_exits():
     hits = (test.exit_logits.argmax(-1) == test.labels[:, None]).numpy()
     drawn = [hits[np.arange(500), rng.permutation(test.exit_index.numpy())].mean() for _ in range(800)]
     assert scored(test, test)["accuracy_random"] == pytest.approx(np.mean(drawn), abs=0.003)
+
+
+def test_what_cal_scores_of_itself():
+    cal = by_hand()
+    wrong = dataclasses.replace(cal, labels=torch.tensor([1, 0, 1, 1]), exit_index=torch.tensor([1, 0, 1, 1]))
+    s = scored(wrong, by_hand(), full_macs=40, exit_macs=[10, 40])
+    assert (s["cal_accuracy"], s["cal_macs_fraction"]) == (0.75, pytest.approx((40 + 10 + 40 + 40) / 160))
+    assert (s["accuracy"], s["macs_fraction"]) == (1.0, 0.625)
 
 
 def test_collapsed():
