@@ -1,23 +1,34 @@
-"""The baseline of a cell: its best rule on the shared heads, chosen on val alone."""
+"""The baseline of a cell: its best rule on the shared heads, chosen where no rule was fitted and nothing is reported.
+
+That is cal. Val would favour the rules that fit it most closely; where records do not tell of cal, it must do.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.stats.curves import Window, val_nauc
+from bench.stats.curves import Split, Window, nauc_on
 from bench.stats.data import CellData, Entry
 
+SPLITS: tuple[Split, ...] = ("cal", "val")  # where a baseline may be chosen, the better first
 SHARED = "plain"  # the recipe of the heads that all methods of a seed share
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The rule that others are compared with, and the val NAUC (mean over seeds) of every candidate."""
+    """The rule that others are compared with, and the NAUC (mean over seeds) of every candidate where it was chosen."""
 
     label: str
     candidates: dict[str, float]
+    split: Split = "cal"
     declared: bool = False  # named by the caller instead
+
+    @property
+    def how(self) -> str:
+        """How it came to be the baseline, in words."""
+        return "declared" if self.declared else f"the rule on shared heads with the best NAUC on {self.split}"
 
 
 def decides_only(entry: Entry, cell: CellData) -> bool:
@@ -37,9 +48,15 @@ def decides_only(entry: Entry, cell: CellData) -> bool:
 
 
 def choose(cell: CellData, labels: Sequence[str], seeds: Sequence[int], window: Window) -> Baseline | None:
-    """Return the candidate among these methods with the highest val NAUC, mean over seeds; of equals the first."""
-    entries = [e for e in cell.methods if e.label in labels and decides_only(e, cell)]
-    found = {e.label: sum(val_nauc(cell, e.label, s, window) for s in seeds) / len(seeds) for e in entries if seeds}
-    if not found:
+    """Return the candidate among these methods with the highest NAUC, mean over seeds; of equals the first.
+
+    Measured on cal if all candidates and static exits have scores there, else on val.
+    """
+    candidates = sorted(e.label for e in cell.methods if e.label in labels and decides_only(e, cell))
+    if not candidates or not seeds:
         return None
-    return Baseline(max(sorted(found), key=lambda label: found[label]), found)
+    for split in SPLITS:
+        found = {c: sum(nauc_on(cell, c, s, window, split) for s in seeds) / len(seeds) for c in candidates}
+        if not any(math.isnan(value) for value in found.values()):
+            break
+    return Baseline(max(candidates, key=lambda label: found[label]), found, split)

@@ -1,4 +1,4 @@
-"""Comparisons with one baseline: the best rule on shared heads, chosen on val; Holm-corrected within the cell.
+"""Comparisons with one baseline: the best rule on shared heads; Holm-corrected within the cell.
 
 The p-value is that of the two-level bootstrap, so that it agrees with the interval beside it: both ask whether the
 difference would show again on other seeds and other test samples. The exact sign-flip test over seeds is given too; it

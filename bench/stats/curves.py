@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from bench.stats.measure import STATIC, Means
 from bench.stats.oracle import vertices
 
 Array = NDArray[np.float64]
+Split = Literal["cal", "val"]
 LOSSES = (0.0, 0.005, 0.01, 0.02)  # accuracy given up against the plain backbone, for iso-accuracy costs
 
 
@@ -137,18 +139,16 @@ def oracle_curve(cell: CellData, seed: int, means: Means) -> Curve | None:
     return Curve(corner, corner)
 
 
-def val_nauc(cell: CellData, label: str, seed: int, window: Window) -> float:
-    """Return the NAUC on val, coordinates and members alike: by this a baseline is chosen."""
+def nauc_on(cell: CellData, label: str, seed: int, window: Window, split: Split) -> float:
+    """Return the NAUC of a frontier chosen on val, by its coordinates on a split other than test; NaN if unknown."""
     entry = next(e for e in cell.methods if e.label == label)
     points = [*cell.static_at(seed), *(p for p in entry.of(seed) if p.ok)]
-    cost, accuracy = np.array([p.val_cost for p in points]), np.array([p.val_accuracy for p in points])
-    members = frontier.hull_members(cost, accuracy)
+    members = frontier.hull_members([p.val_cost for p in points], [p.val_accuracy for p in points])
     if not members or not window.width:
         return float("nan")
-    return (
-        float(frontier.hull_area(cost[None, members], accuracy[None, members], window.low, window.high)[0])
-        / window.width
-    )
+    at = [(p.cal_cost, p.cal_accuracy) if split == "cal" else (p.val_cost, p.val_accuracy) for p in points]
+    cost, accuracy = np.array([at[i] for i in members]).T[:, None]
+    return float(frontier.hull_area(*frontier.by_cost(cost, accuracy), window.low, window.high)[0]) / window.width
 
 
 def scores(

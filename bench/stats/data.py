@@ -20,6 +20,8 @@ class OperatingPoint:
     budget: float | None = None
     val_accuracy: float = float("nan")
     val_cost: float = float("nan")
+    cal_accuracy: float = float("nan")
+    cal_cost: float = float("nan")
     accuracy: float = float("nan")
     cost: float = float("nan")
     shares: tuple[float, ...] = ()  # [K] of samples that left at each exit

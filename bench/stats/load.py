@@ -114,6 +114,8 @@ def _point(row: Mapping[Any, Any], older: int, unpack: Unpack | None) -> Operati
     known |= {
         "val_accuracy": _number(row.get("val_accuracy")),
         "val_cost": _number(row.get("val_macs_fraction")),
+        "cal_accuracy": _number(row.get("cal_accuracy")),
+        "cal_cost": _number(row.get("cal_macs_fraction")),
         "accuracy": _number(row.get("accuracy")),
         "cost": _number(row.get("macs_fraction")),
         "shares": tuple(float(line["share"]) for line in table),

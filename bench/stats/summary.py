@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ GRID = 65  # costs at which a mean curve is drawn
 def summarise(cell: CellData, effort: Effort | None = None, baseline: str | None = None) -> CellStatistics:
     """Compute all statistics of a cell. The same records give the same bytes, whatever their order.
 
-    baseline: the label to compare with, instead of the shared-head rule that val chooses. Raises UserError where the
+    baseline: the label to compare with, instead of the best shared-head rule. Raises UserError where the
     cell has no complete grid of it.
     """
     return _Summary(cell, effort or Effort()).run(baseline)
@@ -71,7 +72,8 @@ class _Summary:
             if declared not in complete:
                 known = ", ".join(complete) or "none"
                 raise UserError(f"'{declared}' cannot be the baseline of {self.cell.name}. Complete there: {known}.")
-            baseline = Baseline(declared, baseline.candidates if baseline else {}, declared=True)
+            chosen = baseline or Baseline(declared, {})
+            baseline = replace(chosen, label=declared, declared=True)
         naucs = {label: self.values[label]["nauc"] for label in complete}
         sure = pairwise_sure(naucs, self.seeds, self.draws)
         places = ranks_from(sure, complete) if len(self.seeds) > 1 else {}

@@ -126,6 +126,7 @@ def measured(
     correct = right[np.arange(len(exits)), exits]
     found = scores(correct, exits, rng, longtail=longtail)
     val = {"accuracy": found["accuracy"] + rng.normal() * 0.002, "macs_fraction": found["macs_fraction"]}
+    found |= {"cal_accuracy": found["accuracy"] + rng.normal() * 0.002, "cal_macs_fraction": found["macs_fraction"]}
     outcomes = None if bare else pack(correct, exits)
     return record(where, at, metrics=found, val=val, per_exit=per_exit(right, exits), outcomes=outcomes)
 

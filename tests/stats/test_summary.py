@@ -136,6 +136,23 @@ def test_an_infeasible_budget_keeps_the_method_in_the_table(cell):
     assert found.method("b").curve.budgets[0].accuracy.known  # static exits reach it
 
 
+def test_a_baseline_is_chosen_on_cal_where_all_records_tell_of_it(cell):
+    def unseen(entry, lost):
+        known = [replace(p, cal_accuracy=p.val_accuracy - lost, cal_cost=p.val_cost) for p in entry.points]
+        return replace(entry, points=tuple(known))
+
+    told = replace(
+        cell,
+        methods=tuple(unseen(e, 0.3 if e.label == "a" else 0.0) for e in cell.methods),
+        static=unseen(cell.static, 0.0),
+    )
+    val, cal = summarise(cell, EFFORT).baseline, summarise(told, EFFORT).baseline
+    assert (val.label, val.split) == ("a", "val") and (cal.label, cal.split) == ("b", "cal")
+    assert cal.candidates["b"] == val.candidates["b"] and cal.candidates["a"] < val.candidates["a"] - 0.01
+    partly = edited(told, "c", lambda p: replace(p, cal_accuracy=float("nan")) if p.seed == 0 else p)
+    assert summarise(partly, EFFORT).baseline == val
+
+
 def test_a_baseline_is_chosen_on_val_among_rules_on_the_shared_heads(cell):
     worse_on_val = edited(cell, "a", lambda p: replace(p, val_accuracy=p.val_accuracy - 0.3))
     assert summarise(worse_on_val, EFFORT).baseline.label == "b"

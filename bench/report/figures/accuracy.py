@@ -56,9 +56,7 @@ def best(report: CellReport) -> Drawing:
         focus=True,
         bands=False,
     )
-    named = (
-        f" {told}, and the baseline {baseline.label}, the best shared-head rule on val." if baseline else f" {told}."
-    )
+    named = f" {told}, and the baseline {baseline.label}, {baseline.how}." if baseline else f" {told}."
     return Drawing(one(chart), data, CAPTION + named + marks_told(chosen))
 
 

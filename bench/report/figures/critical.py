@@ -50,11 +50,10 @@ def critical(report: CellReport) -> Drawing:
         _numbers(axes, data)
         if several:
             _ranks(page.axes(9.2 - ranks - 0.1, 0.55, ranks, height), data, report)
-    how = "named by the caller" if baseline.declared else "the shared-head rule with the highest NAUC on val"
     caption = (
-        f"NAUC less that of {baseline.label} ({how}), mean over paired seeds, with 95 % intervals of the two-level "
-        "bootstrap over seeds and test samples. Right: the ranks that a method may hold, from simultaneous intervals "
-        "of all pairwise differences; long bars mean that this many seeds and samples cannot tell. No critical "
+        f"NAUC less that of {baseline.label} ({baseline.how}), mean over paired seeds, with 95 % intervals of the "
+        "two-level bootstrap over seeds and test samples. Right: the ranks that a method may hold, from simultaneous "
+        "intervals of all pairwise differences; long bars mean that this many seeds and samples cannot tell. No critical "
         "difference of mean ranks (Nemenyi) is drawn: with so few cells it could not separate anything. Methods with "
         "an incomplete grid are listed without a value."
     )

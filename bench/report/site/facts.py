@@ -82,7 +82,7 @@ def _baseline(report: CellReport) -> str:
     chosen = report.statistics.baseline
     if chosen is None:
         return "none: no complete rule on shared heads"
-    return f"{chosen.label}, " + ("as asked for" if chosen.declared else "the best rule on shared heads, chosen on val")
+    return f"{chosen.label}, {chosen.how}"
 
 
 def marks_found(report: Report) -> dict[str, int]:

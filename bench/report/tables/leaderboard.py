@@ -100,8 +100,7 @@ def _caption(cell: CellStatistics) -> str:
 def _baseline(cell: CellStatistics) -> str:
     if cell.baseline is None:
         return "There is no baseline: no rule on shared heads has a complete grid."
-    how = "declared" if cell.baseline.declared else "the rule on shared heads with the best NAUC on val"
-    text = f"Baseline: {cell.baseline.label}, {how}."
+    text = f"Baseline: {cell.baseline.label}, {cell.baseline.how}."
     if not any(m.comparison for m in cell.methods):
         return text
     if len(cell.seeds) < MIN_SEEDS:
