@@ -101,6 +101,13 @@ def test_check_finds_no_drift_and_writes_nothing(whole):
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
 
 
+def test_latex_needs_no_letter_beyond_ascii(whole):
+    """What is not escaped stops pdflatex."""
+    files = list(whole[1].rglob("*.tex"))
+    assert {path.stem for path in files} >= {*TABLES} - {"points"}  # those are data alone
+    assert {path.name for path in files if not path.read_text().isascii()} == set()
+
+
 def test_check_names_what_drifted(tmp_path):
     held = records(**SMALL)
     out, results = tmp_path / "reports", write(tmp_path / "results", held)

@@ -83,12 +83,17 @@ def test_latex():
     text = table().latex()
     assert r"\caption{T. Over 3\_seeds.}" in text and r"\label{tab:t}" in text and r"\begin{tabular}{lrrr}" in text
     assert r"Name\textbar{}x & V \% & p & N \\" in text
-    assert r"a,b & \textbf{+50.0} {\scriptsize [+40.0, +61.0]} & \textless{}0.001 & 3 \\" in text
+    assert r"a,b & \valued{\textbf{+50.0}}{[+40.0, +61.0]} & \textless{}0.001 & 3 \\" in text
     assert r"c & 0.0 $\uparrow$ & 0.250 & -- \\" in text
-    assert r"$-$25.0 $\downarrow$ {\scriptsize [$-$$\infty$, $\infty$]}" in text
+    assert r"\valued{$-$25.0 $\downarrow$}{[$-$$\infty$, $\infty$]}" in text
     assert text.count("{") == text.count("}")
     order = [text.index(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")]
     assert order == sorted(order)
+
+
+def test_latex_breaks_long_texts():
+    text = Table("t", "T", [Column("a", "A")], [{"a": "far too long for one line of a column"}]).latex()
+    assert r"\parbox[c]{36mm}{\raggedright far too long for one line of a column} \\" in text
 
 
 def test_a_latex_row_may_begin_with_a_bracket():

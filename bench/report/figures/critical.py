@@ -53,9 +53,9 @@ def critical(report: CellReport) -> Drawing:
     caption = (
         f"NAUC less that of {baseline.label} ({baseline.how}), mean over paired seeds, with 95 % intervals of the "
         "two-level bootstrap over seeds and test samples. Right: the ranks that a method may hold, from simultaneous "
-        "intervals of all pairwise differences; long bars mean that this many seeds and samples cannot tell. No critical "
-        "difference of mean ranks (Nemenyi) is drawn: with so few cells it could not separate anything. Methods with "
-        "an incomplete grid are listed without a value."
+        "intervals of all pairwise differences; long bars mean that this many seeds and samples cannot tell. No "
+        "critical difference of mean ranks (Nemenyi) is drawn: with so few cells it could not separate anything. "
+        "Methods with an incomplete grid are listed without a value."
     )
     return Drawing(page.figure, data, caption + marks_told(statistics.methods))
 

@@ -30,7 +30,10 @@ def skill(report: Report) -> Drawing:
     names = list(means["method"])
     looks = {name: look for cell in report.cells for name, look in cell.looks.items()}
     with mpl.rc_context(settings()):
+        low, high = _limits(data)
+        cut = bool((data["low"] < low).any() or (data["high"] > high).any())
         interval = "bars: 95 % intervals over cells" if len(across.cells) > 1 else "no interval over one cell"
+        interval += ", cut off at the frame" if cut else ""
         page, axes = _rows(
             "Skill over cells",
             _cells(report),
@@ -54,14 +57,7 @@ def skill(report: Report) -> Drawing:
                     fontsize=8, color=MISSING, va="center", ha="right", zorder=3,
                 )  # fmt: skip
         axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
-        # few cells make intervals that would swallow the means; the data has them whole
-        known = data["skill"].dropna()
-        span = max(float(known.max() - known.min()), 0.02)
-        low = max(float(data["low"].min()), known.min() - 0.6 * span) if data["low"].notna().any() else known.min()
-        high = min(float(data["high"].max()), known.max() + 0.6 * span) if data["high"].notna().any() else known.max()
-        low, high = min(low, known.min(), 0.0), max(high, known.max(), 0.0)
-        pad = 0.05 * max(high - low, 0.02)
-        axes.set_xlim(low - pad, high + pad)
+        axes.set_xlim(low, high)
         axes.set_xlabel("skill score")
     caption = (
         "Skill: (NAUC less that of the hull of static exits) over (NAUC of the oracle less the same). Means exist only "
@@ -69,6 +65,17 @@ def skill(report: Report) -> Drawing:
         f"differences between means. {across.note}{_left_out(report)}"
     )
     return Drawing(page.figure, data, caption)
+
+
+def _limits(data: pd.DataFrame) -> tuple[float, float]:
+    """The range of the axis: few cells make intervals that would swallow the means; the data has them whole."""
+    known = data["skill"].dropna()
+    span = max(float(known.max() - known.min()), 0.02)
+    low = max(float(data["low"].min()), known.min() - 0.6 * span) if data["low"].notna().any() else known.min()
+    high = min(float(data["high"].max()), known.max() + 0.6 * span) if data["high"].notna().any() else known.max()
+    low, high = min(low, known.min(), 0.0), max(high, known.max(), 0.0)
+    pad = 0.05 * max(high - low, 0.02)
+    return low - pad, high + pad
 
 
 def _told(mark: Mark) -> str:

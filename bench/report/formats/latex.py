@@ -11,9 +11,18 @@ PLAIN = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "–": "--", "−": "$-$", "∞": r"$\infty$", "≥": r"$\ge$", "≤": r"$\le$",
-    "±": r"$\pm$", "×": r"$\times$", "α": r"$\alpha$", "λ": r"$\lambda$", "φ": r"$\varphi$", "·": r"$\cdot$",
+    "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$",
     "≈": r"$\approx$", "→": r"$\to$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "★": r"$\star$", "…": r"\ldots{}",
 }  # fmt: skip
+GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
+    "κ": "kappa", "λ": "lambda", "μ": "mu", "µ": "mu", "ν": "nu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma",
+    "τ": "tau", "φ": "varphi", "χ": "chi", "ψ": "psi", "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta",
+    "Λ": "Lambda", "Π": "Pi", "Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+}  # fmt: skip
+PLAIN |= {letter: rf"$\{name}$" for letter, name in GREEK.items()}
+WIDEST = 36  # letters, and as many millimetres, after which a text is broken
+VALUED = r"\providecommand{\valued}[2]{\begin{tabular}[c]{@{}r@{}}#1\\[-2pt]{\scriptsize #2}\end{tabular}}"
 ARROWS = {"above": r" $\uparrow$", "below": r" $\downarrow$"}
 
 
@@ -26,6 +35,7 @@ def render(table: Table) -> str:
     caption = " ".join(filter(None, [f"{escape(table.title)}.", escape(table.caption)]))
     lines = [
         "% needs \\usepackage{booktabs,graphicx}",
+        VALUED,
         r"\begin{table}",
         r"\centering\footnotesize",
         rf"\caption{{{caption}}}",
@@ -51,8 +61,9 @@ def escape(text: str) -> str:
 
 def _cell(cell: Shown) -> str:
     text = escape(cell.text)
+    text = rf"\parbox[c]{{{WIDEST}mm}}{{\raggedright {text}}}" if len(cell.text) > WIDEST else text
     text = rf"\textbf{{{text}}}" if cell.mark == "best" else text
     # braces keep a row that begins with a bracket from being read as the length after \\
-    interval = rf" {{\scriptsize {escape(cell.interval)}}}" if cell.interval else ""
     text = f"{{{text}}}" if text.startswith("[") else text
-    return f"{text}{ARROWS.get(cell.mark or '', '')}{interval}"
+    text = f"{text}{ARROWS.get(cell.mark or '', '')}"
+    return rf"\valued{{{text}}}{{{escape(cell.interval)}}}" if cell.interval else text
