@@ -36,7 +36,7 @@ MARKS = (
 SPLITS = (
     ("train", "fits heads and gates"),
     ("val", "thresholds, early stopping, choice of settings; membership of a frontier is decided here"),
-    ("cal", "conformal quantiles alone"),
+    ("cal", "conformal quantiles and the choice of the baseline; no method sees it"),
     ("test", "scores alone"),
 )
 
