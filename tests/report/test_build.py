@@ -140,6 +140,19 @@ def test_stale_files_are_found_and_removed_and_no_others(tmp_path):
     assert "LIMIT 50" in page(out, f"{CELL}--limit50")
 
 
+def test_pages_of_methods_that_are_gone_are_removed(tmp_path):
+    held = records(**SMALL)
+    out, results = tmp_path / "reports", write(tmp_path / "results", held)
+    pages = {**QUICK, "formats": ("md", "site")}
+    build(results, out, **pages)
+    gone = [r for r in held if r.point.label == "jeidnn"]
+    (page_of_it,) = (out / "site").glob("methods/jeidnn.html")
+    for path in (p for r in gone for p in results.rglob(f"{r.id}.json")):
+        path.unlink()
+    build(results, out, **pages)
+    assert gone and not page_of_it.exists() and (out / "site/methods/index.html").is_file()
+
+
 def test_a_damaged_or_hostile_list_removes_nothing_else(tmp_path):
     out, results = tmp_path / "reports", write(tmp_path / "results", records(**SMALL))
     (tmp_path / "precious.md").write_text("x")

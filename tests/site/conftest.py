@@ -37,22 +37,15 @@ def parts(report: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.fixture(scope="session")
 def out(report: Any, parts: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tables and figures, and the site beside them."""
-    from bench.report.site import build
+    from bench.report.files import write
+    from bench.report.site import files
 
     root = tmp_path_factory.mktemp("reports")
     tables, figures = parts
-    for folder, found in tables.items():
-        for table in found:
-            path = root / folder / "tables" / f"{table.name}.csv"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(table.csv())
+    made = {f"{f}/tables/{t.name}.csv".lstrip("/"): t.csv().encode() for f, held in tables.items() for t in held}
     for folder, drawn in figures.items():
-        for figure in drawn:
-            for name, content in figure.files.items():
-                path = root / folder / "figures" / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-    build(report, tables, figures, root)
+        made |= {f"{folder}/figures/{name}": file for figure in drawn for name, file in figure.files.items()}
+    write(root, made | files(report, tables, figures, made))
     return root
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from site_records import EFFORT, ESCAPES, EVIL, METHODS, make_report, records, shuffled
+from site_records import EFFORT, ESCAPES, EVIL, METHODS, records, shuffled
 
 from bench.report.context import make
-from bench.report.site import build, files
+from bench.report.site import files
 from bench.report.style import looks
 from bench.report.tables import cell_tables, overall_tables
 from tests.conftest import ROOT
@@ -151,18 +151,6 @@ def test_plotly_is_there_once_and_the_rest_is_small(site):
     assert sum(size for name, size in sizes.items() if not name.endswith("plotly.min.js")) < 1_000_000
 
 
-def test_pages_of_methods_that_are_gone_are_removed(tmp_path, parts):
-    tables, figures = parts
-    build(make_report(), tables, figures, tmp_path)
-    keep = tmp_path / "site" / "notes.txt"
-    keep.write_text("mine")
-    assert (tmp_path / "site/methods/pcee.html").exists()
-    build(make_report(("jeidnn", "msdnet_thresh")), {}, {}, tmp_path)
-    assert not (tmp_path / "site/methods/pcee.html").exists()
-    assert (tmp_path / "site/methods/jeidnn.html").exists()
-    assert keep.exists()
-
-
 def test_what_does_not_lie_beside_the_site_is_not_linked(report, parts, pages):
     tables, figures = parts
     made = files(report, tables, figures, [])
@@ -204,8 +192,7 @@ def test_the_protocol_page_names_versions_digests_and_marks(pages):
         assert wanted in text
 
 
-def test_the_package_keeps_its_functions_whatever_is_imported():
+def test_the_package_keeps_its_function_whatever_is_imported():
     from bench.report import site
 
-    for name in ("build", "files"):
-        assert callable(getattr(site, name)) and not (ROOT / "bench" / "report" / "site" / f"{name}.py").exists()
+    assert callable(site.files) and not (ROOT / "bench" / "report" / "site" / "files.py").exists()

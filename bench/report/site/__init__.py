@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.report.context import Report
     from bench.report.table import Table
-
-
-def build(
-    report: Report, tables: Mapping[str, Sequence[Table]], figures: Mapping[str, Iterable[Any]], out: Path
-) -> list[Path]:
-    """Write `out/site/`; see `bench.report.site.pages.build`."""
-    from bench.report.site.pages import build as write
-
-    return write(report, tables, figures, out)
 
 
 def files(

@@ -1,9 +1,9 @@
-"""Write the site of a report: overview, cells, methods, protocol, downloads."""
+"""Make the site of a report: overview, cells, methods, protocol, downloads."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from bench.report.context import CellReport, Report
@@ -18,29 +18,9 @@ from bench.report.site.plot import plot, series
 from bench.report.site.render import assets, page
 from bench.report.table import Table
 
-ENDINGS = (".html", ".js", ".css", ".csv")  # of what an earlier site may have left
 FIRST = 6  # methods of a cell on the overview
 Tables = Mapping[str, Sequence[Table]]
 Figures = Mapping[str, Iterable[Any]]
-
-
-def build(report: Report, tables: Tables, figures: Figures, out: Path) -> list[Path]:
-    """Write `out/site/` and return its files, sorted; pages that an earlier site left are removed.
-
-    What lies in `out` already is linked and shown; see `files`.
-    """
-    root = out / "site"
-    there = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()} if out.is_dir() else set()
-    made = {out / name: content for name, content in files(report, tables, figures, there).items()}
-    for old in sorted(root.rglob("*"), reverse=True):
-        if old.is_file() and old not in made and old.suffix in ENDINGS:
-            old.unlink()
-        elif old.is_dir() and not any(old.iterdir()):
-            old.rmdir()
-    for path, content in made.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return sorted(made)
 
 
 def files(report: Report, tables: Tables, figures: Figures, there: Collection[str]) -> dict[str, bytes]:
