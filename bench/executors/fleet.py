@@ -31,6 +31,8 @@ for _name, _value in {
 
 import ray  # noqa: E402
 
+ATTEMPTS = 3  # to reach a cluster through Ray's client
+LOST = "Starting Ray client server failed"
 KNOCK = 5.0  # seconds in which a machine of the cluster must take a connection
 LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data", "ray.air")
 
@@ -77,7 +79,7 @@ def connected(fleet: Fleet, settings: Settings, most: int) -> Iterator[None]:
             _knock(fleet.address)
             _show_token(fleet.address)
             with warnings.catch_warnings(action="ignore"):
-                ray.init(**options)
+                _start(options)
         except Exception as error:
             raise _unreachable(fleet, error) from None
         try:
@@ -97,6 +99,18 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         worker.print_to_stdstream = before
+
+
+def _start(options: dict[str, Any]) -> None:
+    """Call ray.init, and again where a head lost the process that it forks for a client: gRPC's threads may end it."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            ray.init(**options)
+        except ConnectionError as error:
+            if not left or LOST not in str(error):
+                raise
+        else:
+            return
 
 
 def _knock(address: str | None) -> None:

@@ -83,7 +83,16 @@ def test_nodes_that_come_and_go_lose_no_trial_and_change_no_number(cluster, work
     assert "aylet" not in "".join(capfd.readouterr())
 
 
-def test_a_bank_and_a_plugin_that_no_worker_sees_travel_once(cluster, work, settings, bank, monkeypatch, tmp_path):
+def test_a_driver_outside_the_cluster_reaches_it_through_rays_client(cluster, driver):
+    process = driver(3, f"'ray://127.0.0.1:{CLIENT}'")
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (0, ""), out
+    assert sorted(out.splitlines()) == [f"done {s} ok" for s in range(3)]
+
+
+def test_what_no_worker_sees_travels_once_and_the_cluster_is_left_as_it_was(
+    cluster, work, settings, bank, monkeypatch, tmp_path
+):
     copy = copies() / f"{bank.path.name}-{bank.digest[:16]}"
     shutil.rmtree(copy, ignore_errors=True)
     sent = []
@@ -100,17 +109,11 @@ def test_a_bank_and_a_plugin_that_no_worker_sees_travel_once(cluster, work, sett
     assert sent == [bank.digest]
     assert sorted(p.name for p in copy.iterdir()) == sorted(p.name for p in bank.path.iterdir())
     shutil.rmtree(copy)
+    left_as_it_was(cluster)
 
 
-def test_a_driver_outside_the_cluster_reaches_it_through_rays_client(cluster, driver):
-    process = driver(3, f"'ray://127.0.0.1:{CLIENT}'")
-    out, err = process.communicate(timeout=120)
-    assert (process.returncode, err) == (0, "")
-    assert sorted(out.splitlines()) == [f"done {s} ok" for s in range(3)]
-
-
-def test_the_cluster_is_left_as_it_was(cluster, work, settings):
-    list(run(work("msdnet_thresh"), settings(), fleet=Fleet(cluster.address)))
+def left_as_it_was(cluster) -> None:
+    """Nobody is connected any more, and all slots of both nodes are free."""
     assert not ray.is_initialized()
     ray.init(address=cluster.address, log_to_driver=False, logging_level="CRITICAL")
     try:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import pytest
 
 from bench.errors import UserError
-from bench.executors import serial
+from bench.executors import fleet, serial
 from bench.executors.fleet import Fleet, need, ray
 from bench.executors.ray import run
 from bench.trials.plan import Trial
 from tests.executors.conftest import FAULTY, by_title
-from tests.executors.processes import family, survivors
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -47,42 +45,26 @@ def test_a_trial_is_divided_where_workers_would_idle(local, work, settings, tmp_
     assert len(list(tmp_path.glob("fine-*"))) > 2
 
 
-def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_path):
-    names = [
-        "killed",
-        "killed_once",
-        "raises",
-        "raises_once",
-        "quits",
-        "sleeps",
-        "stubborn",
-        "eats_torch",
-        "eats_python",
-        "fine",
-    ]
-    trials = work(*(f"{name}[mark={tmp_path}]" for name in names), budgets=(0.9,))
-    options = {"retries": 1, "timeout": 5.0, "memory": 2.0}
-    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), fleet=Fleet(), plugins=[FAULTY])}
-    assert {name: record.status for name, record in done.items()} == {
-        "killed": "failed",
-        "killed_once": "ok",
-        "raises": "failed",
-        "raises_once": "ok",
-        "quits": "failed",
-        "sleeps": "timeout",
-        "stubborn": "timeout",
-        "eats_torch": "failed",
-        "eats_python": "failed",
-        "fine": "ok",
-    }
+def test_a_trial_that_fails_is_tried_again_and_the_run_goes_on(local, work, settings, tmp_path):
+    statuses = {"killed": "failed", "killed_once": "ok", "raises": "failed", "raises_once": "ok", "fine": "ok"}
+    trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
+    done = {t.method: r[0][0] for t, r in run(trials, settings(retries=1), fleet=Fleet(), plugins=[FAULTY])}
+    assert {name: record.status for name, record in done.items()} == statuses
     assert "process died in 2 attempts" in done["killed"].reason
     assert "the moon is in the wrong house" in done["raises"].reason
+    tries = {name: len(list(tmp_path.glob(f"{name}-0-*"))) for name in statuses}
+    assert tries == {name: 1 if name == "fine" else 2 for name in statuses}
+
+
+def test_time_and_memory_have_limits(local, work, settings, tmp_path):
+    statuses = {"sleeps": "timeout", "stubborn": "timeout", "eats_torch": "failed", "fine": "ok"}
+    trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
+    options = {"retries": 0, "timeout": 5.0, "memory": 2.0}
+    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), fleet=Fleet(), plugins=[FAULTY])}
+    assert {name: record.status for name, record in done.items()} == statuses
     assert "no result within 5 seconds" in done["sleeps"].reason
-    assert "had to be ended (2 attempts)" in done["stubborn"].reason
-    for name in ("eats_torch", "eats_python"):
-        assert "more memory than its limit of 2 GiB" in done[name].reason
-    tries = {name: len(list(tmp_path.glob(f"{name}-0-*"))) for name in names}
-    assert tries == {name: 1 if name == "fine" else 2 for name in names}
+    assert "had to be ended" in done["stubborn"].reason
+    assert "more memory than its limit of 2 GiB" in done["eats_torch"].reason
 
 
 def test_a_bank_that_cannot_be_opened_is_a_failed_record(local, work, settings, bank, tmp_path):
@@ -133,37 +115,23 @@ def test_a_share_of_gpus_that_cannot_be(settings, gpus):
         need(Fleet(gpus_per_trial=gpus), settings())
 
 
-def test_a_run_is_silent_and_leaves_its_folder_alone(driver, tmp_path):
-    process = driver(seeds=3)
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0
-    assert sorted(out.splitlines()) == [f"done {s} ok" for s in range(3)]
-    assert err == ""
-    assert {p.name.partition("-")[0] for p in tmp_path.iterdir()} == {"driver.py", "fine"}
+@pytest.mark.parametrize(("said", "failures", "calls", "fails"), [
+    ("Starting Ray client server failed. See its log", 1, 2, False),
+    ("Starting Ray client server failed. See its log", 9, 3, True),
+    ("no such job", 1, 1, True),
+])  # fmt: skip
+def test_a_client_server_that_dies_at_birth_is_asked_for_again(monkeypatch, said, failures, calls, fails):
+    seen = []
 
+    def init(**options):
+        seen.append(options)
+        if len(seen) <= failures:
+            raise ConnectionAbortedError(said)
 
-def test_ctrl_c_ends_all_of_ray_and_says_nothing_more(driver):
-    process = driver(seeds=500)
-    lines = [process.stdout.readline() for _ in range(2)]
-    started = family(process.pid)
-    assert any("raylet" in command for command in started.values())
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=180)
-    assert process.returncode == 130
-    assert all(line.startswith("done") for line in lines)
-    assert out.splitlines()[-1] == "interrupted"
-    assert err == ""
-    assert not survivors(started)
-
-
-def test_a_driver_that_is_killed_leaves_nothing_running(driver):
-    process = driver(seeds=500)
-    process.stdout.readline()
-    started = family(process.pid)
-    process.kill()
-    process.communicate(timeout=180)
-    agents = {pid for pid, command in started.items() if "Agent" in command}  # Ray's own, which take a minute to notice
-    assert not survivors({pid: command for pid, command in started.items() if pid not in agents})
+    monkeypatch.setattr(fleet.ray, "init", init)
+    with pytest.raises(ConnectionAbortedError) if fails else nullcontext():
+        fleet._start({"address": "ray://somewhere:1"})
+    assert seen == [{"address": "ray://somewhere:1"}] * calls
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense", "ray://127.0.0.1:9"])
