@@ -27,6 +27,12 @@ CLIENT = 20017  # port of the head's server for Ray's client; workers take ports
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
     """A head and one worker, one slot each."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRPC_ENABLE_FORK_SUPPORT", "0")  # the head forks a process for every client; see docs/cluster.md
+        yield from _cluster()
+
+
+def _cluster() -> Iterator[Cluster]:
     made = Cluster(
         initialize_head=True,
         head_node_args={

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
 
 import pytest
 
 from bench.errors import UserError
-from bench.executors import fleet, serial
+from bench.executors import serial
 from bench.executors.fleet import Fleet, need, ray
 from bench.executors.ray import run
 from bench.trials.plan import Trial
@@ -27,9 +26,9 @@ def local() -> Iterator[None]:
 
 
 def test_the_same_numbers_with_one_two_and_four_workers(local, work, settings):
-    trials = work("msdnet_thresh", "entropy_thresh", seeds=(0, 1, 2), references=True)
+    trials = work("msdnet_thresh", "entropy_thresh", seeds=(0, 1), references=True)
     expected = by_title(serial.run(trials, settings()))
-    assert len(expected) == 9
+    assert len(expected) == 6
     for jobs in (1, 2, 4):
         begun: list[Trial] = []
         assert by_title(run(trials, settings(), begun.append, fleet=Fleet(jobs=jobs))) == expected
@@ -39,32 +38,33 @@ def test_the_same_numbers_with_one_two_and_four_workers(local, work, settings):
 def test_a_trial_is_divided_where_workers_would_idle(local, work, settings, tmp_path):
     trials = work(f"fine[mark={tmp_path},seconds=0.5]", budgets=(0.5, 0.7, 0.9))
     expected = by_title(serial.run(trials, settings()))
-    (trial, results), *more = run(trials, settings(), fleet=Fleet(), plugins=[FAULTY])
+    (trial, results), *more = run(trials, settings(), fleet=Fleet(jobs=3), plugins=[FAULTY])
     assert not more
     assert by_title([(trial, results)]) == expected
     assert len(list(tmp_path.glob("fine-*"))) > 2
 
 
-def test_a_trial_that_fails_is_tried_again_and_the_run_goes_on(local, work, settings, tmp_path):
-    statuses = {"killed": "failed", "killed_once": "ok", "raises": "failed", "raises_once": "ok", "fine": "ok"}
+def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_path):
+    statuses = {
+        "stubborn": "timeout",
+        "killed": "failed",
+        "killed_once": "ok",
+        "raises": "failed",
+        "raises_once": "ok",
+        "eats_torch": "failed",
+        "fine": "ok",
+    }
     trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
-    done = {t.method: r[0][0] for t, r in run(trials, settings(retries=1), fleet=Fleet(), plugins=[FAULTY])}
+    options = {"retries": 1, "timeout": 4.0, "memory": 2.0}
+    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), fleet=Fleet(), plugins=[FAULTY])}
     assert {name: record.status for name, record in done.items()} == statuses
     assert "process died in 2 attempts" in done["killed"].reason
     assert "the moon is in the wrong house" in done["raises"].reason
+    assert "no result within 4 seconds" in done["stubborn"].reason
+    assert "had to be ended (2 attempts)" in done["stubborn"].reason
+    assert "more memory than its limit of 2 GiB" in done["eats_torch"].reason
     tries = {name: len(list(tmp_path.glob(f"{name}-0-*"))) for name in statuses}
     assert tries == {name: 1 if name == "fine" else 2 for name in statuses}
-
-
-def test_time_and_memory_have_limits(local, work, settings, tmp_path):
-    statuses = {"sleeps": "timeout", "stubborn": "timeout", "eats_torch": "failed", "fine": "ok"}
-    trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
-    options = {"retries": 0, "timeout": 5.0, "memory": 2.0}
-    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), fleet=Fleet(), plugins=[FAULTY])}
-    assert {name: record.status for name, record in done.items()} == statuses
-    assert "no result within 5 seconds" in done["sleeps"].reason
-    assert "had to be ended" in done["stubborn"].reason
-    assert "more memory than its limit of 2 GiB" in done["eats_torch"].reason
 
 
 def test_a_bank_that_cannot_be_opened_is_a_failed_record(local, work, settings, bank, tmp_path):
@@ -95,7 +95,7 @@ def test_a_run_that_is_left_does_not_begin_more(local, work, settings, tmp_path)
     running = run(trials, settings(), fleet=Fleet(jobs=1), plugins=[FAULTY])
     next(running)
     running.close()
-    time.sleep(4)
+    time.sleep(3)
     assert len(list(tmp_path.glob("fine-*"))) <= 3
 
 
@@ -113,31 +113,3 @@ def test_what_a_trial_takes(settings, gpus, device, expected):
 def test_a_share_of_gpus_that_cannot_be(settings, gpus):
     with pytest.raises(UserError, match=r"cannot take .* GPUs"):
         need(Fleet(gpus_per_trial=gpus), settings())
-
-
-@pytest.mark.parametrize(("said", "failures", "calls", "fails"), [
-    ("Starting Ray client server failed. See its log", 1, 2, False),
-    ("Starting Ray client server failed. See its log", 9, 3, True),
-    ("no such job", 1, 1, True),
-])  # fmt: skip
-def test_a_client_server_that_dies_at_birth_is_asked_for_again(monkeypatch, said, failures, calls, fails):
-    seen = []
-
-    def init(**options):
-        seen.append(options)
-        if len(seen) <= failures:
-            raise ConnectionAbortedError(said)
-
-    monkeypatch.setattr(fleet.ray, "init", init)
-    with pytest.raises(ConnectionAbortedError) if fails else nullcontext():
-        fleet._start({"address": "ray://somewhere:1"})
-    assert seen == [{"address": "ray://somewhere:1"}] * calls
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense", "ray://127.0.0.1:9"])
-def test_a_cluster_that_is_not_there_is_a_sentence(driver, address):
-    process = driver(1, f"address={address!r}")
-    out, _ = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert out.startswith(f"No Ray cluster could be reached at '{address}': ")
-    assert out.count("\n") == 1
