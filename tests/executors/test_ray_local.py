@@ -26,9 +26,9 @@ def local() -> Iterator[None]:
 
 
 def test_the_same_numbers_with_one_two_and_four_workers(local, work, settings):
-    trials = work("msdnet_thresh", "entropy_thresh", seeds=(0, 1), references=True)
+    trials = work("msdnet_thresh", seeds=(0, 1), references=True)
     expected = by_title(serial.run(trials, settings()))
-    assert len(expected) == 6
+    assert len(expected) == 4
     for jobs in (1, 2, 4):
         begun: list[Trial] = []
         assert by_title(run(trials, settings(), begun.append, fleet=Fleet(jobs=jobs))) == expected
@@ -55,12 +55,12 @@ def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_pa
         "fine": "ok",
     }
     trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
-    options = {"retries": 1, "timeout": 4.0, "memory": 2.0}
+    options = {"retries": 1, "timeout": 6.0, "memory": 2.0}
     done = {t.method: r[0][0] for t, r in run(trials, settings(**options), fleet=Fleet(), plugins=[FAULTY])}
     assert {name: record.status for name, record in done.items()} == statuses
     assert "process died in 2 attempts" in done["killed"].reason
     assert "the moon is in the wrong house" in done["raises"].reason
-    assert "no result within 4 seconds" in done["stubborn"].reason
+    assert "no result within 6 seconds" in done["stubborn"].reason
     assert "had to be ended (2 attempts)" in done["stubborn"].reason
     assert "more memory than its limit of 2 GiB" in done["eats_torch"].reason
     tries = {name: len(list(tmp_path.glob(f"{name}-0-*"))) for name in statuses}
