@@ -13,7 +13,7 @@ import pytest
 from bench.tune.history import read, searches
 from tests.tune.conftest import TUNE, without_times
 
-JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "6", "--seeds", "0,1"]
+JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "8", "--seeds", "0,1"]
 
 
 def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
@@ -36,7 +36,7 @@ def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
 
 @pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
 def test_killed_it_ends_as_if_it_had_not_been(tune, environment, bank, tmp_path, workers):
-    words = [*JOB[:2], "--trials", "6", "--seeds", "0,1", "--bank-dir", str(bank.path.parent), "-o", "killed"]
+    words = [*JOB[:2], "--trials", "8", "--seeds", "0,1", "--bank-dir", str(bank.path.parent), "-o", "killed"]
     driver = subprocess.Popen(
         [*TUNE, *words, *workers], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     )
@@ -46,7 +46,7 @@ def test_killed_it_ends_as_if_it_had_not_been(tune, environment, bank, tmp_path,
     driver.wait()
     stored = {s.subject.method: s for s in searches(folder)}
     had = sum(len(s.history) for s in stored.values())
-    assert 3 <= had < 12
+    assert 3 <= had < 16
     assert tune(*words[:-2], "-o", "killed").returncode == 0
     assert tune(*words[:-2], "-o", "whole").returncode == 0
     ended, whole = searches(folder), searches(tmp_path / "whole" / "tuned")
