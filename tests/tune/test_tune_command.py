@@ -13,7 +13,7 @@ import pytest
 from bench.tune.history import read, searches
 from tests.tune.conftest import TUNE, without_times
 
-JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "8", "--seeds", "0,1"]
+JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "6", "--seeds", "0,1"]
 
 
 def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
