@@ -23,7 +23,7 @@ from bench.stats.results import CellStatistics
 from bench.stats.summary import summarise
 from bench.trials.outcomes import unpack
 from bench.trials.record import Record
-from bench.trials.store import Store
+from bench.trials.stores import read_all
 from bench.trials.table import frame_of
 from bench.tune.history import FOLDER, Tuned, searches
 
@@ -73,10 +73,7 @@ def load(results: str | Path, effort: Effort | None = None, *, only: str | None 
 
 def read(results: str | Path) -> list[Record]:
     """Return all records of a results folder. Raises UserError where it does not exist."""
-    root = Path(results)
-    if not root.is_dir():
-        raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
-    return list(Store(root).records())
+    return read_all([results])
 
 
 def make(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from bench.trials.record import READABLE, Cell, Point, Record, record_id
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+NAME = re.compile(r"[0-9a-f]{20}\.json")  # of a record's file
 
 
 def slug(text: str) -> str:
@@ -99,12 +103,30 @@ class Store:
         return read(path).status if path.exists() else None
 
     def paths(self) -> list[Path]:
-        """Where all records lie, in order."""
-        return [path for path in sorted(self.root.rglob("*.json")) if not path.name.startswith(".")]
+        """Return the paths of all records, in order. Other files in the folder are ignored."""
+        return sorted(path for path in self.root.rglob("*.json") if NAME.fullmatch(path.name))
 
-    def records(self) -> Iterator[Record]:
-        """Iterate over all records, in order of their paths."""
-        return (read(path) for path in self.paths())
+    def records(self, cells: Collection[Cell] | None = None) -> list[Record]:
+        """Return all records, or those of some settings, in order of their paths."""
+        if cells is None:
+            return [read(path) for path in self.paths()]
+        return [parse(path, content) for path, content, cell in self._contents() if cell in cells]
+
+    def digests(self) -> dict[Cell, str]:
+        """Return a digest of the stored records of every setting, without parsing the records."""
+        found: dict[Cell, Any] = {}
+        for path, content, cell in self._contents():
+            found.setdefault(cell, hashlib.sha256()).update(path.name.encode() + content)
+        return {cell: digest.hexdigest() for cell, digest in found.items()}
+
+    def _contents(self) -> Iterator[tuple[Path, bytes, Cell]]:
+        known: dict[bytes, Cell] = {}
+        for path in self.paths():
+            content = path.read_bytes()
+            text = content[content.find(b'"cell"') : content.find(b'"point"')]
+            if text not in known:
+                known[text] = parse(path, content).cell
+            yield path, content, known[text]
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -116,17 +138,36 @@ def write_record(path: Path, record: Record) -> None:
 def read(path: Path) -> Record:
     """Read one record; raise UserError naming the file where it is damaged or of another schema."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        version = data.get("schema_version") if isinstance(data, dict) else None
-        if version not in READABLE:
-            known = " and ".join(map(str, READABLE))
-            raise UserError(
-                f"'{path}' is a record of schema {version}; this version reads schemas {known}. "
-                "Move it out of the results folder or use the version that wrote it."
-            )
-        return Record.model_validate(data)
-    except (OSError, ValueError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise UserError(f"'{path}' is not a readable record ({error}). Delete it and run again.") from None
+    return parse(path, content)
+
+
+def parse(path: Path, content: bytes) -> Record:
+    """Return the record in the content of a file; raise UserError where it is damaged or of another schema."""
+    try:
+        record = Record.model_validate_json(content)
+        version: Any = record.schema_version
+    except ValueError as error:
+        record, version, problem = None, _version(content), " ".join(str(error).split())
+    if record is not None and version in READABLE:
+        return record
+    if version not in (None, *READABLE):
+        known = " and ".join(map(str, READABLE))
+        raise UserError(
+            f"'{path}' is a record of schema {version}; this version reads schema {known}. Choose another folder with "
+            "--output, or move this one away: its operating points have to be run again."
+        )
+    raise UserError(f"'{path}' is not a readable record ({problem}). Delete it and run again.")
+
+
+def _version(content: bytes) -> Any:
+    try:
+        data = json.loads(content)
+    except ValueError:
+        return None
+    return data.get("schema_version") if isinstance(data, dict) else None
 
 
 def wanted(store: Store, cell: Cell, points: Iterable[Point], rerun: str) -> list[Point]:

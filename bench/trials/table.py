@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import UserError
 from bench.trials.record import Record
-from bench.trials.store import Store
+from bench.trials.stores import open_store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,13 +18,10 @@ def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
 
     Scores are columns under their own names, scores on val are prefixed `val_`, timings end in `_seconds`; `per_exit`,
     `params` and `provenance` hold objects. With `outcomes`, a column of that name holds what `bench.trials.outcomes`
-    unpacks (or None); it is left out unless asked for, being the bulk of a record. Raises UserError where the folder
-    does not exist or holds a damaged record.
+    unpacks (or None); it is left out unless asked for, being the bulk of a record. Raises UserError if the folder
+    contains no records or a damaged one.
     """
-    root = Path(folder)
-    if not root.is_dir():
-        raise UserError(f"There is no results folder '{root}'. Run `bench run` first, or name one with --output.")
-    return frame_of(Store(root).records(), outcomes=outcomes)
+    return frame_of(open_store(folder).records(), outcomes=outcomes)
 
 
 def frame_of(records: Iterable[Record], *, outcomes: bool = False) -> pd.DataFrame:

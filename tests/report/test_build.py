@@ -236,7 +236,7 @@ def test_nothing_but_failures_is_said_honestly(tmp_path):
 
 def test_no_records_at_all(tmp_path):
     (tmp_path / "results").mkdir()
-    with pytest.raises(UserError, match="holds no records"):
+    with pytest.raises(UserError, match="contains no records"):
         build(tmp_path / "results", tmp_path / "reports", **QUICK)
 
 
