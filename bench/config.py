@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import UserError, nearest
-from bench.spec import split_list
+from bench.plugins.spec import split_list
 
 DEFAULT_METHODS = ("jeidnn", "msdnet_thresh", "entropy_thresh")
 DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)

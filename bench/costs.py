@@ -33,8 +33,3 @@ def backbone_macs(backbone: StagedBackbone, image_size: int) -> tuple[int, ...]:
                 shapes.head(features)
             totals.append(counter.get_total_flops() // 2)
     return tuple(totals)
-
-
-def linear_macs(inputs: int, outputs: int) -> int:
-    """Return the MACs of a linear layer on one vector; its bias adds nothing."""
-    return inputs * outputs

@@ -47,7 +47,9 @@ class Task:
     num_classes: int
     seed: int
     device: torch.device
-    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)  # what methods of one task may share
+    shared_cache: dict[Any, Any] = field(
+        default_factory=dict, compare=False, repr=False
+    )  # what methods of one task may share
 
     @property
     def num_exits(self) -> int:

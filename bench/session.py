@@ -12,8 +12,9 @@ import torch
 
 from bench import backbones, datasets, protocol
 from bench.backbones.staged import StagedBackbone
-from bench.bank import bank as banks
+from bench.bank import ensure as banks
 from bench.bank.bank import Bank
+from bench.bank.cell import Cell, cell_of
 from bench.bank.plan import Plan
 from bench.config import RunConfig, resolve_device, resolve_dispatch
 from bench.datasets.images import ImageDataset
@@ -21,15 +22,16 @@ from bench.errors import UserError
 from bench.executors.memory import check_supported
 from bench.executors.worker import Settings
 from bench.method import Method
-from bench.params import label
-from bench.plugins import load_files
+from bench.plugins.files import load_files
+from bench.plugins.params import label
 from bench.protocol import Splits
-from bench.trials.plan import Trial, cell_of, load_methods, plan
-from bench.trials.price import Group, History, groups, hardware
+from bench.system.files import check_writable, uninterrupted
+from bench.trials.estimate import Group, History, groups, hardware
+from bench.trials.plan import Trial, load_methods, plan
 from bench.trials.provenance import provenance
-from bench.trials.record import Cell, Record
+from bench.trials.record import Record
 from bench.trials.run import Result
-from bench.trials.store import Store, check_writable, uninterrupted
+from bench.trials.store import Store
 
 Progress = Callable[[int, int], None]
 
@@ -186,8 +188,8 @@ class Session:
             return
         from bench.executors import ray
 
-        fleet = ray.Fleet(config.ray_address, dispatch.jobs, dispatch.gpus_per_trial)
-        yield from ray.run(trials, settings, started, fleet=fleet, plugins=config.plugin)
+        cluster = ray.Cluster(config.ray_address, dispatch.jobs, dispatch.gpus_per_trial)
+        yield from ray.run(trials, settings, started, cluster=cluster, plugins=config.plugin)
 
     def _stored(self, results: list[Result]) -> list[Path]:
         try:

@@ -81,12 +81,12 @@ def planned(made: Session) -> list[tuple[Bank, Trial]]:
 
 def drive(address: str, folder: Path) -> None:
     """Be the driver: run what is missing, store it, and write down each trial that was stored."""
-    from bench.executors.ray import Fleet, run
+    from bench.executors.ray import Cluster, run
 
     made = session(folder, "chaos")
     settings = Settings("cpu", 1, {}, retries=3)
     with (folder / "stored.txt").open("a") as log:
-        for _, results in run(planned(made), settings, fleet=Fleet(address), plugins=made.config.plugin):
+        for _, results in run(planned(made), settings, cluster=Cluster(address), plugins=made.config.plugin):
             for record, samples in results:
                 made.store.write(record, samples)
             print(*(record.id for record, _ in results), file=log, flush=True)

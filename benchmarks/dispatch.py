@@ -70,9 +70,9 @@ def main() -> None:
         apart = measure("in a child", work, lambda w: serial.run(w, child))
         from bench.executors import ray
 
-        fleet = ray.Fleet(jobs=options.jobs)
+        cluster = ray.Cluster(jobs=options.jobs)
         rayed = measure(
-            f"ray, {options.jobs} job{'s' * (options.jobs > 1)}", work, lambda w: ray.run(w, settings, fleet=fleet)
+            f"ray, {options.jobs} job{'s' * (options.jobs > 1)}", work, lambda w: ray.run(w, settings, cluster=cluster)
         )
     print(f"Marginal overhead per trial: {apart - plain:.4f} s in a child, {rayed - plain:.4f} s under Ray.")
     if rayed - plain > LIMIT:

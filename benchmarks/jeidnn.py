@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 
-from bench import registry
 from bench.bank.bank import Bank
+from bench.inference import simulate
 from bench.method import ExitData, Task
-from bench.play import simulate
+from bench.plugins import registry
 
 
 def synthetic_task(
@@ -59,7 +59,7 @@ def compare(title: str, task: Task, preset: str, points: int, epochs: int, singl
     method = jeidnn(jeidnn.Config(preset=preset, epochs=epochs, warmup_epochs=1))
 
     def fresh() -> Task:
-        return dataclasses.replace(task, memo={})
+        return dataclasses.replace(task, shared_cache={})
 
     method.curve(fresh(), lam[:2])
     fused_seconds, fused = clock(lambda: method.curve(fresh(), lam), task.device)
@@ -91,7 +91,7 @@ def gemm_rate(device: torch.device) -> float:
 
 def achieved(task: Task, points: int) -> tuple[float, float]:
     """Return the GFLOP/s of fused head steps of `paper`, and the milliseconds of one."""
-    from bench.bilevel import Bilevel, Schedule
+    from bench.methods.jeidnn.bilevel import Bilevel, Schedule
 
     costs = torch.linspace(0.1, 1, task.num_exits)
     options = {"weighted": True, "counting": "cumulative", "reading": "clipped"}

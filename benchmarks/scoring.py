@@ -15,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from bench.inference import Outcomes
 from bench.metrics.families import FAMILIES
 from bench.metrics.samples import Played, played
 from bench.metrics.score import score
 from bench.metrics.stored import from_arrays, to_arrays
-from bench.play import Outcomes
 
 
 def drawn(n: int, exits: int, classes: int, seed: int) -> Outcomes:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from bench import heads
-from bench.heads.recipe import Heads
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
+from bench.recipe import Heads
 from bench.rules import Pointwise, max_probability, one_threshold
 
 NEVER = -1e4  # log-probability of a zeroed class: its softmax is exactly 0, and metrics want finite logits

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.rules import Score, many_thresholds, max_probability, one_threshold
 
 

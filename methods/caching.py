@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from bench import heads
-from bench.heads.recipe import Heads
 from bench.method import Infeasible, Method, Policy, Task
+from bench.recipe import Heads
 from bench.rules import Pointwise, max_probability, one_threshold
 
 

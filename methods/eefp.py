@@ -9,11 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench import heads, logistic
+from bench import heads
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
-from bench.rules import one_threshold
-from bench.states import StateScore, states
+from bench.plugins.params import tunable
+from bench.rules import logistic, one_threshold
+from bench.rules.states import StateScore, states
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class EEFP(Method):
     """Leave where the answer is right or no later exit is: a score fitted to that, one threshold (EEFP).
 
     g_k = 1[exit k correct, or exits k+1 … K-1 all wrong]: continuing could not help. Per exit a logistic regression of
-    g_k on the state of `bench.states` (top probabilities, entropy, margin, agreement with earlier exits, largest
+    g_k on the state of `bench.rules.states` (top probabilities, entropy, margin, agreement with earlier exits, largest
     confidence so far) is fitted on val by Newton's method, all exits at once; its log-odds are the score, and a sample
     leaves at the first exit where the score reaches t. For a budget, t is the largest whose val cost is within it.
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from bench import heads
 from bench.budgets import quota_thresholds, threshold_exits
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.rules import Pointwise, ThresholdPolicy, max_probability, rule_fractions, too_small
-from bench.scheduler import rate_thresholds, tilt, whole
+from bench.rules.rates import rate_thresholds, tilt, whole
 
 
 @dataclass(frozen=True)

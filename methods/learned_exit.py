@@ -13,9 +13,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from bench import heads
 from bench.exits import uncertainty_features
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
-from bench.states import DIGITS
+from bench.rules.states import DIGITS
 
 
 @dataclass(frozen=True)

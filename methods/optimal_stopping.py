@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench import heads, logistic
+from bench import heads
 from bench.exits import first_true, mean_cost
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
-from bench.rules import ThresholdPolicy, rule_fractions, too_small
-from bench.states import DIGITS, Ridge, StateScore, along, hinges, knots, states
+from bench.plugins.params import tunable
+from bench.rules import ThresholdPolicy, logistic, rule_fractions, too_small
+from bench.rules.states import DIGITS, Ridge, StateScore, along, hinges, knots, states
 
 INF = float("inf")
 
@@ -44,9 +44,9 @@ class OptimalStopping(Method):
 
     J_λ = E[wrong + λ·cost], cost as a fraction of the plain backbone's, heads and rule counted. Backwards from the last
     exit: e_k(s) = E[wrong at k | s] and v_k(s) = E[J of playing on | s] by regression on val, s the state of
-    `bench.states`; leave iff e_k(s) + λ·c_k <= v_k(s). Both are ridge regressions on one basis: each state feature, the
-    log-odds of being wrong by logistic regression, and hinges of all these at `knots` quantiles. So only the fit of
-    their difference is needed, one linear function per exit.
+    `bench.rules.states`; leave iff e_k(s) + λ·c_k <= v_k(s). Both are ridge regressions on one basis: each state
+    feature, the log-odds of being wrong by logistic regression, and hinges of all these at `knots` quantiles. So only
+    the fit of their difference is needed, one linear function per exit.
 
     Playing on is valued at what it really cost on val (not at the regression's own minimum, which is too hopeful), and
     by decisions of regressions that have not seen the sample (`folds`-fold cross-fitting); the rule deployed is fitted

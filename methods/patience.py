@@ -11,10 +11,10 @@ from torch import Tensor
 
 from bench import heads
 from bench.exits import first_true, mean_cost
-from bench.heads.recipe import Heads
 from bench.method import Infeasible, Method, Policy, Task
-from bench.mixing import mixtures
+from bench.recipe import Heads
 from bench.rules import HeadsPolicy, rule_fractions
+from bench.rules.mixing import mixtures
 
 
 @dataclass(frozen=True)

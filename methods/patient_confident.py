@@ -13,7 +13,7 @@ from bench import heads
 from bench.budgets import global_thresholds, threshold_exits
 from bench.exits import mean_cost
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.rules import HeadsPolicy, Score, ThresholdPolicy, negative_entropy, rule_fractions, too_small
 
 MOST = 4  # the longest patience that n=0 tries

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.rules import Score, max_probability, one_threshold
 
 TIE = 1e-9  # of accuracy, shared out by rank within a plateau: less than two plateaus of 20,000 samples can differ by

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from bench.heads.plain import PlainConfig
-from bench.heads.recipe import Heads
 from bench.method import ExitData, Task
+from bench.recipe import Heads
 
 
 def make_split(n: int, *, exits: int, classes: int, dims: int, seed: int) -> ExitData:
@@ -53,5 +53,5 @@ def given_task(logits: torch.Tensor, labels: torch.Tensor, *, macs: tuple[int, .
     exits, classes = logits.shape[1:]
     macs = macs or tuple(1_000_000 * (k + 1) for k in range(exits))
     task = Task(data, data, macs, classes, 0, torch.device("cpu"))
-    task.memo["heads", "plain", PlainConfig()] = GivenHeads()
+    task.shared_cache["heads", "plain", PlainConfig()] = GivenHeads()
     return task

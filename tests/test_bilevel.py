@@ -5,16 +5,17 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from bench.methods.jeidnn.bilevel import Bilevel, Schedule
+from bench.methods.jeidnn.gates import coins
+from bench.methods.jeidnn.targets import cross_entropy, gate_targets
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from bench import heads, registry
-from bench.bilevel import Bilevel, Schedule
+from bench import heads
 from bench.exits import exit_distribution, first_exit, uncertainty_features
-from bench.gates import coins
 from bench.heads.plain import LinearHeads
+from bench.inference import simulate
 from bench.method import ExitData, Task
-from bench.play import simulate
-from bench.surrogate import cross_entropy, gate_targets
+from bench.plugins import registry
 from bench.trials.plan import load_methods
 from tests.synthetic import make_split, make_task
 

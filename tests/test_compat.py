@@ -21,7 +21,7 @@ def run(tmp_path, init, code):
 
 def test_missing_operators_are_declared_once_and_stay(tmp_path):
     code = (
-        "from bench.compat import ensure_torchvision; import gc, torch; a = ensure_torchvision(); gc.collect(); "
+        "from bench.system.compat import ensure_torchvision; import gc, torch; a = ensure_torchvision(); gc.collect(); "
         "assert ensure_torchvision() is a; "
         "print(torch.ops.torchvision.nms.default._schema, torch.ops.torchvision.qnms.default._schema)"
     )
@@ -33,7 +33,7 @@ def test_missing_operators_are_declared_once_and_stay(tmp_path):
 
 def test_a_working_torchvision_is_left_alone(tmp_path):
     code = (
-        "from bench.compat import ensure_torchvision; import torch; assert ensure_torchvision().answer == 42; "
+        "from bench.system.compat import ensure_torchvision; import torch; assert ensure_torchvision().answer == 42; "
         "assert not hasattr(torch.ops.torchvision, 'nms'); print('alone')"
     )
     done = run(tmp_path, WORKING, code)
@@ -41,13 +41,13 @@ def test_a_working_torchvision_is_left_alone(tmp_path):
 
 
 def test_other_failures_are_not_hidden(tmp_path):
-    done = run(tmp_path, OTHER, "from bench.compat import ensure_torchvision; ensure_torchvision()")
+    done = run(tmp_path, OTHER, "from bench.system.compat import ensure_torchvision; ensure_torchvision()")
     assert done.returncode == 1 and "CUDA driver is too old" in done.stderr
 
 
 def test_timm_and_the_real_torchvision_import_here():
     code = (
-        "from bench.compat import import_timm; t = import_timm(); import torchvision.ops; "
+        "from bench.system.compat import import_timm; t = import_timm(); import torchvision.ops; "
         "from torchvision.transforms.v2 import functional; print(t.__name__)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

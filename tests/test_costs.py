@@ -11,7 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench import backbones
 from bench.backbones.placement import place
-from bench.costs import backbone_macs, linear_macs
+from bench.costs import backbone_macs
+from bench.recipe import linear_macs
 
 
 def macs(name, size, classes=1000, **options):

@@ -5,8 +5,8 @@ import torch
 
 from bench import backbones
 from bench.costs import backbone_macs
+from bench.inference import execute, simulate
 from bench.method import ExitData, Task
-from bench.play import execute, simulate
 from bench.trials.plan import load_methods
 
 

@@ -4,12 +4,7 @@ import math
 
 import pytest
 import torch
-from torch import nn
-
-from bench.errors import UserError
-from bench.heads.layers import LinearHeads
-from bench.heads.recipe import Heads
-from bench.laplace import (
+from bench.methods.mie_lap.laplace import (
     TEMPERATURES,
     VARIANCES,
     Posterior,
@@ -22,6 +17,11 @@ from bench.laplace import (
     true_probability,
     tune,
 )
+from torch import nn
+
+from bench.errors import UserError
+from bench.heads.layers import LinearHeads
+from bench.recipe import Heads
 
 
 def blobs(n: int = 200, classes: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, nn.Linear]:
@@ -117,7 +117,7 @@ def test_probit_of_one_logit_by_hand():
 
 @pytest.mark.parametrize("kind", ["mc", "probit"])
 def test_the_batched_grid_equals_its_cells_one_by_one(kind, monkeypatch):
-    monkeypatch.setattr("bench.laplace.BLOCK", 64)
+    monkeypatch.setattr("bench.methods.mie_lap.laplace.BLOCK", 64)
     x, y, layer = blobs(40)
     posterior = Posterior(kfac(x, layer(x)))
     z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))

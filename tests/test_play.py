@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.inference import exit_macs, simulate
 from bench.method import ExitData, Policy
-from bench.play import exit_macs, simulate
 from bench.trials.plan import load_methods
 from tests.synthetic import make_split, make_task
 

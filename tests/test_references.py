@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from bench import heads
-from bench.play import exit_macs, simulate
-from bench.references import StaticExits, StaticPolicy, hull_shares, random_shares, static_macs
+from bench.inference import exit_macs, simulate
 from bench.trials.plan import REFERENCES, reference_points
+from bench.trials.references import StaticExits, StaticPolicy, hull_shares, random_shares, static_macs
 from bench.trials.run import run_trial
 from tests.synthetic import make_split, make_task
 
@@ -103,8 +103,8 @@ def test_static_exits_cost_what_their_policies_cost():
 
 @pytest.fixture(scope="module")
 def records():
+    from bench.bank.cell import Cell
     from bench.trials.plan import Trial
-    from bench.trials.record import Cell
     from bench.trials.run import Splits
 
     names = tuple(f"exit {k}" for k in range(5))

@@ -5,9 +5,8 @@ from functools import cache
 
 import pytest
 import torch
+from bench.methods.risk_control.levels import BOUND_OF_LOSS, boldest, exit_losses, policy_losses, promised
 from scipy.stats import binom
-
-from bench.risk import BOUND_OF_LOSS, boldest, exit_losses, policy_losses, promised
 
 DELTA = 0.1
 SPLITS = 200

@@ -5,10 +5,10 @@ from typing import Literal
 
 import pytest
 
-from bench import registry
 from bench.errors import UserError
-from bench.params import configure, label
-from bench.spec import parse, split_list, typed
+from bench.plugins import registry
+from bench.plugins.params import configure, label
+from bench.plugins.spec import parse, split_list, typed
 from bench.trials.source import source_digest
 
 

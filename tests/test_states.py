@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from bench.states import Ridge, StateScore, along, hinges, knots, state, state_macs, states
+from bench.rules.states import Ridge, StateScore, along, hinges, knots, state, state_macs, states
 
 
 def rows(*probabilities: list[float]) -> torch.Tensor:

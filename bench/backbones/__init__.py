@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone
-    from bench.spec import Spec
+    from bench.plugins.spec import Spec
 
 _SHARED = ("num_classes", "image_size", "weights", "exits", "data_dir")
 
@@ -34,7 +34,7 @@ def load(
     """
     spec, builder, hints = _builder(name)
     from bench.errors import UserError
-    from bench.spec import typed
+    from bench.plugins.spec import typed
 
     given: dict[str, Any] = {
         "num_classes": num_classes,
@@ -70,7 +70,7 @@ def default_image_size(name: str | Spec, native: int) -> int:
     """Return the input side in pixels that suits a backbone for images of `native` pixels (their shorter side)."""
     spec, builder, hints = _builder(name)
     if "image_size" in spec.params:
-        from bench.spec import typed
+        from bench.plugins.spec import typed
 
         return typed(spec.name, {"image_size": spec.params["image_size"]}, {"image_size": int})["image_size"]
     rule = getattr(builder, "default_image_size", None)
@@ -83,8 +83,8 @@ def _builder(name: str | Spec) -> tuple[Spec, Any, dict[str, Any]]:
     """The parsed spec, the builder that it names and the builder's annotated parameters, an `Unpack[…]` spread out."""
     from typing import Unpack, get_args, get_origin, get_type_hints
 
-    from bench import registry
-    from bench.spec import Spec, parse
+    from bench.plugins import registry
+    from bench.plugins.spec import Spec, parse
 
     spec = name if isinstance(name, Spec) else parse(name)
     builder = registry.load("backbones", spec.name)

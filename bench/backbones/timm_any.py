@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from bench.backbones.staged import Options, StagedBackbone
-from bench.compat import import_timm
 from bench.errors import UserError, nearest
+from bench.system.compat import import_timm
 
 _VIT_MODULES = ("vision_transformer", "deit")
 _CNN_MODULES = ("efficientnet", "mobilenetv3", "resnet")

@@ -23,8 +23,8 @@ from bench.backbones.weights import (
     read_checkpoint,
     seeded,
 )
-from bench.compat import import_timm
 from bench.errors import UserError
+from bench.system.compat import import_timm
 
 IMAGENET = Origin(frozenset({"imagenet"}), "imagenet")
 _IMAGENET_TAGS = ("in1k", "in12k", "in21k", "in22k", "lvd142m")  # LVD-142M holds ImageNet's training images

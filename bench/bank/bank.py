@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,17 +16,10 @@ from torch import Tensor
 
 from bench.bank import probe
 from bench.bank.manifest import FILE, REMEDY, Manifest
-from bench.bank.plan import Plan, array_file, default_root
-from bench.bank.store import Found, bank_paths, checked, list_banks, prune, survey, verify
+from bench.bank.plan import Plan, array_file
+from bench.bank.store import checked
 from bench.errors import BankError, UserError
 from bench.method import ExitData, Task
-
-if TYPE_CHECKING:
-    from bench.backbones.staged import StagedBackbone
-    from bench.datasets.images import ImageDataset
-    from bench.protocol import Splits
-
-__all__ = ["Bank", "Found", "bank_paths", "ensure", "find", "list_banks", "open_for", "prune", "survey", "verify"]
 
 
 @dataclass(frozen=True)
@@ -147,29 +139,6 @@ class Bank:
         if not 0 <= head < len(weights):
             raise UserError(f"{self.path.name} has no candidate head {head}. Valid: 0 to {len(weights) - 1}.")
         return weights[head], biases[head]
-
-
-def find(
-    dataset: ImageDataset,
-    backbone: StagedBackbone,
-    splits: Splits,
-    *,
-    root: Path | None = None,
-    dtype: str = "float16",
-    views: int = 0,
-) -> Bank | None:
-    """Open the finished bank of exactly these inputs, or return None; raise BankError where it is corrupt."""
-    plan = Plan(dataset, backbone, splits, dtype, views)
-    path = (default_root() if root is None else Path(root)) / plan.folder
-    return open_for(plan, path) if path.exists() else None
-
-
-def ensure(dataset: ImageDataset, backbone: StagedBackbone, splits: Splits, **options: Any) -> Bank:
-    """Find the bank or build it; the options are those of `bench.bank.build.build`."""
-    from bench.bank.build import build
-
-    where = {name: options[name] for name in ("root", "dtype", "views") if name in options}
-    return find(dataset, backbone, splits, **where) or build(dataset, backbone, splits, **options)
 
 
 def open_for(plan: Plan, path: Path) -> Bank:

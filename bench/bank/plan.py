@@ -128,7 +128,7 @@ def array_file(split: str, view: int, exit_: int, num_exits: int) -> str:
 
 def default_root() -> Path:
     """The folder in which banks are kept unless another is given."""
-    from bench.cache import cache_dir
+    from bench.system.cache import cache_dir
 
     return cache_dir("banks")
 

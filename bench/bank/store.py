@@ -183,6 +183,6 @@ def _folders(root: Path) -> list[Path]:
 def _root(root: Path | None) -> Path:
     if root is not None:
         return Path(root)
-    from bench.cache import cache_dir
+    from bench.system.cache import cache_dir
 
     return cache_dir("banks")

@@ -20,7 +20,7 @@ def run(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> list[
     `plugins` are files that register methods, loaded first. Raises UserError for an unknown name or parameter.
     """
     from bench.check.examine import Examination
-    from bench.plugins import load_files
+    from bench.plugins.files import load_files
 
     load_files(plugins)
     return Examination(method).results()
@@ -37,7 +37,7 @@ def suite(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> Cal
     import pytest
 
     from bench.check.examine import Examination, checks
-    from bench.plugins import load_files
+    from bench.plugins.files import load_files
 
     started: dict[str, Any] = {}
 

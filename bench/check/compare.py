@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from bench.check.subject import play
+from bench.inference import Outcomes
 from bench.method import ExitData, Infeasible, Policy
-from bench.play import Outcomes
 
 CLOSE = 1e-4  # relative and absolute: what another batch shape may change in an answer
 LAST_BITS = 3e-6

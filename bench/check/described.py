@@ -72,7 +72,7 @@ def _readable(config: type, default: Any) -> None:
 
 
 def ranges(subject: Subject) -> str:
-    """Look at the ranges that fields declare with `bench.params.tunable`."""
+    """Look at the ranges that fields declare with `bench.plugins.params.tunable`."""
     config, hints = subject.cls.Config, get_type_hints(subject.cls.Config)
     tuned = [f for f in dataclasses.fields(config) if "tune" in f.metadata]
     for f in tuned:

@@ -10,10 +10,10 @@ from functools import cache
 import numpy as np
 import torch
 
-from bench.check import answers, batches, described, execution, isolation, repeats, spending, workers
+from bench.check import answers, batches, costs, described, execution, isolation, repeats, workers
+from bench.check.edge_cases import edge_case_checks
 from bench.check.result import Caution, Check, Result, Status, Violation
 from bench.check.subject import Subject
-from bench.check.survival import survival_checks
 from bench.errors import UserError
 from bench.method import Infeasible, Method
 
@@ -33,15 +33,15 @@ def checks() -> tuple[Check, ...]:
         Check("replay", "Playing twice must be the same.", repeats.replays),
         Check("refit", "Fitting twice with one seed must be the same.", repeats.refits),
         Check("own_budget", "A budget's answer must not depend on the others.", repeats.own_budgets),
-        Check("budgets", "Budgets must be met on val.", spending.budgets),
-        Check("costs", "macs(k) must count what runs.", spending.costs),
+        Check("budgets", "Budgets must be met on val.", costs.budgets),
+        Check("costs", "macs(k) must count what runs.", costs.costs),
         Check("causality", "Later exits must not change an earlier decision.", isolation.causality),
         Check("no_labels", "Playing must not read the task's labels or val.", isolation.no_labels),
         Check("untouched", "Fitting and playing must not change the data.", isolation.untouched),
         Check("row_order", "The order of samples must not matter.", batches.row_order),
         Check("batch_size", "The size of batches must not matter.", batches.batch_size),
         Check("execution", "Stopping early for real must be what was simulated.", execution.execution),
-        *survival_checks(),
+        *edge_case_checks(),
         Check("pickle", "Method and policies must survive pickle.", workers.picklable),
         Check("speed", "Fitting and playing must be quick.", workers.speed),
     )

@@ -12,8 +12,8 @@ from bench.check.compare import difference
 from bench.check.result import Violation
 from bench.check.subject import Subject
 from bench.check.tasks import CLASSES, MACS, TRAIN, VAL, clone
+from bench.inference import execute, simulate
 from bench.method import ExitData, Policy, Task
-from bench.play import execute, simulate
 
 SIDE = 2
 WIDTHS = (3 * SIDE * SIDE, 10, 12, 14, 16)

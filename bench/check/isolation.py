@@ -11,8 +11,8 @@ from bench.check import tasks
 from bench.check.compare import difference
 from bench.check.result import Violation
 from bench.check.subject import Subject, decide, play
+from bench.inference import simulate
 from bench.method import ExitData
-from bench.play import simulate
 
 
 def causality(subject: Subject) -> None:

@@ -24,8 +24,8 @@ def replays(subject: Subject) -> None:
         if found := exact_difference(first, play(policy, data)):
             raise Violation(
                 f"Playing the policy for budget {budget} twice is not the same: {found}. Policies must be "
-                "deterministic: draw no random numbers in head, combine and leave (bench.mixing.coin gives each sample "
-                "one of its own), and keep no state between calls."
+                "deterministic: draw no random numbers in head, combine and leave (bench.rules.mixing.coin gives each "
+                "sample one of its own), and keep no state between calls."
             )
 
 
@@ -38,7 +38,7 @@ def refits(subject: Subject) -> None:
             if found := _exactly(first, second, data):
                 raise Violation(
                     f"Fitting {again} gives another answer for budget {budget}: {found}. Draw every random number "
-                    "from a generator seeded with task.seed, and change nothing in task.memo that is already there."
+                    "from a generator seeded with task.seed, and change nothing that is in task.shared_cache already."
                 )
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import registry
 from bench.check import tasks
+from bench.inference import Outcomes, simulate
 from bench.method import ExitData, Infeasible, Method, Policy, Task
-from bench.params import configure
-from bench.play import Outcomes, simulate
-from bench.spec import Spec, parse
+from bench.plugins import registry
+from bench.plugins.params import configure
+from bench.plugins.spec import Spec, parse
 from bench.trials.plan import load_methods
 
 BUDGETS = (0.1, 0.35, 0.5, 0.7, 0.9, 1.0)  # the first is below every exit

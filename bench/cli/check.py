@@ -51,8 +51,8 @@ def check(
 
 
 def _names(methods: list[str]) -> list[str]:
-    from bench import registry
-    from bench.spec import split_list
+    from bench.plugins import registry
+    from bench.plugins.spec import split_list
 
     asked = [name for text in methods for name in split_list(text)]
     every = list(registry.plugins("methods")) if "all" in asked else []

@@ -9,7 +9,7 @@ import typer
 from bench.cli import options as o
 
 if TYPE_CHECKING:
-    from bench.registry import Kind, Plugin
+    from bench.plugins.registry import Kind, Plugin
 
 
 def list_names(
@@ -24,8 +24,8 @@ def list_names(
 
     With a name behind its kind, print its whole description and its parameters with defaults and ranges.
     """
-    from bench import registry
     from bench.errors import UserError, nearest
+    from bench.plugins import registry
 
     if kind is not None and kind not in registry.KINDS:
         raise UserError(f"There is nothing called '{kind}' to list.{nearest(kind, registry.KINDS)}")
@@ -58,8 +58,8 @@ def _row(kind: str, p: Plugin) -> dict[str, Any]:
 def _detail(kind: Kind, name: str, json_output: bool) -> None:
     import inspect
 
-    from bench import registry
     from bench.cli.detail import parameters
+    from bench.plugins import registry
 
     found = registry.find(kind, name)
     loaded = found.load()

@@ -13,7 +13,7 @@ def new_method(
     to: Annotated[Path, typer.Option(help="Folder that the two files are written to.")] = Path(),
 ) -> None:
     """Write a new method: a working, commented file of its own, and its test."""
-    from bench.scaffold import write
+    from bench.plugins.scaffold import write
 
     method, test = write(name, to)
     print(f"Wrote {method}: a method that works as it is; change its rule to yours.")

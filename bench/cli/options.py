@@ -90,7 +90,7 @@ def run_config(config: Path | None, given: dict[str, Any]) -> RunConfig:
     merged |= {name: value for name, value in given.items() if value is not None and value != []}
     result = settings.build(merged, "The command line")
     if result.plugin:
-        from bench.plugins import load_files
+        from bench.plugins.files import load_files
 
         load_files(result.plugin)
     return result

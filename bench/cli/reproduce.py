@@ -62,12 +62,12 @@ def reproduce(
     console = Console(stderr=json_output)
     chosen = grid.choose(cells)
     with console.status("Looking for data and weights …"):
-        from bench.reproduce.hand import look
+        from bench.reproduce.availability import look
         from bench.reproduce.run import method_spec
         from bench.reproduce.table import Result, as_csv, as_json
 
         found = look(chosen, data_dir, None if weights is None else weights.expanduser())
-    results = [Result(hand, str(method_spec(hand.cell, preset, cost))) for hand in found]
+    results = [Result(available, str(method_spec(available.cell, preset, cost))) for available in found]
     if not json_output:
         _print_hand(console, results)
     if not dry_run:
@@ -102,17 +102,17 @@ def _run(console: Console, result: Result, config: RunConfig, *, strict: bool) -
     """Run a cell where it is complete; what goes wrong is its failure, or where `strict` a UserError."""
     from bench.cli.progress import building
     from bench.errors import UserError
+    from bench.plugins.spec import parse
     from bench.reproduce import run
-    from bench.spec import parse
     from bench.trials.run import explain
 
-    hand = result.at_hand
-    if not hand.complete or hand.weights is None:
+    available = result.availability
+    if not available.complete or available.weights is None:
         return result
     try:
         method = run.load_method(parse(result.method))
-        with building(console, hand.cell.name) as advance:
-            ran = run.run_cell(hand.cell, hand.weights, config, method, advance)
+        with building(console, available.cell.name) as advance:
+            ran = run.run_cell(available.cell, available.weights, config, method, advance)
     except UserError as error:
         if strict:
             raise
@@ -123,10 +123,10 @@ def _run(console: Console, result: Result, config: RunConfig, *, strict: bool) -
 
 
 def _print_hand(console: Console, results: list[Result]) -> None:
-    for hand in (result.at_hand for result in results):
-        state = "at hand" if hand.complete else "cannot be run, something is missing"
-        console.print(f"[bold]{hand.cell.name}[/bold], {hand.cell.image_size} px: {state}", highlight=False)
-        for what, note in (("data", hand.data_note), ("weights", hand.weights_note)):
+    for available in (result.availability for result in results):
+        state = "at hand" if available.complete else "cannot be run, something is missing"
+        console.print(f"[bold]{available.cell.name}[/bold], {available.cell.image_size} px: {state}", highlight=False)
+        for what, note in (("data", available.data_note), ("weights", available.weights_note)):
             console.print(f"  {what}: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -134,7 +134,7 @@ def _print_tables(console: Console, results: list[Result]) -> None:
     from bench.reproduce.table import HOW_TO_FINE_TUNE, NOTES, as_text
 
     print("\n" + as_text(results) + "\n")
-    missing = any(result.at_hand.weights is None for result in results)
+    missing = any(result.availability.weights is None for result in results)
     for note in (*NOTES, *([HOW_TO_FINE_TUNE] if missing else []), ""):
         console.print(note, highlight=False, markup=False)
     for result in results:

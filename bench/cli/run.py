@@ -71,7 +71,7 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
 
         session = Session(settings)
     if dry_run:
-        from bench.cli.plan import show
+        from bench.cli.planned import show
 
         show(session, console)
     else:
@@ -108,7 +108,7 @@ def _run(session: Session, console: Console) -> None:
 
 
 def _announce(session: Session, console: Console, trials: int) -> None:
-    from bench.cli.plan import crowded
+    from bench.cli.planned import crowded
 
     console.print(f"{trials} trials to do: {session.dispatch.title}.", highlight=False)
     if remark := crowded(session):

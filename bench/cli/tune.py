@@ -60,7 +60,7 @@ def tune(
     console = Console(stderr=json_output)
     with console.status("Loading …"):
         from bench.session import Session
-        from bench.trials.store import check_writable
+        from bench.system.files import check_writable
         from bench.tune.search import Budget
 
         session = Session(settings)
@@ -84,7 +84,7 @@ def tune(
 def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Search], list[str]]:
     """Make the searches of all methods on all banks, and name the methods that have nothing to search."""
     from bench.cli.progress import building, opened
-    from bench.params import label
+    from bench.plugins.params import label
     from bench.tune.history import FOLDER
     from bench.tune.search import Search
     from bench.tune.space import space_of
@@ -124,13 +124,13 @@ def dispatch(session: Session, searches: list[Search], ended: Any) -> None:
 
         serial.run(searches, plan.device, config.threads, config.timeout, lambda search, number: None, ended)
         return
-    from bench.executors.fleet import Fleet
+    from bench.executors.cluster import Cluster
     from bench.executors.worker import Settings
     from bench.tune import ray
 
-    fleet = Fleet(config.ray_address, plan.jobs, plan.gpus_per_trial)
+    cluster = Cluster(config.ray_address, plan.jobs, plan.gpus_per_trial)
     settings = Settings(plan.device, config.threads, {}, timeout=config.timeout)
-    ray.run(searches, settings, fleet, config.plugin, lambda search, number: None, ended)
+    ray.run(searches, settings, cluster, config.plugin, lambda search, number: None, ended)
 
 
 def _failed(search: Search) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.datasets.images import ImageDataset
-    from bench.spec import Spec
+    from bench.plugins.spec import Spec
 
 
 def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDataset:
@@ -19,8 +19,8 @@ def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDatase
     import inspect
     from typing import get_type_hints
 
-    from bench import registry, spec
     from bench.errors import UserError
+    from bench.plugins import registry, spec
 
     wanted = spec.parse(text) if isinstance(text, str) else text
     loader = registry.load("datasets", wanted.name)

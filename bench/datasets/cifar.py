@@ -56,7 +56,7 @@ def _find(key: str, data_dir: Path | None) -> Found:
 
 
 def _download(key: str, folder: Path) -> None:
-    from bench.compat import ensure_torchvision
+    from bench.system.compat import ensure_torchvision
 
     ensure_torchvision()
     from torchvision import datasets as vision

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import PIL
 
-from bench.cache import cache_dir
+from bench.system.cache import cache_dir
 
 SCHEME = "pixels-label-1"
 CHUNK = 512

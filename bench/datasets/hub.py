@@ -9,11 +9,11 @@ import datasets as hub
 import numpy as np
 import pyarrow as pa
 
-from bench.cache import cache_dir
 from bench.datasets import official
 from bench.datasets.images import ImageDataset
 from bench.datasets.stores import ArrowStore
 from bench.errors import UserError, nearest
+from bench.system.cache import cache_dir
 
 LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}

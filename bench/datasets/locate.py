@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.cache import cache_dir
 from bench.datasets.images import ImageDataset, Store
 from bench.datasets.official import DIGESTS, FAMILY
 from bench.errors import UserError
+from bench.system.cache import cache_dir
 
 
 @dataclass(frozen=True)

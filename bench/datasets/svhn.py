@@ -26,7 +26,7 @@ def svhn(argument: str | None, data_dir: Path | None) -> ImageDataset:
 
 
 def _download(folder: Path) -> None:
-    from bench.compat import ensure_torchvision
+    from bench.system.compat import ensure_torchvision
 
     ensure_torchvision()
     from torchvision import datasets as vision

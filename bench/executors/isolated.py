@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.bank.bank import Bank
 from bench.executors.deadline import GRACE
-from bench.executors.worker import Settings, Worker, insist, no_results
+from bench.executors.worker import Settings, Worker, failure_records, retry
 from bench.trials.plan import Trial
 from bench.trials.record import Status
 from bench.trials.run import Result
@@ -38,7 +38,7 @@ def run(
     try:
         for bank, trial in trials:
             started(trial)
-            yield trial, insist(bank, trial, settings.retries, cell.attempt)
+            yield trial, retry(bank, trial, settings.retries, cell.attempt)
     finally:
         cell.close()
 
@@ -64,7 +64,7 @@ class _Cell:
         reason = _death(code)
         if limit is not None and seconds >= limit:
             status, reason = "timeout", f"no result within {limit:g} seconds, and its process had to be ended"
-        return no_results(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
+        return failure_records(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
 
     def close(self) -> None:
         if self.child is not None:
@@ -113,7 +113,7 @@ def _serve(pipe: Connection, settings: Settings, plugins: tuple[Path, ...]) -> N
     os.setsid()  # a group of its own, which the parent ends as a whole; Ctrl-C is for the parent alone
     parent = multiprocessing.parent_process()
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
-    from bench.plugins import load_files
+    from bench.plugins.files import load_files
 
     load_files(plugins)
     worker = Worker(settings, expendable=True)

@@ -15,31 +15,31 @@ from typing import Any
 
 from bench.bank.bank import Bank
 from bench.errors import BankError, UserError
-from bench.executors.fleet import Fleet, alive, connected, need, slots
-from bench.executors.inbox import Event, Inbox
+from bench.executors.bank_ref import BankRef, Files, copies, files_of, pack, unpack
+from bench.executors.cluster import Cluster, alive, connected, need, slots
+from bench.executors.ledger import Event, Ledger
 from bench.executors.memory import check_supported
-from bench.executors.parcel import Files, Parcel, copies, files_of, pack, unpack
 from bench.executors.split import Part, split
-from bench.executors.worker import Settings, Worker, no_results
+from bench.executors.worker import Settings, Worker, failure_records
 from bench.trials.plan import Trial
 from bench.trials.run import Result
 
-import ray  # isort: skip - bench.executors.fleet tells it what not to do, before it is imported
+import ray  # isort: skip - bench.executors.cluster tells it what not to do, before it is imported
 from ray import tune  # isort: skip
 
-POLL = 0.05  # seconds between two looks into the inbox
+POLL = 0.05  # seconds between two looks into the ledger
 JOIN = 10.0  # seconds that Tune has to come to its end
-PATIENCE = 20  # failures of one trial that Tune itself bears with; when it is given up, the inbox decides before that
+PATIENCE = 20  # failures of one trial that Tune itself bears with; when it is given up, the ledger decides before that
 HEAD = "node:__internal_head__"  # a resource that only the head has, with which the cluster lives and dies
 
-__all__ = ["Fleet", "run"]
+__all__ = ["Cluster", "run"]
 
 
 @dataclass(frozen=True)
-class Freight:
+class WorkerPayload:
     """What all workers are sent once. Trials are pickled each by itself: their plugins must be loaded first."""
 
-    parcels: dict[str, Parcel]  # by the bank's digest
+    parcels: dict[str, BankRef]  # by the bank's digest
     jobs: tuple[tuple[str, bytes], ...]  # digest of the bank, and the trial
     plugins: tuple[tuple[Path, bytes], ...]  # where plugin files lie for the driver, and their contents
 
@@ -48,10 +48,10 @@ class TrialWorker(tune.Trainable):
     """A Ray Tune trainable that is a Worker: one `step` is one whole trial; the actor is reused for the next."""
 
     def setup(  # type: ignore[override]
-        self, config: dict[str, Any], freight: Freight, settings: Settings, inbox: Any
+        self, config: dict[str, Any], payload: WorkerPayload, settings: Settings, ledger: Any
     ) -> None:
         """Keep what all trials of this actor share."""
-        self.freight, self.inbox, self.index = freight, inbox, config["index"]
+        self.payload, self.ledger, self.index = payload, ledger, config["index"]
         self.worker = Worker(settings, expendable=True)
         self.banks: dict[str, Bank] = {}
 
@@ -61,28 +61,28 @@ class TrialWorker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Do the trial, unless the inbox knows better, and hand its results in."""
+        """Do the trial, unless the ledger knows better, and hand its results in."""
         node = ray.get_runtime_context().get_node_id()
-        while (answer := ray.get(self.inbox.begin.remote(self.index, node))) == "wait":
+        while (answer := ray.get(self.ledger.begin.remote(self.index, node))) == "wait":
             time.sleep(0.5)
         if answer == "go":
-            ray.get(self.inbox.finish.remote(self.index, self._results()))
+            ray.get(self.ledger.finish.remote(self.index, self._results()))
         return {"done": True}
 
     def _results(self) -> list[Result] | str:
-        digest, pickled = self.freight.jobs[self.index]
+        digest, pickled = self.payload.jobs[self.index]
         try:
-            load_plugins(self.freight.plugins)
+            load_plugins(self.payload.plugins)
             trial = pickle.loads(pickled)
             if digest not in self.banks:
-                self.banks[digest] = unpack(self.freight.parcels[digest], lambda: self._fetch(digest))
+                self.banks[digest] = unpack(self.payload.parcels[digest], lambda: self._fetch(digest))
         except Exception as error:
             text = " ".join(str(error).split())
             return f"a worker could not open it: {text if isinstance(error, UserError) else repr(error)}"
         return self.worker.run(self.banks[digest], trial)
 
     def _fetch(self, digest: str) -> Files:
-        while (files := ray.get(self.inbox.want.remote(digest))) is None:
+        while (files := ray.get(self.ledger.want.remote(digest))) is None:
             time.sleep(0.2)
         return ((name, ray.get(reference)) for name, reference in files.items())
 
@@ -92,7 +92,7 @@ def run(
     settings: Settings,
     started: Callable[[Trial], None] = lambda trial: None,
     *,
-    fleet: Fleet | None = None,
+    cluster: Cluster | None = None,
     plugins: Sequence[Path | str] = (),
 ) -> Iterator[tuple[Trial, list[Result]]]:
     """Yield each trial with its results as it ends, in no particular order.
@@ -102,14 +102,14 @@ def run(
     """
     if not trials:
         return
-    fleet = fleet or Fleet()
-    needed = need(fleet, settings)
+    cluster = cluster or Cluster()
+    needed = need(cluster, settings)
     if "GPU" in needed:
         settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
     check_supported(settings.memory)
-    with connected(fleet, settings, sum(len(trial.points) for _, trial in trials)):
-        parts = split([trial for _, trial in trials], slots(needed, fleet.jobs))
-        yield from _Dispatch(trials, parts, settings, needed, fleet.jobs, plugins).events(started)
+    with connected(cluster, settings, sum(len(trial.points) for _, trial in trials)):
+        parts = split([trial for _, trial in trials], slots(needed, cluster.jobs))
+        yield from _Dispatch(trials, parts, settings, needed, cluster.jobs, plugins).events(started)
 
 
 class _Dispatch:
@@ -129,13 +129,13 @@ class _Dispatch:
         self.sent: list[Any] = []  # references to what the object store must keep
         self.results: list[dict[int, list[Result]]] = [{} for _ in trials]  # by trial, then by part
         self.trouble = "no worker could run it"
-        self.freight = Freight(
+        self.payload = WorkerPayload(
             {digest: pack(bank) for digest, bank in self.banks.items()},
             tuple((trials[part.origin][0].digest, pickle.dumps(part.trial)) for part in parts),
             tuple((Path(p).absolute(), Path(p).read_bytes()) for p in plugins),
         )
-        self.inbox: Any = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Inbox).remote(settings.retries, alive)
-        self.watch = _Watch(self.inbox)
+        self.ledger: Any = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Ledger).remote(settings.retries, alive)
+        self.watch = _Watch(self.ledger)
 
     def events(self, started: Callable[[Trial], None]) -> Iterator[tuple[Trial, list[Result]]]:
         tuner = threading.Thread(target=self._tune, daemon=True)
@@ -165,15 +165,15 @@ class _Dispatch:
         finally:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 if tuner.is_alive():
-                    self.inbox.shut_down.remote()  # what is running ends, nothing more begins
+                    self.ledger.shut_down.remote()  # what is running ends, nothing more begins
                     self.watch.left = True
                     tuner.join(timeout=JOIN)  # Ray must not be shut down under a thread that calls it
                 else:
-                    ray.kill(self.inbox)
+                    ray.kill(self.ledger)
 
     def _take(self) -> list[Event]:
         try:
-            return ray.get(self.inbox.take.remote())
+            return ray.get(self.ledger.take.remote())
         except ray.exceptions.RayError as error:
             text = " ".join(str(error).split())[:200]
             raise UserError(
@@ -196,13 +196,13 @@ class _Dispatch:
         if event.kind == "finished" and not isinstance(event.payload, str):
             return event.payload
         if event.kind != "died":
-            return no_results(part.trial, self.settings.provenance, full, "failed", event.payload)
+            return failure_records(part.trial, self.settings.provenance, full, "failed", event.payload)
         often = f"{len(event.payload)} attempt{'s' if len(event.payload) > 1 else ''}"
         if limit is not None and all(seconds >= limit for seconds in event.payload):
             reason = f"no result within {limit:g} seconds, and its process had to be ended ({often})"
-            return no_results(part.trial, self.settings.provenance, full, "timeout", reason)
+            return failure_records(part.trial, self.settings.provenance, full, "timeout", reason)
         reason = f"its process died in {often} (ended from outside, out of memory, or crashed)"
-        return no_results(part.trial, self.settings.provenance, full, "failed", reason)
+        return failure_records(part.trial, self.settings.provenance, full, "failed", reason)
 
     def _send(self, digest: str) -> None:
         """Put a bank that some node cannot see into the object store."""
@@ -211,11 +211,11 @@ class _Dispatch:
         except (OSError, BankError):
             files = {}
         self.sent.append(files)
-        self.inbox.offer.remote(digest, files)
+        self.ledger.offer.remote(digest, files)
 
     def _tune(self) -> None:
-        """Let Ray Tune run all parts; what comes of them goes through the inbox."""
-        worker = tune.with_parameters(TrialWorker, freight=self.freight, settings=self.settings, inbox=self.inbox)
+        """Let Ray Tune run all parts; what comes of them goes through the ledger."""
+        worker = tune.with_parameters(TrialWorker, payload=self.payload, settings=self.settings, ledger=self.ledger)
         try:
             with tempfile.TemporaryDirectory(prefix="exitbench-ray-", ignore_cleanup_errors=True) as folder:
                 tune.Tuner(
@@ -242,27 +242,27 @@ class _Left(BaseException):
 
 
 class _Watch(tune.Callback):
-    """Tells the inbox what Tune learns of processes that died, and Tune that the run was left."""
+    """Tells the ledger what Tune learns of processes that died, and Tune that the run was left."""
 
-    def __init__(self, inbox: Any) -> None:
-        self.inbox, self.left = inbox, False
+    def __init__(self, ledger: Any) -> None:
+        self.ledger, self.left = ledger, False
 
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if self.left:
             raise _Left
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self.inbox.died.remote(trial.config["index"])
+        self.ledger.died.remote(trial.config["index"])
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         lines = str(trial.get_error() or "").strip().splitlines()
         said = f": {lines[-1][:300]}" if lines else ""
-        self.inbox.refuse.remote(trial.config["index"], f"no worker could run it{said}")
+        self.ledger.refuse.remote(trial.config["index"], f"no worker could run it{said}")
 
 
 def load_plugins(files: Sequence[tuple[Path, bytes]]) -> None:
     """Load plugin files, from this node's copies where it does not see the driver's."""
-    from bench.plugins import load_file
+    from bench.plugins.files import load_file
 
     for path, content in files:
         try:

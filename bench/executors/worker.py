@@ -43,7 +43,7 @@ class Worker:
 
     def run(self, bank: Bank, trial: Trial) -> list[Result]:
         """Return one result per operating point that the trial owes; what failed is tried again `retries` times."""
-        return insist(bank, trial, self.settings.retries, self.attempt)
+        return retry(bank, trial, self.settings.retries, self.attempt)
 
     def attempt(self, bank: Bank, trial: Trial) -> list[Result]:
         """Try a trial once, within its limits of threads, time and memory; whatever goes wrong becomes its results."""
@@ -64,8 +64,8 @@ class Worker:
         return results
 
     def _nothing(self, bank: Bank, trial: Trial, status: Status, reason: str) -> list[Result]:
-        self._held = None  # whatever the interrupted trial left in the task's memo
-        return no_results(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
+        self._held = None  # whatever the interrupted trial left in the task's shared_cache
+        return failure_records(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
 
     def _splits(self, bank: Bank, seed: int) -> Splits:
         if self._held is None or self._held[:2] != (bank.digest, seed):
@@ -74,7 +74,7 @@ class Worker:
         return self._held[2]
 
 
-def insist(bank: Bank, trial: Trial, retries: int, attempt: Callable[[Bank, Trial], list[Result]]) -> list[Result]:
+def retry(bank: Bank, trial: Trial, retries: int, attempt: Callable[[Bank, Trial], list[Result]]) -> list[Result]:
     """Attempt a trial, and up to `retries` times more those of its points that failed or ran out of time."""
     results = attempt(bank, trial)
     for _ in range(retries):
@@ -87,7 +87,9 @@ def insist(bank: Bank, trial: Trial, retries: int, attempt: Callable[[Bank, Tria
     return results
 
 
-def no_results(trial: Trial, provenance: dict[str, Any], full_macs: int, status: Status, reason: str) -> list[Result]:
+def failure_records(
+    trial: Trial, provenance: dict[str, Any], full_macs: int, status: Status, reason: str
+) -> list[Result]:
     """Return a result for each point of a trial that came to nothing."""
     return [(without_result(trial.cell, p, full_macs, provenance, status, reason), None) for p in trial.points]
 

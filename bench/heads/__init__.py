@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench import registry
-from bench.params import configure
-from bench.spec import parse
+from bench.plugins import registry
+from bench.plugins.params import configure
+from bench.plugins.spec import parse
 
 if TYPE_CHECKING:
-    from bench.heads.recipe import Heads
     from bench.method import Task
+    from bench.recipe import Heads
 
 
 def fit(recipe: str, task: Task) -> Heads:
@@ -22,6 +22,6 @@ def fit(recipe: str, task: Task) -> Heads:
     kind = registry.load("heads", spec.name)
     config = configure(kind.Config, spec)
     key = ("heads", spec.name, config)
-    if key not in task.memo:
-        task.memo[key] = kind(config).fit(task)
-    return task.memo[key]
+    if key not in task.shared_cache:
+        task.shared_cache[key] = kind(config).fit(task)
+    return task.shared_cache[key]

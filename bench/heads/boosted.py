@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.heads.layers import LayerHeads, Net
-from bench.heads.recipe import Recipe
 from bench.heads.training import Schedule, nll, start, together, train
 from bench.method import Task
-from bench.params import tunable
+from bench.plugins.params import tunable
+from bench.recipe import Recipe
 
 Final = Literal["added", "alone"]
 

@@ -9,12 +9,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench import registry
 from bench.heads import fit
-from bench.heads.recipe import Heads, Recipe
 from bench.method import Task
-from bench.params import configure
-from bench.spec import parse
+from bench.plugins import registry
+from bench.plugins.params import configure
+from bench.plugins.spec import parse
+from bench.recipe import Heads, Recipe
 
 LOWEST, HIGHEST, HALVINGS = 0.02, 50.0, 40  # where a temperature is looked for, and how closely
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.heads.layers import LayerHeads, LinearHeads, Net
-from bench.heads.recipe import Recipe
 from bench.heads.training import Schedule, nll, start, train
 from bench.method import ExitData, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
+from bench.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from bench.budgets import geometric_quotas
 from bench.heads.layers import LayerHeads, LinearHeads, Net
-from bench.heads.recipe import Recipe
 from bench.heads.training import Schedule, adamw, descend, nll, start
 from bench.method import Task
-from bench.params import tunable
+from bench.plugins.params import tunable
+from bench.recipe import Recipe
 
 Centring = Literal["mat", "col"]
 
@@ -84,7 +84,7 @@ class Weighting:
         c = self.config
         return descend(
             self.optimiser,
-            self.net.owners,
+            self.net.exit_of,
             self._loss,
             lambda: nll(self.net(self.val), self.task.val.labels).mean(1),
             samples=len(self.task.train),

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from bench.costs import linear_macs
-from bench.heads.recipe import Heads
 from bench.method import ExitData
+from bench.recipe import Heads, linear_macs
 
 
 class LayerHeads(Heads):
@@ -58,7 +57,7 @@ class Net:
     """The heads of E >= 1 exits in training: Linear(D_k → C) each, or Linear → ReLU → Linear with `width` hidden units.
 
     Exits of equal D_k share one weight [g, D, H], so that a step is one batched product for all of them; H is the
-    width, or C without one. `parameters` are leaves whose first axis runs over exits; `owners[i]` names those of
+    width, or C without one. `parameters` are leaves whose first axis runs over exits; `exit_of[i]` names those of
     parameter i, and `fan_in[i]` how many inputs its layer has.
     """
 
@@ -70,7 +69,7 @@ class Net:
         order = torch.tensor([k for group in self.groups for k in group], device=generator.device)
         self.place = order.argsort()
         self.parameters: list[Tensor] = []
-        self.owners: list[Tensor] = []
+        self.exit_of: list[Tensor] = []
         self.fan_in: list[int] = []
         hidden = width or classes
         drawn = [self.normal(d, hidden, scale=(2 / d) ** 0.5 if width else 0.01) for d in dims]
@@ -94,7 +93,7 @@ class Net:
         """Let `value`, whose first axis runs over these exits, be trained; it is of layers with that many inputs."""
         self.parameters.append(value.requires_grad_())
         self.fan_in.append(inputs)
-        self.owners.append(torch.tensor(list(exits), dtype=torch.int64, device=value.device))
+        self.exit_of.append(torch.tensor(list(exits), dtype=torch.int64, device=value.device))
 
     def inputs(self, data: ExitData) -> list[Tensor]:
         """Return a split's standardised features [N, g, D] for every group of exits."""

@@ -8,9 +8,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.heads.layers import LayerHeads, LinearHeads, Net, fold, standardiser
-from bench.heads.recipe import Recipe
 from bench.heads.training import Schedule, nll, start, train
 from bench.method import Task
+from bench.recipe import Recipe
 
 __all__ = ["LinearHeads", "Plain", "PlainConfig", "fold", "standardiser"]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.heads.layers import Net
 from bench.method import Task
-from bench.params import tunable
+from bench.plugins.params import tunable
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def adamw(net: Net, schedule: Schedule) -> torch.optim.AdamW:
 
 def descend(
     optimiser: torch.optim.Optimizer,
-    owners: Sequence[Tensor],
+    exit_of: Sequence[Tensor],
     loss: Callable[[Tensor], Tensor],
     score: Callable[[], Tensor],
     *,
@@ -58,7 +58,7 @@ def descend(
     """Minimise `loss(rows)` over all samples; return each parameter as it was in its exit's best epoch.
 
     `score()` is the val loss of every exit [E], read after each epoch; row j of parameter i belongs to exit
-    owners[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start where no epoch's
+    exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start where no epoch's
     score is below `beat` [E] (by default any finite one is).
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -75,8 +75,8 @@ def descend(
         with torch.no_grad():
             now = score()
             better, lowest = now < lowest, torch.fmin(now, lowest)
-            for kept, p, owner in zip(best, parameters, owners, strict=True):
-                kept[better[owner]] = p[better[owner]]
+            for kept, p, exits in zip(best, parameters, exit_of, strict=True):
+                kept[better[exits]] = p[better[exits]]
     return best
 
 
@@ -94,7 +94,7 @@ def train(
     inputs, val = net.inputs(task.train), net.inputs(task.val)
     return descend(
         adamw(net, schedule),
-        net.owners,
+        net.exit_of,
         lambda rows: loss(net([x[rows] for x in inputs]), rows),
         lambda: score(net(val)),
         samples=len(task.train),

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from bench.heads.boosted import mixed
 from bench.heads.layers import LayerHeads, Net
-from bench.heads.recipe import Recipe
 from bench.heads.training import Schedule, descend, nll, start, together, train
 from bench.method import ExitData, Task
+from bench.recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import xxhash
 from numpy.typing import NDArray
 
 from bench.errors import UserError
+from bench.inference import Outcomes
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import Floats, Ints, softmax, to_numpy, top_and_true
-from bench.play import Outcomes
 
 Column = list[float | None]  # one value per exit; None where there is nothing to measure
 ALPHAS = (0.01, 0.05, 0.1)  # tolerated misses of every prediction set
@@ -91,7 +91,7 @@ def samples_of(outcomes: Outcomes, split: str) -> Samples:
     """
     if outcomes.exit_logits is None:
         raise UserError(
-            "Scores need what every exit would have said: play the policy with bench.play.simulate, not execute."
+            "Scores need what every exit would have said: play the policy with bench.inference.simulate, not execute."
         )
     labels, stack = to_numpy(outcomes.labels).astype(np.int64), to_numpy(outcomes.exit_logits)
     index, p = to_numpy(outcomes.exit_index).astype(np.int64), softmax(outcomes.logits, f"{split} logits")

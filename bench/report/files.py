@@ -11,9 +11,9 @@ from bench.report import site
 from bench.report.context import CellReport, Report
 from bench.report.figures import FigureSet, cell_figures, overall_figures
 from bench.report.formats import html
+from bench.report.formats.table import Table
 from bench.report.page import DATA_FORMS, cell_page, index_page
 from bench.report.parallel import Each, serially
-from bench.report.table import Table
 from bench.report.tables import cell_tables, overall_tables
 
 FORMATS = ("md", "csv", "parquet", "latex", "html", "svg", "png", "site")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from bench.report.cells import without_paths
 from bench.report.context import CellReport, Report
 from bench.report.figures import FigureFile, FigureSet
-from bench.report.table import Table
+from bench.report.formats.table import Table
 from bench.report.tables.overall import left_out
 from bench.report.text import escape, seeds_phrase
 from bench.stats.resample import Effort

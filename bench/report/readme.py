@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.report.context import CellReport, Report
-from bench.report.table import Table
+from bench.report.formats.table import Table
 from bench.report.tables.leaderboard import leaderboard
 from bench.report.tables.overall import counted
 from bench.report.text import escape, seeds_phrase

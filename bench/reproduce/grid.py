@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.errors import UserError, nearest
+from bench.plugins.spec import split_list
 from bench.reproduce.published import Published, points
-from bench.spec import split_list
 
 IMAGENET_FILE = {"t2t_vit_7": "71.7_T2T_ViT_7.pth.tar", "t2t_vit_14": "81.5_T2T_ViT_14.pth.tar"}
 RECIPE = (

@@ -9,18 +9,19 @@ from typing import Protocol
 
 import torch
 
-from bench import datasets, registry
+from bench import datasets
 from bench.backbones.staged import Origin
 from bench.backbones.weights import origin_of
 from bench.bank.bank import Bank
 from bench.config import RunConfig
 from bench.errors import UserError
+from bench.inference import simulate
 from bench.method import Policy, Task
-from bench.params import configure
-from bench.play import simulate
+from bench.plugins import registry
+from bench.plugins.params import configure
+from bench.plugins.spec import Spec
 from bench.reproduce.grid import Cell
 from bench.session import Progress, Session
-from bench.spec import Spec
 from bench.stats.bootstrap import Estimate
 from bench.stats.student import interval
 from bench.trials.run import load_splits, summary

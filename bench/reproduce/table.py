@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.reproduce.availability import Availability
 from bench.reproduce.grid import RECIPE, Cell
-from bench.reproduce.hand import AtHand
 from bench.reproduce.published import SOURCE
 from bench.reproduce.run import Ran
 
@@ -33,7 +33,7 @@ HOW_TO_FINE_TUNE = f"Fine-tuning as the JEI-DNN authors' code has it: {RECIPE}."
 class Result:
     """One cell after the command: what was at hand, and what came of it."""
 
-    at_hand: AtHand
+    availability: Availability
     method: str  # what it was, or would be, run with
     ran: Ran | None = None
     failure: str | None = None
@@ -41,14 +41,14 @@ class Result:
     @property
     def cell(self) -> Cell:
         """The cell of the grid."""
-        return self.at_hand.cell
+        return self.availability.cell
 
     @property
     def status(self) -> str:
         """'ran', 'failed', 'missing', or 'ready' where a dry run left it at that."""
         if self.ran or self.failure:
             return "ran" if self.ran else "failed"
-        return "ready" if self.at_hand.complete else "missing"
+        return "ready" if self.availability.complete else "missing"
 
     @property
     def not_comparable(self) -> str | None:
@@ -145,15 +145,15 @@ def as_json(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def _cell(result: Result) -> dict[str, Any]:
-    hand, ran = result.at_hand, result.ran
+    available, ran = result.availability, result.ran
     points = [{"lambda": d.pop("lam"), **d} for d in map(asdict, rows(result)) if d.pop("cell")]
     return {
         "cell": result.cell.name,
         "status": result.status,
         "method": result.method,
         "image_size": result.cell.image_size,
-        "data": {"found": hand.data is not None, "note": hand.data_note},
-        "weights": {"found": hand.weights is not None, "note": hand.weights_note},
+        "data": {"found": available.data is not None, "note": available.data_note},
+        "weights": {"found": available.weights is not None, "note": available.weights_note},
         "failure": result.failure,
         "not_comparable": result.not_comparable,
         "protocol": ran.protocol if ran else None,

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench import registry
 from bench.bank.bank import Bank
+from bench.bank.cell import Cell, cell_of
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.method import Method
-from bench.params import configure, label
-from bench.references import MIXED, StaticPolicy
-from bench.spec import parse
-from bench.trials.record import Cell, Point
+from bench.plugins import registry
+from bench.plugins.params import configure, label
+from bench.plugins.spec import parse
+from bench.trials.record import Point
+from bench.trials.references import MIXED, StaticPolicy
 from bench.trials.source import source_digest
 from bench.trials.store import Store, wanted
 
@@ -77,22 +78,6 @@ def _check_heads(method: Method) -> None:
     if isinstance(recipe, str):
         spec = parse(recipe)
         configure(registry.load("heads", spec.name).Config, spec)
-
-
-def cell_of(bank: Bank) -> Cell:
-    """Describe a bank as a record's cell."""
-    m = bank.manifest
-    return Cell(
-        dataset=m.dataset,
-        dataset_variant=m.dataset_variant,
-        dataset_digest=m.dataset_digest,
-        backbone=m.backbone,
-        image_size=m.image_size,
-        exit_names=tuple(m.exit_names),
-        bank_digest=bank.digest,
-        protocol_version=m.protocol,
-        limit=m.limit,
-    )
 
 
 def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bench.bank.cell import Cell
+
 SCHEMA_VERSION = 2  # 2 added `outcomes` and `reliability`; all else is as it was
 READABLE = (1, 2)
 
@@ -17,24 +19,6 @@ Status = Literal["ok", "infeasible", "failed", "timeout"]
 
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Cell(_Model):
-    """What was measured on: one dataset through one frozen backbone, under one protocol."""
-
-    dataset: str
-    dataset_variant: str | None = Field(
-        description="why the images are not the official ones, e.g. 'jpeg90'; None if they are"
-    )
-    dataset_digest: str
-    backbone: str
-    image_size: int
-    exit_names: tuple[str, ...]
-    bank_digest: str
-    protocol_version: str = Field(description="'v1', or 'v1-seen' where the backbone has seen the training set")
-    limit: int | None = Field(
-        default=None, description="images per split of a smoke run; such records compare with nothing"
-    )
 
 
 class Point(_Model):

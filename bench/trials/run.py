@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bench import heads, registry
+from bench import heads
 from bench.bank.bank import Bank
+from bench.inference import Outcomes, exit_macs, simulate
 from bench.method import ExitData, Infeasible, Policy, Task
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import to_numpy
@@ -22,12 +23,12 @@ from bench.metrics.calibration import reliability
 from bench.metrics.samples import played as gather
 from bench.metrics.score import score
 from bench.metrics.stored import to_arrays
-from bench.play import Outcomes, exit_macs, simulate
-from bench.references import MIXED, StaticExits, StaticPolicy, oracle, oracle_macs
+from bench.plugins import registry
 from bench.rules import too_small
 from bench.trials.outcomes import pack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.record import Point, Record, Status, record_id
+from bench.trials.references import MIXED, StaticExits, StaticPolicy, oracle, oracle_macs
 
 SLACK = 1e-9  # a budget is met on val up to rounding of the mean
 Result = tuple[Record, dict[str, np.ndarray] | None]

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
 
+from bench.bank.cell import Cell
 from bench.errors import UserError
-from bench.trials.record import Cell, Record
+from bench.trials.record import Record
 from bench.trials.store import Store
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import UserError
-from bench.trials.store import slug, write_atomic
+from bench.system.files import slug, write_atomic
 
 SCHEMA_VERSION = 1
 FOLDER = "tuned"

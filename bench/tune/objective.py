@@ -30,8 +30,8 @@ import torch
 from bench import protocol
 from bench.bank.bank import Bank
 from bench.errors import UserError
+from bench.inference import simulate
 from bench.method import ExitData, Infeasible, Method, Policy, Task
-from bench.play import simulate
 
 SHARE = 3  # one image of so many is kept from the search, to decide at its end
 COSTS = 121  # at which a curve is read
@@ -109,7 +109,7 @@ def parts(task: Task, rows: np.ndarray, kept: np.ndarray) -> Parts:
         raise ValueError(f"val has {len(rows)} images, too few to choose on some and decide on others")
 
     def way(fit: np.ndarray, held: np.ndarray) -> tuple[Task, ExitData]:
-        return replace(task, val=rows_of(task.val, fit), memo={}), rows_of(task.val, held)
+        return replace(task, val=rows_of(task.val, fit), shared_cache={}), rows_of(task.val, held)
 
     ways = (way(choosing[first], choosing[second]), way(choosing[second], choosing[first]))
     return Parts(ways, way(choosing, deciders), rows[deciders])
@@ -182,8 +182,8 @@ class Evaluator:
     def _play(self, method: Method, task: Task, held: ExitData, budgets: Sequence[float]) -> list[Played]:
         torch.set_num_threads(self.threads)
         played = play(method, task, held, budgets)
-        for key in list(task.memo)[KEPT:]:
-            del task.memo[key]
+        for key in list(task.shared_cache)[KEPT:]:
+            del task.shared_cache[key]
         return played
 
     def _parted(self, bank: Bank, seed: int) -> Parts:

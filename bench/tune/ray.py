@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.bank.bank import Bank
-from bench.executors.fleet import Fleet, connected, need, slots
-from bench.executors.parcel import Parcel, files_of, pack, unpack
+from bench.executors.bank_ref import BankRef, files_of, pack, unpack
+from bench.executors.cluster import Cluster, connected, need, slots
 from bench.executors.ray import load_plugins
 from bench.executors.worker import Settings
 from bench.method import Method
@@ -32,7 +32,7 @@ from bench.tune.space import configured
 
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours
 
-import ray  # isort: skip - bench.executors.fleet tells it what not to do, before it is imported
+import ray  # isort: skip - bench.executors.cluster tells it what not to do, before it is imported
 from ray import tune  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
 
@@ -43,7 +43,7 @@ RETRIES = 1  # of a trial whose process died
 class Subject:
     """One search as it travels. The method is pickled by itself: its plugins must be loaded before it is read."""
 
-    parcel: Parcel
+    bank_ref: BankRef
     files: dict[str, Any]  # references to the bank's files; empty where there is one node, which has them
     method: bytes
     seeds: tuple[int, ...]
@@ -52,7 +52,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Freight:
+class WorkerPayload:
     """What all workers are sent once."""
 
     subjects: tuple[Subject, ...]
@@ -113,21 +113,21 @@ class Rounds(Searcher):
 class SeedBySeed(tune.Trainable):
     """A trial as Ray Tune sees it: every step scores one more seed; the actor is reused for the next trial."""
 
-    def setup(self, config: dict[str, Any], freight: Freight) -> None:  # type: ignore[override]
+    def setup(self, config: dict[str, Any], payload: WorkerPayload) -> None:  # type: ignore[override]
         """Keep what all trials of this actor share, and take on the first."""
-        load_plugins(freight.plugins)
-        self.freight = freight
-        self.evaluator = Evaluator(freight.settings.device, freight.settings.threads)
+        load_plugins(payload.plugins)
+        self.payload = payload
+        self.evaluator = Evaluator(payload.settings.device, payload.settings.threads)
         self.banks: dict[str, Bank] = {}
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take on the next trial."""
-        subject, trial = self.freight.subjects[new_config["search"]], json.loads(new_config["trial"])
-        digest = subject.parcel.digest
+        subject, trial = self.payload.subjects[new_config["search"]], json.loads(new_config["trial"])
+        digest = subject.bank_ref.digest
         if digest not in self.banks:
             self.banks[digest] = unpack(
-                subject.parcel, lambda: ((name, ray.get(reference)) for name, reference in subject.files.items())
+                subject.bank_ref, lambda: ((name, ray.get(reference)) for name, reference in subject.files.items())
             )
         self.bank = self.banks[digest]
         usual: Method = pickle.loads(subject.method)
@@ -135,7 +135,7 @@ class SeedBySeed(tune.Trainable):
         seeds, rival = (subject.deciding, usual) if trial["last"] else (subject.seeds, None)
         bars = tuple(trial["bars"])
         job = Job(trial["number"], method, seeds, subject.budgets, bars, trial["params"], rival)
-        self.attempt = Attempt(job, self.freight.settings.timeout, expendable=True)
+        self.attempt = Attempt(job, self.payload.settings.timeout, expendable=True)
         return True
 
     def step(self) -> dict[str, Any]:
@@ -149,7 +149,7 @@ class SeedBySeed(tune.Trainable):
 def run(
     searches: Sequence[Search],
     settings: Settings,
-    fleet: Fleet,
+    cluster: Cluster,
     plugins: Sequence[Path],
     started: Told,
     ended: Ended,
@@ -161,19 +161,19 @@ def run(
     owed = sum(search.owed for search in searches)
     if owed == 0:
         return
-    needed = need(fleet, settings)
+    needed = need(cluster, settings)
     if "GPU" in needed:
         settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
     rounds = Rounds(searches, started, ended)
-    with connected(fleet, settings, owed):
-        slots(needed, fleet.jobs)
+    with connected(cluster, settings, owed):
+        slots(needed, cluster.jobs)
         files = [(Path(p).absolute(), Path(p).read_bytes()) for p in plugins]
-        freight = Freight(_subjects(searches), settings, tuple(files))
+        payload = WorkerPayload(_subjects(searches), settings, tuple(files))
         with tempfile.TemporaryDirectory(prefix="exitbench-tune-", ignore_cleanup_errors=True) as folder:
             tune.Tuner(
-                tune.with_resources(tune.with_parameters(SeedBySeed, freight=freight), needed),
+                tune.with_resources(tune.with_parameters(SeedBySeed, payload=payload), needed),
                 tune_config=tune.TuneConfig(
-                    search_alg=rounds, num_samples=owed, reuse_actors=True, max_concurrent_trials=fleet.jobs
+                    search_alg=rounds, num_samples=owed, reuse_actors=True, max_concurrent_trials=cluster.jobs
                 ),
                 run_config=tune.RunConfig(
                     name="tune",

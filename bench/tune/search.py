@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.bank.bank import Bank
+from bench.bank.cell import cell_of
 from bench.errors import UserError
 from bench.method import Method
-from bench.params import label
-from bench.trials.plan import cell_of, source_of
-from bench.trials.store import uninterrupted
+from bench.plugins.params import label
+from bench.system.files import uninterrupted
+from bench.trials.plan import source_of
 from bench.tune import history as files
 from bench.tune import rounds
 from bench.tune.history import Decision, Protocol, Row, Subject, Tuned

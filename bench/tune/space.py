@@ -1,4 +1,4 @@
-"""A method's search space: the ranges that its Config declares with `bench.params.tunable`, as Optuna distributions."""
+"""A method's search space: the ranges that its Config declares with `bench.plugins.params.tunable`, for Optuna."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from bench import registry
 from bench.errors import UserError
 from bench.method import Method
-from bench.params import configure
-from bench.spec import Spec, parse
+from bench.plugins import registry
+from bench.plugins.params import configure
+from bench.plugins.spec import Spec, parse
 from bench.tune.active import When, conditions, distinct, within
 from bench.tune.study import described
 

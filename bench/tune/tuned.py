@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.method import Method
-from bench.params import label
+from bench.plugins.params import label
 from bench.trials.plan import source_of
 from bench.tune.history import FOLDER, Tuned, path_of, read, searches, write
 

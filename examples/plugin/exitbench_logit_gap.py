@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from bench import heads
 from bench.method import Infeasible, Method, Policy, Task
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.rules import Score, many_thresholds
 from torch import Tensor
 

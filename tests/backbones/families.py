@@ -6,7 +6,7 @@ import torch
 
 from bench import backbones
 from bench.backbones.staged import StagedBackbone
-from bench.compat import import_timm
+from bench.system.compat import import_timm
 
 # spec, image size, the same network in timm (None: ours alone)
 FAMILIES = [

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from bench import backbones
 from bench.errors import UserError
-from bench.registry import plugins
+from bench.plugins.registry import plugins
 
 
 def test_every_registered_backbone_has_a_summary_line():

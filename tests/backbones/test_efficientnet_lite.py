@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from bench import backbones
 from bench.backbones import efficientnet_lite
 from bench.backbones.weights import read_checkpoint
-from bench.compat import import_timm
 from bench.errors import UserError
+from bench.system.compat import import_timm
 
 
 @pytest.fixture(scope="module")

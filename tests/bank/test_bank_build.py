@@ -18,8 +18,9 @@ import torch
 from bank_fakes import FakeBackbone, FakeImages, splits
 
 from bench.bank import build as building
-from bench.bank.bank import Bank, ensure, find
+from bench.bank.bank import Bank
 from bench.bank.build import build
+from bench.bank.ensure import ensure, find
 from bench.bank.plan import Plan
 from bench.bank.transform import Transform
 from bench.errors import UserError

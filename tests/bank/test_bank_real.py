@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from bench import backbones, costs, datasets, protocol
-from bench.bank.bank import ensure, find, verify
+from bench.bank.ensure import ensure, find
+from bench.bank.store import verify
 from bench.bank.transform import Transform
 
 

@@ -12,9 +12,10 @@ import pytest
 from bank_fakes import FakeBackbone, FakeImages, splits
 from filelock import FileLock
 
-from bench.bank.bank import Bank, bank_paths, find, list_banks, prune, survey, verify
+from bench.bank.bank import Bank
 from bench.bank.build import build
-from bench.bank.store import lock_file
+from bench.bank.ensure import find
+from bench.bank.store import bank_paths, list_banks, lock_file, prune, survey, verify
 from bench.errors import BankError
 
 FILES = ["train.exit0.npy", "pool.final.npy", "test.labels.npy", "rows.npz", "head.safetensors"]

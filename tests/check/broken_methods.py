@@ -12,7 +12,7 @@ from good_method import Good, GoodPolicy, fails
 
 from bench import heads
 from bench.method import Infeasible
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.rules import max_probability
 
 
@@ -243,7 +243,7 @@ class Greedy(Good):
     """Spend what is left of something shared at every further fit of a task."""
 
     def policy(self, task, fitted, threshold):
-        used = task.memo["used"] = task.memo.get("used", 0) + 1
+        used = task.shared_cache["used"] = task.shared_cache.get("used", 0) + 1
         return super().policy(task, fitted, threshold * (1.0 if used <= 6 else 0.7))
 
 

@@ -108,11 +108,11 @@ class Sharer(Good):
 
     def fit(self, task, budgets):
         fitted = heads.fit("plain", task)
-        if task.memo.setdefault("sharpened", 0) == 0:
+        if task.shared_cache.setdefault("sharpened", 0) == 0:
             for layer in fitted.layers:
                 layer.weight.data.mul_(1.5)
                 layer.bias.data.mul_(1.5)
-            task.memo["sharpened"] = 1
+            task.shared_cache["sharpened"] = 1
         return super().fit(task, budgets)
 
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench import registry
 from bench.check import run
+from bench.plugins import registry
 
 NAMES = [name for name, plugin in registry.plugins("methods").items() if plugin.distribution == "exitbench"]
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench import registry
 from bench.check import run
 from bench.check import workers as workers_module
 from bench.check.examine import checks
 from bench.method import Policy
+from bench.plugins import registry
 from tests.conftest import ROOT
 
 NAMES = [check.name for check in checks()]

@@ -15,7 +15,7 @@ def bench(*words: object):
 
 @pytest.fixture(autouse=True)
 def _own_plugins(monkeypatch):
-    from bench import registry
+    from bench.plugins import registry
 
     monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry.KINDS})
 
@@ -47,9 +47,9 @@ def test_several_methods_show_only_what_is_wrong(tmp_path):
 
 
 def test_all_is_every_registered_method(monkeypatch, tmp_path):
-    from bench import registry
     from bench.cli import check
-    from bench.plugins import load_file
+    from bench.plugins import registry
+    from bench.plugins.files import load_file
 
     path = write_plugin(tmp_path, honest=True)
     load_file(path)

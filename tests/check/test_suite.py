@@ -23,7 +23,7 @@ def write_plugin(folder, *, honest: bool):
         import torch
         from bench import heads
         from bench.method import Infeasible, Method
-        from bench.play import exit_macs
+        from bench.inference import exit_macs
         from bench.rules import HeadsPolicy
 
         @dataclass(frozen=True)

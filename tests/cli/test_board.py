@@ -5,9 +5,10 @@ import io
 import pytest
 from rich.console import Console
 
+from bench.bank.cell import Cell
 from bench.cli.progress import MOST, Board, clock_time, running
 from bench.trials.plan import Trial
-from bench.trials.record import Cell, Point
+from bench.trials.record import Point
 
 
 def trial(method: str, seed: int, backbone: str = "net") -> Trial:

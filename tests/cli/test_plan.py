@@ -6,14 +6,14 @@ import shutil
 import numpy as np
 import pytest
 
+from bench.bank.cell import cell_of
 from bench.bank.partial import Partial
+from bench.bank.status import bank_status, images_per_second
 from bench.bank.store import partial_folder
-from bench.cli.plan import as_json
+from bench.cli.planned import as_json
 from bench.config import RunConfig, resolve_dispatch
 from bench.errors import UserError
 from bench.session import Session
-from bench.trials.outlook import images_per_second, outlook
-from bench.trials.plan import cell_of
 from tests.cli.conftest import JOB, POINTS
 
 KEYS = {"executor", "jobs", "device", "needs", "output", "trials", "points", "bank_bytes", "build_seconds"}
@@ -83,30 +83,30 @@ def test_failed_trials_are_told_apart(finished, bench, tmp_path):
 def test_a_bank_is_foreseen_as_it_will_be(session):
     (source,) = session.sources()
     plan, root = session.bank_plan(source), session.config.bank_dir
-    before = outlook(plan, root)
+    before = bank_status(plan, root)
     assert (before.state, before.to_compute) == ("to build", before.images)
     assert images_per_second(plan, "cpu") > 0 and not root.exists()
     partial = Partial(partial_folder(before.path), plan)
     partial.mark("train", np.arange(7))
     partial.checkpoint()
     partial.close()
-    half = outlook(plan, root)
+    half = bank_status(plan, root)
     assert (half.state, half.to_compute) == ("partial", half.images - 7)
     bank = session.ensure_bank(source)
-    after = outlook(plan, root)
+    after = bank_status(plan, root)
     assert (after.state, after.to_compute, after.bytes) == ("built", 0, bank.manifest.bytes)
     assert after.cell == before.cell == half.cell == cell_of(bank)
     assert before.bytes == sum(bank.manifest.files[name]["bytes"] for name in plan.arrays) < after.bytes
     next(after.path.glob("train.exit0.npy")).write_bytes(b"")
-    broken = outlook(plan, root)
+    broken = bank_status(plan, root)
     assert broken.state == "broken" and "train.exit0.npy" in broken.problem
 
 
 def test_an_unknown_build_time_stays_unknown(session):
-    from bench.cli.plan import BankPlan
+    from bench.cli.planned import BankPlan
 
     (source,) = session.sources()
-    found = outlook(session.bank_plan(source), session.config.bank_dir)
+    found = bank_status(session.bank_plan(source), session.config.bank_dir)
     shown = as_json(session, [BankPlan(found, None, session.groups(found.cell, session.history()))])
     assert shown["build_seconds"] is None and shown["banks"][0]["build_seconds"] is None
 

@@ -2,10 +2,11 @@
 
 import pytest
 
-from bench import datasets, registry
+from bench import datasets
 from bench.datasets import cifar, official, svhn
 from bench.errors import UserError
-from bench.spec import Spec
+from bench.plugins import registry
+from bench.plugins.spec import Spec
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
 from bench.bank.bank import Bank
 from bench.config import RunConfig
 from bench.executors.worker import Settings
-from bench.plugins import load_file
+from bench.plugins import registry
+from bench.plugins.files import load_file
 from bench.session import Session
 from bench.trials.plan import Trial
 from tests.conftest import ROOT
@@ -65,10 +65,11 @@ DRIVER = """
 import sys
 from bench.bank.bank import Bank
 from bench.errors import UserError
-from bench.executors.ray import Fleet, run
+from bench.executors.ray import Cluster, run
 from bench.executors.worker import Settings
-from bench.plugins import load_file
-from bench.trials.plan import Trial, cell_of, load_methods, method_points
+from bench.plugins.files import load_file
+from bench.trials.plan import Trial, load_methods, method_points
+from bench.bank.cell import cell_of
 if __name__ == "__main__":
     load_file({plugin!r})
     (method,) = load_methods(["fine[mark={mark},seconds=0.2]"])
@@ -78,7 +79,7 @@ if __name__ == "__main__":
         for s in range({seeds})
     ]
     try:
-        for trial, results in run(trials, Settings("cpu", 1, {{}}), fleet=Fleet({fleet}), plugins=[{plugin!r}]):
+        for trial, results in run(trials, Settings("cpu", 1, {{}}), cluster=Cluster({cluster}), plugins=[{plugin!r}]):
             print("done", trial.seed, results[0][0].status, flush=True)
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -93,9 +94,9 @@ if __name__ == "__main__":
 def driver(bank, tmp_path):
     """Start a driver of its own, as a terminal does: in a group of processes that Ctrl-C reaches as a whole."""
 
-    def start(seeds: int, fleet: str = "jobs=1", **environment: str) -> subprocess.Popen:
+    def start(seeds: int, cluster: str = "jobs=1", **environment: str) -> subprocess.Popen:
         script = tmp_path / "driver.py"
-        text = DRIVER.format(plugin=str(FAULTY), mark=tmp_path, bank=str(bank.path), seeds=seeds, fleet=fleet)
+        text = DRIVER.format(plugin=str(FAULTY), mark=tmp_path, bank=str(bank.path), seeds=seeds, cluster=cluster)
         script.write_text(text)
         return subprocess.Popen(
             [sys.executable, str(script)],

@@ -7,19 +7,19 @@ from contextlib import nullcontext
 import pytest
 
 from bench.errors import UserError
-from bench.executors import fleet
-from bench.executors.fleet import Fleet, connected
+from bench.executors import cluster
+from bench.executors.cluster import Cluster, connected
 
 pytestmark = pytest.mark.ray
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense", "ray://127.0.0.1:9"])
 def test_a_cluster_that_is_not_there_is_a_sentence(settings, capfd, address):
-    with pytest.raises(UserError) as error, connected(Fleet(address), settings(), 1):
+    with pytest.raises(UserError) as error, connected(Cluster(address), settings(), 1):
         raise AssertionError("nobody is there")
     assert str(error.value).startswith(f"No Ray cluster could be reached at '{address}': ")
     assert "\n" not in str(error.value) and "".join(capfd.readouterr()) == ""
-    assert not fleet.ray.is_initialized()
+    assert not cluster.ray.is_initialized()
 
 
 @pytest.mark.parametrize(("said", "failures", "calls", "fails"), [
@@ -35,7 +35,7 @@ def test_a_client_server_that_dies_at_birth_is_asked_for_again(monkeypatch, said
         if len(seen) <= failures:
             raise ConnectionAbortedError(said)
 
-    monkeypatch.setattr(fleet.ray, "init", init)
+    monkeypatch.setattr(cluster.ray, "init", init)
     with pytest.raises(ConnectionAbortedError) if fails else nullcontext():
-        fleet._start({"address": "ray://somewhere:1"})
+        cluster._start({"address": "ray://somewhere:1"})
     assert seen == [{"address": "ray://somewhere:1"}] * calls

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from bench.executors.inbox import SETTLE, Inbox
+from bench.executors.ledger import SETTLE, Ledger
 
 
 class World:
     def __init__(self, retries: int = 1) -> None:
         self.now, self.nodes = 0.0, {"a", "b"}
-        self.inbox = Inbox(retries, lambda nodes: self.nodes & nodes, lambda: self.now)
+        self.ledger = Ledger(retries, lambda nodes: self.nodes & nodes, lambda: self.now)
 
     def begin(self, node: str = "a", index: int = 0) -> str:
         """Begin as a worker does: ask again while told to wait."""
-        while (answer := self.inbox.begin(index, node)) == "wait":
+        while (answer := self.ledger.begin(index, node)) == "wait":
             self.now += 0.5
         return answer
 
     def last(self, seconds: float, index: int = 0) -> None:
         """Let the attempt go on for a while, and its process die."""
         self.now += seconds
-        self.inbox.died(index)
+        self.ledger.died(index)
 
     def events(self) -> list[tuple]:
-        return [(e.kind, e.payload) for e in self.inbox.take()]
+        return [(e.kind, e.payload) for e in self.ledger.take()]
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def world() -> World:
 
 def test_results_come_home_once(world):
     assert world.begin() == "go"
-    world.inbox.finish(0, "first")
-    world.inbox.finish(0, "second")
+    world.ledger.finish(0, "first")
+    world.ledger.finish(0, "second")
     assert world.events() == [("started", None), ("finished", "first")]
     assert world.events() == []
     assert world.begin() == "stop"
@@ -74,21 +74,21 @@ def test_a_trial_is_given_up_only_once_it_is_clear_that_its_node_lives():
     world = World(retries=0)
     assert world.begin("b") == "go"
     world.last(5)
-    assert world.inbox.begin(0, "a") == "wait"
+    assert world.ledger.begin(0, "a") == "wait"
     world.now += SETTLE / 2
     world.nodes.discard("b")  # the cluster notices only now
-    assert world.inbox.begin(0, "a") == "go"
+    assert world.ledger.begin(0, "a") == "go"
 
 
 def test_after_a_node_died_a_later_doubt_waits_anew():
     world = World(retries=0)
     world.begin("b")
     world.last(5)
-    assert world.inbox.begin(0, "a") == "wait"
+    assert world.ledger.begin(0, "a") == "wait"
     world.nodes.discard("b")
-    assert world.inbox.begin(0, "a") == "go"
+    assert world.ledger.begin(0, "a") == "go"
     world.last(100)
-    assert world.inbox.begin(0, "a") == "wait"
+    assert world.ledger.begin(0, "a") == "wait"
 
 
 def test_trials_are_counted_apart():
@@ -97,27 +97,27 @@ def test_trials_are_counted_apart():
     world.last(1, index=0)
     assert world.begin(index=1) == "go"
     assert world.begin(index=0) == "stop"
-    world.inbox.finish(1, "fine")
-    assert [e.index for e in world.inbox.take()] == [0, 1, 0, 1]
+    world.ledger.finish(1, "fine")
+    assert [e.index for e in world.ledger.take()] == [0, 1, 0, 1]
 
 
 def test_a_refusal_closes_a_trial_unless_it_is_done(world):
-    world.inbox.finish(0, "fine")
-    world.inbox.refuse(0, "no worker")
-    world.inbox.refuse(1, "no worker")
+    world.ledger.finish(0, "fine")
+    world.ledger.refuse(0, "no worker")
+    world.ledger.refuse(1, "no worker")
     assert world.events() == [("finished", "fine"), ("refused", "no worker")]
     assert world.begin(index=1) == "stop"
 
 
 def test_a_bank_is_wanted_once_and_kept(world):
-    assert world.inbox.want("d") is None
-    assert world.inbox.want("d") is None
+    assert world.ledger.want("d") is None
+    assert world.ledger.want("d") is None
     assert world.events() == [("wanted", "d")]
-    world.inbox.offer("d", {"bank.json": 1})
-    assert world.inbox.want("d") == {"bank.json": 1}
+    world.ledger.offer("d", {"bank.json": 1})
+    assert world.ledger.want("d") == {"bank.json": 1}
     assert world.events() == []
 
 
 def test_after_the_end_no_worker_begins(world):
-    world.inbox.shut_down()
+    world.ledger.shut_down()
     assert world.begin() == "stop"

@@ -135,8 +135,9 @@ from pathlib import Path
 from bench.bank.bank import Bank
 from bench.executors import serial
 from bench.executors.worker import Settings
-from bench.plugins import load_file
-from bench.trials.plan import Trial, cell_of, load_methods, method_points
+from bench.plugins.files import load_file
+from bench.trials.plan import Trial, load_methods, method_points
+from bench.bank.cell import cell_of
 if __name__ == "__main__":
     load_file({str(FAULTY)!r})
     (method,) = load_methods(["sleeps[mark={tmp_path}]"])

@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from ray.cluster_utils import Cluster
+from ray.cluster_utils import Cluster as RayCluster
 
 from bench.executors import ray as module
 from bench.executors import serial
-from bench.executors.fleet import Fleet, ray
-from bench.executors.parcel import Parcel, copies
+from bench.executors.bank_ref import BankRef, copies
+from bench.executors.cluster import Cluster, ray
 from bench.executors.ray import run
 from tests.executors.conftest import FAULTY, by_title
 from tests.executors.processes import family, survivors
@@ -25,15 +25,15 @@ CLIENT = 20017  # port of the head's server for Ray's client; workers take ports
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Iterator[RayCluster]:
     """A head and one worker, one slot each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRPC_ENABLE_FORK_SUPPORT", "0")  # the head forks a process for every client; see docs/cluster.md
         yield from _cluster()
 
 
-def _cluster() -> Iterator[Cluster]:
-    made = Cluster(
+def _cluster() -> Iterator[RayCluster]:
+    made = RayCluster(
         initialize_head=True,
         head_node_args={
             "num_cpus": 1,
@@ -80,7 +80,7 @@ def test_nodes_that_come_and_go_lose_no_trial_and_change_no_number(cluster, work
 
     threads: list[threading.Thread] = []
     trials = work(f"fine[mark={tmp_path}]", seeds=tuple(range(8)), budgets=(0.5,))
-    found = by_title(run(trials, settings(retries=0), started, fleet=Fleet(cluster.address), plugins=[FAULTY]))
+    found = by_title(run(trials, settings(retries=0), started, cluster=Cluster(cluster.address), plugins=[FAULTY]))
     threads[0].join()
     assert {outcomes[0][1] for outcomes in found.values()} == {"ok"}
     assert set(killed) < _parents(tmp_path), "the node that was added did no trial"
@@ -104,11 +104,11 @@ def test_what_no_worker_sees_travels_once_and_the_cluster_is_left_as_it_was(
     sent = []
     send = module._Dispatch._send
     monkeypatch.setattr(module._Dispatch, "_send", lambda self, digest: (sent.append(digest), send(self, digest)))
-    monkeypatch.setattr(module, "pack", lambda bank: Parcel(tmp_path / "elsewhere" / bank.path.name, bank.digest))
+    monkeypatch.setattr(module, "pack", lambda bank: BankRef(tmp_path / "elsewhere" / bank.path.name, bank.digest))
     trials = work("msdnet_thresh", f"fine[mark={tmp_path}]", seeds=(0, 1), references=True)
     seen = tmp_path / "plugin.py"
     seen.write_bytes(FAULTY.read_bytes())
-    running = run(trials, settings(), fleet=Fleet(cluster.address), plugins=[seen])
+    running = run(trials, settings(), cluster=Cluster(cluster.address), plugins=[seen])
     first = next(running)
     found = by_title([first, *running])
     assert found == by_title(serial.run(trials, settings()))

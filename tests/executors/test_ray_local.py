@@ -9,7 +9,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.executors import serial
-from bench.executors.fleet import Fleet, need, ray
+from bench.executors.cluster import Cluster, need, ray
 from bench.executors.ray import run
 from bench.trials.plan import Trial
 from tests.executors.conftest import FAULTY, by_title
@@ -31,14 +31,14 @@ def test_the_same_numbers_with_one_two_and_four_workers(local, work, settings):
     assert len(expected) == 4
     for jobs in (1, 2, 4):
         begun: list[Trial] = []
-        assert by_title(run(trials, settings(), begun.append, fleet=Fleet(jobs=jobs))) == expected
+        assert by_title(run(trials, settings(), begun.append, cluster=Cluster(jobs=jobs))) == expected
         assert sorted(trial.title for trial in begun) == sorted(expected)
 
 
 def test_a_trial_is_divided_where_workers_would_idle(local, work, settings, tmp_path):
     trials = work(f"fine[mark={tmp_path},seconds=0.5]", budgets=(0.5, 0.7, 0.9))
     expected = by_title(serial.run(trials, settings()))
-    (trial, results), *more = run(trials, settings(), fleet=Fleet(jobs=3), plugins=[FAULTY])
+    (trial, results), *more = run(trials, settings(), cluster=Cluster(jobs=3), plugins=[FAULTY])
     assert not more
     assert by_title([(trial, results)]) == expected
     assert len(list(tmp_path.glob("fine-*"))) > 2
@@ -56,7 +56,7 @@ def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_pa
     }
     trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
     options = {"retries": 1, "timeout": 6.0, "memory": 2.0}
-    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), fleet=Fleet(), plugins=[FAULTY])}
+    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), cluster=Cluster(), plugins=[FAULTY])}
     assert {name: record.status for name, record in done.items()} == statuses
     assert "process died in 2 attempts" in done["killed"].reason
     assert "the moon is in the wrong house" in done["raises"].reason
@@ -72,7 +72,7 @@ def test_a_bank_that_cannot_be_opened_is_a_failed_record(local, work, settings, 
 
     (_, trial), *_ = work("msdnet_thresh", budgets=(0.9,))
     gone = replace(bank, path=tmp_path / "gone")
-    ((_, results),) = run([(gone, trial)], settings(), fleet=Fleet(jobs=1))
+    ((_, results),) = run([(gone, trial)], settings(), cluster=Cluster(jobs=1))
     assert [r.status for r, _ in results] == ["failed"]
     assert "not visible on this node" in results[0][0].reason
 
@@ -87,12 +87,12 @@ def test_a_machine_without_room_is_a_sentence(local, work, settings):
     with pytest.raises(UserError, match=r"No machine has 64 CPUs for one trial \(the largest has 4 CPUs"):
         next(run(trials, settings(threads=64)))
     with pytest.raises(UserError, match=r"1 CPU and 0\.5 GPUs for one trial .* --gpus-per-trial"):
-        next(run(trials, settings(), fleet=Fleet(gpus_per_trial=0.5)))
+        next(run(trials, settings(), cluster=Cluster(gpus_per_trial=0.5)))
 
 
 def test_a_run_that_is_left_does_not_begin_more(local, work, settings, tmp_path):
     trials = work(f"fine[mark={tmp_path},seconds=1]", seeds=tuple(range(8)), budgets=(0.9,))
-    running = run(trials, settings(), fleet=Fleet(jobs=1), plugins=[FAULTY])
+    running = run(trials, settings(), cluster=Cluster(jobs=1), plugins=[FAULTY])
     next(running)
     running.close()
     time.sleep(3)
@@ -106,10 +106,10 @@ def test_a_run_that_is_left_does_not_begin_more(local, work, settings, tmp_path)
     (0.0, "cuda", {"CPU": 2.0, "GPU": 1.0}),
 ])  # fmt: skip
 def test_what_a_trial_takes(settings, gpus, device, expected):
-    assert need(Fleet(gpus_per_trial=gpus), settings(threads=2, device=device)) == expected
+    assert need(Cluster(gpus_per_trial=gpus), settings(threads=2, device=device)) == expected
 
 
 @pytest.mark.parametrize("gpus", [1.5, -1.0])
 def test_a_share_of_gpus_that_cannot_be(settings, gpus):
     with pytest.raises(UserError, match=r"cannot take .* GPUs"):
-        need(Fleet(gpus_per_trial=gpus), settings())
+        need(Cluster(gpus_per_trial=gpus), settings())

@@ -40,7 +40,7 @@ def test_training_adds_the_same_sum_that_is_answered(rho):
 def test_a_head_with_less_left_to_correct_stays_smaller():
     task = make_task(400, exits=3, classes=4)
     same = dataclasses.replace(
-        task, train=same_features_everywhere(task.train), val=same_features_everywhere(task.val), memo={}
+        task, train=same_features_everywhere(task.train), val=same_features_everywhere(task.val), shared_cache={}
     )
     sizes = {}
     for spec in ("boosted[rho=1,epochs=40,batch_size=40]", "plain[epochs=40,batch_size=40]"):

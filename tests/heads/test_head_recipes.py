@@ -103,7 +103,7 @@ def test_saturated_and_constant_inputs_stay_finite(spec):
         data = getattr(task, name)
         features = (torch.zeros_like(data.features[0]), *(1e4 * x for x in data.features[1:]))
         parts[name] = ExitData(features, 1e4 * data.final_logits.sign(), data.labels)
-    task = dataclasses.replace(task, **parts, memo={})
+    task = dataclasses.replace(task, **parts, shared_cache={})
     assert heads.fit(spec, task).logits(task.val).isfinite().all()
 
 

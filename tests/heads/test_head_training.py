@@ -74,9 +74,9 @@ def test_fitted_layers_on_raw_features_say_what_the_net_says_on_standardised_one
 def test_a_gradient_reaches_the_exit_that_owns_the_parameter_alone(mixed_task):
     net = Net(mixed_task.train, 6, 0, torch.Generator().manual_seed(0))
     net(net.inputs(mixed_task.train))[1].square().sum().backward()
-    for p, owner in zip(net.parameters, net.owners, strict=True):
-        touched = p.grad.flatten(1).any(1) if p.grad is not None else torch.zeros(len(owner), dtype=torch.bool)
-        assert torch.equal(touched, owner == 1)
+    for p, exits in zip(net.parameters, net.exit_of, strict=True):
+        touched = p.grad.flatten(1).any(1) if p.grad is not None else torch.zeros(len(exits), dtype=torch.bool)
+        assert torch.equal(touched, exits == 1)
 
 
 def follow(scores, beat=None):

@@ -25,7 +25,7 @@ def task_of_a_linear_teacher(n: int = 600):
         x = data.features[0]
         noise = torch.randint(4, (n,), generator=g)
         parts[name] = dataclasses.replace(data, features=(x,) * 4, final_logits=x @ teacher / 3, labels=noise)
-    return dataclasses.replace(task, **parts, memo={})
+    return dataclasses.replace(task, **parts, shared_cache={})
 
 
 def test_distilled_heads_reach_the_teacher_without_labels():
@@ -44,7 +44,7 @@ def test_distilled_heads_never_look_at_labels_unless_told():
         task,
         train=dataclasses.replace(task.train, labels=task.train.labels.flip(0)),
         val=dataclasses.replace(task.val, labels=task.val.labels.flip(0)),
-        memo={},
+        shared_cache={},
     )
     for spec, same in (("distilled[epochs=3]", True), ("distilled[epochs=3,labels=0.5]", False)):
         a, b = (heads.fit(spec, t).logits(task.val) for t in (task, other))

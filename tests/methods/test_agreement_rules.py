@@ -12,10 +12,10 @@ from bench.methods.patience import Patience, PatienceConfig, RunPolicy, run_leng
 from bench.methods.patient_confident import Patient, PatientConfident, PatientConfidentConfig
 
 from bench.exits import entropy
+from bench.inference import simulate
 from bench.method import Infeasible
-from bench.mixing import Mixture
-from bench.play import simulate
 from bench.rules import ThresholdPolicy
+from bench.rules.mixing import Mixture
 from tests.synthetic import GivenHeads, given_task, make_task
 
 BUDGETS = [0.1, 0.3, 0.45, 0.6, 0.8, 1.0]

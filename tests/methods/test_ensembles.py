@@ -12,8 +12,8 @@ from bench.methods.mie_lap import MIEConfig, MIELaplace
 
 from bench import heads
 from bench.errors import UserError
+from bench.inference import exit_macs, simulate
 from bench.method import ExitData, Infeasible, Policy, Task
-from bench.play import exit_macs, simulate
 from bench.rules import max_probability
 from tests.synthetic import make_task
 
@@ -116,7 +116,7 @@ def test_caching_sees_beyond_a_saturated_softmax():
 def test_the_cached_confidence_never_falls_and_early_leavers_take_their_own_exit():
     task = make_task(300, exits=4)
     timid = replace(task.val, final_logits=task.val.final_logits / 20)  # so that earlier exits may be surer
-    task = replace(task, val=timid, memo={})
+    task = replace(task, val=timid, shared_cache={})
     policy = METHODS["caching"].fit(task, [0.6])[0]
     o = simulate(policy, task.val, task.macs)
     assert (max_probability(o.exit_logits).diff(dim=1) > -1e-6).all()

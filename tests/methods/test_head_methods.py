@@ -9,8 +9,8 @@ import torch
 from bench import heads
 from bench.budgets import geometric_quotas, quota_thresholds, threshold_exits
 from bench.exits import mean_cost
+from bench.inference import exit_macs, simulate
 from bench.method import Infeasible
-from bench.play import exit_macs, simulate
 from bench.rules import max_probability
 from bench.trials.plan import load_methods
 from tests.synthetic import make_task
@@ -100,7 +100,7 @@ def test_l2w_den_solves_its_thresholds_on_val_not_on_train():
     # 64 features and few samples: the heads know their train split far too well
     task = make_task(120, dims=64, classes=4, exits=4)
     easy = dataclasses.replace(task.train, features=tuple(3 * x for x in task.train.features))
-    task = dataclasses.replace(task, train=easy, memo={})
+    task = dataclasses.replace(task, train=easy, shared_cache={})
     method, budget = load_methods(["l2w_den[heads=l2w[epochs=15,interval=4,hidden=16,lr=0.05]]"])[0], 0.6
     policy = method.fit(task, [budget])[0]
     assert cost(policy, task) <= budget

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import torch
 from bench.methods.jeidnn import GatedPolicy, JEIDNNConfig, gate_targets
+from bench.methods.jeidnn import gates as gates_module
+from bench.methods.jeidnn.gates import Gates, single_distribution
+from bench.methods.jeidnn.targets import cross_entropy, exit_risk, positive_weight
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from bench import gates as gates_module
-from bench import logistic
 from bench.exits import exit_distribution, first_true, uncertainty_features
-from bench.gates import Gates, single_distribution
-from bench.heads.recipe import Heads
+from bench.inference import simulate
 from bench.method import Infeasible
-from bench.mixing import coin
-from bench.play import simulate
-from bench.surrogate import cross_entropy, exit_risk, positive_weight
+from bench.recipe import Heads
+from bench.rules import logistic
+from bench.rules.mixing import coin
 from bench.trials.plan import load_methods
 from tests.synthetic import make_task
 

@@ -14,8 +14,8 @@ from bench.methods.optimal_stopping import OptimalStopping, OptimalStoppingConfi
 from bench.methods.pcee import PCEE, TIE, PCEEConfig, isotonic
 
 from bench.exits import mean_cost, uncertainty_features
+from bench.inference import exit_macs, simulate
 from bench.method import ExitData, Infeasible, Task
-from bench.play import exit_macs, simulate
 from tests.synthetic import make_task
 
 METHODS = {

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 from bench.methods.risk_control import RiskControl, RiskControlConfig, grid, split
+from bench.methods.risk_control.levels import BOUND_OF_LOSS, LEVELS, exit_losses, policy_losses
 
 from bench import heads
 from bench.exits import first_true
+from bench.inference import simulate
 from bench.method import ExitData, Infeasible, Task
-from bench.play import simulate
-from bench.risk import BOUND_OF_LOSS, LEVELS, exit_losses, policy_losses
 from bench.rules import max_probability
 from tests.synthetic import make_split, make_task
 
@@ -138,9 +138,9 @@ def test_promises_hold_over_resplits(bound, loss):
         val = ExitData(
             tuple(x[rows] for x in population.features), population.final_logits[rows], population.labels[rows]
         )
-        task = replace(base, val=val, seed=seed, memo={})
+        task = replace(base, val=val, seed=seed, shared_cache={})
         inner, _ = split(task, True)
-        inner.memo[_key(method)] = trained
+        inner.shared_cache[_key(method)] = trained
         policy = method.fit(task, [1.2])[0]
         exits = first_true(scores >= policy.thresholds[:-1])
         risks.append(float(policy_losses(losses, exits[None]).mean()))
@@ -153,10 +153,10 @@ def test_promises_hold_over_resplits(bound, loss):
 
 
 def _key(method: RiskControl):
-    """Return where `heads.fit` keeps this method's heads in a task's memo."""
+    """Return where `heads.fit` keeps this method's heads in a task's shared_cache."""
     probe = make_task(20, exits=2)
     heads.fit(method.config.heads, probe)
-    return next(iter(probe.memo))
+    return next(iter(probe.shared_cache))
 
 
 def test_policies_can_be_pickled_and_ignore_row_order(task):
@@ -177,7 +177,7 @@ def test_no_budget_depends_on_the_others(task):
 def test_degenerate_tasks(shape, bound, epsilon):
     n, exits, classes = shape
     whole = make_task(n, exits=exits, classes=classes)
-    task = replace(whole, train=_saturated(whole.train), val=_saturated(whole.val), memo={})
+    task = replace(whole, train=_saturated(whole.train), val=_saturated(whole.val), shared_cache={})
     for b, policy in zip([0.8, 1.3], control(bound=bound, epsilon=epsilon).fit(task, [0.8, 1.3]), strict=True):
         assert isinstance(policy, Infeasible) or spent(policy, task) <= b
 

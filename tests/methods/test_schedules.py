@@ -9,15 +9,16 @@ import pickle
 import pytest
 import torch
 from bench.methods.eenet import EENet, EENetConfig, LinearScore
+from bench.methods.eenet import schedule as scheduler
+from bench.methods.eenet.schedule import Trainer, plan_loss, score_loss
 from bench.methods.eero import EERO, EEROConfig, admissible, aggregate
 
-from bench import scheduler
 from bench.budgets import quota_thresholds, threshold_exits
 from bench.exits import mean_cost
+from bench.inference import exit_macs, simulate
 from bench.method import ExitData, Infeasible, Task
-from bench.play import exit_macs, simulate
-from bench.references import StaticExits
-from bench.scheduler import Trainer, plan_loss, rate_exits, rate_thresholds, score_loss, tilt, whole
+from bench.rules.rates import rate_exits, rate_thresholds, tilt, whole
+from bench.trials.references import StaticExits
 from tests.synthetic import make_split, make_task
 
 BUDGETS = (0.1, 0.3, 0.6, 0.9)

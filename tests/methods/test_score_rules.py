@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from bench.budgets import geometric_quotas
+from bench.inference import simulate
 from bench.method import Infeasible
-from bench.play import simulate
 from bench.rules import energy, margin, max_probability, negative_entropy
 from bench.trials.plan import load_methods
 from tests.synthetic import given_task, make_task

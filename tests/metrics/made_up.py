@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from bench.inference import Outcomes
 from bench.metrics.samples import Played, played
 from bench.metrics.score import score
-from bench.play import Outcomes
 
 
 def outcomes(n: int, classes: int = 7, exits: int = 4, seed: int = 0, sharpness: float = 2.0) -> Outcomes:

@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.compat import ensure_torchvision
 from bench.errors import UserError
 from bench.metrics.arrays import softmax
 from bench.metrics.calibration import classwise_ece, debiased_ece, ece, reliability, top_label_ece
+from bench.system.compat import ensure_torchvision
 
 
 def two_class(confidence: list[float], correct: list[int]) -> tuple[np.ndarray, np.ndarray]:

@@ -11,12 +11,12 @@ from made_up import outcomes, permuted, point, scored
 from threadpoolctl import threadpool_limits
 
 from bench.errors import UserError
+from bench.inference import Outcomes
 from bench.metrics.arrays import softmax
 from bench.metrics.families import FAMILIES
 from bench.metrics.samples import ALPHAS
 from bench.metrics.score import score
 from bench.metrics.thresholds import KINDS
-from bench.play import Outcomes
 
 PREFIXES = ("coverage", "coverage_low", "coverage_high", "set_size", "empty_share", "singleton_share", "exit_gap")
 PREFIXES += ("class_gap_mean", "class_gap_worst", "pooled_share", "nestedness")

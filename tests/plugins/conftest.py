@@ -10,8 +10,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from bench import registry
 from bench.cli import app
+from bench.plugins import registry
 from tests.cli.conftest import cache, environment  # noqa: F401
 
 

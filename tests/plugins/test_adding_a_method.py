@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import load_records, scaffold
+from bench import load_records
+from bench.plugins import scaffold
 from tests.cli.conftest import SMALL
 from tests.conftest import ROOT
 

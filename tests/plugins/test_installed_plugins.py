@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import registry
 from bench.errors import UserError
+from bench.plugins import registry
 from tests.cli.conftest import SMALL
 from tests.plugins.test_plugin_files import METHOD
 

@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
-from bench import registry, scaffold
 from bench.errors import UserError
+from bench.plugins import registry, scaffold
 
 
 def test_it_writes_two_files_and_says_what_comes_next(cli, tmp_path):

@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
-from bench import registry, scaffold
 from bench.errors import UserError
-from bench.plugins import load_file
+from bench.plugins import registry, scaffold
+from bench.plugins.files import load_file
 from bench.trials.plan import load_methods, method_points
 from bench.trials.source import source_digest
 from tests.synthetic import make_task
@@ -85,7 +85,8 @@ def test_another_process_that_loads_the_file_can_read_its_pickles(rule, tmp_path
     (policy,) = method.fit(task, [0.6])
     (tmp_path / "policy.pickle").write_bytes(pickle.dumps((method.config, policy)))
     code = (
-        "import pickle, sys; from pathlib import Path; from bench.plugins import load_file; load_file(sys.argv[1]);"
+        "import pickle, sys; from pathlib import Path; from bench.plugins.files import load_file;"
+        "load_file(sys.argv[1]);"
         "config, policy = pickle.loads(Path(sys.argv[2]).read_bytes());"
         "print(config.growth, *policy.thresholds.tolist())"
     )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import config, load_records, scaffold
+from bench import config, load_records
 from bench.errors import UserError
+from bench.plugins import scaffold
 from tests.cli.conftest import SMALL
 
 

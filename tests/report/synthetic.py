@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from bench.bank.cell import Cell
 from bench.trials.outcomes import pack
-from bench.trials.record import Cell, Point, Record, record_id
+from bench.trials.record import Point, Record, record_id
 from bench.trials.store import Store, write_record
 
 FULL_MACS = 385_000_000

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bench.report.formats import html as html_form
 from bench.report.formats.latex import escape as escape_latex
-from bench.report.table import Column, Table
+from bench.report.formats.table import Column, Table
 from bench.report.text import escape
 from bench.stats.bootstrap import UNKNOWN, Estimate
 

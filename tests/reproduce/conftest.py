@@ -17,7 +17,7 @@ from bench.cli.reproduce import reproduce
 from bench.datasets.images import ImageDataset
 from bench.datasets.stores import ArrayStore
 from bench.method import Policy, Task
-from bench.reproduce import hand
+from bench.reproduce import availability
 
 CELL = "svhn/t2t_vit_7"
 PER_CLASS = {"train": 12, "test": 8}
@@ -65,7 +65,7 @@ def images(monkeypatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 1)  # banks this small are not worth more threads
     monkeypatch.setattr("bench.datasets.svhn.svhn", load)
     monkeypatch.setitem(protocol.POOL, "svhn", 40)
-    monkeypatch.setattr(hand, "find_data", lambda source, folder: (folder, f"found in {folder}"))
+    monkeypatch.setattr(availability, "find_data", lambda source, folder: (folder, f"found in {folder}"))
 
 
 class Spread(Policy):

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import UserError
+from bench.reproduce.availability import look
 from bench.reproduce.grid import GRID, choose
-from bench.reproduce.hand import look
 
 SVHN = choose("svhn/t2t_vit_7")
 
@@ -58,4 +58,4 @@ def test_a_damaged_copy_of_the_data_is_missing_and_says_why(tmp_path):
 @pytest.mark.shared
 def test_real_data_is_found_where_it_lies(shared):
     found = look(choose("cifar100/t2t_vit_7,cifar100lt/t2t_vit_14"), shared / "data")
-    assert {hand.data for hand in found} == {shared / "data"}
+    assert {available.data for available in found} == {shared / "data"}

@@ -11,8 +11,8 @@ import torch
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.reproduce import run
+from bench.reproduce.availability import Availability
 from bench.reproduce.grid import choose
-from bench.reproduce.hand import AtHand
 from bench.reproduce.table import Result, as_text, rows
 from tests.reproduce.conftest import CELL
 
@@ -143,8 +143,8 @@ def _ran(cell, variant=None) -> Result:
     one = run.interval([0.5])
     points = tuple(run.Ours(p.lam, one, one) for p in cell.points)
     sizes = {"train": 4, "pool": 2, "test": 2}
-    hand = AtHand(cell, None, "", None, "")
-    return Result(hand, "jeidnn", run.Ran(points, "v1-seen", variant, sizes, (0,)))
+    available = Availability(cell, None, "", None, "")
+    return Result(available, "jeidnn", run.Ran(points, "v1-seen", variant, sizes, (0,)))
 
 
 @pytest.mark.parametrize(

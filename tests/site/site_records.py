@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from bench.bank.cell import Cell
 from bench.report.context import Report, make
 from bench.stats.resample import Effort
 from bench.trials.outcomes import pack
-from bench.trials.record import Cell, Point, Record, record_id
+from bench.trials.record import Point, Record, record_id
 
 EVIL = "<script>alert(1)</script>"
 ESCAPES = "</script><img src=x onerror=alert(2)>\u2028 & ${x} {{ y }}"

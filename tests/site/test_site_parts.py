@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from site_records import EFFORT, METHODS, cell, cell_records, make_report
 
-from bench import registry
+from bench.plugins import registry
 from bench.report.context import make
+from bench.report.formats.table import Column, Table
 from bench.report.site.about import as_html, docstring
 from bench.report.site.forest import forest
 from bench.report.site.grid import grid, grids
@@ -19,7 +20,6 @@ from bench.report.site.plot import dash
 from bench.report.site.render import as_json, soft
 from bench.report.site.traces import label
 from bench.report.site.words import percent, points
-from bench.report.table import Column, Table
 from bench.stats.bootstrap import Estimate
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.bank.cell import Cell
 from bench.trials.plan import REFERENCES, Trial, load_methods, method_points, reference_points
-from bench.trials.record import Cell
 from bench.trials.run import Splits
 from tests.synthetic import make_split, make_task
 

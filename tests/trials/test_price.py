@@ -4,8 +4,8 @@ import pytest
 
 from bench.config import RunConfig
 from bench.trials import plan as plans
+from bench.trials.estimate import OTHERS, SOURCES, Counts, Estimate, Group, History, groups, wall_seconds
 from bench.trials.plan import REFERENCES, load_methods
-from bench.trials.price import OTHERS, SOURCES, Estimate, Group, History, Tally, groups, wall_seconds
 from bench.trials.record import Record, record_id
 from bench.trials.store import Store
 
@@ -98,7 +98,7 @@ def test_states_and_trials_are_those_that_a_run_finds(monkeypatch, tmp_path, cel
             store.write(record(cell, point, status=status))
     todo, done = plans.plan(config, None, methods, store)
     found = groups(config, cell, methods, History(store.records()), HERE)
-    trials, points = sum((g.trials for g in found), Tally()), sum((g.points for g in found), Tally())
+    trials, points = sum((g.trials for g in found), Counts()), sum((g.points for g in found), Counts())
     assert trials.todo == len(todo) and points.todo == sum(len(t.points) for t in todo)
     assert points.total == done + points.todo
     assert (trials.total, trials.failed) == (9, 1) and points.failed == 1
@@ -107,7 +107,7 @@ def test_states_and_trials_are_those_that_a_run_finds(monkeypatch, tmp_path, cel
 
 def test_wall_time_is_shared_by_jobs_but_no_shorter_than_one_trial():
     def group(seconds, todo):
-        return Group("m", Tally(todo, todo=todo), Tally(), Estimate(seconds, ""))
+        return Group("m", Counts(todo, todo=todo), Counts(), Estimate(seconds, ""))
 
     assert wall_seconds([group(2.0, 6), group(6.0, 2)], 4) == 6.0
     assert wall_seconds([group(2.0, 6), group(6.0, 2)], 2) == 12.0

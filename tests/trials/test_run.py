@@ -108,7 +108,7 @@ class _Spender(Policy):
     ("how", "reason"), [("raise", "no such thing"), ("few", "0 policies for 3"), ("spend", "above its budget")]
 )
 def test_a_broken_method_becomes_failed_records_with_a_reason(monkeypatch, trial_of, splits, how, reason):
-    monkeypatch.setattr("bench.registry.load", lambda kind, name: Broken)
+    monkeypatch.setattr("bench.plugins.registry.load", lambda kind, name: Broken)
     trial = trial_of_broken(trial_of, how)
     records = [r for r, _ in run_trial(trial, splits, {})]
     assert [r.status for r in records] == ["failed"] * 3

@@ -10,8 +10,9 @@ import pytest
 
 from bench import load_records
 from bench.errors import UserError
+from bench.system.files import check_writable, slug, uninterrupted
 from bench.trials.record import Record, record_id
-from bench.trials.store import Store, check_writable, read, slug, uninterrupted, wanted
+from bench.trials.store import Store, read, wanted
 
 
 def record_of(cell, point, status="ok", **fields) -> Record:

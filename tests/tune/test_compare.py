@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.method import Method, Policy
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.tune import compare
 from bench.tune.compare import Duel, interval, scores
 from bench.tune.objective import Played

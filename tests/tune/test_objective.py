@@ -76,7 +76,7 @@ def test_what_chooses_and_what_decides_have_no_image_in_common():
     assert torch.equal(one.val.features[0], last.val.features[0][torch.from_numpy(first)])
     counts = [np.bincount(d.labels, minlength=6) for d in (one.val, held_one)]
     assert abs(counts[0] - counts[1]).max() <= 1
-    assert len({id(t.memo) for t in (one, two, last)}) == 3 and one.train is task.train
+    assert len({id(t.shared_cache) for t in (one, two, last)}) == 3 and one.train is task.train
 
 
 def test_a_val_that_is_too_small_to_part_is_a_sentence():
@@ -143,5 +143,5 @@ def test_what_is_kept_between_trials_changes_no_score(bank):
                 bank, method, seed, (0.4, 1.0)
             )
     tasks = [task for found in used._parts.values() for task, _ in (*found.ways, found.last)]
-    assert all(len(task.memo) <= objective.KEPT for task in tasks)
+    assert all(len(task.shared_cache) <= objective.KEPT for task in tasks)
     assert len({task.train.features[0].data_ptr() for task in tasks}) == 1  # one copy for all seeds

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bench.errors import UserError
 from bench.method import Method
-from bench.params import tunable
+from bench.plugins.params import tunable
 from bench.trials.plan import load_methods
 from bench.tune.space import configured, space_of
 from bench.tune.study import described, distributions_of
@@ -141,9 +141,9 @@ def test_a_choice_that_says_what_the_preset_says_is_no_choice():
 
 
 def test_conditions_name_parameters_that_are_there():
-    from bench.params import configure
-    from bench.registry import load
-    from bench.spec import parse
+    from bench.plugins.params import configure
+    from bench.plugins.registry import load
+    from bench.plugins.spec import parse
     from bench.tune.active import BUILT_IN, conditions
 
     for name, found in BUILT_IN.items():

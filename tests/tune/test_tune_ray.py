@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.executors.worker import Settings
-from bench.plugins import load_file
+from bench.plugins.files import load_file
 from bench.tune.history import read
 from tests.tune.conftest import without_times
 
@@ -48,10 +48,10 @@ class Deadly(EERO):
 @pytest.fixture(scope="module")
 def cluster():
     """One Ray of two processors for all tests of this module."""
-    from bench.executors.fleet import Fleet, connected
+    from bench.executors.cluster import Cluster, connected
 
-    with connected(Fleet(jobs=2), Settings("cpu", 1, {}), 2):
-        yield Fleet(jobs=2)
+    with connected(Cluster(jobs=2), Settings("cpu", 1, {}), 2):
+        yield Cluster(jobs=2)
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def through_ray(cluster):
 def plugin(tmp_path, monkeypatch):
     import os
 
-    from bench import registry
     from bench.bank.bank import Bank
+    from bench.plugins import registry
 
     monkeypatch.setattr(registry, "_files", {kind: dict(known) for kind, known in registry._files.items()})
     monkeypatch.setattr(Bank, "held_out", Bank.held_out)  # both are put back after the test

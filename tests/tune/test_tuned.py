@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from bench.errors import UserError
-from bench.params import label
+from bench.plugins.params import label
 from bench.trials.plan import load_methods, method_points
 from bench.tune import tuned
 

@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from bench.report.figures.file import Drawing, FigureFile, pack
 from bench.report.style import ALARM, HULL, REFERENCE, Look, settings
 from bench.report.text import seeds_phrase
-from bench.trials.store import slug
+from bench.system.files import slug
 from bench.tune.history import Tuned
 
 LEAST = 4  # whole trials below which importances say nothing

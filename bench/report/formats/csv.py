@@ -6,7 +6,7 @@ import csv
 import io
 
 from bench.report.formats.data import DIGITS, Plain, columns
-from bench.report.table import Table
+from bench.report.formats.table import Table
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

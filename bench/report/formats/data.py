@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from bench.report.table import Table, Value
+from bench.report.formats.table import Table, Value
 from bench.stats.bootstrap import Estimate
 
 Plain = str | int | float | None

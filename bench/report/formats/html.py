@@ -7,7 +7,7 @@ from html import escape
 
 from bench.report.formats.data import DIGITS, plain
 from bench.report.formats.shown import SIGNS, Shown, shown_rows
-from bench.report.table import Column, Table, Value
+from bench.report.formats.table import Column, Table, Value
 
 STYLE = (
     "body{font:16px/1.45 system-ui,sans-serif;margin:2rem;color:#1a1a1a;background:#fff}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bench.report.formats.shown import Shown, shown_rows
-from bench.report.table import Table
+from bench.report.formats.table import Table
 
 PLAIN = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

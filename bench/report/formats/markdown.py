@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.report.formats.shown import SIGNS, Shown, shown_rows
-from bench.report.table import Table
+from bench.report.formats.table import Table
 from bench.report.text import escape
 
 

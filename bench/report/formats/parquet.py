@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 from bench.report.formats.data import Plain, columns
-from bench.report.table import Table
+from bench.report.formats.table import Table
 
 
 def render(table: Table) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.report.table import Column, Highlight, Table, Value
+from bench.report.formats.table import Column, Highlight, Table, Value
 from bench.stats.bootstrap import Estimate
 
 NOTHING = "–"

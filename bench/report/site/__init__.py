@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.report.context import Report
-    from bench.report.table import Table
+    from bench.report.formats.table import Table
 
 
 def files(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from bench import registry
 from bench.errors import UserError
+from bench.plugins import registry
 
 
 def docstring(name: str) -> str | None:

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bench.report.context import Report
+from bench.report.formats.table import Table, Value
 from bench.report.site.grid import plain
-from bench.report.table import Table, Value
 
 FORMS = ("csv", "parquet", "tex", "md", "html", "svg", "png")
 KEYS = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "set_size_lac@0.05",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bench.report.formats.shown import SIGNS, shown_rows
-from bench.report.table import Column, Table, Value
+from bench.report.formats.table import Column, Table, Value
 from bench.stats.bootstrap import Estimate
 
 LINKED = ("method", "cell")  # columns whose words have pages

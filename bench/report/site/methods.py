@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.report.cells import without_paths
 from bench.report.context import CellReport, Report
-from bench.report.table import Column, Table, Value
+from bench.report.formats.table import Column, Table, Value
 from bench.stats.results import MethodStatistics
 from bench.trials.record import Record
 

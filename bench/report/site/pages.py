@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bench.report.context import CellReport, Report
+from bench.report.formats.table import Table
 from bench.report.site import facts, methods
 from bench.report.site.about import as_html, docstring
 from bench.report.site.downloads import beside, records_csv, size
@@ -16,7 +17,6 @@ from bench.report.site.headline import answers
 from bench.report.site.names import Places, places
 from bench.report.site.plot import plot, series
 from bench.report.site.render import assets, page
-from bench.report.table import Table
 
 FIRST = 6  # methods of a cell on the overview
 Tables = Mapping[str, Sequence[Table]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.report.context import CellReport, Report
-    from bench.report.table import Table
+    from bench.report.formats.table import Table
 
 
 def cell_tables(report: CellReport) -> list[Table]:

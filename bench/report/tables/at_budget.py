@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
-from bench.report.table import Column, Highlight, Table
+from bench.report.formats.table import Column, Highlight, Table
 from bench.report.tables.words import MARKS, caption, marked, shown_budget
 from bench.stats.marks import Mark
 

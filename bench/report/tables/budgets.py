@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.report.context import CellReport
-from bench.report.table import Column, Highlight, Table, Value
+from bench.report.formats.table import Column, Highlight, Table, Value
 from bench.report.tables.words import MARKS, budgets, caption, marked, seeds
 from bench.stats.adherence import TOLERANCE
 from bench.stats.marks import Mark

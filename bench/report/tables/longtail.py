@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.report.context import CellReport
-from bench.report.table import Column, Table
+from bench.report.formats.table import Column, Table
 from bench.report.tables.at_budget import scores_at_budgets
 from bench.report.tables.words import T_INTERVAL, caption, seeds
 

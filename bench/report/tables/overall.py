@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.report.context import CellReport, Report
-from bench.report.table import Column, Table, Value
+from bench.report.formats.table import Column, Table, Value
 from bench.report.tables.words import joined
 from bench.stats.across import ZONE, AcrossStatistics
 from bench.stats.marks import INCOMPARABLE, Mark

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
-from bench.report.table import Column, Table, Value
+from bench.report.formats.table import Column, Table, Value
 from bench.report.tables.words import caption, marked
 from bench.stats.results import CellStatistics, PointStatistics
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from bench.report.context import CellReport
-from bench.report.table import Column, Table, Value
+from bench.report.formats.table import Column, Table, Value
 from bench.stats.bootstrap import Estimate
 from bench.tune.history import Decision, Tuned
 from bench.tune.verdict import NOTE

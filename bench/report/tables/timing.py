@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 
 from bench.report.context import CellReport
-from bench.report.table import Column, Table, Value
+from bench.report.formats.table import Column, Table, Value
 from bench.report.tables.words import MARKS, caption, marked, seeds
 from bench.stats.bootstrap import Estimate
 from bench.stats.marks import Mark

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
-from bench.report.table import Column, Highlight, Table
+from bench.report.formats.table import Column, Highlight, Table
 from bench.report.tables.at_budget import scores_at_budgets
 from bench.report.tables.words import T_INTERVAL, caption, seeds
 

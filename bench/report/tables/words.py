@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.report.table import Column, Value
+from bench.report.formats.table import Column, Value
 from bench.stats.marks import Mark
 from bench.stats.results import CellStatistics
 

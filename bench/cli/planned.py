@@ -1,0 +1,203 @@
+"""What a run would do and cost, shown as tables or as JSON."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.bank.status import BankStatus
+    from bench.session import Session
+    from bench.trials.estimate import Group
+
+MEASURED = "measured on a few batches; the fit of a linear probe comes on top"
+
+
+@dataclass(frozen=True)
+class BankPlan:
+    """One bank of a run, and its trials."""
+
+    bank_status: BankStatus
+    build_seconds: float | None
+    groups: list[Group]
+
+
+def show(session: Session, console: Console, *, json_output: bool = False) -> None:
+    """Look at all banks and trials of a session, and print the plan."""
+    from bench.cli.progress import opened
+
+    banks = []
+    with console.status("Reading records …"):
+        history = session.history()
+    for source in opened(console, session):
+        from bench.bank.status import bank_status, images_per_second
+
+        bank_plan = session.bank_plan(source)
+        found = bank_status(bank_plan, session.config.bank_dir)
+        seconds: float | None = 0.0
+        if found.state == "broken":
+            seconds = None
+        elif found.to_compute:
+            with console.status(f"Measuring {source.backbone.name} …"):
+                seconds = found.to_compute / images_per_second(bank_plan, session.device)
+        banks.append(BankPlan(found, seconds, session.groups(found.cell, history)))
+    if json_output:
+        import json
+
+        print(json.dumps(as_json(session, banks), indent=1, ensure_ascii=False))
+    else:
+        _print(session, console, banks)
+
+
+def crowded(session: Session) -> str:
+    """Remark that more threads are asked for than there are cores on this machine, where that is so."""
+    jobs, threads, cores = session.dispatch.jobs, session.config.threads, os.cpu_count() or 1
+    if session.config.ray_address is not None or jobs is None or jobs * threads <= max(cores, threads):
+        return ""
+    return f"{jobs} trials of {threads} threads share {cores} cores: more jobs than cores make nothing faster."
+
+
+def as_json(session: Session, banks: list[BankPlan]) -> dict[str, Any]:
+    """Return the plan as JSON values; the README describes the keys."""
+    from bench.trials.estimate import wall_seconds
+
+    dispatch, groups = session.dispatch, [g for b in banks for g in b.groups]
+    jobs, threads = dispatch.jobs, session.config.threads
+    builds = [b.build_seconds for b in banks]
+    serial = wall_seconds(groups, 1)
+    return {
+        "executor": dispatch.executor,
+        "jobs": jobs,
+        "device": dispatch.device,
+        "needs": {
+            "threads_per_trial": threads,
+            "gpus_per_trial": dispatch.gpus_per_trial,
+            "threads": None if jobs is None else jobs * threads,
+            "gpus": None if jobs is None else dispatch.gpus_per_trial * jobs,
+        },
+        "output": str(session.config.output),
+        "trials": _total([g.trials for g in groups]),
+        "points": _total([g.points for g in groups]),
+        "bank_bytes": sum(b.bank_status.bytes for b in banks),
+        "build_seconds": None if None in builds else _round(sum(s for s in builds if s is not None)),
+        "trial_seconds": _round(serial),
+        "wall_seconds": _round(wall_seconds(groups, jobs)),
+        "banks": [_bank_json(b) for b in banks],
+    }
+
+
+def _bank_json(bank: BankPlan) -> dict[str, Any]:
+    look, cell = bank.bank_status, bank.bank_status.cell
+    return {
+        "dataset": cell.dataset,
+        "backbone": cell.backbone,
+        "image_size": cell.image_size,
+        "limit": cell.limit,
+        "digest": cell.bank_digest,
+        "state": look.state,
+        "problem": look.problem,
+        "images": look.images,
+        "images_to_compute": look.to_compute,
+        "bytes": look.bytes,
+        "bytes_source": "the bank" if look.state == "built" else "images × features × bytes per number",
+        "build_seconds": _round(bank.build_seconds),
+        "build_source": {"built": "the bank is built", "broken": "unknown"}.get(look.state, MEASURED),
+        "methods": [
+            {
+                "method": g.method,
+                "trials": asdict(g.trials),
+                "points": asdict(g.points),
+                "seconds_per_trial": _round(g.each.seconds),
+                "seconds": _round(g.seconds),
+                "source": g.each.source,
+            }
+            for g in bank.groups
+        ],
+    }
+
+
+def _total(tallies: list[Any]) -> dict[str, int]:
+    return asdict(sum(tallies[1:], tallies[0]))
+
+
+def _round(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _print(session: Session, console: Console, banks: list[BankPlan]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("bank", "images", "bank is", "size", "build", title="Plan: banks", title_justify="left")
+    for b in banks:
+        look, cell = b.bank_status, b.bank_status.cell
+        name = f"{cell.dataset} → {cell.backbone}, {cell.image_size} px"
+        state = f"partly built, {look.to_compute:,} images left" if look.state == "partial" else look.state
+        table.add_row(escape(name), f"{look.images:,}", state, _size(look.bytes), _duration(b.build_seconds))
+    console.print(table)
+    for b in banks:
+        if b.bank_status.problem:
+            console.print(b.bank_status.problem, markup=False, highlight=False, soft_wrap=True)
+    console.print(_trials(banks))
+    for line in _lines(session, banks):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _trials(banks: list[BankPlan]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    several = len(banks) > 1
+    columns = ["method", "done", "failed", "missing", "to do", "each", "all", "estimated from"]
+    table = Table(*(["bank"] if several else []), *columns, title="Plan: trials", title_justify="left")
+    for b in banks:
+        for g in b.groups:
+            first = [escape(f"{b.bank_status.cell.dataset} → {b.bank_status.cell.backbone}")] if several else []
+            t = g.trials
+            counts = [str(n) for n in (t.done, t.failed, t.missing, t.todo)]
+            row = [*first, escape(g.method), *counts, _duration(g.each.seconds), _duration(g.seconds), g.each.source]
+            table.add_row(*row)
+    return table
+
+
+def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
+    """Sum up: what is done, what the run needs, how long it may take, where the estimates come from."""
+    total = as_json(session, banks)
+    trials, points, needs = total["trials"], total["points"], total["needs"]
+    gpus = f" and {needs['gpus_per_trial']:g} GPU" if needs["gpus_per_trial"] else ""
+    lines = [
+        f"Trials: {trials['todo']} to do of {trials['total']} ({trials['done']} done, {trials['failed']} failed, "
+        f"{trials['missing']} missing); operating points done: {points['done']} of {points['total']}.",
+        f"A trial is one method and seed with all {len(session.config.budgets)} budgets; it takes "
+        f"{needs['threads_per_trial']} CPU threads{gpus} on {total['device']}. Executor: {session.dispatch.title}.",
+    ]
+    if remark := crowded(session):
+        lines.append(remark)
+    if any(b.bank_status.to_compute for b in banks):
+        lines.append(f"Banks to build: about {_duration(total['build_seconds'])} ({MEASURED}).")
+    if trials["todo"]:
+        lines.append(_time(total))
+    return [*lines, f"Nothing was run. Results would go to {total['output']}."]
+
+
+def _time(total: dict[str, Any]) -> str:
+    alone, wall = total["trial_seconds"], total["wall_seconds"]
+    if alone is None:
+        return "Expected time of the trials: unknown, no earlier record tells of trials like some of these."
+    if wall is None:
+        return f"Expected time of the trials: about {_duration(alone)} divided by as many as the cluster runs at once."
+    each = "" if total["jobs"] == 1 else f" ({_duration(alone)} one after the other)"
+    return f"Expected time of the trials: about {_duration(wall)}{each}, estimated from earlier records."
+
+
+def _duration(seconds: float | None) -> str:
+    from bench.cli.progress import clock_time
+
+    return "unknown" if seconds is None else "–" if seconds == 0 else clock_time(seconds)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

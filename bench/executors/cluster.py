@@ -1,0 +1,167 @@
+"""The machines of a run: connecting to a cluster or starting Ray here, and what they have room for."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import UserError
+from bench.executors.worker import Settings
+
+# Set before ray is imported: it reads them then. No telemetry, no change of directory, no loggers and no progress
+# output of its own, no state of the run saved for a resume that is ours, no second Ray started behind our back.
+for _name, _value in {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_AUTO_INIT": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+}.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+
+ATTEMPTS = 3  # to reach a cluster through Ray's client
+LOST = "Starting Ray client server failed"
+KNOCK = 5.0  # seconds in which a machine of the cluster must take a connection
+LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data", "ray.air")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a run may use: a cluster's address or this machine, and what each trial takes of it."""
+
+    address: str | None = None  # None: this machine; else auto, HOST:PORT or ray://HOST:PORT
+    jobs: int | None = None  # trials at once; None: as many as fit
+    gpus_per_trial: float = 0.0
+
+
+def need(cluster: Cluster, settings: Settings) -> dict[str, float]:
+    """Return what one trial takes; a trial on CUDA for which no share is named takes a whole GPU.
+
+    Raises UserError for a share above one that is not whole.
+    """
+    gpus = cluster.gpus_per_trial or (1.0 if settings.device.startswith("cuda") else 0.0)
+    if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+        raise UserError(f"A trial cannot take {gpus:g} GPUs. Valid: a share up to 1, such as 0.25, or a whole number.")
+    return {"CPU": float(settings.threads), **({"GPU": gpus} if gpus else {})}
+
+
+@contextlib.contextmanager
+def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[None]:
+    """Connect to the cluster, or start Ray on this machine for at most `most` trials at once; leave nothing running.
+
+    A process that is connected already stays so. Raises UserError where Ray cannot be reached or started.
+    """
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if ray.is_initialized():
+        yield
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+    if cluster.address is None:
+        jobs = min(cluster.jobs or max((os.cpu_count() or 1) // settings.threads, 1), max(most, 1))
+        options |= {"address": "local", "num_cpus": jobs * settings.threads, "include_dashboard": False}
+    else:
+        options["address"] = cluster.address
+    with _quiet():
+        try:
+            _knock(cluster.address)
+            _show_token(cluster.address)
+            with warnings.catch_warnings(action="ignore"):
+                _start(options)
+        except Exception as error:
+            raise _unreachable(cluster, error) from None
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the logs of nodes that died off the terminal: Ray prints them whatever its options are."""
+    from ray._private import worker
+
+    before = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *args, **options: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = before
+
+
+def _start(options: dict[str, Any]) -> None:
+    """Call ray.init, and again where a head lost the process that it forks for a client: gRPC's threads may end it."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            ray.init(**options)
+        except ConnectionError as error:
+            if not left or LOST not in str(error):
+                raise
+        else:
+            return
+
+
+def _knock(address: str | None) -> None:
+    """Raise OSError where nobody answers at HOST:PORT: Ray itself tries for minutes, and fills the terminal."""
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
+
+
+def _show_token(address: str | None) -> None:
+    """Let Ray's client use this user's token where there is one, as Ray's other ways to connect do by themselves."""
+    if (address or "").startswith("ray://"):
+        from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
+
+        maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+
+
+def _unreachable(cluster: Cluster, error: Exception) -> UserError:
+    said = " ".join(str(error).split())[:300].rstrip(".")
+    if cluster.address is None:
+        return UserError(f"Ray could not be started on this machine: {said}. Run with --executor serial.")
+    return UserError(
+        f"No Ray cluster could be reached at '{cluster.address}': {said}. Valid: auto (on a machine of the cluster), "
+        "HOST:PORT, or ray://HOST:PORT. Start a head with `ray start --head`, or leave --ray-address out."
+    )
+
+
+def alive(nodes: set[str]) -> set[str]:
+    """Return which of these nodes, by their ids, live: the cluster may take half a minute to notice that one is gone.
+
+    A node lives while its raylet takes connections.
+    """
+    return {node["NodeID"] for node in ray.nodes() if node["NodeID"] in nodes and node["Alive"] and _answers(node)}
+
+
+def _answers(node: dict[str, Any]) -> bool:
+    with contextlib.suppress(OSError):
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), timeout=KNOCK).close()
+        return True
+    return False
+
+
+def slots(needed: dict[str, float], at_once: int | None = None) -> int:
+    """Return how many trials the cluster can do at once now; raise UserError where no node has room for one."""
+    rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    count = sum(min(int(room.get(k, 0) / v + 1e-9) for k, v in needed.items()) for room in rooms)
+    if count == 0:
+        wanted = " and ".join(f"{v:g} {k}{'' if v == 1 else 's'}" for k, v in needed.items())
+        largest = {k: max((room.get(k, 0) for room in rooms), default=0) for k in ("CPU", "GPU")}
+        raise UserError(
+            f"No machine has {wanted} for one trial (the largest has {largest['CPU']:g} CPUs and {largest['GPU']:g} "
+            "GPUs). Lower --threads or --gpus-per-trial, or add a larger machine."
+        )
+    return min(count, at_once) if at_once else count

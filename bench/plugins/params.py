@@ -1,0 +1,58 @@
+"""Turn the parameters a user wrote into a plugin's frozen Config, and a Config back into what a table shows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, get_type_hints
+
+from bench.errors import UserError
+from bench.plugins.spec import Spec, typed
+
+
+def configure(config: type, spec: Spec) -> Any:
+    """Build the dataclass `config` from a spec; raise UserError for unknown or invalid parameters.
+
+    A Config may check combinations itself in __post_init__ by raising ValueError with a sentence.
+    """
+    hints = get_type_hints(config)
+    fields = {f.name: hints[f.name] for f in dataclasses.fields(config)}
+    try:
+        return config(**typed(spec.name, spec.params, fields))
+    except ValueError as error:
+        raise UserError(f"{spec}: {error}") from None
+
+
+def changed(config: Any) -> dict[str, Any]:
+    """Return the fields of a Config that differ from their defaults, in their declared order."""
+    default = type(config)()
+    return {
+        f.name: getattr(config, f.name)
+        for f in dataclasses.fields(config)
+        if getattr(config, f.name) != getattr(default, f.name)
+    }
+
+
+def label(name: str, config: Any) -> str:
+    """Return the display name `name[param=value,…]`, with the parameters that differ from their defaults."""
+    items = ",".join(f"{k}={v}" for k, v in changed(config).items())
+    return f"{name}[{items}]" if items else name
+
+
+def tunable(
+    default: Any,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    log: bool = False,
+    when: Mapping[str, Sequence[Any]] | None = None,
+) -> Any:
+    """Declare a Config field with the range that a search may use: numbers between low and high, or a Literal's values.
+
+    Without a range the field's Literal or bool values are searched. Fields without `tunable` are left at their default.
+    `when={"solver": ("sgd",)}` says that the field does something only while field `solver` has one of these values.
+    """
+    tune: dict[str, Any] = {"low": low, "high": high, "log": log}
+    if when:
+        tune["when"] = {name: tuple(values) for name, values in when.items()}
+    return dataclasses.field(default=default, metadata={"tune": tune})

@@ -1,0 +1,162 @@
+"""Lazy registry of plugins. Names come from installed entry points; nothing is imported until it is asked for."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.errors import UserError, nearest
+
+Kind = Literal["methods", "heads", "datasets", "backbones"]
+KINDS: tuple[Kind, ...] = ("methods", "heads", "datasets", "backbones")
+RESERVED = {"methods": ("all", "references", "static", "random", "oracle", "hull")}  # words of commands and tables
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One registered name: where it lives and which distribution brought it. Loading it is a separate step."""
+
+    kind: Kind
+    name: str
+    target: str  # module:attribute
+    distribution: str
+    file: Path | None = None  # the file that it was loaded from, where no distribution brought it
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, in words for an error."""
+        if self.file:
+            return f"{self.target.partition(':')[2]} in the file {self.file}"
+        return f"{self.target} (from {self.distribution})"
+
+    def load(self) -> Any:
+        """Import the plugin; raise UserError with the reason where that fails or it is not of its kind."""
+        loaded, problem = self._import()
+        if problem:
+            advice = "" if self.file else " Repair, reinstall or remove that distribution."
+            raise UserError(f"The {self.kind[:-1]} '{self.name}', {self.origin}, is broken: {problem}.{advice}")
+        return loaded
+
+    def _import(self) -> tuple[Any, str | None]:
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                loaded = EntryPoint(self.name, self.target, f"bench.{self.kind}").load()
+            return loaded, fault(self.kind, self.name, loaded)
+        except (Exception, SystemExit) as error:
+            return None, f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
+
+    def describe(self) -> tuple[str, str | None]:
+        """Return its one-line summary, and the reason where it is broken.
+
+        What this project brings is read from its source, without importing it; what others bring is imported.
+        """
+        if self.distribution == "exitbench":
+            return self._read()
+        loaded, problem = self._import()
+        return ("", problem) if problem else ((loaded.__doc__ or "").strip().partition("\n")[0], None)
+
+    def _read(self) -> tuple[str, str | None]:
+        module, _, attribute = self.target.partition(":")
+        try:
+            spec = importlib.util.find_spec(module)
+            if spec is None or spec.origin is None:
+                return "", f"there is no module {module}"
+            tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        except (ImportError, OSError, SyntaxError, ValueError) as error:
+            return "", f"{type(error).__name__}: {error}"
+        nodes = [n for n in tree.body if getattr(n, "name", None) == attribute]
+        own = ast.get_docstring(nodes[0]) if nodes else None  # type: ignore[arg-type]
+        text = own or ast.get_docstring(tree) or ""
+        return text.strip().partition("\n")[0], None
+
+
+def fault(kind: Kind, name: str, loaded: Any) -> str | None:
+    """Say what keeps a loaded object from being a plugin of this kind under this name; None where nothing does."""
+    if kind in ("datasets", "backbones"):
+        return None if callable(loaded) else f"it is {type(loaded).__name__}, not a function"
+    if kind == "methods":
+        from bench.method import Method as Base
+    else:
+        from bench.recipe import Recipe as Base  # type: ignore[assignment]
+    base = f"{Base.__module__}.{Base.__name__}"
+    if not (isinstance(loaded, type) and issubclass(loaded, Base)):
+        return f"it is no class derived from {base}"
+    if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
+        return f"{loaded.__name__} does not define {', '.join(missing)}"
+    if not isinstance(getattr(loaded, "name", None), str):
+        return f"{loaded.__name__} has no `name`"
+    if loaded.name != name:
+        return f"{loaded.__name__}.name is '{loaded.name}', but it is registered as '{name}'"
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        return f"'{name}' is no name; use letters, digits and underscores"
+    if name in RESERVED.get(kind, ()):
+        return f"'{name}' is a word of the harness's own; choose another name"
+    if not hasattr(getattr(loaded, "Config", None), "__dataclass_fields__"):
+        return f"{loaded.__name__}.Config must be a frozen dataclass, even where it has no fields"
+    try:
+        loaded.Config()
+    except Exception as error:
+        return f"{loaded.__name__}.Config() without arguments fails ({error}); every field needs a valid default"
+    return None
+
+
+_files: dict[Kind, dict[str, Plugin]] = {kind: {} for kind in KINDS}
+
+
+def plugins(kind: Kind) -> dict[str, Plugin]:
+    """All plugins of a kind by name, sorted; two installed ones of one name are an error that names both."""
+    return dict(sorted({**_installed(kind), **_files[kind]}.items()))
+
+
+@cache
+def _installed(kind: Kind) -> dict[str, Plugin]:
+    return collect(kind, entry_points(group=f"bench.{kind}"))
+
+
+def collect(kind: Kind, found: Iterable[EntryPoint]) -> dict[str, Plugin]:
+    """Turn entry points into plugins; raise UserError where two different ones claim one name."""
+    result: dict[str, Plugin] = {}
+    for entry in found:
+        plugin = Plugin(kind, entry.name, entry.value, entry.dist.name if entry.dist else "this run")
+        other = result.setdefault(entry.name, plugin)
+        if other.target != plugin.target:
+            raise _twice(other, plugin, "Uninstall or rename one of them.")
+    return dict(sorted(result.items()))
+
+
+def add(file: Path, found: Iterable[Plugin]) -> None:
+    """Register what a file holds, in place of what it held before; raise UserError where a name is another's."""
+    found = list(found)
+    kept = {kind: {n: p for n, p in known.items() if p.file != file} for kind, known in _files.items()}
+    for plugin in found:
+        taken = {**_installed(plugin.kind), **kept[plugin.kind]}
+        if plugin.name in taken:
+            raise _twice(taken[plugin.name], plugin, "Rename one of them.")
+        kept[plugin.kind][plugin.name] = plugin
+    _files.update(kept)
+
+
+def _twice(first: Plugin, second: Plugin, advice: str) -> UserError:
+    return UserError(f"Two {first.kind} are called '{first.name}': {first.origin} and {second.origin}. {advice}")
+
+
+def find(kind: Kind, name: str) -> Plugin:
+    """Look a name up; an unknown one raises UserError with the nearest valid name."""
+    known = plugins(kind)
+    if name not in known:
+        raise UserError(f"There is no {kind[:-1]} '{name}'.{nearest(name, known)} See `bench list {kind}`.")
+    return known[name]
+
+
+def load(kind: Kind, name: str) -> Any:
+    """Import and return the plugin of that name."""
+    return find(kind, name).load()

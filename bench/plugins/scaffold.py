@@ -1,0 +1,168 @@
+"""What `bench new-method NAME` writes: a method that works as it is, and its test."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from string import Template
+
+from bench.errors import UserError
+from bench.plugins import registry
+
+METHOD = Template('''\
+"""The gap between the two best logits, with one quantile for all exits. Change the rule to yours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from bench import heads
+from bench.method import Infeasible, Method, Policy, Task
+from bench.plugins.params import tunable
+from bench.rules import Score, many_thresholds
+from torch import Tensor
+
+POINTS = 257  # how many operating points are tried on val
+
+
+@dataclass(frozen=True)
+class ${cls}Config:
+    """The parameters, as in `$name[growth=1.5]`: frozen, each with a type and a default."""
+
+    heads: str = "plain"  # the recipe that trains the heads: any of `bench list heads`
+    growth: float = tunable(1.0, 0.5, 2.0, log=True)  # `tunable`: a search may vary it within this range
+
+    def __post_init__(self) -> None:
+        if not 0 < self.growth < float("inf"):
+            raise ValueError(f"growth={self.growth} must be a number above 0")  # the user reads this sentence
+
+
+class Gap(Score):
+    """How far the best logit is above the second best; a sample leaves where the score reaches its exit's threshold."""
+
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        """Return scores [N] at exit k from the answers [N, k+1, C] of exits 0 … k: later ones cannot be seen."""
+        best = logits[:, k].double().topk(min(2, logits.shape[-1])).values
+        return best[:, 0] - best[:, -1]
+
+    def macs(self, k: int, classes: int) -> int:
+        """Count what the score costs per sample at exit k, in multiply-accumulates. Every cost is counted."""
+        return classes
+
+
+class $cls(Method):
+    """Leave where the gap between the two best logits is among the largest of its exit ($name).
+
+    The first line above is the summary in `bench list`: name the paper there. Then say what the rule is: at exit k the
+    share s·growth^k (at most 1) of all val samples may leave, and T_k is the smallest of their gaps; a sample leaves at
+    the first k with gap >= T_k. Last, say how it differs from the paper, and why.
+    """
+
+    name: ClassVar[str] = "$name"
+    Config: ClassVar[type] = ${cls}Config
+
+    def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
+        """Return one policy per budget: the share s of largest val cost within it.
+
+        A method sees task.train (for heads) and task.val (for everything else), never the images it is scored on.
+        """
+        fitted = heads.fit(self.config.heads, task)  # trained once per task: all methods share the result
+        score = Gap()
+        gaps = score.all(fitted.logits(task.val))  # [N, K-1]: the last exit, the backbone's own head, has no gate
+        growth = self.config.growth ** torch.arange(gaps.shape[1], dtype=torch.float64, device=gaps.device)
+        shares = torch.linspace(0, 1, POINTS, dtype=torch.float64, device=gaps.device)[:, None] * growth
+        return many_thresholds(task, budgets, fitted, score, quantiles(gaps, shares.clamp_max(1)))
+
+
+def quantiles(gaps: Tensor, shares: Tensor) -> Tensor:
+    """Return thresholds [P, K]: those that shares [P, K-1] of the gaps [N, K-1] reach; a share of nobody gives +inf."""
+    ascending = torch.cat([gaps.sort(0).values, gaps.new_full((1, gaps.shape[1]), torch.inf)])
+    rows = len(gaps) - (shares * len(gaps)).round().long()
+    thresholds = ascending.gather(0, rows)
+    return torch.cat([thresholds, thresholds.new_full((len(thresholds), 1), -torch.inf)], 1)  # all leave at the last
+''')
+
+TEST = Template('''\
+"""Tests of $name: what every method must hold, and its own rule worked by hand."""
+
+from __future__ import annotations
+
+${imports}import torch
+from bench.check import suite
+
+from $module import Gap, quantiles
+
+test_contract = suite($subject)
+
+
+def test_the_gap_is_between_the_two_best_logits_of_this_exit():
+    logits = torch.tensor([[[0.0, 9.0, 0.0], [1.0, 5.0, 3.0]]])
+    assert Gap()(1, logits).tolist() == [2.0]
+
+
+def test_a_threshold_lets_its_share_of_the_samples_leave():
+    gaps = torch.tensor([[1.0, 8.0], [2.0, 7.0], [3.0, 6.0], [4.0, 5.0]])
+    thresholds = quantiles(gaps, torch.tensor([[0.5, 0.25], [0.0, 1.0]]))
+    assert thresholds.tolist() == [[3.0, 8.0, -torch.inf], [torch.inf, 5.0, -torch.inf]]
+''')
+
+
+def write(name: str, folder: Path) -> tuple[Path, Path]:
+    """Write NAME.py and test_NAME.py into a folder and return their paths.
+
+    Raises UserError for a name that cannot be used or is taken, and where a file is there already.
+    """
+    check_name(name)
+    files = {folder / f"{name}.py": method(name), folder / f"test_{name}.py": test(name)}
+    for path in files:
+        if path.exists():
+            raise UserError(f"'{path}' is there already, and is left as it is. Choose another name or another --to.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, text in files.items():
+            with path.open("x", encoding="utf-8") as file:
+                file.write(text)
+    except OSError as error:
+        raise UserError(f"The folder '{folder}' cannot be written to ({error.strerror}). Give another --to.") from None
+    first, second = files
+    return first, second
+
+
+def method(name: str) -> str:
+    """Return the source of a new method."""
+    return METHOD.substitute(name=name, cls=_class(name))
+
+
+def test(name: str, package: str | None = None) -> str:
+    """Return the source of its test: of a file beside it, or of an installed package with an entry point."""
+    module = package or name
+    subject = f'"{name}"' if package else f'"{name}", [Path(__file__).with_name("{name}.py")]'
+    imports = "" if package else "from pathlib import Path\n\n"
+    return TEST.substitute(name=name, module=module, subject=subject, imports=imports)
+
+
+def check_name(name: str) -> None:
+    """Raise UserError unless a new method can have this name: as a file, as a module, and in the registry."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        fitting = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+        usable = re.fullmatch(r"[a-z][a-z0-9_]*", fitting) and not keyword.iskeyword(fitting)
+        hint = f" Try '{fitting}'." if usable else ""
+        raise UserError(f"'{name}' is no method name: small letters, digits and underscores, a letter first.{hint}")
+    if name in registry.RESERVED["methods"]:
+        raise UserError(f"'{name}' is a word of the harness's own. Choose another name.")
+    if name in sys.stdlib_module_names or name in packages_distributions():
+        raise UserError(f"Python has a module '{name}', which a file of that name would hide. Choose another name.")
+    taken = registry.plugins("methods").get(name)
+    if taken:
+        raise UserError(f"There is a method '{name}' already: {taken.origin}. Choose another name.")
+
+
+def _class(name: str) -> str:
+    words = "".join(word.capitalize() for word in name.split("_"))
+    return words if not re.search(rf"\b{words}\b", METHOD.template) else f"{words}Rule"  # not to hide what it uses

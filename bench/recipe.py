@@ -1,0 +1,59 @@
+"""What an inference-module recipe is: it fits the heads of all intermediate exits on frozen features."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.method import ExitData, Task
+
+
+class Heads(nn.Module):
+    """Fitted heads of one recipe. They pass the frozen head's logits on, unless a recipe says otherwise."""
+
+    needs_previous: bool = False  # True where exit k's head or answer reads the logits of earlier exits
+
+    def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k."""
+        raise NotImplementedError
+
+    def combine(self, k: int, logits: Tensor) -> Tensor:
+        """Return what exit k answers [N, C] from the heads' logits [N, k+1, C] of exits 0 … k; by default its own."""
+        return logits[:, k]
+
+    def macs(self, k: int) -> int:
+        """Count the multiply-accumulates per sample that exit k's head and mixing add (the frozen head adds none)."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def logits(self, data: ExitData) -> Tensor:
+        """Return what every exit answers on a split: logits [N, K, C]."""
+        seen: list[Tensor] = []
+        answers: list[Tensor] = []
+        for k in range(data.num_exits):
+            seen.append(self(k, data.inputs(k), tuple(seen)))
+            answers.append(self.combine(k, torch.stack(seen, 1)))
+        return torch.stack(answers, 1)
+
+
+class Recipe(ABC):
+    """A way to train heads; one instance is one configured recipe (`config` is an instance of `Config`)."""
+
+    name: ClassVar[str]
+    Config: ClassVar[type]
+
+    def __init__(self, config: Any = None) -> None:
+        self.config = self.Config() if config is None else config
+
+    @abstractmethod
+    def fit(self, task: Task) -> Heads:
+        """Train the heads on task.train; task.val may be used for early stopping."""
+
+
+def linear_macs(inputs: int, outputs: int) -> int:
+    """Return the MACs of a linear layer on one vector; its bias adds nothing."""
+    return inputs * outputs

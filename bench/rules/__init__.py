@@ -1,0 +1,35 @@
+"""Exit rules on given heads: policies, scores, and the thresholds, rates and mixtures that meet a budget on val."""
+
+from bench.rules.policies import (
+    HeadsPolicy,
+    Pointwise,
+    Score,
+    ThresholdPolicy,
+    energy,
+    exit_fractions,
+    many_thresholds,
+    margin,
+    max_probability,
+    negative_entropy,
+    one_threshold,
+    quota_policies,
+    rule_fractions,
+    too_small,
+)
+
+__all__ = [
+    "HeadsPolicy",
+    "Pointwise",
+    "Score",
+    "ThresholdPolicy",
+    "energy",
+    "exit_fractions",
+    "many_thresholds",
+    "margin",
+    "max_probability",
+    "negative_entropy",
+    "one_threshold",
+    "quota_policies",
+    "rule_fractions",
+    "too_small",
+]

@@ -1,0 +1,120 @@
+"""Meet a budget between two operating points by mixing them at random, with a coin that every sample carries itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bench.exits import mean_cost
+from bench.method import Infeasible, Policy
+from bench.rules.policies import too_small
+
+TURNS = 16.0  # how often the coin goes round per unit of its projection: often enough to be uniform
+
+
+def coin(logits: Tensor, seed: int) -> Tensor:
+    """Return a number in [0, 1) per sample [N], float64, from its first exit's logits [N, C] and a seed.
+
+    A random projection of the logits, its fraction after many turns: the same in any batch and any row order.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    direction = torch.randn(logits.shape[-1], generator=generator, dtype=torch.float64).to(logits.device)
+    return (logits.double() * direction).sum(-1).mul(TURNS).remainder(1.0)
+
+
+class Mixture(Policy):
+    """Play `dear` where a sample's coin is below `share`, else `cheap`; both have the same heads and the same MACs.
+
+    The coin is counted once, at the first exit, with as many MACs as there are classes.
+    """
+
+    def __init__(self, cheap: Policy, dear: Policy, share: float, seed: int, classes: int) -> None:
+        super().__init__()
+        self.cheap, self.dear, self.share, self.seed, self.classes = cheap, dear, share, seed, classes
+
+    def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        return self.dear.head(k, features, previous)
+
+    def combine(self, k: int, logits: Tensor) -> Tensor:
+        return self.dear.combine(k, logits)
+
+    def leave(self, k: int, logits: Tensor) -> Tensor:
+        lucky = coin(logits[:, 0], self.seed) < self.share
+        return torch.where(lucky, self.dear.leave(k, logits), self.cheap.leave(k, logits))
+
+    def macs(self, k: int) -> int:
+        return self.dear.macs(k) + (self.classes if k == 0 else 0)
+
+
+def upper_hull(cost: Tensor, value: Tensor) -> list[int]:
+    """Return the points [P] on the upper concave hull of value over cost, by rising cost, up to the best value."""
+    best: list[int] = []
+    for i in sorted(range(len(cost)), key=lambda i: (float(cost[i]), -float(value[i]), i)):
+        if best and float(value[i]) <= float(value[best[-1]]):
+            continue
+        while len(best) > 1 and _slope(cost, value, best[-2], i) >= _slope(cost, value, best[-2], best[-1]):
+            best.pop()
+        best.append(i)
+    return best
+
+
+def _slope(cost: Tensor, value: Tensor, i: int, j: int) -> float:
+    return float(value[j] - value[i]) / max(float(cost[j] - cost[i]), 1e-300)
+
+
+def mixtures(
+    policies: Sequence[Policy],
+    exits: Tensor,
+    correct: Tensor,
+    first_logits: Tensor,
+    costs: Tensor,
+    budgets: Sequence[float],
+    seed: int,
+    coin_cost: float,
+) -> list[Policy | Infeasible]:
+    """Return per budget the mixture of two neighbours on the hull of `policies` that spends it on val.
+
+    exits [P, N]: where each policy's val samples leave; correct [N, K]: whether each exit is right there;
+    first_logits [N, C]: the answers of exit 0; costs [K] and coin_cost (of C MACs) in the unit of the budgets. Hull
+    membership is decided on val; a budget beyond the most accurate policy gets that policy.
+    """
+    cost = mean_cost(exits, costs)
+    value = correct.double().expand(len(exits), -1, -1).gather(2, exits[..., None]).mean((1, 2))
+    hull = upper_hull(cost, value)
+    order = coin(first_logits, seed).sort()
+    return [
+        _meet(b, policies, exits, costs, cost, hull, order, seed, first_logits.shape[-1], coin_cost) for b in budgets
+    ]
+
+
+def _meet(
+    budget: float,
+    policies: Sequence[Policy],
+    exits: Tensor,
+    costs: Tensor,
+    cost: Tensor,
+    hull: Sequence[int],
+    order: torch.return_types.sort,
+    seed: int,
+    classes: int,
+    coin_cost: float,
+) -> Policy | Infeasible:
+    within = [i for i in hull if float(cost[i]) <= budget]
+    if not within:
+        return too_small(budget, float(cost.min()))
+    cheap = within[-1]
+    if cheap == hull[-1]:
+        return policies[cheap]
+    dear = hull[hull.index(cheap) + 1]
+    each = costs.double()
+    more = (each[exits[dear]] - each[exits[cheap]])[order.indices].cumsum(0) / exits.shape[1]
+    spent = (
+        float(cost[cheap]) + coin_cost + torch.cat([more.new_zeros(1), more])
+    )  # with the n luckiest samples on the dear policy
+    bounds = torch.cat([order.values, order.values.new_ones(1)])  # coin < bounds[n] takes those n, if no tie straddles
+    clean = torch.cat([bounds.new_ones(1, dtype=torch.bool), bounds[1:] > bounds[:-1]])
+    fits = torch.nonzero((spent <= budget) & clean).flatten()
+    n = int(fits[spent[fits].argmax()]) if len(fits) else 0
+    return Mixture(policies[cheap], policies[dear], float(bounds[n]), seed, classes) if n else policies[cheap]

@@ -1,0 +1,169 @@
+"""Exit rules on given heads: policies that ask a confidence score, and the thresholds that meet a budget on val."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bench import budgets as solve
+from bench.exits import entropy, mean_cost
+from bench.method import Infeasible, Policy, Task
+from bench.recipe import Heads
+
+
+class HeadsPolicy(Policy):
+    """A policy on the fitted heads of a recipe for K exits; a subclass says who leaves, and what asking costs."""
+
+    def __init__(self, heads: Heads, exits: int) -> None:
+        super().__init__()
+        self.heads, self.exits = heads, exits
+
+    def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        return self.heads(k, features, previous)
+
+    def combine(self, k: int, logits: Tensor) -> Tensor:
+        return self.heads.combine(k, logits)
+
+    def gate_macs(self, k: int) -> int:
+        """Count the multiply-accumulates per sample of deciding at exit k < K-1."""
+        return 0
+
+    def macs(self, k: int) -> int:
+        return self.heads.macs(k) + (self.gate_macs(k) if k < self.exits - 1 else 0)
+
+
+class Score(nn.Module):
+    """How ready a sample is to leave at exit k; higher leaves earlier."""
+
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        """Return scores [N], float64, from the answers [N, k+1, C] of exits 0 … k."""
+        raise NotImplementedError
+
+    def macs(self, k: int, classes: int) -> int:
+        """Count the multiply-accumulates per sample of the score at exit k."""
+        raise NotImplementedError
+
+    def all(self, logits: Tensor) -> Tensor:
+        """Return the scores [N, K-1] of every gate from the answers [N, K, C] of all exits."""
+        gates = [self(k, logits[:, : k + 1]) for k in range(logits.shape[1] - 1)]
+        return torch.stack(gates, 1) if gates else logits.new_empty(len(logits), 0, dtype=torch.float64)
+
+
+class Pointwise(Score):
+    """A score of one exit's answer alone: a function of logits [..., C] that costs `per_class` MACs for each class."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], per_class: int = 1) -> None:
+        super().__init__()
+        self.function, self.per_class = function, per_class
+
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        return self.function(logits[:, k])
+
+    def macs(self, k: int, classes: int) -> int:
+        return self.per_class * classes
+
+    def all(self, logits: Tensor) -> Tensor:
+        return self.function(logits[:, :-1])
+
+
+def max_probability(logits: Tensor) -> Tensor:
+    """Return the largest softmax probability [...] of logits [..., C], in float64 so that it saturates late."""
+    return logits.double().softmax(-1).max(-1).values
+
+
+def negative_entropy(logits: Tensor) -> Tensor:
+    """Return minus the entropy (nats) [...] of softmax(logits [..., C]), in float64."""
+    return -entropy(logits.double().log_softmax(-1))
+
+
+def margin(logits: Tensor) -> Tensor:
+    """Return the gap [...] between the two largest softmax probabilities of logits [..., C], float64; 1 if C = 1."""
+    p = logits.double().softmax(-1)
+    if p.shape[-1] == 1:
+        return p.squeeze(-1)
+    first, second = p.topk(2, -1).values.unbind(-1)
+    return first - second
+
+
+def energy(logits: Tensor) -> Tensor:
+    """Return logsumexp [...] of logits [..., C], minus the free energy at temperature 1 (Liu et al., 2020), float64."""
+    return logits.double().logsumexp(-1)
+
+
+class ThresholdPolicy(HeadsPolicy):
+    """Leave at exit k when the score there is at least thresholds[k]; those of the last exit do not matter."""
+
+    thresholds: Tensor
+
+    def __init__(self, heads: Heads, score: Score, thresholds: Tensor, classes: int) -> None:
+        super().__init__(heads, len(thresholds))
+        self.score, self.classes = score, classes
+        self.register_buffer("thresholds", thresholds.to(torch.float64))
+
+    def leave(self, k: int, logits: Tensor) -> Tensor:
+        return self.score(k, logits) >= self.thresholds[k]
+
+    def gate_macs(self, k: int) -> int:
+        return self.score.macs(k, self.classes)
+
+
+def exit_fractions(task: Task, added: Callable[[int], int]) -> Tensor:
+    """Return the cost [K] of leaving at each exit as a fraction of the plain backbone; exit k adds `added(k)` MACs."""
+    extra = torch.tensor([added(k) for k in range(task.num_exits)], dtype=torch.float64).cumsum(0)
+    return ((torch.tensor(task.macs, dtype=torch.float64) + extra) / task.macs[-1]).to(task.device)
+
+
+def rule_fractions(task: Task, heads: Heads, gate_macs: Callable[[int], int]) -> Tensor:
+    """Return the cost [K] of leaving at each exit, as a fraction: these heads, and gates at all exits but the last."""
+    return exit_fractions(task, lambda k: heads.macs(k) + (gate_macs(k) if k < task.num_exits - 1 else 0))
+
+
+def one_threshold(task: Task, budgets: Sequence[float], heads: Heads, score: Score) -> list[Policy | Infeasible]:
+    """Return per budget the policy with one threshold for all exits whose val cost is largest within that budget."""
+    costs = rule_fractions(task, heads, lambda k: score.macs(k, task.num_classes))
+    scores = score.all(heads.logits(task.val))
+    thresholds = solve.global_thresholds(scores, costs, budgets)
+    rows = thresholds[:, None].expand(-1, task.num_exits)
+    realised = mean_cost(solve.threshold_exits(scores, rows), costs)
+    return [
+        ThresholdPolicy(heads, score, row, task.num_classes) if cost <= b else too_small(b, float(costs[0]))
+        for b, row, cost in zip(budgets, rows, realised, strict=True)
+    ]
+
+
+def many_thresholds(
+    task: Task, budgets: Sequence[float], heads: Heads, score: Score, thresholds: Tensor
+) -> list[Policy | Infeasible]:
+    """Return per budget that row of per-exit thresholds [P, K] whose val cost is largest within the budget."""
+    costs = rule_fractions(task, heads, lambda k: score.macs(k, task.num_classes))
+    exits = solve.threshold_exits(score.all(heads.logits(task.val)), thresholds)
+    realised = mean_cost(exits, costs)
+    return [
+        too_small(b, float(realised.min()))
+        if i is None
+        else ThresholdPolicy(heads, score, thresholds[i], task.num_classes)
+        for b, i in zip(budgets, solve.dearest_within(realised, budgets), strict=True)
+    ]
+
+
+def quota_policies(
+    task: Task, budgets: Sequence[float], heads: Heads, score: Score, ratios: Tensor | None = None
+) -> list[Policy | Infeasible]:
+    """Return per budget the policy from geometric quotas whose val cost is largest within that budget (MSDNet).
+
+    ratios: those to try; by default 257 log-spaced ones from 1/32 to 32 and the two extremes.
+    """
+    if ratios is None:
+        extremes = torch.tensor([1e-30, 1e30], dtype=torch.float64)
+        ratios = torch.cat([torch.logspace(-5, 5, 257, base=2, dtype=torch.float64), extremes])
+    scores = score.all(heads.logits(task.val))
+    confidence = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)  # that of the last exit does not matter
+    quotas = solve.geometric_quotas(ratios, task.num_exits).to(task.device)
+    return many_thresholds(task, budgets, heads, score, solve.quota_thresholds(confidence, quotas))
+
+
+def too_small(budget: float, cheapest: float) -> Infeasible:
+    """Say that not even the cheapest operating point of a method meets this budget."""
+    return Infeasible(f"budget {budget:g} is below the cheapest operating point, {cheapest:.4f} of the plain backbone")

@@ -1,0 +1,135 @@
+"""What an exit rule may know of a sample at exit k, in a few numbers, and functions that are linear in them.
+
+Axes as in exits.py; F features of a state, E directions in it, M knots of each, B functions of a basis.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from bench.rules.policies import Score
+
+MARGIN = 20.0  # nats at which the log-margin is cut: beyond e^20 to 1 a prediction is certain
+HISTORY = 5  # state features besides the top probabilities
+DIGITS = 9  # to which scores are rounded, so that they do not hang on the order of floating-point sums
+
+
+def state(k: int, answers: Tensor, top: int = 3) -> Tensor:
+    """Describe samples at exit k, float64 [N, top + 5], from the answers [N, k+1, C] of exits 0 … k.
+
+    With p = softmax of exit k's answer: its `top` largest probabilities in falling order (0 where there are fewer
+    classes); entropy of p over log C; log(p_1 / p_2), at most 20; 1 if the exit before names the same class; how many
+    exits on end did so up to here, over k; the largest p_1 of exits 0 … k. With a single class: 1, 0, …, 0, 20, ….
+    """
+    z = answers[:, k].double()
+    peak, label = z.max(-1, keepdim=True)
+    z = z - peak
+    e = z.exp()
+    total = e.sum(-1)
+    classes = z.shape[-1]
+    best = z.topk(min(max(top, 2), classes)).values
+    largest = z.new_zeros(len(z), top)
+    largest[:, : min(top, classes)] = best[:, :top].exp() / total[:, None]
+    spread = (total.log() - (e * z).sum(-1) / total) / math.log(max(classes, 2))
+    margin = best[:, 1].neg().clamp(0, MARGIN) if classes > 1 else torch.full_like(total, MARGIN)
+    same, streak, confidence = torch.zeros_like(total), torch.zeros_like(total), 1 / total
+    if k:
+        earlier = answers[:, :k]
+        peaks, labels = earlier.max(-1, keepdim=True)
+        agrees = (labels.squeeze(-1) == label).double().flip(-1)
+        same, streak = agrees[:, 0], agrees.cumprod(-1).sum(-1) / k
+        confidence = torch.maximum(confidence, 1 / (earlier - peaks).exp().sum(-1).amin(-1).double())
+    return torch.cat([largest, torch.stack([spread, margin, same, streak, confidence], -1)], -1)
+
+
+def states(answers: Tensor, top: int = 3) -> Tensor:
+    """Return the states [N, K-1, top + 5] at every gate from the answers [N, K, C] of all exits."""
+    gates = [state(k, answers[:, : k + 1], top) for k in range(answers.shape[1] - 1)]
+    return torch.stack(gates, 1) if gates else answers.new_empty(len(answers), 0, top + HISTORY, dtype=torch.float64)
+
+
+def state_macs(classes: int) -> int:
+    """Count what a state costs per sample: softmax and entropy, one each per class; comparisons are no MACs."""
+    return 2 * classes
+
+
+def along(states: Tensor, directions: Tensor) -> Tensor:
+    """Append to states [N, …, F] their products with directions [..., F, E]: [N, …, F + E]."""
+    return torch.cat([states, (states[..., None] * directions).sum(-2)], -1)
+
+
+def knots(features: Tensor, count: int) -> Tensor:
+    """Return `count` inner quantiles [G, F, count] of every feature of [N, G, F]."""
+    levels = torch.arange(1, count + 1, dtype=torch.float64, device=features.device) / (count + 1)
+    if not features.numel():
+        return features.new_empty(*features.shape[1:], count)
+    return features.quantile(levels, 0).permute(1, 2, 0)
+
+
+def hinges(features: Tensor, at: Tensor) -> Tensor:
+    """Append max(0, feature - knot) for knots [..., F, M] to features [N, …, F]: a basis [N, …, F·(1+M)].
+
+    What is linear in it is a sum of piecewise linear functions of the features.
+    """
+    return torch.cat([features, (features[..., None] - at).clamp_min(0).flatten(-2)], -1)
+
+
+class StateScore(Score):
+    """Per exit a function linear in the state, or in the hinges of the state and of directions in it."""
+
+    weight: Tensor
+    bias: Tensor
+    directions: Tensor
+    at: Tensor
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor, top: int = 3, directions: Tensor | None = None, at: Tensor | None = None
+    ) -> None:
+        """Take weight [G, (F+E)·(1+M)] and bias [G], directions [G, F, E], and knots `at` [G, F+E, M]."""
+        super().__init__()
+        self.top = top
+        none = weight.new_empty(*weight.shape, 0)
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+        self.register_buffer("directions", none if directions is None else directions)
+        self.register_buffer("at", none if at is None else at)
+
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        basis = hinges(along(state(k, logits, self.top), self.directions[k]), self.at[k])
+        return ((basis * self.weight[k]).sum(-1) + self.bias[k]).round(decimals=DIGITS)
+
+    def macs(self, k: int, classes: int) -> int:
+        return state_macs(classes) + self.directions[k].numel() + self.weight.shape[-1]
+
+
+class Ridge:
+    """Least squares of many targets on x [N, B], on all rows and on all but each fold, with a free intercept.
+
+    Minimises mean_n (x·weight + bias - y)² + ridge·‖weight‖² over standardised x. Folds are runs of rows.
+    """
+
+    def __init__(self, x: Tensor, folds: int, ridge: float) -> None:
+        std, self.mean = torch.std_mean(x, 0, correction=0)
+        self.std = torch.where(std > 1e-6, std, torch.ones_like(std))
+        self.folds = torch.cat([(x - self.mean) / self.std, torch.ones_like(x[:, :1])], 1).tensor_split(folds)
+        gram = self._outside(torch.stack([rows.T @ rows for rows in self.folds]))
+        penalty = torch.full_like(gram[0, 0], ridge)
+        penalty[-1] = 0
+        self.factor = torch.linalg.cholesky(gram + gram[:, -1:, -1:] * torch.diag(penalty))
+
+    def fit(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return predictions [N, P] of y [N, P] by fits blind to the row; weight [B, P] and bias [P] of all rows."""
+        parts = y.tensor_split(len(self.folds))
+        right = self._outside(torch.stack([rows.T @ part for rows, part in zip(self.folds, parts, strict=True)]))
+        solution = torch.cholesky_solve(right, self.factor)
+        unseen = torch.cat([rows @ s for rows, s in zip(self.folds, solution[:-1], strict=True)])
+        weight = solution[-1, :-1] / self.std[:, None]
+        return unseen, weight, solution[-1, -1] - self.mean @ weight
+
+    def _outside(self, sums: Tensor) -> Tensor:
+        """Turn sums of each fold into those of all other folds, and of all; a single fold has no others."""
+        total = sums.sum(0, keepdim=True)
+        return torch.cat([total - sums if len(sums) > 1 else total, total])

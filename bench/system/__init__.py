@@ -1,0 +1,1 @@
+"""Files, caches and libraries of the machine: what any room may use."""

@@ -1,0 +1,178 @@
+"""What trials are expected to cost: which of them are done, and how long earlier ones like the others took."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+from bench.bank.cell import Cell
+from bench.config import RunConfig
+from bench.method import Method
+from bench.trials.plan import REFERENCES, Trial, every_trial
+from bench.trials.record import Record, record_id
+
+# Where the price of a trial comes from, the nearest first.
+SOURCES = (
+    "earlier records of this bank",
+    "earlier records of this dataset and backbone",
+    "earlier records of the method with other parameters",
+    "earlier records of other banks",
+)
+OTHERS = "the other methods of this run"
+UNKNOWN = "unknown"
+REDO = {"missing": ("missing",), "failed": ("missing", "failed"), "all": ("missing", "failed", "done")}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many trials, or operating points, are in which state; `todo` is what a run would do."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    missing: int = 0
+    todo: int = 0
+
+    @classmethod
+    def of(cls, states: Iterable[str], rerun: str) -> Counts:
+        """Count states: done, failed or missing."""
+        found = list(states)
+        counts = {name: found.count(name) for name in ("done", "failed", "missing")}
+        return cls(len(found), **counts, todo=sum(state in REDO[rerun] for state in found))
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How long something is expected to take, and where that comes from; None where nothing is known."""
+
+    seconds: float | None
+    source: str
+
+
+@dataclass
+class _Run:
+    """The stored records of one trial."""
+
+    cell: Cell
+    method: str
+    hardware: Any
+    fit: float = 0.0
+    rest: list[float] = field(default_factory=list)  # playing and scoring, per operating point
+
+    def seconds(self, points: int) -> float:
+        return self.fit + points * sum(self.rest) / len(self.rest)
+
+
+class History:
+    """The records of a results folder, as far as states and prices need them."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._status: dict[str, str] = {}
+        runs: dict[tuple[str, str, int], _Run] = {}
+        for record in records:
+            self._status[record.id] = record.status
+            if record.status in ("ok", "infeasible"):
+                name = _label(record.point.kind, record.point.label)
+                key = (record.cell.bank_digest, name, record.point.seed)
+                run = runs.setdefault(key, _Run(record.cell, record.point.method, hardware(record.provenance)))
+                run.fit = max(run.fit, record.timings.get("fit_seconds", 0.0))
+                run.rest.append(sum(record.timings.get(f"{part}_seconds", 0.0) for part in ("play", "score")))
+        self._runs: dict[str, list[_Run]] = defaultdict(list)
+        self._families: dict[str, list[_Run]] = defaultdict(list)  # by the method's bare name
+        for (_, name, _), run in runs.items():
+            self._runs[name].append(run)
+            if name != REFERENCES:
+                self._families[run.method].append(run)
+
+    def state(self, trial: Trial) -> list[str]:
+        """Return the state of each of a trial's operating points: done, failed or missing."""
+        states = {None: "missing", "failed": "failed", "timeout": "failed"}
+        return [states.get(self._status.get(record_id(trial.cell, p)), "done") for p in trial.points]
+
+    def price(self, trial: Trial, here: Any) -> Estimate:
+        """Expect of a trial what the most similar earlier ones took, their median; `here` is this machine's hardware.
+
+        A fit covers all budgets whatever is owed of them, so it counts whole; playing and scoring count per point.
+        """
+        name = _label(trial.points[0].kind, trial.points[0].label)
+        cell = trial.cell
+        same, family = self._runs.get(name, []), self._families.get(trial.method, [])
+        choices = (
+            [r for r in same if r.cell.bank_digest == cell.bank_digest],
+            [r for r in same if _alike(r.cell, cell)],
+            [r for r in family if r.cell.bank_digest == cell.bank_digest],
+            [r for r in same if r.cell.limit == cell.limit],
+        )
+        for source, runs in zip(SOURCES, choices, strict=True):
+            if runs:
+                fitting = [r for r in runs if r.hardware == here]
+                note = "" if fitting else ", on other hardware or threads"
+                return Estimate(median(r.seconds(len(trial.points)) for r in fitting or runs), source + note)
+        return Estimate(None, UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Group:
+    """The trials of one method on one bank, one per seed: their states, and what those to do are expected to take."""
+
+    method: str
+    trials: Counts
+    points: Counts
+    each: Estimate  # one trial
+
+    @property
+    def seconds(self) -> float | None:
+        """What all trials to do are expected to take, one after the other."""
+        return self.each.seconds * self.trials.todo if self.each.seconds is not None else None
+
+
+def groups(config: RunConfig, cell: Cell, methods: Sequence[Method], history: History, here: Any) -> list[Group]:
+    """Price a bank's trials, method by method; those of which nothing is known cost the median of the others."""
+    by_name: dict[str, list[Trial]] = defaultdict(list)
+    for trial in every_trial(config, cell, methods):
+        by_name[_label(trial.points[0].kind, trial.points[0].label)].append(trial)
+    estimates = {name: history.price(trials[0], here) for name, trials in by_name.items()}
+    known = [e.seconds for name, e in estimates.items() if e.seconds is not None and name != REFERENCES]
+    other = Estimate(median(known), OTHERS) if known else Estimate(None, UNKNOWN)
+    result = []
+    for name, trials in by_name.items():
+        states = [history.state(trial) for trial in trials]
+        whole = Counts.of(map(_of_trial, states), config.rerun)
+        points = Counts.of((s for trial in states for s in trial), config.rerun)
+        result.append(Group(name, whole, points, estimates[name] if estimates[name].seconds is not None else other))
+    return result
+
+
+def wall_seconds(found: Iterable[Group], at_once: int | None) -> float | None:
+    """Expect how long the trials to do take when `at_once` of them run together; None where it cannot be known."""
+    busy = [g for g in found if g.trials.todo]
+    if not busy:
+        return 0.0
+    single = [g.each.seconds for g in busy if g.each.seconds is not None]
+    if at_once is None or len(single) < len(busy):
+        return None
+    total = sum(g.seconds for g in busy if g.seconds is not None)
+    return max(total / at_once, max(single))
+
+
+def hardware(provenance: dict[str, Any]) -> tuple[Any, ...]:
+    """Name what decides how long a trial takes, from a record's provenance."""
+    return tuple(provenance.get(key) for key in ("cpu", "device", "threads"))
+
+
+def _label(kind: str, label: str) -> str:
+    return REFERENCES if kind == "reference" else label
+
+
+def _of_trial(states: Sequence[str]) -> str:
+    return next((s for s in ("missing", "failed") if s in states), "done")
+
+
+def _alike(a: Cell, b: Cell) -> bool:
+    return (a.dataset, a.backbone, a.limit) == (b.dataset, b.backbone, b.limit)
