@@ -6,10 +6,41 @@ G = K-1 gates, C classes. Operating points come first: [P, N, K, C].
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
-FEATURE_NAMES = ("p_max", "entropy", "margin", "entropy_of_squares")
+
+class ForwardPass:
+    """Run the exits of one batch in order: `head` gives exit k's logits, `combine` turns those so far into its answer.
+
+    Heads, simulated and executed inference, and the checks all use this class, so they see the same numbers.
+    """
+
+    def __init__(
+        self, head: Callable[[int, Tensor, Sequence[Tensor]], Tensor], combine: Callable[[int, Tensor], Tensor]
+    ) -> None:
+        self._head, self._combine = head, combine
+        self._logits: list[Tensor] = []
+        self._answers: list[Tensor] = []
+
+    def step(self, features: Tensor) -> Tensor:
+        """Return the answer [B, C] of the next exit from its features [B, D_k]."""
+        k = len(self._logits)
+        self._logits.append(self._head(k, features, tuple(self._logits)))
+        self._answers.append(self._combine(k, torch.stack(self._logits, 1)))
+        return self._answers[-1]
+
+    @property
+    def answers(self) -> Tensor:
+        """The answers [B, k+1, C] of all exits so far, logits."""
+        return torch.stack(self._answers, 1)
+
+    def keep(self, rows: Tensor) -> None:
+        """Continue with these rows of the batch only."""
+        self._logits = [x[rows] for x in self._logits]
+        self._answers = [x[rows] for x in self._answers]
 
 
 def entropy(log_p: Tensor) -> Tensor:
@@ -71,11 +102,6 @@ def cumulative_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
     return cumulative.diff(dim=-1, prepend=torch.zeros_like(g[..., :1])), cumulative
 
 
-def first_exit(conditional: Tensor) -> Tensor:
-    """Return int64 [...]: the first index along the last axis [..., G] with value >= 0.5, else G."""
-    return first_true(conditional >= 0.5)
-
-
 def first_true(stop: Tensor) -> Tensor:
     """Return int64 [...]: the first index along the last axis of bool [..., G] that is true, else G."""
     never = stop.new_ones((*stop.shape[:-1], 1))
@@ -85,3 +111,13 @@ def first_true(stop: Tensor) -> Tensor:
 def mean_cost(exit_index: Tensor, costs: Tensor) -> Tensor:
     """Return the mean cost [...] of leaving at exit_index [..., N] when exit k costs costs[k]; float64."""
     return costs.to(torch.float64)[exit_index].mean(-1)
+
+
+def at_exits(values: Tensor, exit_index: Tensor) -> Tensor:
+    """Return what holds at the exits taken, [..., N], from values [N, K] of every exit and exit_index [..., N]."""
+    return values.expand(*exit_index.shape, -1).gather(-1, exit_index[..., None]).squeeze(-1)
+
+
+def right_later(correct: Tensor) -> Tensor:
+    """Say whether any exit after k is right, bool [N, K-1], from which exits are, bool [N, K]."""
+    return correct.flip(1).cummax(1).values.flip(1)[:, 1:]

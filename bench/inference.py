@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bench.exits import ForwardPass
 from bench.method import ExitData, Policy
 
 if TYPE_CHECKING:
@@ -53,18 +54,16 @@ def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, ba
 
 
 def _all_exits(policy: Policy, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Answers of all exits [B, K, C] and the exit taken [B] for one batch of per-exit inputs."""
+    """Return the answers of all exits [B, K, C] and the exit taken [B] for one batch of per-exit inputs."""
     last = len(inputs) - 1
-    seen: list[Tensor] = []
-    answers: list[Tensor] = []
+    forward = ForwardPass(policy.head, policy.combine)
     taken = torch.full((len(inputs[0]),), last, dtype=torch.int64, device=inputs[0].device)
     for k, features in enumerate(inputs):
-        seen.append(policy.head(k, features, tuple(seen)))
-        answers.append(policy.combine(k, torch.stack(seen, 1)))
+        forward.step(features)
         if k < last:
-            stop = policy.leave(k, torch.stack(answers, 1))
+            stop = policy.leave(k, forward.answers)
             taken = torch.where(stop & (taken == last), torch.full_like(taken, k), taken)
-    return torch.stack(answers, 1), taken
+    return forward.answers, taken
 
 
 @torch.no_grad()
@@ -78,21 +77,19 @@ def execute(
     exit_index = torch.zeros(count, dtype=torch.int64, device=images.device)
     left_with: Tensor | None = None
     state = backbone.start(images)
-    seen: list[Tensor] = []
-    answers: list[Tensor] = []
+    forward = ForwardPass(policy.head, policy.combine)
     for k in range(backbone.num_exits):
         state = backbone.stage(k, state)
         features = backbone.feature(k, state)
         last = k == backbone.num_exits - 1
-        seen.append(policy.head(k, backbone.head(features) if last else features, tuple(seen)))
-        answers.append(policy.combine(k, torch.stack(seen, 1)))
-        stop = torch.ones_like(alive, dtype=torch.bool) if last else policy.leave(k, torch.stack(answers, 1))
+        answer = forward.step(backbone.head(features) if last else features)
+        stop = torch.ones_like(alive, dtype=torch.bool) if last else policy.leave(k, forward.answers)
         if left_with is None:
-            left_with = answers[-1].new_zeros(count, answers[-1].shape[-1])
+            left_with = answer.new_zeros(count, answer.shape[-1])
         exit_index[alive[stop]] = k
-        left_with[alive[stop]] = answers[-1][stop]
+        left_with[alive[stop]] = answer[stop]
         alive, state = alive[~stop], state[~stop]
-        seen, answers = [s[~stop] for s in seen], [a[~stop] for a in answers]
+        forward.keep(~stop)
         if not len(alive):
             break
     assert left_with is not None

@@ -88,8 +88,14 @@ class Policy(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define macs(k).")
 
 
-class Infeasible(Exception):
-    """A budget that a method cannot meet; the message says why and becomes the record's reason."""
+@dataclass(frozen=True)
+class Infeasible:
+    """The answer to a budget that a method cannot meet. Return it; do not raise it."""
+
+    reason: str  # one sentence, stored in the record
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Method(ABC):

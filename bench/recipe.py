@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from bench.exits import ForwardPass
 from bench.method import ExitData, Task
 
 
@@ -32,12 +33,10 @@ class Heads(nn.Module):
     @torch.no_grad()
     def logits(self, data: ExitData) -> Tensor:
         """Return what every exit answers on a split: logits [N, K, C]."""
-        seen: list[Tensor] = []
-        answers: list[Tensor] = []
+        forward = ForwardPass(self, self.combine)
         for k in range(data.num_exits):
-            seen.append(self(k, data.inputs(k), tuple(seen)))
-            answers.append(self.combine(k, torch.stack(seen, 1)))
-        return torch.stack(answers, 1)
+            forward.step(data.inputs(k))
+        return forward.answers
 
 
 class Recipe(ABC):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench import heads
+from bench.heads.mixed import MixedHeads
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.recipe import Heads
@@ -51,26 +52,18 @@ class AnytimePoE(Method):
         return one_threshold(task, budgets, mixed, Pointwise(product_confidence))
 
 
-class ProductHeads(Heads):
+class ProductHeads(MixedHeads):
     """Given heads whose exits answer the product of what exits so far say."""
 
-    needs_previous = True
+    def __init__(self, base: Heads, exits: int, classes: int, activation: str, centre: bool) -> None:
+        super().__init__(base, classes)
+        self.exits, self.activation, self.centre = exits, activation, centre
 
-    def __init__(self, experts: Heads, exits: int, classes: int, activation: str, centre: bool) -> None:
-        super().__init__()
-        self.experts, self.exits, self.classes = experts, exits, classes
-        self.activation, self.centre = activation, centre
-
-    def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
-        return self.experts(k, features, previous)
-
-    def combine(self, k: int, logits: Tensor) -> Tensor:
-        if type(self.experts).combine is not Heads.combine:
-            logits = torch.stack([self.experts.combine(j, logits[:, : j + 1]) for j in range(k + 1)], 1)
-        return product(logits, self.exits, self.activation, self.centre)
+    def mix(self, answers: Tensor) -> Tensor:
+        return product(answers, self.exits, self.activation, self.centre)
 
     def macs(self, k: int) -> int:
-        return self.experts.macs(k) + (k + 1) * self.classes
+        return self.base.macs(k) + (k + 1) * self.classes
 
 
 def product(logits: Tensor, exits: int, activation: str = "relu", centre: bool = True) -> Tensor:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from bench import heads
+from bench.heads.mixed import MixedHeads
 from bench.method import Infeasible, Method, Policy, Task
-from bench.recipe import Heads
 from bench.rules import Pointwise, max_probability, one_threshold
 
 
@@ -41,25 +40,14 @@ class Caching(Method):
         return one_threshold(task, budgets, cached, Pointwise(max_probability))
 
 
-class CachedHeads(Heads):
+class CachedHeads(MixedHeads):
     """Given heads whose exits answer with the most confident exit so far."""
 
-    needs_previous = True
-
-    def __init__(self, experts: Heads, classes: int) -> None:
-        super().__init__()
-        self.experts, self.classes = experts, classes
-
-    def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
-        return self.experts(k, features, previous)
-
-    def combine(self, k: int, logits: Tensor) -> Tensor:
-        if type(self.experts).combine is not Heads.combine:
-            logits = torch.stack([self.experts.combine(j, logits[:, : j + 1]) for j in range(k + 1)], 1)
-        return most_confident(logits)
+    def mix(self, answers: Tensor) -> Tensor:
+        return most_confident(answers)
 
     def macs(self, k: int) -> int:
-        return self.experts.macs(k) + self.classes
+        return self.base.macs(k) + self.classes
 
 
 def most_confident(logits: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bench import heads
+from bench.exits import right_later
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import logistic, one_threshold
@@ -61,5 +62,4 @@ class EEFP(Method):
 
 def futility(correct: Tensor) -> Tensor:
     """Return g, bool [N, K-1], from which exits are correct, bool [N, K]: right here, or wrong at all later exits."""
-    later = correct.flip(1).cummax(1).values.flip(1)[:, 1:]  # right at any exit after k
-    return correct[:, :-1] | ~later
+    return correct[:, :-1] | ~right_later(correct)

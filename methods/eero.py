@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.budgets import quota_thresholds, threshold_exits
+from bench.exits import at_exits
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Pointwise, ThresholdPolicy, max_probability, rule_fractions, too_small
@@ -77,5 +78,5 @@ def aggregate(scores: Tensor, correct: Tensor, vectors: Tensor, beta: float) -> 
     """Return Σ_v w_v·vectors_v [K] with w_v ∝ exp(-beta·errors_v) from scores [N, K-1] and correctness [N, K]."""
     thresholds = quota_thresholds(torch.nn.functional.pad(scores, (0, 1)), whole(vectors, len(scores)))
     exits = threshold_exits(scores, thresholds)
-    errors = (~correct).expand(len(vectors), -1, -1).gather(2, exits[..., None]).sum((1, 2))
+    errors = at_exits(~correct, exits).sum(1)
     return torch.softmax(-beta * errors.double(), 0) @ vectors

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from bench import heads
-from bench.exits import uncertainty_features
+from bench.exits import right_later, uncertainty_features
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
@@ -140,5 +140,5 @@ def losses(x: Tensor, y: Tensor, layers: Sequence[Tensor]) -> Tensor:
 
 def helps(correct: Tensor, target: str) -> Tensor:
     """Return h, bool [N, K-1], from which exits are correct, bool [N, K]: wrong here, right later (or at the last)."""
-    later = correct[:, -1:] if target == "last" else correct.flip(1).cummax(1).values.flip(1)[:, 1:]
+    later = correct[:, -1:] if target == "last" else right_later(correct)
     return ~correct[:, :-1] & later

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench import heads
-from bench.exits import first_true, mean_cost
+from bench.exits import at_exits, first_true, mean_cost
 from bench.method import Infeasible, Method, Policy, Task
 from bench.recipe import Heads
 from bench.rules import HeadsPolicy, rule_fractions
@@ -81,7 +81,7 @@ class Patience(Method):
         found = mixtures(policies, left, correct, answers[:, 0], costs, budgets, task.seed, classes / task.macs[-1])
 
         cost = mean_cost(left, costs).tolist()
-        right = correct.expand(len(left), -1, -1).gather(2, left[..., None]).double().mean((1, 2)).tolist()
+        right = at_exits(correct, left).double().mean(1).tolist()
         best = max(range(len(levels)), key=lambda i: (right[i], -cost[i]))
         note = (
             f"unreachable: no patience that costs more than t={levels[best]} ({cost[best]:.4f} of the plain backbone) "

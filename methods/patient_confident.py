@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.budgets import global_thresholds, threshold_exits
-from bench.exits import mean_cost
+from bench.exits import at_exits, mean_cost
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import HeadsPolicy, Score, ThresholdPolicy, negative_entropy, rule_fractions, too_small
@@ -82,7 +82,7 @@ class PatientConfident(Method):
             rows = scores.new_full((len(budgets), last + 1), torch.inf)
             rows[:, start:] = global_thresholds(scores[:, start:], costs[start:], budgets)[:, None]
             left = threshold_exits(scores, rows)
-            right = correct.expand(len(rows), -1, -1).gather(2, left[..., None]).double().mean((1, 2))
+            right = at_exits(correct, left).double().mean(1)
             for i, cost in enumerate(mean_cost(left, costs).tolist()):
                 if cost <= budgets[i] and float(right[i]) > best[i]:
                     best[i], found[i] = float(right[i]), ThresholdPolicy(fitted, score, rows[i], task.num_classes)

@@ -11,7 +11,7 @@ from bench.methods.jeidnn.targets import cross_entropy, gate_targets
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from bench import heads
-from bench.exits import exit_distribution, first_exit, uncertainty_features
+from bench.exits import exit_distribution, first_true, uncertainty_features
 from bench.heads.plain import LinearHeads
 from bench.inference import simulate
 from bench.method import ExitData, Task
@@ -119,7 +119,11 @@ def test_single_heads_learn_from_the_samples_that_leave_there(draw):
         z = torch.einsum("ngf,gf->ng", uncertainty_features(own).detach(), trainer.weight[p]) + trainer.bias[p]
         marginal, conditional = exit_distribution(z.sigmoid())
         drawn = coins(own, draw)
-        taken = first_exit(conditional) if drawn is None else (marginal.cumsum(-1) <= drawn.detach()[:, None]).sum(-1)
+        taken = (
+            first_true(conditional >= 0.5)
+            if drawn is None
+            else (marginal.cumsum(-1) <= drawn.detach()[:, None]).sum(-1)
+        )
         left |= set(taken.tolist())
         gated = torch.cat([own, torch.zeros(64, 1, own.shape[-1])], 1)[rows, taken]
         loss = loss + (cross_entropy(gated, labels) * (taken < 4)).sum() / 64

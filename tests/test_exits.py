@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from bench.exits import cumulative_distribution, exit_distribution, first_exit, mean_cost, uncertainty_features
+from bench.exits import (
+    at_exits,
+    cumulative_distribution,
+    exit_distribution,
+    first_true,
+    mean_cost,
+    uncertainty_features,
+)
 
 unit = st.floats(0, 1, width=32)
 
@@ -21,7 +28,7 @@ def test_golden_gate_features_and_exit_model(golden, name):
     torch.testing.assert_close(z.double(), d["gate_logits"].double(), atol=1e-4, rtol=0)
     marginal, conditional = exit_distribution(torch.sigmoid(d["gate_logits"]))
     torch.testing.assert_close(marginal.double(), d["exit_probability"].double(), atol=1e-5, rtol=0)
-    assert torch.equal(first_exit(conditional), d["exit_index"].long())
+    assert torch.equal(first_true(conditional >= 0.5), d["exit_index"].long())
 
 
 def test_features_of_uniform_and_certain_predictions():
@@ -53,7 +60,7 @@ def test_hand_worked_exit_distributions(g, marginal, conditional, leaves):
     got = exit_distribution(torch.tensor(g, dtype=torch.float64))
     torch.testing.assert_close(got[0], torch.tensor(marginal, dtype=torch.float64))
     torch.testing.assert_close(got[1], torch.tensor(conditional, dtype=torch.float64), atol=1e-9, rtol=0)
-    assert int(first_exit(got[1])) == leaves
+    assert int(first_true(got[1] >= 0.5)) == leaves
 
 
 @given(arrays(np.float32, (4, 7), elements=unit))
@@ -78,3 +85,10 @@ def test_cumulative_reading_by_hand():
     marginal, cumulative = cumulative_distribution(torch.tensor([0.2, 0.1, 0.6, 0.4], dtype=torch.float64))
     torch.testing.assert_close(cumulative, torch.tensor([0.2, 0.2, 0.6, 0.6], dtype=torch.float64))
     torch.testing.assert_close(marginal, torch.tensor([0.2, 0.0, 0.4, 0.0], dtype=torch.float64))
+
+
+def test_values_are_read_where_each_policy_leaves():
+    values = torch.tensor([[0.5, 0.2, 0.0], [1.0, -1.0, 0.0]])
+    exits = torch.tensor([[2, 2], [1, 1], [0, 2]])
+    assert at_exits(values, exits).tolist() == [[0, 0], pytest.approx([0.2, -1]), [0.5, 0]]
+    assert torch.equal(at_exits(values, exits[1:][None]), at_exits(values, exits[1:])[None])

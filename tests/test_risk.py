@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 import torch
-from bench.methods.risk_control.levels import BOUND_OF_LOSS, boldest, exit_losses, policy_losses, promised
+from bench.methods.risk_control.levels import BOUND_OF_LOSS, boldest, exit_losses, promised
 from scipy.stats import binom
 
 DELTA = 0.1
@@ -45,12 +45,6 @@ def test_losses_stay_within_their_bound(kind):
     logits = 1e4 * torch.randn(300, 3, 4, generator=torch.Generator().manual_seed(1))
     losses = exit_losses(kind, logits, torch.zeros(300, dtype=torch.int64))
     assert losses.isfinite().all() and losses.max() == BOUND_OF_LOSS[kind]
-
-
-def test_policies_lose_what_they_lose_where_they_leave():
-    losses = torch.tensor([[0.5, 0.2, 0.0], [1.0, -1.0, 0.0]])
-    exits = torch.tensor([[2, 2], [1, 1], [0, 2]])
-    assert policy_losses(losses, exits).tolist() == [[0, 0], pytest.approx([0.2, -1]), [0.5, 0]]
 
 
 # --- levels by hand ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.check import tasks
 from bench.check.result import Violation
 from bench.check.subject import BUDGETS, Subject
+from bench.exits import ForwardPass
 from bench.method import ExitData, Infeasible, Policy
 
 
@@ -57,13 +58,18 @@ def shapes(subject: Subject) -> None:
 @torch.no_grad()
 def _walk(policy: Policy, data: ExitData) -> None:
     n, classes = len(data), data.final_logits.shape[-1]
-    seen: list[Tensor] = []
-    answers: list[Tensor] = []
+
+    def head(k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
+        return _logits(f"head({k}, …)", policy.head(k, features, previous), n, classes)
+
+    def combine(k: int, logits: Tensor) -> Tensor:
+        return _logits(f"combine({k}, …)", policy.combine(k, logits), n, classes)
+
+    forward = ForwardPass(head, combine)
     for k in range(data.num_exits):
-        seen.append(_logits(f"head({k}, …)", policy.head(k, data.inputs(k).clone(), tuple(seen)), n, classes))
-        answers.append(_logits(f"combine({k}, …)", policy.combine(k, torch.stack(seen, 1)), n, classes))
+        forward.step(data.inputs(k).clone())
         if k < data.num_exits - 1:
-            stop = policy.leave(k, torch.stack(answers, 1))
+            stop = policy.leave(k, forward.answers)
             if not isinstance(stop, Tensor) or stop.dtype != torch.bool or stop.shape != (n,):
                 raise Violation(f"leave({k}, …) returned {_name(stop)}: return bool [{n}], one decision per sample.")
         macs = policy.macs(k)

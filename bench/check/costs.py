@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.check import tasks
 from bench.check.result import Caution, Violation
 from bench.check.subject import BUDGETS, Subject
+from bench.exits import ForwardPass
 from bench.inference import exit_macs, simulate
 from bench.method import Infeasible, Policy, Task
 
@@ -73,14 +73,12 @@ def counted(policy: Policy, task: Task) -> list[float]:
     """Return the multiply-accumulates per sample in matrix products that each of the K exits runs itself."""
     data = tasks.unseen(ROWS)
     policy.eval()
-    seen: list[Tensor] = []
-    answers: list[Tensor] = []
+    forward = ForwardPass(policy.head, policy.combine)
     totals = []
     for k in range(data.num_exits):
         with FlopCounterMode(display=False) as counter:
-            seen.append(policy.head(k, data.inputs(k), tuple(seen)))
-            answers.append(policy.combine(k, torch.stack(seen, 1)))
+            forward.step(data.inputs(k))
             if k < data.num_exits - 1:
-                policy.leave(k, torch.stack(answers, 1))
+                policy.leave(k, forward.answers)
         totals.append(counter.get_total_flops() / 2 / ROWS)
     return totals

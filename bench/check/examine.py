@@ -15,7 +15,7 @@ from bench.check.edge_cases import edge_case_checks
 from bench.check.result import Caution, Check, Result, Status, Violation
 from bench.check.subject import Subject
 from bench.errors import UserError
-from bench.method import Infeasible, Method
+from bench.method import Method
 
 
 @cache
@@ -87,9 +87,6 @@ def _examine(check: Check, subject: Subject) -> Result:
             status, message = ("warn" if isinstance(remark, Caution) else "pass"), str(remark or "")
         except Violation as violation:
             status, message = "fail", str(violation)
-        except Infeasible as error:
-            advice = "return it, in the place of that budget's policy"
-            status, message = "fail", f"fit raises Infeasible ({error}): {advice}."
         except UserError as error:
             status, message = "fail", str(error)
         except Exception as error:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bench.check import tasks
+from bench.exits import ForwardPass
 from bench.inference import Outcomes, simulate
 from bench.method import ExitData, Infeasible, Method, Policy, Task
 from bench.plugins import registry
@@ -109,10 +110,9 @@ def play(policy: Policy, data: ExitData, *, batch_size: int = 4096) -> Outcomes:
 def decide(policy: Policy, data: ExitData) -> tuple[Tensor, Tensor]:
     """Compute the heads of all exits first, then ask: answers [N, K, C], and who would leave at each gate [N, K-1]."""
     policy.eval()
-    seen: list[Tensor] = []
-    answers: list[Tensor] = []
+    forward = ForwardPass(policy.head, policy.combine)
     for k in range(data.num_exits):
-        seen.append(policy.head(k, data.inputs(k).clone(), tuple(x.clone() for x in seen)))
-        answers.append(policy.combine(k, torch.stack(seen, 1)))
-    stops = [policy.leave(k, torch.stack(answers[: k + 1], 1)) for k in range(data.num_exits - 1)]
-    return torch.stack(answers, 1), torch.stack(stops, 1) if stops else torch.zeros(len(data), 0, dtype=torch.bool)
+        forward.step(data.inputs(k).clone())
+    answers = forward.answers
+    stops = [policy.leave(k, answers[:, : k + 1].contiguous()) for k in range(data.num_exits - 1)]
+    return answers, torch.stack(stops, 1) if stops else torch.zeros(len(data), 0, dtype=torch.bool)

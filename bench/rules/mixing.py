@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.exits import mean_cost
+from bench.exits import at_exits, mean_cost
 from bench.method import Infeasible, Policy
 from bench.rules.policies import too_small
 
@@ -81,7 +81,7 @@ def mixtures(
     membership is decided on val; a budget beyond the most accurate policy gets that policy.
     """
     cost = mean_cost(exits, costs)
-    value = correct.double().expand(len(exits), -1, -1).gather(2, exits[..., None]).mean((1, 2))
+    value = at_exits(correct.double(), exits).mean(1)
     hull = upper_hull(cost, value)
     order = coin(first_logits, seed).sort()
     return [

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.exits import at_exits
 from bench.rules.rates import FLOOR, rate_exits, tilt
 
 CHUNK = 1024  # samples whose plans are computed at once outside of training
@@ -181,7 +182,7 @@ class Trainer:
         planned = (rates * self.costs.double()).sum(-1)
         rates = tilt(rates, self.costs, self.budgets[:, None])
         exits = rate_exits(self._full_scores(), rates)
-        right = self.correct.expand(*exits.shape[:2], -1, -1).gather(-1, exits[..., None]).mean((-2, -1))
+        right = at_exits(self.correct, exits).mean(-1)
         near = (planned - self.budgets[:, None]).abs() <= 0.1 * self.budgets[:, None]
         top = (right + near).argmax(-1)  # right lies in [0, 1]; of equals the first
         rows = torch.arange(len(top), device=top.device)

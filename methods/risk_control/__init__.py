@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
-from bench.methods.risk_control.levels import BOUND_OF_LOSS, boldest, exit_losses, policy_losses, promised
+from bench.methods.risk_control.levels import BOUND_OF_LOSS, boldest, exit_losses, promised
 from torch import Tensor
 
 from bench import heads
 from bench.budgets import threshold_exits
-from bench.exits import mean_cost
+from bench.exits import at_exits, mean_cost
 from bench.method import ExitData, Infeasible, Method, Policy, Task
 from bench.recipe import Heads
 from bench.rules import Pointwise, ThresholdPolicy, max_probability, rule_fractions, too_small
@@ -74,7 +74,7 @@ class RiskControl(Method):
     def _losses(self, fitted: Heads, data: ExitData, rows: Tensor) -> Tensor:
         answers = fitted.logits(data)
         exits = threshold_exits(max_probability(answers[:, :-1]), rows)
-        return policy_losses(exit_losses(self.config.loss, answers, data.labels), exits)
+        return at_exits(exit_losses(self.config.loss, answers, data.labels), exits)
 
     def _policy(
         self, budget: float, task: Task, fitted: Heads, rows: Tensor, cost: Tensor, levels: Tensor

@@ -39,11 +39,6 @@ def exit_losses(kind: str, logits: Tensor, labels: Tensor) -> Tensor:
     return brier - brier[:, -1:]
 
 
-def policy_losses(losses: Tensor, exits: Tensor) -> Tensor:
-    """Return the losses [P, N] of policies that leave at exits [P, N], from the losses [N, K] of every exit."""
-    return losses.expand(len(exits), -1, -1).gather(2, exits[..., None]).squeeze(-1)
-
-
 def naive_levels(losses: Tensor, bound: float, delta: float) -> Tensor:
     """Return the mean loss [..., P]: no guarantee, not even on average."""
     return losses.mean(-1)

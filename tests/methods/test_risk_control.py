@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 from bench.methods.risk_control import RiskControl, RiskControlConfig, grid, split
-from bench.methods.risk_control.levels import BOUND_OF_LOSS, LEVELS, exit_losses, policy_losses
+from bench.methods.risk_control.levels import BOUND_OF_LOSS, LEVELS, exit_losses
 
 from bench import heads
-from bench.exits import first_true
+from bench.exits import at_exits, first_true
 from bench.inference import simulate
 from bench.method import ExitData, Infeasible, Task
 from bench.rules import max_probability
@@ -54,10 +54,10 @@ def test_a_budget_gets_the_smallest_epsilon_whose_policy_meets_it(task):
     risks, costs = [], []
     for threshold in grid(101):
         exits = first_true(max_probability(answers[:, :-1]) >= threshold)
-        risks.append(float(policy_losses(losses, exits[None]).mean()))
+        risks.append(float(at_exits(losses, exits[None]).mean()))
         costs.append(float(torch.tensor(task.macs)[exits].double().mean()) / task.macs[-1])
     played = simulate(policy, task.val, task.macs)
-    risk = float(policy_losses(losses, played.exit_index[None]).mean())
+    risk = float(at_exits(losses, played.exit_index[None]).mean())
     overhead = spent(policy, task) - float(torch.tensor(task.macs)[played.exit_index].double().mean()) / task.macs[-1]
     assert risk == min(r for r, c in zip(risks, costs, strict=True) if c + 2 * overhead <= 0.5)
     assert f"epsilon={risk:.4f}" in policy.note
@@ -143,7 +143,7 @@ def test_promises_hold_over_resplits(bound, loss):
         inner.shared_cache[_key(method)] = trained
         policy = method.fit(task, [1.2])[0]
         exits = first_true(scores >= policy.thresholds[:-1])
-        risks.append(float(policy_losses(losses, exits[None]).mean()))
+        risks.append(float(at_exits(losses, exits[None]).mean()))
     risk = torch.tensor(risks)
     assert len(risk.unique()) > 1  # kept by leaving early where that is safe, not by never leaving
     if bound == "crc":
