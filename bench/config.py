@@ -50,7 +50,7 @@ class RunConfig(BaseModel):
     retries: int = Field(default=1, ge=0, le=100)
     memory: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     limit: int | None = Field(default=None, ge=2)
-    rerun: Literal["missing", "failed", "all"] = "missing"
+    rerun: Literal["missing", "failed", "changed", "all"] = "missing"
     tuned: bool = False
 
     @field_validator("plugin", mode="before")

@@ -99,9 +99,15 @@ class Infeasible:
 
 
 class Method(ABC):
-    """How policies come to be. One instance is one configured method; `config` is an instance of `Config`."""
+    """How policies come to be. One instance is one configured method; `config` is an instance of `Config`.
+
+    Stored records are identified by the method's `version`, not by its code, so code can be cleaned without running
+    anything again. Raise the version when numbers may change. The default of 1 counts for the methods of exitbench; any
+    other method that does not state a version itself is identified by its code, so editing it means running it again.
+    """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     Config: ClassVar[type]  # frozen dataclass: defaults, and the ranges that a search may use in each field's metadata
 
     def __init__(self, config: Any = None) -> None:

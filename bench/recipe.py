@@ -40,9 +40,13 @@ class Heads(nn.Module):
 
 
 class Recipe(ABC):
-    """A way to train heads; one instance is one configured recipe (`config` is an instance of `Config`)."""
+    """A way to train heads; one instance is one configured recipe (`config` is an instance of `Config`).
+
+    Raise `version` when the trained heads may change: see `bench.method.Method`.
+    """
 
     name: ClassVar[str]
+    version: ClassVar[int] = 1
     Config: ClassVar[type]
 
     def __init__(self, config: Any = None) -> None:

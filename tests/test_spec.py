@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -9,7 +8,6 @@ from bench.errors import UserError
 from bench.plugins import registry
 from bench.plugins.params import configure, label
 from bench.plugins.spec import parse, split_list, typed
-from bench.trials.source import source_digest
 
 
 def test_specs_come_back_as_they_went():
@@ -37,16 +35,3 @@ def test_a_preset_can_be_overridden_by_none():
     assert overridden.option("pos_weight") == "none"
     assert configure(config, parse("jeidnn[preset=released]")).option("pos_weight") == "released"
     assert label("jeidnn", configure(config, parse("jeidnn[points=5]"))) == "jeidnn[points=5]"
-
-
-@pytest.mark.parametrize("room", ["gates", "logistic", "bilevel", "curve", "exits", "presets", "surrogate"])
-def test_the_source_digest_follows_every_file_that_can_move_a_number(room, monkeypatch):
-    jeidnn = registry.load("methods", "jeidnn")
-    before = source_digest(jeidnn)
-    read = Path.read_bytes
-    name = f"bench/{room}.py"
-    monkeypatch.setattr(Path, "read_bytes", lambda p: read(p) + (b"\n#" if str(p).endswith(name) else b""))
-    assert source_digest(jeidnn) == before  # what is running is what was read first
-    source_digest.cache_clear()
-    assert source_digest(jeidnn) != before
-    source_digest.cache_clear()

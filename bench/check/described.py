@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from bench.check.result import Violation
 from bench.check.subject import Subject
 from bench.method import Method
+from bench.trials.identity import stated_version
 
 
 def loads(subject: Subject) -> None:
@@ -17,8 +18,8 @@ def loads(subject: Subject) -> None:
         raise Violation(f"{subject.cls!r} is no method: derive a class from bench.method.Method and register that.")
 
 
-def named(subject: Subject) -> None:
-    """Look at name and docstring."""
+def named(subject: Subject) -> str:
+    """Look at name and docstring, and return what its version means."""
     cls, name = subject.cls, getattr(subject.cls, "name", None)
     if not isinstance(name, str) or not name:
         raise Violation(f"{cls.__name__} has no name: set the class variable name to what users shall type.")
@@ -30,6 +31,9 @@ def named(subject: Subject) -> None:
         )
     if len(summary) > 140:
         raise Violation(f"The docstring's first line has {len(summary)} characters: say it in at most 140.")
+    if (version := stated_version(cls)) is None:
+        return "No version of its own: editing the code means running it again."
+    return f"Version {version}: raise it when numbers may change."
 
 
 def configured(subject: Subject) -> None:

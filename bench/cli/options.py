@@ -53,7 +53,12 @@ Reports = Annotated[Path | None, typer.Option(help="Folder that the report is wr
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:0, ….")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads that a trial computes with.")]
 Limit = Annotated[int | None, typer.Option(help="Use at most N images per split: a smoke run, marked not comparable.")]
-Rerun = Annotated[str | None, typer.Option(help="What to run: missing (default), failed (those too), or all.")]
+Rerun = Annotated[
+    str | None,
+    typer.Option(
+        help="What to run: missing (default), or also failed, changed (made by other code of the same version), or all."
+    ),
+]
 
 Tuned = Annotated[
     bool | None,

@@ -151,13 +151,15 @@ def _trials(banks: list[BankPlan]) -> Any:
     from rich.table import Table
 
     several = len(banks) > 1
-    columns = ["method", "done", "failed", "missing", "to do", "each", "all", "estimated from"]
+    changed = any(g.trials.changed for b in banks for g in b.groups)
+    columns = ["method", "done", "failed", "missing", *(["changed"] if changed else [])]
+    columns += ["to do", "each", "all", "estimated from"]
     table = Table(*(["bank"] if several else []), *columns, title="Plan: trials", title_justify="left")
     for b in banks:
         for g in b.groups:
             first = [escape(f"{b.bank_status.cell.dataset} → {b.bank_status.cell.backbone}")] if several else []
             t = g.trials
-            counts = [str(n) for n in (t.done, t.failed, t.missing, t.todo)]
+            counts = [str(n) for n in (t.done, t.failed, t.missing, *([t.changed] if changed else []), t.todo)]
             row = [*first, escape(g.method), *counts, _duration(g.each.seconds), _duration(g.seconds), g.each.source]
             table.add_row(*row)
     return table
@@ -171,6 +173,7 @@ def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
     lines = [
         f"Trials: {trials['todo']} to do of {trials['total']} ({trials['done']} done, {trials['failed']} failed, "
         f"{trials['missing']} missing); operating points done: {points['done']} of {points['total']}.",
+        *_changed(points["changed"]),
         f"A trial is one method and seed with all {len(session.config.budgets)} budgets; it takes "
         f"{needs['threads_per_trial']} CPU threads{gpus} on {total['device']}. Executor: {session.dispatch.title}.",
     ]
@@ -181,6 +184,13 @@ def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
     if trials["todo"]:
         lines.append(_time(total))
     return [*lines, f"Nothing was run. Results would go to {total['output']}."]
+
+
+def _changed(points: int) -> list[str]:
+    """Remark that stored operating points were made by code that nobody has declared equal to today's."""
+    if not points:
+        return []
+    return [f"Made by other code of the same version: {points} operating points; `--rerun changed` runs them again."]
 
 
 def _time(total: dict[str, Any]) -> str:

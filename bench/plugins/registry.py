@@ -100,6 +100,8 @@ def fault(kind: Kind, name: str, loaded: Any) -> str | None:
         return f"'{name}' is no name; use letters, digits and underscores"
     if name in RESERVED.get(kind, ()):
         return f"'{name}' is a word of the harness's own; choose another name"
+    if type(version := loaded.version) is not int or version < 1:
+        return f"{loaded.__name__}.version is {version!r}, but it must be a whole number, 1 or more"
     if not hasattr(getattr(loaded, "Config", None), "__dataclass_fields__"):
         return f"{loaded.__name__}.Config must be a frozen dataclass, even where it has no fields"
     try:

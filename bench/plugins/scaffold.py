@@ -65,6 +65,8 @@ class $cls(Method):
     """
 
     name: ClassVar[str] = "$name"
+    # Editing the code means running it again, until you state `version: ClassVar[int] = 1` here. Then records are kept
+    # when the code changes: raise the version when numbers may change.
     Config: ClassVar[type] = ${cls}Config
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

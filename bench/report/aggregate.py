@@ -27,6 +27,7 @@ class Row:
     kind: str  # "method" or "reference"
     point: str
     budget: float | None
+    exit: int | None  # of a static exit
     seeds: tuple[int, ...]  # those with a result
     expected: tuple[int, ...]
     values: Mapping[str, tuple[float, ...]]  # per seed, NaN where a record lacks one; scores on val begin with val_
@@ -99,6 +100,7 @@ def _row(
         kind,
         point,
         budget,
+        next((record.point.exit for record in found.values()), None),
         tuple(record.point.seed for record in ok),
         expected,
         _scores(ok),
@@ -121,6 +123,4 @@ def _order(row: Row) -> tuple[int, float, bool, float, str, int, str]:
     if row.kind == "method":
         return 0, row.budget or 0.0, accuracy is None, -accuracy.value if accuracy else 0.0, row.method, 0, row.point
     rank = 1 + REFERENCES.index(row.method) if row.method in REFERENCES else len(REFERENCES) + 1
-    number = row.point.removeprefix("exit=")
-    exit_number = int(number) if row.point.startswith("exit=") and number.isdigit() else 0
-    return rank, row.budget or 0.0, False, 0.0, row.method, exit_number, row.point
+    return rank, row.budget or 0.0, False, 0.0, row.method, row.exit or 0, row.point

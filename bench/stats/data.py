@@ -32,7 +32,8 @@ class OperatingPoint:
     note: str = ""
     reason: str = ""
     tuned: str = ""  # 'tuned' or 'defaults' where a search decided the parameters
-    version: str = ""  # digest of the source that made it
+    version: str = ""  # of the method and its heads
+    other_code: bool = False  # made by other code of the same version
     older: int = 0  # records of the same point and seed that this one replaced
 
     @property

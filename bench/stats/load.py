@@ -104,7 +104,8 @@ def _point(row: Mapping[Any, Any], older: int, unpack: Unpack | None) -> Operati
         "note": str(_plain(row.get("note")) or ""),
         "reason": str(_plain(row.get("reason")) or ""),
         "tuned": str(_plain(row.get("tuned")) or ""),
-        "version": str(_plain(row.get("source_digest")) or ""),
+        "version": _version(row),
+        "other_code": bool(row.get("other_code", False)),
         "older": older,
     }
     if row["status"] != "ok":
@@ -127,6 +128,13 @@ def _point(row: Mapping[Any, Any], older: int, unpack: Unpack | None) -> Operati
     if outcomes is not None:
         known |= {"correct": np.asarray(outcomes[0], bool), "exit_index": np.asarray(outcomes[1], np.int64)}
     return OperatingPoint(**known)
+
+
+def _version(row: Mapping[Any, Any]) -> str:
+    """Return what identifies the code of a row: the version or, without one, the code; then those of its heads."""
+    version, heads = _plain(row.get("version")), row.get("heads")
+    own = str(row.get("code", "")).partition("-")[0] if version is None else f"{version:g}"
+    return " ".join([own, *(f"{k}={v}" for k, v in sorted(heads.items()))] if isinstance(heads, Mapping) else [own])
 
 
 def _number(value: Any) -> float:

@@ -8,10 +8,12 @@ from typing import Literal
 
 from bench.stats.data import CellData, Entry, OperatingPoint
 
+OTHER_CODE = "made by other code of the same version"
 COLLAPSE = 0.95  # one exit that takes a larger share than this has swallowed the policy
 Kind = Literal[
     "limit", "seen", "variant", "few seeds", "no samples", "no static", "no oracle",
     "not run", "failed", "timeout", "infeasible", "collapsed", "note", "tuned", "older", "versions",
+    "other code",
 ]  # fmt: skip
 TUNED = {"tuned": "tuned", "defaults": "defaults kept by the search"}  # what bench tune has to do with parameters
 GAPS: tuple[Kind, ...] = ("not run", "failed", "timeout")  # without these a grid is complete
@@ -60,6 +62,8 @@ def cell_marks(cell: CellData) -> tuple[Mark, ...]:
         found.append(Mark("seen", f"{cell.protocol}: the backbone has seen the training set"))
     if cell.variant:
         found.append(Mark("variant", f"{cell.variant}: not the official images"))
+    if any(p.other_code for entry in (cell.static, cell.oracle) for p in entry.points):
+        found.append(Mark("other code", f"references {OTHER_CODE}"))
     seeds = cell.seeds
     if len(seeds) < 6:
         words = (
@@ -120,6 +124,8 @@ def method_marks(entry: Entry, cell: CellData, points: Sequence[Sequence[Mark]])
         found.append(Mark("older", f"{older} older record{'s' * (older > 1)} left out"))
     if len({p.version for p in entry.points if p.ok and p.version}) > 1:
         found.append(Mark("versions", "versions of the code mixed"))
+    if other := sum(p.other_code for p in entry.points):
+        found.append(Mark("other code", OTHER_CODE, other, len(entry.points)))
     return tuple(found)
 
 

@@ -6,13 +6,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from bench.bank.cell import Cell
 from bench.config import RunConfig
 from bench.method import Method
+from bench.trials.accepted import made_by_other_code
 from bench.trials.plan import REFERENCES, Trial, every_trial
 from bench.trials.record import Record, record_id
+from bench.trials.rerun import State
 
 # Where the price of a trial comes from, the nearest first.
 SOURCES = (
@@ -23,7 +25,6 @@ SOURCES = (
 )
 OTHERS = "the other methods of this run"
 UNKNOWN = "unknown"
-REDO = {"missing": ("missing",), "failed": ("missing", "failed"), "all": ("missing", "failed", "done")}
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,16 @@ class Counts:
     done: int = 0
     failed: int = 0
     missing: int = 0
+    changed: int = 0  # of those done or failed
     todo: int = 0
 
     @classmethod
-    def of(cls, states: Iterable[str], rerun: str) -> Counts:
-        """Count states: done, failed or missing."""
+    def of(cls, states: Iterable[State], rerun: str) -> Counts:
+        """Count states."""
         found = list(states)
-        counts = {name: found.count(name) for name in ("done", "failed", "missing")}
-        return cls(len(found), **counts, todo=sum(state in REDO[rerun] for state in found))
+        counts = {name: sum(state.name == name for state in found) for name in ("done", "failed", "missing")}
+        changed, todo = sum(state.changed for state in found), sum(state.owed(rerun) for state in found)
+        return cls(len(found), **counts, changed=changed, todo=todo)
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
@@ -73,10 +76,10 @@ class History:
     """The records of a results folder, as far as states and prices need them."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._status: dict[str, str] = {}
+        self._states: dict[str, State] = {}
         runs: dict[tuple[str, str, int], _Run] = {}
         for record in records:
-            self._status[record.id] = record.status
+            self._states[record.id] = State.of(record.status, made_by_other_code(record.point))
             if record.status in ("ok", "infeasible"):
                 name = _label(record.point.kind, record.point.label)
                 key = (record.cell.bank_digest, name, record.point.seed)
@@ -90,10 +93,9 @@ class History:
             if name != REFERENCES:
                 self._families[run.method].append(run)
 
-    def state(self, trial: Trial) -> list[str]:
-        """Return the state of each of a trial's operating points: done, failed or missing."""
-        states = {None: "missing", "failed": "failed", "timeout": "failed"}
-        return [states.get(self._status.get(record_id(trial.cell, p)), "done") for p in trial.points]
+    def states(self, trial: Trial) -> list[State]:
+        """Return the state of each of a trial's operating points."""
+        return [self._states.get(record_id(trial.cell, p), State("missing")) for p in trial.points]
 
     def price(self, trial: Trial, here: Any) -> Estimate:
         """Expect of a trial what the most similar earlier ones took, their median; `here` is this machine's hardware.
@@ -142,7 +144,7 @@ def groups(config: RunConfig, cell: Cell, methods: Sequence[Method], history: Hi
     other = Estimate(median(known), OTHERS) if known else Estimate(None, UNKNOWN)
     result = []
     for name, trials in by_name.items():
-        states = [history.state(trial) for trial in trials]
+        states = [history.states(trial) for trial in trials]
         whole = Counts.of(map(_of_trial, states), config.rerun)
         points = Counts.of((s for trial in states for s in trial), config.rerun)
         result.append(Group(name, whole, points, estimates[name] if estimates[name].seconds is not None else other))
@@ -170,8 +172,11 @@ def _label(kind: str, label: str) -> str:
     return REFERENCES if kind == "reference" else label
 
 
-def _of_trial(states: Sequence[str]) -> str:
-    return next((s for s in ("missing", "failed") if s in states), "done")
+def _of_trial(states: Sequence[State]) -> State:
+    names = {state.name for state in states}
+    name: Literal["done", "failed", "missing"] = "done"
+    name = "missing" if "missing" in names else "failed" if "failed" in names else name
+    return State(name, any(state.changed for state in states))
 
 
 def _alike(a: Cell, b: Cell) -> bool:

@@ -16,10 +16,12 @@ from bench.method import Method
 from bench.plugins import registry
 from bench.plugins.params import configure, label
 from bench.plugins.spec import parse
+from bench.trials.code import code_digest
+from bench.trials.identity import method_identity, reference_identity
 from bench.trials.record import Point
-from bench.trials.references import MIXED, StaticPolicy
-from bench.trials.source import source_digest
-from bench.trials.store import Store, wanted
+from bench.trials.references import MIXED
+from bench.trials.rerun import wanted
+from bench.trials.store import Store
 
 REFERENCES = "references"
 
@@ -67,7 +69,7 @@ def load_methods(names: Sequence[str]) -> list[Method]:
 def _load_method(text: str) -> Method:
     spec = parse(text)
     cls = registry.load("methods", spec.name)
-    source_digest(cls)  # read now, so that a file edited later does not pass for the one that runs
+    code_digest(cls)  # read now, so that the digest of a file edited later is not taken for that of the code that runs
     method = cls(configure(cls.Config, spec))
     _check_heads(method)
     return method
@@ -82,7 +84,7 @@ def _check_heads(method: Method) -> None:
 
 def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
     """Return the operating points that one fit of a method owes: one per budget."""
-    source = source_of(method)
+    identity = method_identity(method)._asdict()
     params = dataclasses.asdict(method.config)
     name = label(method.name, method.config)
     return tuple(
@@ -91,7 +93,7 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
             method=method.name,
             label=name,
             params=params,
-            source_digest=source,
+            **identity,
             point=f"budget={b:g}",
             budget=b,
             seed=seed,
@@ -101,40 +103,25 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
     )
 
 
-def source_of(method: Method) -> str:
-    """Return the digest of the source of a configured method, and of its heads where it names a recipe."""
-    recipe = getattr(method.config, "heads", None)
-    own = source_digest(type(method))
-    return f"{own}-{_recipe_source(recipe)}" if isinstance(recipe, str) else own
-
-
-def _recipe_source(recipe: str) -> str:
-    """Return the digest of a head recipe, and of the one it is based on where it names one."""
-    spec = parse(recipe)
-    cls = registry.load("heads", spec.name)
-    base = getattr(configure(cls.Config, spec), "base", None)
-    return source_digest(cls) + (f"-{_recipe_source(base)}" if isinstance(base, str) else "")
-
-
 def reference_points(exits: int, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
     """Return the reference points of one seed, on the plain heads: static exits, oracle, hull and random per budget."""
-    source = source_digest(registry.load("heads", "plain"))
-    mixed = f"{source}-{source_digest(StaticPolicy)}"
-    points: list[tuple[str, str, float | None, str]]
-    points = [*(("static", f"exit={k}", None, source) for k in range(exits)), ("oracle", "oracle", None, source)]
-    points += [(name, f"budget={b:g}", b, mixed) for name in MIXED for b in budgets]
+    points: list[tuple[str, str, float | None, int | None]]
+    points = [*(("static", f"exit={k}", None, k) for k in range(exits)), ("oracle", "oracle", None, None)]
+    points += [(name, f"budget={b:g}", b, None) for name in MIXED for b in budgets]
+    identities = {name: reference_identity(name)._asdict() for name in {name for name, *_ in points}}
     return tuple(
         Point(
             kind="reference",
-            method=n,
-            label=n,
+            method=name,
+            label=name,
             params={"heads": "plain"},
-            source_digest=digest,
-            point=p,
-            budget=b,
+            **identities[name],
+            point=point,
+            budget=budget,
+            exit=exit_index,
             seed=seed,
         )
-        for n, p, b, digest in points
+        for name, point, budget, exit_index in points
     )
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from bench.bank.cell import Cell
 
-SCHEMA_VERSION = 2  # 2 added `outcomes` and `reliability`; all else is as it was
-READABLE = (1, 2)
+SCHEMA_VERSION = 3  # 3 replaced a digest of source files by versions and a digest of code, and added `exit`
+READABLE = (3,)
 
 Status = Literal["ok", "infeasible", "failed", "timeout"]
 
@@ -22,15 +22,22 @@ class _Model(BaseModel):
 
 
 class Point(_Model):
-    """Which operating point of which method: all that, with the cell, determines the record's id."""
+    """Which operating point of which method. With the cell it determines the record's id: see `record_id`."""
 
     kind: Literal["method", "reference"]
     method: str = Field(description="registered name")
     label: str = Field(description="name[param=value,…] with the parameters that differ from their defaults")
     params: dict[str, Any] = Field(description="all parameters, defaults included")
-    source_digest: str = Field(description="digest of the source that makes the method")
-    point: str = Field(description="'budget=0.5', 'exit=3' or 'oracle'")
+    version: int | None = Field(
+        description="what the author raises when numbers may change; None: the id contains the method's code instead"
+    )
+    heads: dict[str, int | str] = Field(
+        description="head recipe, and the ones that it is based on: its version, or its code where it states none"
+    )
+    code: str = Field(description="digests of the code of the method and of each head recipe, joined by '-'")
+    point: str = Field(description="'budget=0.5', 'exit=3' or 'oracle': a name to show")
     budget: float | None = Field(description="fraction of the plain backbone's MACs; None for static and oracle")
+    exit: int | None = Field(default=None, description="of a static exit")
     seed: int
     tuned: Literal["tuned", "defaults"] | None = Field(
         default=None,
@@ -72,16 +79,22 @@ class Record(_Model):
 
 
 def record_id(cell: Cell, point: Point) -> str:
-    """Hash what determines an operating point: method, parameters, source, bank, point, seed, protocol."""
+    """Hash what determines an operating point: bank, protocol, method, version, parameters, heads, point and seed.
+
+    Where the method has no version, its code takes the place of one.
+    """
     parts = {
         "bank": cell.bank_digest,
         "protocol": cell.protocol_version,
         "method": point.method,
+        "version": point.version,
         "params": point.params,
-        "source": point.source_digest,
+        "heads": point.heads,
         "point": point.point,
         "seed": point.seed,
     }
+    if point.version is None:
+        parts["code"] = point.code.partition("-")[0]
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 

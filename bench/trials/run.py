@@ -129,8 +129,7 @@ class _Maker:
                 results.append(self._oracle(point, plain))
             elif exits is not None and point.method in MIXED:
                 results.append(self._mixed(point, exits))
-            else:
-                k = int(point.point.removeprefix("exit="))
+            elif (k := point.exit) is not None:
                 record, samples = self.policy(point, StaticPolicy(plain, self.splits.task.num_exits, k), timings)
                 rows = [row for row in record.per_exit if row["exit"] == k]
                 results.append((record.model_copy(update={"per_exit": rows}), samples))

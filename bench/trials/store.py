@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,6 +102,10 @@ def parse(path: Path, content: bytes) -> Record:
         record, version, problem = None, _version(content), " ".join(str(error).split())
     if record is not None and version in READABLE:
         return record
+    if version in (1, 2):
+        from bench.trials.upgrade import upgrade
+
+        return Record.model_validate(upgrade(json.loads(content)))
     if version not in (None, *READABLE):
         known = " and ".join(map(str, READABLE))
         raise UserError(
@@ -117,16 +121,3 @@ def _version(content: bytes) -> Any:
     except ValueError:
         return None
     return data.get("schema_version") if isinstance(data, dict) else None
-
-
-def wanted(store: Store, cell: Cell, points: Iterable[Point], rerun: str) -> list[Point]:
-    """Return the points still to do: the set difference of plan and store.
-
-    rerun: 'missing' does what has no record; 'failed' also what failed or timed out; 'all' everything.
-    """
-    redo: dict[str, set[str | None]] = {
-        "missing": {None},
-        "failed": {None, "failed", "timeout"},
-        "all": {None, "ok", "infeasible", "failed", "timeout"},
-    }
-    return [p for p in points if store.status(cell, p) in redo[rerun]]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.trials.accepted import made_by_other_code
 from bench.trials.record import Record
 from bench.trials.stores import open_store
 
@@ -58,11 +59,15 @@ def as_row(record: Record) -> dict[str, Any]:
         "method": point.label,
         "method_name": point.method,
         "params": point.params,
-        "source_digest": point.source_digest,
+        "version": point.version,
+        "heads": point.heads,
+        "code": point.code,
+        "other_code": made_by_other_code(point),
         "kind": point.kind,
         "tuned": point.tuned,
         "budget": point.budget,
         "point": point.point,
+        "exit": point.exit,
         "seed": point.seed,
         "full_macs": record.full_macs,
         **record.metrics,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import UserError
 from bench.system.files import slug, write_atomic
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FOLDER = "tuned"
 
 OBJECTIVE = "mean accuracy over costs on unseen images of val, both ways round (bench.tune.objective, v2)"
@@ -83,7 +83,7 @@ class Subject(_Model):
     """What was searched: a configured method on a bank."""
 
     method: str = Field(description="name[param=value,…] as it was asked for")
-    source_digest: str
+    identity: str = Field(description="versions of the method and its head recipes, or the code of those without one")
     dataset: str
     dataset_variant: str | None
     backbone: str

@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.method import Method
 from bench.plugins.params import label
 from bench.system.files import uninterrupted
-from bench.trials.plan import source_of
+from bench.trials.identity import method_identity
 from bench.tune import history as files
 from bench.tune import rounds
 from bench.tune.history import Decision, Protocol, Row, Subject, Tuned
@@ -66,7 +66,7 @@ class Search:
         self.path = files.path_of(folder, cell.dataset, cell.backbone, self.name)
         self._subject = Subject(
             method=self.name,
-            source_digest=source_of(method),
+            identity=method_identity(method).text,
             **cell.model_dump(include=set(Subject.model_fields)),
             space=self.space.describe(),
             when={n: {o: list(v) for o, v in when.items()} for n, when in self.space.when.items()},

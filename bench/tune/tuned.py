@@ -8,7 +8,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.method import Method
 from bench.plugins.params import label
-from bench.trials.plan import source_of
+from bench.trials.identity import method_identity
 from bench.tune.history import FOLDER, Tuned, path_of, read, searches, write
 
 __all__ = ["FOLDER", "Tuned", "apply", "path_of", "read", "searches", "write"]
@@ -50,7 +50,7 @@ def apply(
             raise UserError(f"'{path}' has {len(tuned.history)} of {tuned.trials} trials: not finished. {again}")
         if bank_digest is not None and tuned.subject.bank_digest != bank_digest:
             raise UserError(f"'{path}' was searched on another bank (image size, exits, weights or data). {again}")
-        if tuned.subject.source_digest != source_of(method):
+        if tuned.subject.identity != method_identity(method).text:
             raise UserError(f"'{path}' was searched with other code of '{name}'. {again}")
         shared = sorted({*tuned.protocol.seeds, *tuned.protocol.deciding} & set(seeds))
         if shared:

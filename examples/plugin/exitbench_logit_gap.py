@@ -50,6 +50,8 @@ class LogitGap(Method):
     """
 
     name: ClassVar[str] = "logit_gap"
+    # Editing the code means running it again, until you state `version: ClassVar[int] = 1` here. Then records are kept
+    # when the code changes: raise the version when numbers may change.
     Config: ClassVar[type] = LogitGapConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -44,7 +44,7 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(finished, bench, tmp_path):
 def test_the_plan_as_json_counts_what_is_there(finished, bench):
     plan = planned(bench, "-o", finished[0] / "results", "--seeds", "0,1,2")
     assert set(plan) == KEYS
-    assert plan["trials"] == {"total": 9, "done": 6, "failed": 0, "missing": 3, "todo": 3}
+    assert plan["trials"] == {"total": 9, "done": 6, "failed": 0, "missing": 3, "changed": 0, "todo": 3}
     assert plan["points"]["done"] == POINTS and plan["points"]["missing"] == POINTS // 2
     assert (plan["executor"], plan["jobs"], plan["build_seconds"]) == ("serial", 1, 0.0)
     assert plan["needs"] == {"threads_per_trial": 1, "gpus_per_trial": 0.0, "threads": 1, "gpus": 0.0}
@@ -76,8 +76,21 @@ def test_failed_trials_are_told_apart(finished, bench, tmp_path):
     shutil.copytree(finished[0] / "results", tmp_path / "results")
     path = next((tmp_path / "results").rglob("jeidnn/*.json"))
     path.write_text(json.dumps({**json.loads(path.read_text()), "status": "failed"}))
-    assert planned(bench)["trials"] == {"total": 6, "done": 5, "failed": 1, "missing": 0, "todo": 0}
+    assert planned(bench)["trials"] == {"total": 6, "done": 5, "failed": 1, "missing": 0, "changed": 0, "todo": 0}
     assert planned(bench, "--rerun", "failed")["trials"]["todo"] == 1
+
+
+def test_records_of_other_code_of_the_same_version_are_counted(finished, bench, tmp_path):
+    shutil.copytree(finished[0] / "results", tmp_path / "results")
+    path = next((tmp_path / "results").rglob("jeidnn/*.json"))
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "point": {**record["point"], "code": "0-0"}}))
+    plan = planned(bench)
+    assert plan["trials"] == {"total": 6, "done": 6, "failed": 0, "missing": 0, "changed": 1, "todo": 0}
+    assert plan["points"]["changed"] == 1
+    again = planned(bench, "--rerun", "changed")
+    assert again["trials"]["todo"] == again["points"]["todo"] == 1
+    assert "Made by other code of the same version: 1 operating point" in bench("plan", *JOB[1:]).stdout
 
 
 def test_a_bank_is_foreseen_as_it_will_be(session):

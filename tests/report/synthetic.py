@@ -34,7 +34,8 @@ def cell(**known: Any) -> Cell:
 def point(method: str, name: str, seed: int, kind: str = "method", **known: Any) -> Point:
     budget = float(name.removeprefix("budget=")) if name.startswith("budget=") else None
     params = {"heads": "plain"} if kind == "method" else {}
-    base = {"params": params, "source_digest": "s" * 16, "label": method, "budget": budget}
+    base = {"params": params, "version": None, "heads": {}, "code": "s" * 16, "label": method, "budget": budget}
+    known.setdefault("exit", int(name[5:]) if name.startswith("exit=") else None)
     return Point(kind=kind, method=method.partition("[")[0], point=name, seed=seed, **(base | known))
 
 

@@ -71,7 +71,7 @@ def test_failures_are_rows_with_their_reason_without_paths():
 def test_only_the_newest_of_two_versions_counts():
     held = records(methods=["jeidnn"], budgets=[0.5], seeds=[0])
     (old,) = [r for r in held if r.point.kind == "method"]
-    newer = old.point.model_copy(update={"source_digest": "t" * 16})
+    newer = old.point.model_copy(update={"code": "t" * 16})
     new = old.model_copy(update={"id": "0", "point": newer, "created": "2026-02-01", "metrics": {"accuracy": 0.9}})
     row = find(rows_of([new, *held]), "jeidnn", "budget=0.5")
     assert row.estimate("accuracy").value == 0.9

@@ -69,7 +69,8 @@ def cell_records(where: Cell, methods: Sequence[str], seeds: Sequence[int]) -> I
 def point(label: str, name: str, budget: float | None, seed: int, kind: Any) -> Point:
     params = {"heads": "plain", "preset": label, "rate": 0.1, "evil": ESCAPES} if kind == "method" else {}
     return Point(
-        kind=kind, method=label.partition("[")[0], label=label, params=params, source_digest="s" * 16,
+        kind=kind, method=label.partition("[")[0], label=label, params=params, version=None, heads={}, code="s" * 16,
+        exit=int(name[5:]) if name.startswith("exit=") else None,
         point=name, budget=budget, seed=seed,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ def row(**known):
         "num_exits": 2, "protocol": "v1", "limit": float("nan"), "bank_digest": "x", "kind": "method", "method": "m",
         "method_name": "m", "params": {"heads": "plain"}, "point": "budget=0.5", "budget": 0.5, "seed": 0,
         "full_macs": 200, "accuracy": 0.7, "macs_fraction": 0.45, "val_accuracy": 0.72, "val_macs_fraction": 0.5,
-        "note": "", "reason": None, "source_digest": "s", "created": "2026-01-01",
+        "note": "", "reason": None, "version": 1, "heads": {}, "code": "s", "created": "2026-01-01",
         "per_exit": [
             {"exit": 0, "macs": 50, "share": 0.4, "accuracy_all": 0.5},
             {"exit": 1, "macs": 210, "share": 0.6, "accuracy_all": 0.8},

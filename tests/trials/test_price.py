@@ -87,7 +87,7 @@ def test_unknown_trials_cost_what_the_others_of_the_run_do(trial_of, cell, confi
     assert by_name["entropy_thresh"].seconds == 18.0 and by_name["msdnet_thresh"].seconds == 12.0
 
 
-@pytest.mark.parametrize("rerun", ["missing", "failed", "all"])
+@pytest.mark.parametrize("rerun", ["missing", "failed", "changed", "all"])
 def test_states_and_trials_are_those_that_a_run_finds(monkeypatch, tmp_path, cell, config, methods, rerun):
     monkeypatch.setattr(plans, "cell_of", lambda bank: cell)
     config, store = config.model_copy(update={"rerun": rerun}), Store(tmp_path)
@@ -95,7 +95,8 @@ def test_states_and_trials_are_those_that_a_run_finds(monkeypatch, tmp_path, cel
     assert len(every) == 9
     for trial, statuses in zip(every, (["ok"] * 9, ["ok", "infeasible"], ["failed", "ok"], ["ok"]), strict=False):
         for point, status in zip(trial.points, statuses, strict=False):
-            store.write(record(cell, point, status=status))
+            made = point if trial.seed else point.model_copy(update={"code": "0-0"})
+            store.write(record(cell, made, status=status))
     todo, done = plans.plan(config, None, methods, store)
     found = groups(config, cell, methods, History(store.records()), HERE)
     trials, points = sum((g.trials for g in found), Counts()), sum((g.points for g in found), Counts())

@@ -34,7 +34,6 @@ def without(record, metrics=OLD, columns=OLD_ROW):
     """The record as an older version would have written it."""
     return record.model_copy(
         update={
-            "schema_version": 1,
             "metrics": {name: record.metrics[name] for name in metrics},
             "per_exit": [{key: row[key] for key in columns} for row in record.per_exit],
             "outcomes": None,

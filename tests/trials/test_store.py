@@ -12,7 +12,7 @@ from bench import load_records
 from bench.errors import UserError
 from bench.system.files import check_writable, slug, uninterrupted
 from bench.trials.record import Record, record_id
-from bench.trials.store import Store, read, wanted
+from bench.trials.store import Store, read
 
 
 def record_of(cell, point, status="ok", **fields) -> Record:
@@ -47,18 +47,9 @@ def test_the_id_follows_everything_that_determines_the_number(cell, trial_of):
         record_id(cell, trial_of("entropy_thresh").points[0]),
         record_id(cell.model_copy(update={"bank_digest": "other"}), a),
         record_id(cell.model_copy(update={"protocol_version": "v2"}), a),
-        record_id(cell, a.model_copy(update={"source_digest": "edited"})),
     }
-    assert len(ids) == 8
+    assert len(ids) == 7
     assert record_id(cell, a) == record_id(cell, trial_of("msdnet_thresh").points[0])
-
-
-@pytest.mark.parametrize(("rerun", "redone"), [("missing", 1), ("failed", 2), ("all", 3)])
-def test_what_is_left_is_a_set_difference(tmp_path, cell, trial_of, rerun, redone):
-    store, points = Store(tmp_path), trial_of("msdnet_thresh").points
-    store.write(record_of(cell, points[0]))
-    store.write(record_of(cell, points[1], status="failed", reason="it broke"))
-    assert len(wanted(store, cell, points, rerun)) == redone
 
 
 def test_a_damaged_record_is_named(tmp_path, cell, trial_of):

@@ -141,7 +141,7 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(search_of, monkeypatch):
         search.put(Row(number=0, params={"beta": 1.0}, status="ok", scores=(0.5, 0.5)))
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2", "a: 1", "schema_version: 9", "schema_version: 1\nsubject: 3"])
+@pytest.mark.parametrize("text", ["", "[1, 2", "a: 1", "schema_version: 9", "schema_version: 2\nsubject: 3"])
 def test_a_damaged_file_is_a_sentence_and_stays(search_of, text):
     path = search_of("eero").path
     path.parent.mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ def row(number: int, *scores: float, status: str = "ok", rate: float = 0.1, dept
 
 def made(rows, *, method: str = "made", finished: bool = True) -> Tuned:
     subject = Subject(
-        method=method, source_digest="s", dataset="digits", dataset_variant=None, backbone="noise", image_size=8,
+        method=method, identity="s", dataset="digits", dataset_variant=None, backbone="noise", image_size=8,
         bank_digest="b", protocol_version="v1", limit=None, space=SPACE,
     )  # fmt: skip
     protocol = Protocol(

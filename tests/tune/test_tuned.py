@@ -56,7 +56,7 @@ def test_a_search_that_is_missing_unfinished_or_anothers_is_a_sentence(search_of
         with pytest.raises(UserError, match=f"searched on seed {seed}"):
             tuned.apply(methods, *AT, tmp_path / "tuned", seeds=(seed, 9))
     data = yaml.safe_load(search.path.read_text())
-    search.path.write_text(yaml.safe_dump(data | {"subject": data["subject"] | {"source_digest": "older"}}))
+    search.path.write_text(yaml.safe_dump(data | {"subject": data["subject"] | {"identity": "older"}}))
     with pytest.raises(UserError, match="other code"):
         tuned.apply(methods, *AT, tmp_path / "tuned")
     search.path.write_text(yaml.safe_dump(data))

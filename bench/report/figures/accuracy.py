@@ -10,7 +10,7 @@ from bench.report.context import CellReport
 from bench.report.figures.curves import Chart, one, panels
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.lines import ORACLE, STATIC, STATIC_HULL, Line, Reference
-from bench.report.figures.points import keys, marks_told, point_marks, seeds_told
+from bench.report.figures.points import exit_numbers, keys, marks_told, point_marks, seeds_told
 from bench.report.style import MOST_LINES
 from bench.stats.results import CurveStatistics, MethodStatistics, PointStatistics
 
@@ -120,7 +120,7 @@ def _chart(
         Line(m.label, part("policy", m.label).sort_values("budget"), part("hull", m.label), part("band", m.label))
         for m in methods
     ]
-    exits = part("static exit").assign(number=lambda d: d["method"].str.removeprefix("exit="))
+    exits = part("static exit").assign(number=lambda d: d["method"].map(exit_numbers(report)))
     references = [
         Reference("static exits", exits, STATIC, "grey dots"),
         Reference("hull of static exits", part("static hull"), STATIC_HULL, "dashes"),

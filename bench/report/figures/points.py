@@ -50,6 +50,11 @@ def _point(report: CellReport, row: Row, metric: str, others: Sequence[str]) -> 
     }
 
 
+def exit_numbers(report: CellReport) -> dict[str, int]:
+    """Return the number of every static exit by the name of its point."""
+    return {row.point: row.exit for row in report.rows if row.exit is not None}
+
+
 def rows_of(data: pd.DataFrame) -> list[Any]:
     """Return the rows as named tuples."""
     return list(data.itertuples(index=False))

@@ -9,7 +9,7 @@ from bench.report.context import CellReport
 from bench.report.figures.curves import Chart, one, panels
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.lines import STATIC, Line, Reference
-from bench.report.figures.points import HOLLOW, keys, marks_told, points, seeds_told
+from bench.report.figures.points import HOLLOW, exit_numbers, keys, marks_told, points, seeds_told
 from bench.report.style import MOST_LINES
 
 ALPHA = 0.05
@@ -66,7 +66,7 @@ def _chart(
     order = [m.label for m in report.statistics.methods]
     lines = [Line(name, methods[methods["method"] == name].sort_values("budget")) for name in order]
     static = shown[shown["series"] == "static"].sort_values("x", kind="stable")
-    static = static.assign(number=static["point"].str.removeprefix("exit="))
+    static = static.assign(number=static["point"].map(exit_numbers(report)))
     told = [seeds_told(methods["seeds"], f"bars: {OVER_SEEDS}"), *keys(methods)]
     if "hollow" in methods:
         told = [text for text in told if text != HOLLOW]

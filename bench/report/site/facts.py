@@ -31,6 +31,7 @@ MARKS = (
     ("note", "What a method says of itself, e.g. unreachable: no setting spends the whole budget."),
     ("older", "Older records of the same operating point were left out."),
     ("versions", "Records of different versions of the method’s code are mixed."),
+    ("other code", "Made by other code of the same version; bench run --rerun changed runs these points again."),
 )
 
 SPLITS = (
@@ -102,5 +103,5 @@ def provenance(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
 
 def sources(report: Report) -> list[tuple[str, str, int]]:
     """Return the digests of the code that made each method's records: (method, digest, records)."""
-    found = Counter((r.point.label, r.point.source_digest) for c in report.cells for r in c.records)
+    found = Counter((r.point.label, r.point.code) for c in report.cells for r in c.records)
     return [(label, digest, number) for (label, digest), number in sorted(found.items())]
