@@ -16,9 +16,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "report"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from synthetic import records, write
+from tests.helpers.records import records, write
 
 METHODS = [f"method_{i:02d}" for i in range(15)]
 BUDGETS = [round(0.25 + 0.1 * i, 2) for i in range(8)]

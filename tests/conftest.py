@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.helpers.paths import GOLDEN, SHARED
 
 # On a busy machine an example may take long; and where a change is judged, luck must not decide.
 settings.register_profile("here", deadline=None)
@@ -25,13 +25,23 @@ def _few_threads() -> None:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data, weights and reference numbers, where it is at hand."""
-    folder = Path(os.environ.get("EXITBENCH_SHARED", ROOT.parent / "shared"))
-    if not (folder / "golden").is_dir():
+    if not (SHARED / "golden").is_dir():
         pytest.skip("needs the shared folder of reference data (set EXITBENCH_SHARED)")
-    return folder
+    return SHARED
 
 
 @pytest.fixture(scope="session")
 def golden() -> Path:
     """The small reference arrays that are part of the project."""
-    return ROOT / "tests" / "golden"
+    return GOLDEN
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """One cache for all command-line tests, so that the bank of the small job is built once."""
+    return tmp_path_factory.mktemp("bench-cache")
+
+
+@pytest.fixture(scope="session")
+def environment(cache) -> dict[str, str]:
+    return {**os.environ, "BENCH_CACHE": str(cache), "MPLBACKEND": "agg", "COLUMNS": "100"}

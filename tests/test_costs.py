@@ -1,8 +1,6 @@
 """MACs against closed forms, each written out from the architecture's own numbers."""
 
-import os
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +11,7 @@ from bench import backbones
 from bench.backbones.placement import place
 from bench.costs import backbone_macs
 from bench.recipe import linear_macs
+from tests.helpers.paths import SHARED
 
 
 def macs(name, size, classes=1000, **options):
@@ -174,9 +173,6 @@ def test_counting_leaves_the_backbone_alone():
 def test_convolutions_may_be_counted_at_another_size():
     backbone = backbones.load("resnet18", num_classes=10, image_size=64, weights="random")
     assert backbone_macs(backbone, 128)[-1] - 5120 == 4 * (backbone_macs(backbone, 64)[-1] - 5120)
-
-
-SHARED = Path(os.environ.get("EXITBENCH_SHARED", Path(__file__).parents[2] / "shared"))
 
 
 @pytest.mark.shared

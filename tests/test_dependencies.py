@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 import tomllib
 
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 
 
 def bounds() -> dict[str, str]:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,8 +12,7 @@ from bench.datasets.images import ImageDataset
 from bench.datasets.stores import ArrayStore
 from bench.errors import UserError
 from bench.protocol import allocate, halves, longtail_counts, split
-
-SHARED = Path(os.environ.get("EXITBENCH_SHARED", Path(__file__).parents[2] / "shared"))
+from tests.helpers.paths import SHARED
 
 
 @pytest.fixture(autouse=True)

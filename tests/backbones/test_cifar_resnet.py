@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from families import build
 
 from bench import backbones
+from tests.helpers.backbones import build
+from tests.helpers.paths import SHARED
 
-SHARED = Path(os.environ.get("EXITBENCH_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = os.environ.get("BENCH_DATA", "")  # read before the fixture hides it
 CIFAR10 = Path(DATA) / "cifar10" / "test-00000-of-00001.parquet"
 

@@ -4,7 +4,6 @@ import importlib.util
 
 import pytest
 import torch
-from families import images
 from safetensors.torch import save_file
 
 from bench import backbones
@@ -12,6 +11,7 @@ from bench.backbones import efficientnet_lite
 from bench.backbones.weights import read_checkpoint
 from bench.errors import UserError
 from bench.system.compat import import_timm
+from tests.helpers.backbones import images
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +11,7 @@ from torch.testing import assert_close
 from bench import backbones
 from bench.backbones.t2t_layers import T2TViT, resize_positions, sinusoids
 from bench.errors import UserError
-
-GOLDEN = Path(__file__).parents[1] / "golden"
+from tests.helpers.paths import GOLDEN
 
 
 def redrawn(numbers) -> dict[str, torch.Tensor]:

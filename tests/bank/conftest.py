@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from bank_fakes import FakeBackbone, FakeImages, splits
 
 from bench.bank.bank import Bank
 from bench.bank.build import build
+from tests.helpers.banks import FakeBackbone, FakeImages, splits
 
 
 @pytest.fixture(autouse=True)

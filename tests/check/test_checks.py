@@ -4,9 +4,6 @@ import random
 import re
 from collections import Counter
 
-import broken_methods as broken
-import broken_play
-import good_method as good
 import numpy as np
 import pytest
 import torch
@@ -16,7 +13,10 @@ from bench.check import workers as workers_module
 from bench.check.examine import checks
 from bench.method import Policy
 from bench.plugins import registry
-from tests.conftest import ROOT
+from tests.helpers import broken_methods as broken
+from tests.helpers import broken_play
+from tests.helpers import good_method as good
+from tests.helpers.paths import ROOT
 
 NAMES = [check.name for check in checks()]
 

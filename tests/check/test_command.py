@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from test_suite import write_plugin
 from typer.testing import CliRunner
 
 from bench.cli import app
+from tests.helpers.plugins import write_plugin
 
 
 def bench(*words: object):

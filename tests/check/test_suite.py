@@ -2,50 +2,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import textwrap
 
-import broken_methods as broken
-import good_method as good
 import pytest
 
 from bench.check import run, suite
 from bench.errors import UserError
+from tests.helpers import broken_methods as broken
+from tests.helpers import good_method as good
+from tests.helpers.plugins import write_plugin
 
 test_good = suite(good.Good)
-
-
-def write_plugin(folder, *, honest: bool):
-    path = folder / "last.py"
-    path.write_text(
-        textwrap.dedent(f'''
-        """Always run to the last exit."""
-        from dataclasses import dataclass
-        import torch
-        from bench import heads
-        from bench.method import Infeasible, Method
-        from bench.inference import exit_macs
-        from bench.rules import HeadsPolicy
-
-        @dataclass(frozen=True)
-        class LastConfig:
-            """Nothing to set."""
-
-        class Last(HeadsPolicy):
-            note = "unreachable: anything but the whole backbone"
-            def leave(self, k, logits):
-                return torch.zeros(len(logits), dtype=torch.bool)
-
-        class ToTheEnd(Method):
-            """Run to the last exit and spend all of it."""
-            name = "to_the_end"
-            Config = LastConfig
-            def fit(self, task, budgets):
-                policy = Last(heads.fit("plain", task), task.num_exits)
-                cost = exit_macs(policy, task.macs)[-1] / task.macs[-1]
-                return [policy if cost <= b or {not honest} else Infeasible(f"runs all, {{cost:.3f}}") for b in budgets]
-        ''')
-    )
-    return path
 
 
 def test_the_suite_has_one_case_per_check_and_loads_the_method_only_when_it_runs():

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench import load_records
-from tests.cli.conftest import JOB, numbers, results_safely
-from tests.executors.processes import family, survivors
+from tests.helpers.commands import JOB, numbers, results_safely
+from tests.helpers.processes import family, survivors
 
 RAY = ["--executor", "ray", "-j", "2"]
 SLOW = ["--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=400]"]

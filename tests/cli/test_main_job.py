@@ -7,7 +7,7 @@ import sys
 import time
 
 from bench import load_records
-from tests.cli.conftest import JOB, POINTS, SMALL, numbers, results, results_safely
+from tests.helpers.commands import JOB, POINTS, SMALL, numbers, results, results_safely
 
 
 def test_the_job_ends_with_records_a_report_and_their_paths(finished):

@@ -14,7 +14,7 @@ from bench.cli.planned import as_json
 from bench.config import RunConfig, resolve_dispatch
 from bench.errors import UserError
 from bench.session import Session
-from tests.cli.conftest import JOB, POINTS
+from tests.helpers.commands import JOB, POINTS
 
 KEYS = {"executor", "jobs", "device", "needs", "output", "trials", "points", "bank_bytes", "build_seconds"}
 KEYS |= {"trial_seconds", "wall_seconds", "banks"}

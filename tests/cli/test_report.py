@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
-
-from synthetic import records, write
+from tests.helpers.records import records, write
 
 SMALL = {"samples": 40, "seeds": [0, 1], "budgets": [0.5]}
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import JOB, numbers, results_safely
+from tests.helpers.commands import JOB, numbers, results_safely
 
 LARGEST = 2000  # bytes of a file that can still be written; a record takes more
 

@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from image_making import encode
 from PIL import Image
 
 from bench.datasets import official
+from tests.helpers.images import encode
 
 
 @pytest.fixture(autouse=True)

@@ -17,9 +17,9 @@ from bench.plugins import registry
 from bench.plugins.files import load_file
 from bench.session import Session
 from bench.trials.plan import Trial
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
+from tests.helpers.trials import FAULTY
 
-FAULTY = Path(__file__).with_name("faulty.py")
 Work = list[tuple[Bank, Trial]]
 
 
@@ -127,17 +127,3 @@ def _session(folder: Path, methods, seeds, budgets) -> Session:
             threads=1,
         )
     )
-
-
-def outcome(results) -> list[tuple]:
-    """What must be the same whatever ran a trial."""
-    return [(r.id, r.status, r.metrics, r.val, r.per_exit) for r, _ in results]
-
-
-def by_title(done) -> dict[str, list[tuple]]:
-    """Collect what an executor yields; a trial that it yields twice is an error."""
-    found: dict[str, list[tuple]] = {}
-    for trial, results in done:
-        assert trial.title not in found
-        found[trial.title] = outcome(results)
-    return found

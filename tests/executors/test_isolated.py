@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.executors import isolated, serial
-from tests.conftest import ROOT
-from tests.executors.conftest import FAULTY, by_title
+from tests.helpers.paths import ROOT
+from tests.helpers.trials import FAULTY, by_title
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from bench.executors import serial
 from bench.executors.bank_ref import BankRef, copies
 from bench.executors.cluster import Cluster, ray
 from bench.executors.ray import run
-from tests.executors.conftest import FAULTY, by_title
-from tests.executors.processes import family, survivors
+from tests.helpers.processes import family, survivors
+from tests.helpers.trials import FAULTY, by_title
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 STORE = 100 << 20  # bytes of each node's object store

@@ -12,7 +12,7 @@ from bench.executors import serial
 from bench.executors.cluster import Cluster, need, ray
 from bench.executors.ray import run
 from bench.trials.plan import Trial
-from tests.executors.conftest import FAULTY, by_title
+from tests.helpers.trials import FAULTY, by_title
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

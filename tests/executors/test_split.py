@@ -6,7 +6,7 @@ import pytest
 
 from bench.executors.split import split
 from bench.executors.worker import Worker
-from tests.executors.conftest import outcome
+from tests.helpers.trials import outcome
 
 
 def _points(parts) -> list[list[str]]:

@@ -16,7 +16,7 @@ from bench.inference import simulate
 from bench.method import Infeasible
 from bench.rules import ThresholdPolicy
 from bench.rules.mixing import Mixture
-from tests.synthetic import GivenHeads, given_task, make_task
+from tests.helpers.tasks import GivenHeads, given_task, make_task
 
 BUDGETS = [0.1, 0.3, 0.45, 0.6, 0.8, 1.0]
 METHODS = {

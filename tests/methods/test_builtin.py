@@ -6,7 +6,7 @@ import torch
 from bench.inference import exit_macs, simulate
 from bench.method import Infeasible
 from bench.trials.plan import load_methods
-from tests.synthetic import make_task
+from tests.helpers.tasks import make_task
 
 BUDGETS = [0.1, 0.3, 0.45, 0.6, 0.8, 1.0]
 NAMES = [

@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.inference import exit_macs, simulate
 from bench.method import ExitData, Infeasible, Policy, Task
 from bench.rules import max_probability
-from tests.synthetic import make_task
+from tests.helpers.tasks import make_task
 
 BUDGETS = [0.1, 0.35, 0.5, 0.7, 0.9, 1.05]
 QUICK = "plain[epochs=5]"

@@ -16,7 +16,7 @@ from bench.methods.pcee import PCEE, TIE, PCEEConfig, isotonic
 from bench.exits import mean_cost, uncertainty_features
 from bench.inference import exit_macs, simulate
 from bench.method import ExitData, Infeasible, Task
-from tests.synthetic import make_task
+from tests.helpers.tasks import make_task
 
 METHODS = {
     "pcee": PCEE(),

@@ -19,7 +19,7 @@ from bench.inference import exit_macs, simulate
 from bench.method import ExitData, Infeasible, Task
 from bench.rules.rates import rate_exits, rate_thresholds, tilt, whole
 from bench.trials.references import StaticExits
-from tests.synthetic import make_split, make_task
+from tests.helpers.tasks import make_split, make_task
 
 BUDGETS = (0.1, 0.3, 0.6, 0.9)
 COSTS = torch.tensor([0.2, 0.6, 1.0], dtype=torch.float64)

@@ -14,7 +14,7 @@ from bench.inference import simulate
 from bench.method import Infeasible
 from bench.rules import energy, margin, max_probability, negative_entropy
 from bench.trials.plan import load_methods
-from tests.synthetic import given_task, make_task
+from tests.helpers.tasks import given_task, make_task
 
 SCORES = {
     "global_thresh": max_probability,

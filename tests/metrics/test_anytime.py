@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import made_of, outcomes, permuted, point
 
 from bench.metrics.anytime import DROPS, anytime_accuracy, scores, worst_drop
+from tests.helpers.outcomes import made_of, outcomes, permuted, point
 
 
 def test_steps_by_hand():

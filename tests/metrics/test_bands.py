@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import outcomes, scored
 from scipy.stats import beta, binomtest
 
 from bench.metrics.bands import beta_band, beta_binomial_band, clopper_pearson
 from bench.metrics.conformal import conformal_rank
+from tests.helpers.outcomes import outcomes, scored
 
 
 def test_beta_band_by_hand():

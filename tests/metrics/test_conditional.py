@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_up import made_of, outcomes, point, scored
 
 from bench.metrics.conditional import ENOUGH, class_gaps, coverage, group_coverage, set_sizes
 from bench.metrics.nested import nestedness
+from tests.helpers.outcomes import made_of, outcomes, point, scored
 
 
 def test_exit_gap_counts_exits_with_enough_samples_only():

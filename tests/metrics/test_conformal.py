@@ -3,7 +3,6 @@ from __future__ import annotations
 import math
 import warnings
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,9 +24,10 @@ from bench.metrics.conformal import (
     lac_scores,
     set_scores,
 )
+from tests.helpers import paths
 
 ALPHAS = (0.01, 0.05, 0.1)
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "conformal_jeidnn_small.npz"
+GOLDEN = paths.GOLDEN / "conformal_jeidnn_small.npz"
 
 
 def drawn(n: int, classes: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import made_of, outcomes, point
 from sklearn.metrics import roc_auc_score
 
 from bench.metrics.decision import auroc, may_leave, scores
+from tests.helpers.outcomes import made_of, outcomes, point
 
 
 def test_may_leave_by_hand():

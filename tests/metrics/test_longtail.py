@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import made_of, outcomes, permuted, point
 from sklearn.metrics import balanced_accuracy_score
 
 from bench.metrics.longtail import class_accuracies, group_of, scores
+from tests.helpers.outcomes import made_of, outcomes, permuted, point
 
 
 def one_hot(classes: list[int]) -> list[list[float]]:

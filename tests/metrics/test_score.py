@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from made_up import outcomes, permuted, point, scored
 from threadpoolctl import threadpool_limits
 
 from bench.errors import UserError
@@ -17,6 +15,8 @@ from bench.metrics.families import FAMILIES
 from bench.metrics.samples import ALPHAS
 from bench.metrics.score import score
 from bench.metrics.thresholds import KINDS
+from tests.helpers.outcomes import outcomes, permuted, point, scored
+from tests.helpers.paths import ROOT
 
 PREFIXES = ("coverage", "coverage_low", "coverage_high", "set_size", "empty_share", "singleton_share", "exit_gap")
 PREFIXES += ("class_gap_mean", "class_gap_worst", "pooled_share", "nestedness")
@@ -205,7 +205,7 @@ def test_one_point_of_ten_thousand_samples_takes_less_than_a_second():
 
 
 def test_every_score_is_documented():
-    page = (Path(__file__).resolve().parents[2] / "docs" / "scores.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "scores.md").read_text(encoding="utf-8")
     kinds = sorted(("lac", "aps", "raps", *KINDS), key=len, reverse=True)
     for family in FAMILIES:
         for name in (*family.names(), *family.columns):

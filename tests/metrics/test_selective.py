@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import outcomes, scored
 
 from bench.metrics.selective import aurc, best_aurc, coverage_at_risk, risk_curve
+from tests.helpers.outcomes import outcomes, scored
 
 
 def drawn(n: int, levels: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import outcomes, point
 
 from bench.metrics import stored
 from bench.metrics.arrays import softmax
 from bench.metrics.score import score
 from bench.metrics.stored import decode, encode, from_arrays, to_arrays
+from tests.helpers.outcomes import outcomes, point
 
 ROUNDED = ("brier", "ece_classwise15", "set_size", "empty_share", "singleton_share")  # made from 16-bit logits
 

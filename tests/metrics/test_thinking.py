@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import made_of, outcomes, permuted, point
 
 from bench.metrics.thinking import scores
+from tests.helpers.outcomes import made_of, outcomes, permuted, point
 
 RIGHT, WRONG = [0.9, 0.1], [0.2, 0.8]
 COSTS = [10, 30, 100]

@@ -2,21 +2,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up import outcomes, point, scored
 
 from bench.metrics import thresholds
 from bench.metrics.arrays import softmax
 from bench.metrics.conformal import lac_quantile, set_scores, within
 from bench.metrics.thresholds import KINDS, mondrian, published_quantile
-
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+from tests.helpers.outcomes import outcomes, point, scored
+from tests.helpers.paths import GOLDEN
 
 
 def by_rank(scores, alpha: float) -> float:

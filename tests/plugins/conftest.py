@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from bench.cli import app
 from bench.plugins import registry
-from tests.cli.conftest import cache, environment  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +43,7 @@ def install(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def cli(environment, tmp_path, monkeypatch) -> Iterator[Callable[..., SimpleNamespace]]:  # noqa: F811
+def cli(environment, tmp_path, monkeypatch) -> Iterator[Callable[..., SimpleNamespace]]:
     """Run `bench …` in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     for name in ("BENCH_CACHE", "MPLBACKEND", "COLUMNS"):

@@ -16,8 +16,8 @@ import pytest
 
 from bench import load_records
 from bench.plugins import scaffold
-from tests.cli.conftest import SMALL
-from tests.conftest import ROOT
+from tests.helpers.commands import SMALL
+from tests.helpers.paths import ROOT
 
 PAGE = ROOT / "docs" / "adding-a-method.md"
 EXAMPLE = ROOT / "examples" / "plugin"

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from synthetic import at, changed, measured, point, records
-from synthetic import cell as make_cell
 
 from bench.report.context import make
 from bench.stats.resample import Effort
 from bench.stats.student import interval
+from tests.helpers.records import at, changed, measured, point, records
+from tests.helpers.records import cell as make_cell
 
 QUICK = Effort(100, 20)
 

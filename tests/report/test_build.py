@@ -4,9 +4,6 @@ import json
 import random
 
 import pytest
-from synthetic import at, changed, record, records, write
-from synthetic import cell as make_cell
-from synthetic import point as make_point
 
 from bench.errors import UserError
 from bench.report import parallel
@@ -15,6 +12,9 @@ from bench.report.check import drift
 from bench.report.files import FORMATS, parse_formats
 from bench.report.readme import BEGIN, END
 from bench.stats.resample import Effort
+from tests.helpers.records import at, changed, record, records, write
+from tests.helpers.records import cell as make_cell
+from tests.helpers.records import point as make_point
 
 CELL = "cifar100lt/efficientnet_lite0"
 QUICK = {"effort": Effort(100, 20)}
@@ -287,10 +287,11 @@ def test_a_readme_without_a_place_for_it(tmp_path):
 
 
 def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
-    from bench.tune.history import FOLDER
-    from bench.tune.history import write as write_search
     from tests.tune.test_search_figures import made
     from tests.tune.test_search_figures import row as trial
+
+    from bench.tune.history import FOLDER
+    from bench.tune.history import write as write_search
 
     results, out = write(tmp_path / "results", records(**SMALL)), tmp_path / "reports"
     trials = [trial(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.01 * (n + 1)) for n in range(6)]

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from synthetic import records
 
 from bench.errors import UserError
 from bench.report.cells import split_cells, without_paths
 from bench.trials.table import frame_of
+from tests.helpers.records import records
 
 
 def frame(**known):

@@ -3,11 +3,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from synthetic import records, write
 
 from bench.errors import UserError
 from bench.report.context import load, make
 from bench.stats.resample import Effort
+from tests.helpers.records import records, write
 
 QUICK = Effort(100, 20)
 ONE = {"methods": ["jeidnn"], "seeds": [0, 1], "budgets": [0.5], "samples": 40}

@@ -19,7 +19,6 @@ from bench.datasets.stores import ArrayStore
 from bench.method import Policy, Task
 from bench.reproduce import availability
 
-CELL = "svhn/t2t_vit_7"
 PER_CLASS = {"train": 12, "test": 8}
 
 

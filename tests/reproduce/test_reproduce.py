@@ -14,7 +14,8 @@ from bench.reproduce import run
 from bench.reproduce.availability import Availability
 from bench.reproduce.grid import choose
 from bench.reproduce.table import Result, as_text, rows
-from tests.reproduce.conftest import CELL
+
+CELL = "svhn/t2t_vit_7"
 
 [SVHN] = choose(CELL)
 

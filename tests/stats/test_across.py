@@ -3,14 +3,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import stat_cells
-from test_marks import edited
 
 from bench.errors import UserError
 from bench.stats.across import across
 from bench.stats.bootstrap import Estimate
 from bench.stats.resample import Effort
 from bench.stats.summary import summarise
+from tests.helpers import stat_cells
+from tests.helpers.stat_cells import edited
 
 EFFORT = Effort(draws=500, sample_draws=50)
 

@@ -8,7 +8,7 @@ from bench.errors import UserError
 from bench.stats import load
 from bench.stats.resample import Effort
 from bench.stats.summary import summarise
-from tests.conftest import ROOT
+from tests.helpers.paths import ROOT
 
 
 def row(**known):

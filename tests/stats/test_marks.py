@@ -3,20 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-import stat_cells
 
 from bench.stats.marks import marks, whole_seeds
+from tests.helpers import stat_cells
+from tests.helpers.stat_cells import edited
 
 BUDGETS = (0.3, 0.5, 0.7, 0.9)
-
-
-def edited(cell, label, change):
-    """The cell with every point of a method passed through `change`, which drops it by returning None."""
-    entries = []
-    for entry in cell.methods:
-        points = tuple(p for p in (change(p) if entry.label == label else p for p in entry.points) if p is not None)
-        entries.append(replace(entry, points=points))
-    return replace(cell, methods=tuple(entries))
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import stat_cells
 
 from bench.stats.measure import STATIC, measure
 from bench.stats.resample import Effort, generator
+from tests.helpers import stat_cells
 
 EFFORT = Effort(draws=10, sample_draws=20)
 

@@ -7,13 +7,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import stat_cells
-from test_marks import edited
 
 from bench.errors import UserError
 from bench.stats import frontier
 from bench.stats.resample import Effort
 from bench.stats.summary import summarise
+from tests.helpers import stat_cells
+from tests.helpers.stat_cells import edited
 
 EFFORT = Effort(draws=1000, sample_draws=200)
 

@@ -7,21 +7,14 @@ import pytest
 from bench.bank.cell import Cell
 from bench.trials.plan import REFERENCES, Trial, load_methods, method_points, reference_points
 from bench.trials.run import Splits
-from tests.synthetic import make_split, make_task
+from tests.helpers import records as made_up
+from tests.helpers.tasks import make_split, make_task
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cell() -> Cell:
-    return Cell(
-        dataset="made-up",
-        dataset_variant=None,
-        dataset_digest="d" * 16,
-        backbone="noise",
-        image_size=8,
-        exit_names=tuple(f"exit {k}" for k in range(5)),
-        bank_digest="b" * 16,
-        protocol_version="v1",
-    )
+    names = tuple(f"exit {k}" for k in range(5))
+    return made_up.cell(dataset="made-up", backbone="noise", image_size=8, exit_names=names)
 
 
 @pytest.fixture

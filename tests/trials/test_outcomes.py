@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_store import record_of
 
 from bench import load_records
 from bench.errors import UserError
 from bench.trials.outcomes import pack, unpack
 from bench.trials.store import Store, read
+from tests.helpers.records import record as record_of
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-from test_store import record_of
 from typer.testing import CliRunner
 
 from bench.cli import app
@@ -16,6 +15,7 @@ from bench.trials.record import SCHEMA_VERSION
 from bench.trials.rescore import rescore, rescore_file, wanted_paths
 from bench.trials.run import run_trial
 from bench.trials.store import Store, read
+from tests.helpers.records import record as record_of
 
 RUN_TIME_ONLY = {f"nestedness_lac@{alpha}" for alpha in (0.01, 0.05, 0.1)}
 OLD = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "ece_width15", "confidence", "mean_exit")

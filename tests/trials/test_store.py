@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,20 +10,9 @@ import pytest
 from bench import load_records
 from bench.errors import UserError
 from bench.system.files import check_writable, slug, uninterrupted
-from bench.trials.record import Record, record_id
+from bench.trials.record import record_id
 from bench.trials.store import Store, read
-
-
-def record_of(cell, point, status="ok", **fields) -> Record:
-    return Record(
-        id=record_id(cell, point),
-        status=status,
-        cell=cell,
-        point=point,
-        full_macs=500_000,
-        created=datetime(2026, 1, 2, tzinfo=UTC).isoformat(),
-        **fields,
-    )
+from tests.helpers.records import record as record_of
 
 
 def test_a_record_comes_back_as_it_went(tmp_path, cell, trial_of):

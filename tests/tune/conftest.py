@@ -16,11 +16,7 @@ from bench.session import Session
 from bench.trials.plan import load_methods
 from bench.tune import serial
 from bench.tune.search import Budget, Search
-
-BUDGETS = (0.4, 0.6, 0.8, 1.0)
-SMALL = ["--dataset", "digits", "--backbone", "cifar_resnet20", "--weights", "random", "--exits", "2,5"]
-SMALL += ["--threads", "1", "--budgets", "0.4,0.6,0.8,1"]
-TUNE = [sys.executable, "-m", "bench", "tune", *SMALL]
+from tests.helpers.searches import BUDGETS, SMALL, TUNE
 
 
 @pytest.fixture(scope="session")
@@ -88,13 +84,3 @@ def run_all() -> Callable[..., list]:
         return rows
 
     return run
-
-
-def without_times(search) -> dict:
-    """What a search found, without how long it took."""
-    decision = search.decision and search.decision.model_dump(exclude={"seconds"})
-    return {
-        **search.model_dump(),
-        "decision": decision,
-        "history": [row.model_dump(exclude={"seconds"}) for row in search.history],
-    }

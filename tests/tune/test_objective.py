@@ -11,7 +11,7 @@ from bench.method import Infeasible
 from bench.trials.plan import load_methods
 from bench.tune import objective
 from bench.tune.objective import Evaluator, OperatingPoint, area, deciding, parts, play, window
-from tests.synthetic import make_task
+from tests.helpers.tasks import make_task
 
 
 def test_the_area_under_a_line_is_its_mean():

@@ -6,7 +6,7 @@ import yaml
 from bench.errors import UserError
 from bench.tune import history
 from bench.tune.history import Row
-from tests.tune.conftest import without_times
+from tests.helpers.searches import without_times
 
 
 def test_a_search_ends_with_its_file(search_of, run_all):

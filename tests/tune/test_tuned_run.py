@@ -11,7 +11,7 @@ from bench.config import RunConfig
 from bench.errors import UserError
 from bench.session import Session
 from bench.trials.record import Point, record_id
-from tests.tune.conftest import BUDGETS
+from tests.helpers.searches import BUDGETS
 
 
 @pytest.fixture

@@ -1,0 +1,118 @@
+"""Opening a bank: tasks, the frozen head, and what never reaches a method."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import bench.bank
+from bench import costs, protocol
+from bench.bank.bank import Bank
+from bench.bank.build import build
+from bench.errors import UserError
+from tests.helpers.banks import FakeBackbone, FakeImages, splits
+
+
+def test_task_is_train_and_val_of_the_seed(bank: Bank) -> None:
+    task, (cal, test) = bank.task(3), bank.held_out(3)
+    val_rows, cal_rows = protocol.halves(bank.labels("pool"), 3)
+    assert (len(task.train), len(task.val), len(cal), len(test)) == (60, len(val_rows), len(cal_rows), 30)
+    np.testing.assert_array_equal(task.val.labels, bank.labels("pool")[val_rows])
+    np.testing.assert_array_equal(cal.labels, bank.labels("pool")[cal_rows])
+    np.testing.assert_allclose(task.val.features[1], bank.features("pool", 1)[val_rows])
+    assert [f.shape[1] for f in task.train.features] == [4, 6]
+    assert all(f.dtype == torch.float32 for f in task.train.features)
+    assert (task.macs, task.num_classes, task.seed) == (bank.manifest.macs, 3, 3)
+    weight, bias = bank.final_head(3)
+    final = torch.from_numpy(bank.features("test", 2).astype(np.float32))
+    torch.testing.assert_close(test.final_logits, final @ weight.T + bias)
+
+
+def test_rows_are_given_in_the_order_asked(bank: Bank) -> None:
+    whole, part = bank.exit_data("test", head=0), bank.exit_data("test", [5, 2, 9], head=0, dtype=torch.float64)
+    torch.testing.assert_close(part.features[0], whole.features[0][[5, 2, 9]].double())
+    torch.testing.assert_close(part.final_logits, whole.final_logits[[5, 2, 9]].double(), rtol=1e-5, atol=1e-5)
+    assert torch.equal(part.labels, whole.labels[[5, 2, 9]])
+
+
+def test_manifest_says_what_the_bank_is(bank: Bank, images: FakeImages, backbone: FakeBackbone) -> None:
+    m = bank.manifest
+    assert (m.dataset, m.dataset_digest, m.backbone, m.image_size) == ("fake", images.digest, "two-convs", 16)
+    assert (m.protocol, m.seen, m.limit, m.dtype, m.views) == ("v1", False, None, "float16", 0)
+    assert m.sizes == {"train": 60, "pool": 30, "test": 30}
+    assert sum(m.train_class_counts) == 60
+    assert m.macs == tuple(costs.backbone_macs(backbone, 16))
+    assert m.head == "probe"
+    assert len(m.l2) == 8
+    assert list(m.l2) == sorted(m.l2, reverse=True)
+    assert json.loads((bank.path / "manifest.json").read_text())["libraries"]["torch"]
+
+
+def test_probe_macs_replace_those_of_the_backbones_own_head(images: FakeImages, tmp_path: Path) -> None:
+    backbone = FakeBackbone(num_classes=50)
+    m = build(images, backbone, splits(images), root=tmp_path).manifest
+    assert m.macs[-1] == costs.backbone_macs(backbone, 16)[-1] - 6 * 50 + 6 * 3
+
+
+def test_own_head_is_kept_where_it_fits(images: FakeImages, tmp_path: Path) -> None:
+    backbone = FakeBackbone(head_for="fake")
+    bank = build(images, backbone, splits(images), root=tmp_path)
+    weight, bias = bank.final_head(0)
+    assert bank.manifest.head == "backbone"
+    assert torch.equal(weight, backbone.head.weight)
+    assert torch.equal(bias, backbone.head.bias)
+    assert bank.manifest.macs == tuple(costs.backbone_macs(backbone, 16))
+
+
+def relabel(bank: Bank, target: Path, split: str, positions: np.ndarray) -> Bank:
+    """Copy a bank with other labels at some positions, as if it had been built so."""
+    import shutil
+
+    from bench.bank.manifest import digest_of, file_digest
+
+    shutil.copytree(bank.path, target)
+    labels = np.load(target / f"{split}.labels.npy")
+    labels[positions] = (labels[positions] + 1) % 3
+    np.save(target / f"{split}.labels.npy", labels)
+    body = json.loads((target / "manifest.json").read_text())
+    del body["checksum"]
+    body["files"][f"{split}.labels.npy"]["xxh3_128"] = file_digest(target / f"{split}.labels.npy")
+    (target / "manifest.json").write_text(json.dumps({**body, "checksum": digest_of(body)}))
+    return Bank.open(target)
+
+
+def test_head_choice_looks_at_val_alone(bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    halves = {seed: bank.halves(seed) for seed in range(8)}
+    monkeypatch.setattr(protocol, "halves", lambda labels, seed: halves[seed])
+    test_changed = relabel(bank, tmp_path / "test", "test", np.arange(30))
+    for seed, (_, cal) in halves.items():
+        assert test_changed.head_choice(seed) == bank.head_choice(seed)
+        cal_changed = relabel(bank, tmp_path / f"cal{seed}", "pool", cal)
+        assert cal_changed.head_choice(seed) == bank.head_choice(seed)
+    val_changed = [relabel(bank, tmp_path / f"val{s}", "pool", v).head_choice(s) for s, (v, _) in halves.items()]
+    assert val_changed != [bank.head_choice(seed) for seed in halves]
+    assert set(val_changed) == {0}  # wrong labels: the flattest head is the least wrong
+
+
+def test_a_method_sees_nothing_of_cal_and_test(bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    halves = bank.halves(0)
+    monkeypatch.setattr(protocol, "halves", lambda labels, seed: halves)
+    changed = relabel(relabel(bank, tmp_path / "a", "pool", halves[1]), tmp_path / "b", "test", np.arange(30))
+    before, after = bank.task(0), changed.task(0)
+    for one, two in ((before.train, after.train), (before.val, after.val)):
+        assert torch.equal(one.labels, two.labels)
+        assert torch.equal(one.final_logits, two.final_logits)
+
+
+@pytest.mark.parametrize("call", [{"split": "val"}, {"split": "test", "head": 99}])
+def test_wrong_questions(bank: Bank, call: dict) -> None:
+    with pytest.raises(UserError, match="Valid"):
+        bank.exit_data(call["split"], head=call.get("head", 0))
+
+
+def test_lazy_open(bank: Bank) -> None:
+    assert bench.bank.open(str(bank.path)).digest == bank.digest

@@ -1,0 +1,37 @@
+"""The small job that tests of the command line run, and the records it leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+SMALL = [
+    "--dataset",
+    "digits",
+    "--backbone",
+    "cifar_resnet20",
+    "--weights",
+    "random",
+    "--exits",
+    "2,5",
+    "--threads",
+    "1",
+]
+
+
+JOB = ["run", *SMALL, "--methods", "jeidnn,msdnet_thresh", "--seeds", "0,1", "--budgets", "0.2,0.6,1"]
+
+
+POINTS = 2 * ((2 + 2) * 3 + 3 + 1)  # seeds × ((methods + hull and random) × budgets + static exits + oracle)
+
+
+def results(folder: Path) -> dict[str, dict]:
+    return {p.name: json.loads(p.read_text()) for p in folder.rglob("[!.]*.json")}
+
+
+def numbers(folder: Path) -> dict[str, tuple]:
+    return {n: (r["status"], r["metrics"], r["val"], r["per_exit"]) for n, r in results(folder).items()}
+
+
+def results_safely(folder: Path) -> list[Path]:
+    return list(folder.rglob("[!.]*.json")) if folder.exists() else []

@@ -1,8 +1,0 @@
-"""Where the tests of the statistics find their made-up cells."""
-
-from __future__ import annotations
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))  # for stat_cells

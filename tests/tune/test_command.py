@@ -1,0 +1,107 @@
+"""`bench tune` as a user has it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from bench.tune.history import read, searches
+from tests.helpers.searches import TUNE, without_times
+
+JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "6", "--seeds", "0,1"]
+
+
+def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
+    done = tune(*JOB)
+    assert done.returncode == 0, done.stderr
+    found = searches(tmp_path / "results" / "tuned")
+    assert [s.subject.method for s in found] == ["eefp", "patient_confident"]
+    assert all(len(s.history) == 6 and s.kept for s in found)
+    assert all(s.protocol == found[0].protocol for s in found)  # the same budget for every method
+    assert "No search space: entropy_thresh" in done.stdout
+    for s in found:
+        assert s.reason in done.stdout
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("*.yaml")}
+    again = tune(*JOB, "--json")
+    told = json.loads(again.stdout)
+    assert again.returncode == 0 and told["without_space"] == ["entropy_thresh"]
+    assert [t["kept"] for t in told["searches"]] == [s.kept for s in found]
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("*.yaml")} == before
+
+
+@pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
+def test_killed_it_ends_as_if_it_had_not_been(tune, environment, bank, tmp_path, workers):
+    words = [*JOB[:2], "--trials", "8", "--seeds", "0,1", "--bank-dir", str(bank.path.parent), "-o", "killed"]
+    driver = subprocess.Popen(
+        [*TUNE, *words, *workers], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    folder = tmp_path / "killed" / "tuned"
+    _wait_for(lambda: sum(len(read(p).history) for p in folder.glob("*.yaml")) >= 3, driver)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    stored = {s.subject.method: s for s in searches(folder)}
+    had = sum(len(s.history) for s in stored.values())
+    assert 3 <= had < 16
+    assert tune(*words[:-2], "-o", "killed").returncode == 0
+    assert tune(*words[:-2], "-o", "whole").returncode == 0
+    ended, whole = searches(folder), searches(tmp_path / "whole" / "tuned")
+    assert [without_times(s) for s in ended] == [without_times(s) for s in whole]
+    for s in ended:  # what was there was not run again
+        for row in stored[s.subject.method].history if s.subject.method in stored else ():
+            assert row == s.history[row.number]
+
+
+def test_interrupted_it_says_so_and_keeps_what_it_has(environment, bank, tmp_path):
+    words = ["--methods", "eefp", "--trials", "400", "--seeds", "0,1", "--bank-dir", str(bank.path.parent)]
+    driver = subprocess.Popen(
+        [*TUNE, *words], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    folder = tmp_path / "results" / "tuned"
+    _wait_for(lambda: any(len(read(p).history) >= 2 for p in folder.glob("*.yaml")), driver)
+    driver.send_signal(signal.SIGINT)
+    _, errors = driver.communicate(timeout=60)
+    assert driver.returncode == 130 and "goes on from there" in errors
+    assert searches(folder)[0].kept is None
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--methods", "eeero"], "Did you mean 'eero'?"),
+        (["--methods", "eero", "--trials", "1"], "--trials"),
+        (["--methods", "eero", "--budgets", "0.01"], "first exit"),
+        (["--methods", "eero", "-o", "/proc/nowhere"], "cannot be written to"),
+    ],
+)
+def test_mistakes_are_sentences(tune, words, said):
+    done = tune(*words)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_failed_trial_ends_with_one_and_its_reason(tune, tmp_path):
+    (tmp_path / "brittle.py").write_text(
+        "from bench.methods.eero import EERO\n"
+        "class Brittle(EERO):\n"
+        '    """Breaks for large beta."""\n'
+        '    name = "brittle"\n'
+        "    def fit(self, task, budgets):\n"
+        "        if self.config.beta > 5:\n"
+        '            raise ArithmeticError("beta is too much")\n'
+        "        return super().fit(task, budgets)\n"
+    )
+    done = tune("--plugin", "brittle.py", "--methods", "brittle", "--trials", "4", "--seeds", "0")
+    assert done.returncode == 1 and "beta is too much" in done.stdout and "Traceback" not in done.stderr
+    assert len(searches(tmp_path / "results" / "tuned")[0].history) == 4
+
+
+def _wait_for(true, driver: subprocess.Popen, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert driver.poll() is None, "it ended before it could be stopped"
+        assert time.monotonic() < end
+        time.sleep(0.05)
