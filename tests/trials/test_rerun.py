@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from test_store import record_of
 
 from bench.trials.rerun import State, wanted
 from bench.trials.store import Store
+from tests.helpers.records import record as record_of
 
 STORED = [("ok", False), ("infeasible", True), ("failed", False), ("timeout", True), (None, False)]
 
