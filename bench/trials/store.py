@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 NAME = re.compile(r"[0-9a-f]{20}\.json")  # of a record's file
+HEAD = re.compile(rb'\s*\{\s*"schema_version":\s*(\d+),\s*"id":\s*"[0-9a-f]+",\s*"status":\s*"(\w+)",')
 
 
 class Store:
@@ -49,7 +50,14 @@ class Store:
     def status(self, cell: Cell, point: Point) -> str | None:
         """Return the status of a stored operating point, None where there is none."""
         path = self.path(cell, point)
-        return read(path).status if path.exists() else None
+        try:
+            with path.open("rb") as file:
+                head = HEAD.match(file.read(200))
+        except FileNotFoundError:
+            return None
+        if head is None or int(head[1]) not in READABLE:
+            return read(path).status
+        return head[2].decode()
 
     def paths(self) -> list[Path]:
         """Return the paths of all records, in order. Other files in the folder are ignored."""

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bench.bank.cell import Cell
 from bench.errors import UserError
+from bench.trials.published import PublishedStore
 from bench.trials.record import Record
 from bench.trials.store import Store
 
@@ -17,6 +18,9 @@ class Readable(Protocol):
     """What both kinds of store offer to readers."""
 
     root: Path
+
+    def paths(self) -> list[Path]:
+        """Return the paths of all stored files, in order."""
 
     def digests(self) -> dict[Cell, str]:
         """Return a digest of the stored records of every setting, without parsing the records."""
@@ -28,9 +32,14 @@ class Readable(Protocol):
 def open_store(path: str | Path) -> Readable:
     """Return the store in a folder, whichever kind it is. Raises UserError if the folder contains no records."""
     root = Path(path)
-    store = Store(root)
-    if root.is_dir() and store.paths():
-        return store
+    kinds: list[Readable] = [store for store in (Store(root), PublishedStore(root)) if root.is_dir() and store.paths()]
+    if len(kinds) == 1:
+        return kinds[0]
+    if kinds:
+        raise UserError(
+            f"The folder '{root}' contains both a working store (JSON) and a published one (Parquet). "
+            "Move one of them to a folder of its own."
+        )
     problem = "contains no records" if root.is_dir() else "does not exist"
     raise UserError(f"The folder '{root}' {problem}. Run `bench run` first, or choose another folder with --output.")
 

@@ -103,3 +103,21 @@ def test_ctrl_c_waits_for_the_records_of_a_trial():
         done.append("written")
     assert done == ["written"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_status_is_read_from_the_head_of_a_file(tmp_path, cell, trial_of, monkeypatch):
+    store, points = Store(tmp_path), trial_of("msdnet_thresh").points
+    for point, status in zip(points, ("ok", "failed", "infeasible"), strict=True):
+        store.write(record_of(cell, point, status=status))
+    monkeypatch.setattr("bench.trials.store.parse", lambda *_: pytest.fail("a whole record was parsed"))
+    assert [store.status(cell, point) for point in points] == ["ok", "failed", "infeasible"]
+    assert store.status(cell, trial_of("entropy_thresh").points[0]) is None
+
+
+def test_other_files_in_a_store_are_no_records(tmp_path, cell, trial_of):
+    store = Store(tmp_path)
+    path = store.write(record_of(cell, trial_of("msdnet_thresh").points[0]))
+    for name in ("report/files.json", "tuned/a--b--c.yaml", "made-up/noise/msdnet_thresh/notes.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    assert store.paths() == [path] and len(store.records()) == 1

@@ -1,0 +1,67 @@
+"""The published store: two Parquet files per setting, in `<store>/<dataset>/<backbone>/`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
+
+from bench.bank.cell import Cell
+from bench.system.files import write_atomic
+from bench.trials.folders import folders_of
+from bench.trials.record import Record
+from bench.trials.sheet import NAMES, Sheet, write_sheet
+
+
+class PublishedStore:
+    """A folder of published settings."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+
+    def paths(self) -> list[Path]:
+        """Return the paths of all files, in order."""
+        return [folder / name for folder in self._places() for name in sorted(NAMES)]
+
+    def folders(self) -> dict[Cell, PurePosixPath]:
+        """Return the folder of every published setting, relative to the store."""
+        return {self._sheet(folder).cell: PurePosixPath(folder.relative_to(self.root)) for folder in self._places()}
+
+    def records(self, cells: Collection[Cell] | None = None) -> list[Record]:
+        """Return all records, or those of some settings, in a stable order."""
+        sheets = map(self._sheet, self._places())
+        return [record for sheet in sheets if cells is None or sheet.cell in cells for record in sheet.records()]
+
+    def digests(self) -> dict[Cell, str]:
+        """Return a digest of the stored records of every setting."""
+        return {
+            self._sheet(folder).cell: hashlib.sha256(b"".join(_contents(folder))).hexdigest()
+            for folder in self._places()
+        }
+
+    def write(self, settings: dict[Cell, Sequence[Record]]) -> list[Path]:
+        """Replace the records of some settings, leaving all others alone; return the paths of the files."""
+        folders = folders_of(settings, self.folders() if self.root.is_dir() else {})
+        written = []
+        for cell, records in settings.items():
+            scores, outcomes = write_sheet(cell, records)
+            for name, content in zip(reversed(NAMES), (outcomes, scores), strict=True):
+                written.append(self.root / folders[cell] / name)
+                _write(written[-1], content)
+        return sorted(written)
+
+    def _places(self) -> list[Path]:
+        return sorted(path.parent for path in self.root.rglob(NAMES[0]))
+
+    def _sheet(self, folder: Path) -> Sheet:
+        return Sheet(*_contents(folder), str(folder))
+
+
+def _contents(folder: Path) -> tuple[bytes, bytes]:
+    scores, outcomes = ((folder / name).read_bytes() if (folder / name).exists() else b"" for name in NAMES)
+    return scores, outcomes
+
+
+def _write(path: Path, content: bytes) -> None:
+    if not path.exists() or path.read_bytes() != content:
+        write_atomic(path, lambda file: file.write(content))
