@@ -1,4 +1,4 @@
-"""Pure maths of meeting a budget: from confidence scores and costs to thresholds. Axes as in exits.py."""
+"""Pure functions that meet a budget: from confidence scores and costs to thresholds. Axes as in exits.py."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def quota_thresholds(confidence: Tensor, quotas: Tensor) -> Tensor:
 def threshold_exits(confidence: Tensor, thresholds: Tensor) -> Tensor:
     """Return where samples leave, int64 [..., N]: the first k < K-1 with confidence >= threshold, else K-1.
 
-    confidence [N, K-1 or K], thresholds [..., K]; those of the last exit do not matter.
+    confidence [N, K-1 or K], thresholds [..., K]; those of the last exit are not used.
     """
     gates = thresholds.shape[-1] - 1
     return first_true(confidence[:, :gates] >= thresholds[..., None, :gates])
@@ -61,8 +61,8 @@ def global_thresholds(confidence: Tensor, costs: Tensor, budgets: Sequence[float
 
     confidence [N, G]: scores of the gates; a sample leaves at the first exit with score >= t. costs [K]: cost of
     leaving at each exit, in the unit of the budgets. The cost grows with t, so t is found by bisection over the scores
-    that occur; +inf where all may run to the end, -inf where everybody must leave at the first exit (or even that is
-    too dear).
+    that occur; +inf if all samples may use the last exit, -inf if all must leave at the first exit (or if even that is
+    too expensive).
     """
     values = torch.cat([confidence.new_tensor([-INF]), confidence.flatten().unique(), confidence.new_tensor([INF])])
     limit = torch.as_tensor(list(budgets), dtype=torch.float64, device=confidence.device)
@@ -76,8 +76,11 @@ def global_thresholds(confidence: Tensor, costs: Tensor, budgets: Sequence[float
     return values[low]
 
 
-def dearest_within(costs: Tensor, budgets: Sequence[float]) -> list[int | None]:
-    """Return per budget the index of the operating point [P] of largest cost within it (first of equals), else None."""
+def most_expensive_within(costs: Tensor, budgets: Sequence[float]) -> list[int | None]:
+    """Return per budget the index of the operating point [P] with the largest cost that fits it, None if none does.
+
+    Ties go to the first point.
+    """
     return [
         None if not bool((costs <= b).any()) else int(torch.where(costs <= b, costs, -torch.inf).argmax())
         for b in budgets

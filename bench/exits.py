@@ -1,7 +1,7 @@
-"""Pure maths of early exiting on tensors.
+"""Pure functions of early exiting on tensors, and the pass through the exits that everything else uses.
 
-Axes, the same letters everywhere: P operating points, N samples, K exits (the last is the backbone's own head),
-G = K-1 gates, C classes. Operating points come first: [P, N, K, C].
+Axes, the same letters everywhere: P operating points, N samples, K exits (the last is the backbone's own head), G = K-1
+gates, C classes. Operating points come first: [P, N, K, C].
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def uncertainty_features(logits: Tensor) -> Tensor:
 def exit_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
     """Turn gate values g [..., G] in [0, 1] into JEI-DNN's clipped exit probabilities.
 
-    Returns (marginal, conditional), both [..., G]. With S_l the sum of the *raw* g of earlier gates:
-    marginal P_l = max(0, min(g_l, 1 - S_l)); conditional a_l = P_l / Π_{i<l} (1 - a_i), clipped to [0, 1], and 1 where
-    nobody can have come that far (0/0). The marginals may sum to less than 1; the rest is the last exit's.
+    Returns (marginal, conditional), both [..., G]. With S_l the sum of the *raw* g of earlier gates: marginal P_l =
+    max(0, min(g_l, 1 - S_l)); conditional a_l = P_l / Π_{i<l} (1 - a_i), clipped to [0, 1], and 1 if no sample can have
+    reached exit l (0/0). The marginals may sum to less than 1; the rest is the last exit's.
     """
     if not g.shape[-1]:
         return g, g
@@ -114,10 +114,10 @@ def mean_cost(exit_index: Tensor, costs: Tensor) -> Tensor:
 
 
 def at_exits(values: Tensor, exit_index: Tensor) -> Tensor:
-    """Return what holds at the exits taken, [..., N], from values [N, K] of every exit and exit_index [..., N]."""
+    """Return the values [..., N] at the exits taken, from values [N, K] at every exit and exit_index [..., N]."""
     return values.expand(*exit_index.shape, -1).gather(-1, exit_index[..., None]).squeeze(-1)
 
 
 def right_later(correct: Tensor) -> Tensor:
-    """Say whether any exit after k is right, bool [N, K-1], from which exits are, bool [N, K]."""
+    """Return for which samples any exit after k is right, bool [N, K-1], from bool correct [N, K]."""
     return correct.flip(1).cummax(1).values.flip(1)[:, 1:]

@@ -1,4 +1,4 @@
-"""Play a policy over a split: simulated (all exits at once) or executed (really stopping early). Both give Outcomes."""
+"""Run a policy on a split: simulated (all exits at once) or executed (really stopping early). Both return Outcomes."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What one policy did on one split of N samples, K exits, C classes."""
+    """The decisions, answers and costs of one policy on one split of N samples, K exits, C classes."""
 
     exit_index: Tensor  # [N] int64: where each sample left
     logits: Tensor  # [N, C]: the logits it left with
     labels: Tensor  # [N] int64
-    macs: Tensor  # [N] int64: what it cost, heads and gates on the way included
-    exit_logits: Tensor | None = None  # [N, K, C]: what every exit would have said (simulated play only)
+    macs: Tensor  # [N] int64: cost of each sample, heads and gates on the way included
+    exit_logits: Tensor | None = None  # [N, K, C]: the answers of every exit (simulated inference only)
 
 
 def exit_macs(policy: Policy, backbone_macs: Sequence[int]) -> list[int]:
-    """Cumulative MACs of leaving at each exit: the backbone up to there and every head and gate on the way."""
+    """Return the cumulative MACs of leaving at each exit: the backbone up to it and every head and gate on the way."""
     total, costs = 0, []
     for k, macs in enumerate(backbone_macs):
         total += int(policy.macs(k))
@@ -70,7 +70,7 @@ def _all_exits(policy: Policy, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor
 def execute(
     policy: Policy, backbone: StagedBackbone, images: Tensor, labels: Tensor, backbone_macs: Sequence[int]
 ) -> Outcomes:
-    """Run normalised images [N, 3, H, W] stage by stage and drop each sample from the batch where it leaves."""
+    """Run normalised images [N, 3, H, W] stage by stage and drop each sample from the batch when it leaves."""
     policy.eval()
     count = len(images)
     alive = torch.arange(count, device=images.device)

@@ -118,5 +118,5 @@ class Method(ABC):
         """Return one policy per budget, in the order given (cheapest first).
 
         A budget is a fraction of the plain backbone's MACs, `task.macs[-1]`. A policy for budget b costs at most b on
-        `task.val`, its own heads and gates counted; where none does, an `Infeasible` stands in its place.
+        `task.val`, its own heads and gates counted; if none does, return an `Infeasible` in its place.
         """

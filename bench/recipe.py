@@ -1,4 +1,4 @@
-"""What an inference-module recipe is: it fits the heads of all intermediate exits on frozen features."""
+"""The contract of head recipes: a recipe trains the heads of all intermediate exits on frozen features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.method import ExitData, Task
 
 
 class Heads(nn.Module):
-    """Fitted heads of one recipe. They pass the frozen head's logits on, unless a recipe says otherwise."""
+    """Fitted heads of one recipe. The last exit answers with the frozen head's logits, unless a recipe changes them."""
 
     needs_previous: bool = False  # True where exit k's head or answer reads the logits of earlier exits
 
@@ -23,7 +23,7 @@ class Heads(nn.Module):
         raise NotImplementedError
 
     def combine(self, k: int, logits: Tensor) -> Tensor:
-        """Return what exit k answers [N, C] from the heads' logits [N, k+1, C] of exits 0 … k; by default its own."""
+        """Return exit k's answer [N, C] from the heads' logits [N, k+1, C] of exits 0 … k; by default its own."""
         return logits[:, k]
 
     def macs(self, k: int) -> int:
@@ -32,7 +32,7 @@ class Heads(nn.Module):
 
     @torch.no_grad()
     def logits(self, data: ExitData) -> Tensor:
-        """Return what every exit answers on a split: logits [N, K, C]."""
+        """Return the answers of all exits on a split: logits [N, K, C]."""
         forward = ForwardPass(self, self.combine)
         for k in range(data.num_exits):
             forward.step(data.inputs(k))

@@ -91,11 +91,11 @@ def gemm_rate(device: torch.device) -> float:
 
 def achieved(task: Task, points: int) -> tuple[float, float]:
     """Return the GFLOP/s of fused head steps of `paper`, and the milliseconds of one."""
-    from bench.methods.jeidnn.bilevel import Bilevel, Schedule
+    from bench.methods.jeidnn.bilevel import Bilevel, BilevelSchedule
 
     costs = torch.linspace(0.1, 1, task.num_exits)
     options = {"weighted": True, "counting": "cumulative", "reading": "clipped"}
-    trainer = Bilevel(task, torch.logspace(-2, 0.7, points), costs, Schedule(), **options)
+    trainer = Bilevel(task, torch.logspace(-2, 0.7, points), costs, BilevelSchedule(), **options)
     trainer._multiply(points)
     batches = [rows for rows, _ in zip(trainer._batches(), range(40), strict=False)]
     trainer._head_step(batches[0], None, 0.01)

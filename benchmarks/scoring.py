@@ -17,7 +17,7 @@ import torch
 
 from bench.inference import Outcomes
 from bench.metrics.families import FAMILIES
-from bench.metrics.samples import Played, played
+from bench.metrics.samples import Measured, measure
 from bench.metrics.score import score
 from bench.metrics.stored import from_arrays, to_arrays
 
@@ -51,9 +51,9 @@ def main() -> None:
     cal, test = (drawn(n, args.exits, args.classes, seed) for seed, n in enumerate((args.cal, args.test)))
     counts = np.geomspace(500, 5, args.classes).astype(int)
 
-    def gather() -> Played:
+    def gather() -> Measured:
         macs = [100 * (k + 1) for k in range(args.exits)]
-        return played(cal, test, exit_macs=macs, full_macs=100 * args.exits, train_counts=counts)
+        return measure(cal, test, exit_macs=macs, full_macs=100 * args.exits, train_counts=counts)
 
     point = gather()
     rows = [("gathering", seconds(gather)), *((f.title, seconds(lambda f=f: f.make(point))) for f in FAMILIES)]

@@ -1,1 +1,1 @@
-"""The built-in methods, one file each. They are plugins like anyone else's: registered by entry point only."""
+"""The built-in methods: one file each, or a package where more is needed. Entry points register them as plugins."""

@@ -17,12 +17,12 @@ from bench.recipe import Heads
 from bench.rules import Pointwise, max_probability, one_threshold
 
 NEVER = -1e4  # log-probability of a zeroed class: its softmax is exactly 0, and metrics want finite logits
-TIE = 1e-9  # of probability, shared out by the product itself where a single class is left and all are certain
+TIE = 1e-9  # of probability, added by rank of the product if a single class is left and all samples are certain
 
 
 @dataclass(frozen=True)
 class PoEConfig:
-    """Which heads, and how their logits become the factors of the product."""
+    """The heads, and how their logits become the factors of the product."""
 
     heads: str = "plain"
     activation: Literal["relu", "softplus"] = tunable("relu")
@@ -32,28 +32,28 @@ class PoEConfig:
 class AnytimePoE(Method):
     """One max-probability threshold on the product of all exits so far (anytime product of experts, Jazbec et al.).
 
-    Exit k = 1…K answers p_k(c) ∝ Π_{j<=k} act(a_j(c))^{j/K}. With act = ReLU a class whose logit is not positive at
-    some exit is out for good, which makes later answers conditionally monotone; where no class is left, exit k answers
-    softmax(a_k). Heads trained with cross-entropy have arbitrary offsets, so ours subtracts each sample's mean logit
-    first (`centre=false` for heads whose zero means something; the authors fine-tune heads with the product's loss
-    instead). After centring, two classes leave ReLU no doubt at all: there, take `activation=softplus`, under which no
-    class is ever zeroed. The frozen head is the last expert. Leaves at the first exit with p_max >= t, t solved on val;
-    samples with one class left tie at p_max = 1, and leave in the order of that class's product. Exit k
-    costs k·C MACs: the weighted sum of its log-factors.
+    Exit k = 1…K answers p_k(c) ∝ Π_{j<=k} act(a_j(c))^{j/K}. With act = ReLU, a class whose logit is not positive at
+    some exit is ruled out for good, which makes later answers conditionally monotone; if no class is left, exit k
+    answers softmax(a_k). Heads trained with cross-entropy have arbitrary offsets, so this implementation subtracts each
+    sample's mean logit first (`centre=false` for heads whose zero has a meaning; the authors fine-tune heads with the
+    product's loss instead). After centring, two classes leave ReLU no uncertainty at all: use `activation=softplus`
+    there, which never zeroes a class. The frozen head is the last expert. A sample leaves at the first exit with p_max
+    >= t, t solved on val; samples with one class left tie at p_max = 1 and leave in the order of that class's product.
+    Exit k costs k·C MACs, the weighted sum of its log-factors.
     """
 
     name: ClassVar[str] = "anytime_poe"
     Config: ClassVar[type] = PoEConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Find for every budget the threshold on the product's confidence of largest val cost within it."""
+        """Find for every budget the threshold on the product's confidence with the largest val cost that fits it."""
         fitted = heads.fit(self.config.heads, task)
         mixed = ProductHeads(fitted, task.num_exits, task.num_classes, self.config.activation, self.config.centre)
         return one_threshold(task, budgets, mixed, Pointwise(product_confidence))
 
 
 class ProductHeads(MixedHeads):
-    """Given heads whose exits answer the product of what exits so far say."""
+    """Heads whose exits answer the product of all exits so far."""
 
     def __init__(self, base: Heads, exits: int, classes: int, activation: str, centre: bool) -> None:
         super().__init__(base, classes)
@@ -67,7 +67,7 @@ class ProductHeads(MixedHeads):
 
 
 def product(logits: Tensor, exits: int, activation: str = "relu", centre: bool = True) -> Tensor:
-    """Return the log of the product of experts [N, C], not normalised, from logits [N, k, C] of exits 1 … k of `exits`.
+    """Return the unnormalised log of the product of experts [N, C] from logits [N, k, C] of exits 1 … k out of `exits`.
 
     Zeroed classes get NEVER; a sample with no class left gets the log-softmax of exit k.
     """
@@ -84,7 +84,7 @@ def product(logits: Tensor, exits: int, activation: str = "relu", centre: bool =
 
 
 def log_factors(logits: Tensor, activation: str) -> Tensor:
-    """Return the logarithm of max(logits, 0) or of softplus(logits), finite even where these are 0."""
+    """Return the logarithm of max(logits, 0) or of softplus(logits), finite even if these are 0."""
     tiny = torch.finfo(logits.dtype).tiny
     if activation == "relu":
         return logits.clamp_min(tiny).log()
@@ -93,5 +93,5 @@ def log_factors(logits: Tensor, activation: str) -> Tensor:
 
 
 def product_confidence(logits: Tensor) -> Tensor:
-    """Return the largest probability [...] of the product [..., C]; those that tie at 1 rank by the product itself."""
+    """Return the largest probability [...] of the product [..., C]; ties at 1 are ranked by the product itself."""
     return max_probability(logits) + TIE * logits.amax(-1).double().sigmoid()

@@ -17,7 +17,7 @@ from bench.rules import Score, many_thresholds, max_probability, one_threshold
 
 @dataclass(frozen=True)
 class BEEMConfig:
-    """Which heads, what an exit's word weighs, and how thresholds are set."""
+    """The heads, the weight of an exit's vote, and how thresholds are set."""
 
     heads: str = "plain"
     weights: Literal["val", "cost", "released"] = tunable("val")
@@ -25,7 +25,7 @@ class BEEMConfig:
 
 
 class AgreementScore(Score):
-    """S_k = w_k c_k, plus S_{k-1} where exits k and k-1 predict the same; c is the largest probability."""
+    """S_k = w_k c_k, plus S_{k-1} if exits k and k-1 predict the same class; c is the largest probability."""
 
     weights: Tensor
 
@@ -57,10 +57,10 @@ class AgreementScore(Score):
 
 
 def error_thresholds(scores: Tensor, wrong: Tensor, rates: Tensor) -> Tensor:
-    """Return per tolerated error rate [P] the lowest thresholds [P, K] under which no exit errs more often than that.
+    """Return per tolerated error rate [P] the lowest thresholds [P, K] at which no exit exceeds that error rate.
 
-    scores [N, K-1], wrong [N, K] bool. Exit by exit, among the samples that have not left: the lowest score t such that
-    of those with score >= t at most a share `rate` is wrong; +inf where there is none. The last threshold is -inf.
+    scores [N, K-1], wrong [N, K] bool. Exit by exit, among the samples still in the network: the lowest score t such
+    that at most a share `rate` of those with score >= t is wrong; +inf if there is none. The last threshold is -inf.
     """
     n, gates = scores.shape
     thresholds = scores.new_full((len(rates), gates + 1), torch.inf)
@@ -82,13 +82,14 @@ def error_thresholds(scores: Tensor, wrong: Tensor, rates: Tensor) -> Tensor:
 class BEEM(Method):
     """Exits are experts: neighbours that agree add up their weighted confidence; leave at S_k >= α_k (BEEM).
 
-    S_k = w_k c_k + S_{k-1} where the predictions of exits k and k-1 are equal, else w_k c_k; c_k = p_max. The paper's
+    S_k = w_k c_k + S_{k-1} if the predictions of exits k and k-1 are equal, else w_k c_k; c_k = p_max. The paper's
     exact weights and thresholds are assumed, not checked: `weights=val` is an exit's accuracy on val (BEEM-A); `cost`
-    the backbone's cost up to it as a fraction of the whole (BEEM-C); `released` is 0.1 k with k from 1. α_k is the
-    lowest at which the samples that leave at exit k are wrong at most at a rate ε; the paper takes the final exit's
-    error for ε, which is one operating point. `thresholds=error` tries that ε and 513 others and takes for a budget the
-    point of largest val cost within it. The default, `one`, gives all exits one α, found by bisection over the scores
-    that occur on val: it spends a budget more closely, and compares BEEM's score with others on equal terms.
+    is the backbone's cost up to it as a fraction of the whole (BEEM-C); `released` is 0.1 k with k from 1. α_k is the
+    lowest value at which the samples that leave at exit k are wrong at most at a rate ε; the paper uses the final
+    exit's error as ε, which is one operating point. `thresholds=error` tries that ε and 513 others and uses, for a
+    budget, the point with the largest val cost that fits it. The default, `one`, gives all exits one α, found by
+    bisection over the scores that occur on val: it spends a budget more closely and compares BEEM's score with others
+    on equal terms.
 
     Difference: the published code computes S, sets it to zero on disagreement, and then stops on a patience counter, so
     it runs PABEE. Here S decides, and a disagreeing exit starts again from its own w_k c_k.
@@ -98,7 +99,7 @@ class BEEM(Method):
     Config: ClassVar[type] = BEEMConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Weigh the exits, then find thresholds on val for every budget."""
+        """Weight the exits, then find thresholds on val for every budget."""
         fitted = heads.fit(self.config.heads, task)
         answers = fitted.logits(task.val)
         wrong = answers.argmax(-1) != task.val.labels[:, None]
@@ -106,7 +107,7 @@ class BEEM(Method):
         if self.config.thresholds == "one":
             return one_threshold(task, budgets, fitted, score)
         final = float(wrong[:, -1].double().mean())
-        tried = [-1.0, final, *(i / 512 for i in range(513))]  # a negative rate lets nobody leave early
+        tried = [-1.0, final, *(i / 512 for i in range(513))]  # at a negative rate no sample leaves early
         rates = torch.tensor(tried, dtype=torch.float64, device=wrong.device)
         return many_thresholds(task, budgets, fitted, score, error_thresholds(score.all(answers), wrong, rates))
 

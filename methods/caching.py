@@ -16,7 +16,7 @@ from bench.rules import Pointwise, max_probability, one_threshold
 
 @dataclass(frozen=True)
 class CachingConfig:
-    """Which heads."""
+    """The heads."""
 
     heads: str = "plain"
 
@@ -24,24 +24,24 @@ class CachingConfig:
 class Caching(Method):
     """One max-probability threshold; each exit answers with the most confident exit so far (caching, Jazbec et al.).
 
-    p_CA,k = p_j with j = argmax_{i<=k} max_c p_i(c), the earliest of equals: the confidence never falls along the
+    p_CA,k = p_j with j = argmax_{i<=k} max_c p_i(c), ties going to the earliest: the confidence never falls along the
     exits. A sample that leaves before the last exit has just passed the threshold for the first time, so it leaves with
-    that exit's own prediction, where `global_thresh` would let it leave too: what caching changes is the answer of
-    those who reach the last exit, and what every exit would say if the run were cut short there. The original is a
-    predictor without a rule of its own; the threshold t is solved on val. Each exit adds the C MACs of its softmax.
+    that exit's own prediction, exactly where `global_thresh` would let it leave. Caching changes the answer of the
+    samples that reach the last exit, and what every exit would answer if inference were interrupted there. The original
+    is a predictor without an exit rule; the threshold t is solved on val. Each exit adds the C MACs of its softmax.
     """
 
     name: ClassVar[str] = "caching"
     Config: ClassVar[type] = CachingConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Find for every budget the threshold of largest val cost within it."""
+        """Find for every budget the threshold with the largest val cost that fits it."""
         cached = CachedHeads(heads.fit(self.config.heads, task), task.num_classes)
         return one_threshold(task, budgets, cached, Pointwise(max_probability))
 
 
 class CachedHeads(MixedHeads):
-    """Given heads whose exits answer with the most confident exit so far."""
+    """Heads whose exits answer with the most confident exit so far."""
 
     def mix(self, answers: Tensor) -> Tensor:
         return most_confident(answers)
@@ -51,7 +51,7 @@ class CachedHeads(MixedHeads):
 
 
 def most_confident(logits: Tensor) -> Tensor:
-    """Return those logits [N, C] of exits [N, k, C] whose softmax has the largest maximum; the earliest of equals."""
+    """Return the logits [N, C] of the exit [N, k, C] with the largest maximum probability; ties go to the earliest."""
     best = doubt(logits).argmin(1)
     return logits.gather(1, best[:, None, None].expand(-1, 1, logits.shape[-1])).squeeze(1)
 
@@ -59,7 +59,7 @@ def most_confident(logits: Tensor) -> Tensor:
 def doubt(logits: Tensor) -> Tensor:
     """Return Σ exp(a_c - a_max) [...] over all classes but the best of logits [..., C]: p_max = 1 / (1 + doubt).
 
-    It falls as p_max rises, and still tells predictions apart whose p_max is 1 in floating point.
+    It falls as p_max rises, and it still separates predictions whose p_max is 1 in floating point.
     """
     top, best = logits.max(-1, keepdim=True)
     return (logits - top).exp_().scatter_(-1, best, 0.0).sum(-1)

@@ -19,7 +19,7 @@ from bench.rules.states import StateScore, states
 
 @dataclass(frozen=True)
 class EEFPConfig:
-    """Which heads, how many of the largest probabilities the score sees, and its ridge."""
+    """The heads, how many of the largest probabilities the score sees, and its ridge penalty."""
 
     heads: str = "plain"
     top: int = tunable(5, 2, 10)
@@ -27,22 +27,22 @@ class EEFPConfig:
 
     def __post_init__(self) -> None:
         if self.top < 1:
-            raise ValueError(f"top={self.top} shows the score no probability; give 1 or more")
+            raise ValueError(f"top={self.top} must be at least 1: the score needs a probability")
         if self.ridge <= 0:
             raise ValueError(f"ridge={self.ridge:g} leaves scores of separable samples infinite; give more than 0")
 
 
 class EEFP(Method):
-    """Leave where the answer is right or no later exit is: a score fitted to that, one threshold (EEFP).
+    """Leave if the answer is right or no later exit is: a score fitted to that target, one threshold (EEFP).
 
     g_k = 1[exit k correct, or exits k+1 … K-1 all wrong]: continuing could not help. Per exit a logistic regression of
     g_k on the state of `bench.rules.states` (top probabilities, entropy, margin, agreement with earlier exits, largest
     confidence so far) is fitted on val by Newton's method, all exits at once; its log-odds are the score, and a sample
-    leaves at the first exit where the score reaches t. For a budget, t is the largest whose val cost is within it.
+    leaves at the first exit where the score reaches t. For a budget, t is the largest threshold whose val cost fits it.
 
-    The target is stated in the paper's summary; the form of the score is our assumption, for the paper asks for a light
-    replacement of the calibration step. The loss is unweighted, so that log-odds of different exits are comparable.
-    With about ten coefficients per exit, fitting and thresholding both use all of val.
+    The target is stated in the paper's summary; the form of the score is our assumption, because the paper asks for a
+    light replacement of the calibration step. The loss is unweighted, so that log-odds of different exits are
+    comparable. With about ten coefficients per exit, fitting and thresholding both use all of val.
     """
 
     name: ClassVar[str] = "eefp"
@@ -61,5 +61,5 @@ class EEFP(Method):
 
 
 def futility(correct: Tensor) -> Tensor:
-    """Return g, bool [N, K-1], from which exits are correct, bool [N, K]: right here, or wrong at all later exits."""
+    """Return g, bool [N, K-1], from bool correct [N, K]: this exit is right, or all later exits are wrong."""
     return correct[:, :-1] | ~right_later(correct)

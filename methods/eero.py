@@ -21,7 +21,7 @@ from bench.rules.rates import rate_thresholds, tilt, whole
 
 @dataclass(frozen=True)
 class EEROConfig:
-    """Which heads, the inverse temperature per val error, and how many rate vectors are aggregated."""
+    """The heads, the inverse temperature per val error, and the number of rate vectors that are aggregated."""
 
     heads: str = "plain"
     beta: float = tunable(1.0, 0.01, 100.0, log=True)
@@ -35,21 +35,22 @@ class EEROConfig:
 class EERO(Method):
     """EERO: exit rates by exponential weights under the budget, max-probability quantiles (Valade et al., UAI 2025).
 
-    Exit k accepts its most confident share eps_k of all samples and rejects the rest to later exits: T_k is a quantile
-    of max p_k on val, without labels. The rates are eps = Σ_v w_v·eps_v, w_v ∝ exp(-beta·errors(eps_v)), over vectors
-    whose cost Σ_k eps_vk·C_k is within the budget; so is that of their mean.
-    Assumed, as the estimator could not be checked against the paper: errors are those of the whole cascade on labelled
-    val at the quantiles of eps_v; the prior is even over `vectors` draws from Dirichlet(1/2, …, 1/2), each tilted
-    (∝ rate·exp(-λ·cost)) to a cost of its own, spread evenly over those of the exits, or to the budget where that is
-    less. Val gives both the errors and the quantiles; the original takes quantiles from a second, unlabelled sample.
-    Where more computing would not help on val, a budget is not used up.
+    Exit k accepts its most confident share eps_k of all samples and passes the rest on to later exits: T_k is a
+    quantile of max p_k on val, without labels. The rates are eps = Σ_v w_v·eps_v, w_v ∝ exp(-beta·errors(eps_v)), over
+    vectors whose cost Σ_k eps_vk·C_k is within the budget; so is the cost of their mean.
+
+    Assumed, because the estimator could not be checked against the paper: errors are those of the whole cascade on
+    labelled val at the quantiles of eps_v; the prior is even over `vectors` draws from Dirichlet(1/2, …, 1/2), each
+    tilted (∝ rate·exp(-λ·cost)) to a cost of its own, spread evenly over the costs of the exits, or to the budget if
+    that is less. Val gives both the errors and the quantiles; the original takes quantiles from a second, unlabelled
+    sample. A budget is not used up if more computing would not help on val.
     """
 
     name: ClassVar[str] = "eero"
     Config: ClassVar[type] = EEROConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Aggregate the rates of each budget from its own vectors, all cascades of a budget evaluated at once."""
+        """Aggregate the rates of each budget from its own vectors, evaluating all cascades of a budget at once."""
         fitted, score = heads.fit(self.config.heads, task), Pointwise(max_probability)
         logits = fitted.logits(task.val)
         scores, correct = score.all(logits), logits.argmax(-1) == task.val.labels[:, None]
@@ -68,7 +69,7 @@ class EERO(Method):
 
 
 def admissible(draws: Tensor, costs: Tensor, budget: float) -> Tensor:
-    """Tilt rate vectors [V, K] to costs spread evenly over those of the exits, or to the budget where that is less."""
+    """Tilt rate vectors [V, K] to costs spread evenly over those of the exits, or to the budget if that is less."""
     low, high = float(costs.min()), float(costs.max())
     levels = torch.linspace(low, high, len(draws), dtype=torch.float64, device=costs.device)
     return tilt(draws, costs, levels.clamp_max(budget))

@@ -13,7 +13,7 @@ from bench.rules import Pointwise, energy, one_threshold
 
 @dataclass(frozen=True)
 class EnergyConfig:
-    """Which heads."""
+    """The heads."""
 
     heads: str = "plain"
 
@@ -21,14 +21,14 @@ class EnergyConfig:
 class EnergyThreshold(Method):
     """One threshold on the energy for all exits: leave at the first exit with logsumexp(a_k) >= t (Liu et al., 2020).
 
-    The score is minus the free energy at temperature 1, so higher is more familiar. Unlike a probability it moves with
-    a constant added to all logits of a head, which cross-entropy leaves free: one t for all exits takes the heads'
-    scales as they are. Found by bisection over the values that occur on val.
+    The score is minus the free energy at temperature 1, so higher is more familiar. Unlike a probability it shifts with
+    a constant added to all logits of a head, which cross-entropy leaves free: one t for all exits uses the scales of
+    the heads as they are. It is found by bisection over the values that occur on val.
     """
 
     name: ClassVar[str] = "energy_thresh"
     Config: ClassVar[type] = EnergyConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Find for every budget the threshold of largest val cost within it."""
+        """Find for every budget the threshold with the largest val cost that fits it."""
         return one_threshold(task, budgets, heads.fit(self.config.heads, task), Pointwise(energy))

@@ -13,7 +13,7 @@ from bench.rules import Pointwise, negative_entropy, one_threshold
 
 @dataclass(frozen=True)
 class EntropyConfig:
-    """Which heads."""
+    """The heads."""
 
     heads: str = "plain"
 
@@ -21,15 +21,15 @@ class EntropyConfig:
 class EntropyThreshold(Method):
     """One entropy threshold for all exits: leave at the first exit whose entropy is at most t (BranchyNet, DeeBERT).
 
-    Entropy in nats, as DeeBERT. The originals screen t over a grid; here the largest budget-respecting t is found by
-    bisection over the values that occur on val.
+    Entropy is in nats, as in DeeBERT. The originals search t on a grid; here the largest t that respects the budget is
+    found by bisection over the values that occur on val.
     """
 
     name: ClassVar[str] = "entropy_thresh"
     Config: ClassVar[type] = EntropyConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Find for every budget the threshold of largest val cost within it."""
+        """Find for every budget the threshold with the largest val cost that fits it."""
         return one_threshold(
             task, budgets, heads.fit(self.config.heads, task), Pointwise(negative_entropy, per_class=2)
         )

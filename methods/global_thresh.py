@@ -13,7 +13,7 @@ from bench.rules import Pointwise, max_probability, one_threshold
 
 @dataclass(frozen=True)
 class GlobalConfig:
-    """Which heads."""
+    """The heads."""
 
     heads: str = "plain"
 
@@ -21,14 +21,14 @@ class GlobalConfig:
 class GlobalThreshold(Method):
     """One max-probability threshold for all exits: leave at the first exit with p_max >= t (Shallow-Deep Networks).
 
-    The rule of SDN, and of Zero Time Waste on its own heads. The originals sweep 100 values of t in [0, 1], some of
-    them on the test split, and leave where p_max > t; here the largest budget-respecting t is found by bisection over
-    the values that occur on val, in float64, so that confident samples do not tie at 1.
+    This is the rule of SDN, and of Zero Time Waste on its own heads. The originals sweep 100 values of t in [0, 1],
+    some of them on the test split, and leave if p_max > t; here the largest t that respects the budget is found by
+    bisection over the values that occur on val, in float64, so that confident samples do not tie at 1.
     """
 
     name: ClassVar[str] = "global_thresh"
     Config: ClassVar[type] = GlobalConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Find for every budget the threshold of largest val cost within it."""
+        """Find for every budget the threshold with the largest val cost that fits it."""
         return one_threshold(task, budgets, heads.fit(self.config.heads, task), Pointwise(max_probability))

@@ -13,7 +13,7 @@ from bench.rules import Pointwise, max_probability, quota_policies
 
 @dataclass(frozen=True)
 class L2WDENConfig:
-    """Which weighted heads, e.g. l2w[centring=col,eps=0.8]."""
+    """The weighted heads, e.g. l2w[centring=col,eps=0.8]."""
 
     heads: str = "l2w"
 
@@ -22,16 +22,18 @@ class L2WDEN(Method):
     """Learning to weight samples for early exits, with MSDNet's quotas (Han, Pu et al., L2W-DEN, ECCV 2022).
 
     Heads minimise Σ_k mean_i w_ik CE_ik, with weights from a net that is trained, by a gradient through a step of the
-    heads, to lower the loss of samples at the exit where they leave (`l2w`). A sample leaves at the first k with
-    max p_k >= T_k; thresholds solve geometric quotas, and a budget takes the ratio of largest val cost within it.
-    Repaired: thresholds are solved on val. The release solves them on its train loader, where heads are surer than on
-    new samples: such thresholds are too high, and what should have left early runs on, past the budget. Difference:
-    ratios are 257 log-spaced ones from 1/32 to 32 and the two extremes.
+    heads, to lower the loss of samples at the exit where they leave (`l2w`). A sample leaves at the first k with max
+    p_k >= T_k; the thresholds solve geometric quotas, and each budget uses the ratio with the largest val cost that
+    fits it.
+
+    Repaired: thresholds are solved on val. The released code solves them on its train loader, on which heads are more
+    confident than on new samples: such thresholds are too high, and samples that should leave early continue past the
+    budget. Difference: the ratios are 257 log-spaced ones from 1/32 to 32 and the two extremes.
     """
 
     name: ClassVar[str] = "l2w_den"
     Config: ClassVar[type] = L2WDENConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Solve thresholds for all ratios at once on val, then read one off per budget."""
+        """Solve the thresholds of all ratios on val at once, then select one ratio per budget."""
         return quota_policies(task, budgets, heads.fit(self.config.heads, task), Pointwise(max_probability))

@@ -20,7 +20,7 @@ from bench.rules.states import DIGITS
 
 @dataclass(frozen=True)
 class LearnedExitConfig:
-    """Which heads, what the gates learn, their width, and how they are trained."""
+    """The heads, what the gates learn, their width, and how they are trained."""
 
     heads: str = "plain"
     target: Literal["last", "any_later"] = tunable("last")
@@ -63,20 +63,21 @@ class MLPScore(Score):
 
 
 class LearnedExit(Method):
-    """A small MLP gate per exit predicts whether continuing helps; leave where it does not: the learned-exit baseline.
+    """A small MLP gate per exit predicts whether continuing helps; leave if it does not: the learned-exit baseline.
 
     Gate k sees the four uncertainty features of exit k's own answer (`bench.exits.uncertainty_features`: p_max,
-    entropy, margin, entropy of squares) through one layer of `hidden` rectified units. Its target is
-    h_k = 1[exit k wrong and the last exit right] (`target=any_later`: … and some later exit right), its loss the binary
-    cross-entropy, unweighted, so that the gates of all exits speak of one probability. A sample leaves at the first
-    exit whose predicted log-odds of h_k are at most -t; for a budget, t is the largest whose val cost is within it.
+    entropy, margin, entropy of squares) through one layer of `hidden` rectified units. Its target is h_k = 1[exit k
+    wrong and the last exit right] (`target=any_later`: … and some later exit right), its loss the unweighted binary
+    cross-entropy, so that the gates of all exits estimate the same probability. A sample leaves at the first exit whose
+    predicted log-odds of h_k are at most -t; for a budget, t is the largest threshold whose val cost fits it.
 
-    Gates learn from val, never from train: heads know their own training samples too well for anything to be doubtful
-    there. So that gates do not fit val's noise, which would move the thresholds taken from their scores on val, each
-    gate is stopped early by cross-validation: `folds` gates on all but one fold and one on all of val are trained in
-    step, and the one on all of val is kept as it was when the others' loss on the samples they had not seen was
-    lowest. Gates of all exits and folds are one batched program: AdamW, cosine decay to zero, from a constant gate.
-    This stands for the learned exits of the literature, which differ in features and targets; it copies no single one.
+    Gates learn from val, never from train, because heads fit their own training samples too well for those to be
+    uncertain. Gates must not fit val's noise either, since that would shift the thresholds that are taken from their
+    scores on val, so each gate is stopped early by cross-validation: `folds` gates on all but one fold and one gate on
+    all of val are trained in step, and the gate on all of val is kept from the epoch in which the others' loss on
+    unseen samples was lowest. Gates of all exits and folds are one batched program: AdamW, cosine decay to zero,
+    starting from a constant gate. This represents the learned exits of the literature, which differ in features and
+    targets; it copies no single one.
     """
 
     name: ClassVar[str] = "learned_exit"
@@ -139,6 +140,6 @@ def losses(x: Tensor, y: Tensor, layers: Sequence[Tensor]) -> Tensor:
 
 
 def helps(correct: Tensor, target: str) -> Tensor:
-    """Return h, bool [N, K-1], from which exits are correct, bool [N, K]: wrong here, right later (or at the last)."""
+    """Return h, bool [N, K-1], from bool correct [N, K]: wrong here, right at some later exit (or at the last)."""
     later = correct[:, -1:] if target == "last" else right_later(correct)
     return ~correct[:, :-1] & later

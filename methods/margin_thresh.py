@@ -13,7 +13,7 @@ from bench.rules import Pointwise, margin, one_threshold
 
 @dataclass(frozen=True)
 class MarginConfig:
-    """Which heads."""
+    """The heads."""
 
     heads: str = "plain"
 
@@ -21,14 +21,14 @@ class MarginConfig:
 class MarginThreshold(Method):
     """One threshold on the gap between the two largest probabilities: leave at the first p(1) - p(2) >= t (CALM).
 
-    CALM chooses t by a risk-controlling test and lets it decay over the tokens of a text; a classifier has no tokens,
-    and here t is the largest budget-respecting one, found by bisection over the values that occur on val. The
-    probabilities are float64: a gap above 1 - 1e-16 is where ties begin.
+    CALM chooses t by a risk-controlling test and lets it decay over the tokens of a text. A classifier has no tokens;
+    here t is the largest threshold that respects the budget, found by bisection over the values that occur on val. The
+    probabilities are float64: ties begin at a gap above 1 - 1e-16.
     """
 
     name: ClassVar[str] = "margin_thresh"
     Config: ClassVar[type] = MarginConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Find for every budget the threshold of largest val cost within it."""
+        """Find for every budget the threshold with the largest val cost that fits it."""
         return one_threshold(task, budgets, heads.fit(self.config.heads, task), Pointwise(margin))

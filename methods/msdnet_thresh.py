@@ -15,7 +15,7 @@ from bench.rules import Pointwise, max_probability, quota_policies
 
 @dataclass(frozen=True)
 class MSDNetConfig:
-    """Which heads, and how finely the quota ratio is searched."""
+    """The heads, and how finely the quota ratio is searched."""
 
     heads: str = "plain"
     ratios: Literal["fine", "published"] = "fine"
@@ -24,18 +24,19 @@ class MSDNetConfig:
 class MSDNetThreshold(Method):
     """Per-exit max-probability thresholds from geometric quotas (MSDNet's budgeted batch).
 
-    For a ratio ρ, exit k should take a share q_k ∝ ρ^k of the samples; thresholds T_k are solved on val exit by exit
-    (`bench.budgets.quota_thresholds`), and a sample leaves at the first k with p_max >= T_k. For a budget, the ratio of
-    largest val cost within it is taken. `ratios=published` searches the 39 ratios p/20 of the original; the default
-    searches 257 log-spaced ones from 1/32 to 32 and the two extremes, so that budgets are met more closely.
-    Differences: val is held out with evaluation transforms, and quotas run over all K exits.
+    For a ratio ρ, a share q_k ∝ ρ^k of the samples should leave at exit k; thresholds T_k are solved on val exit by
+    exit (`bench.budgets.quota_thresholds`), and a sample leaves at the first k with p_max >= T_k. Each budget uses the
+    ratio with the largest val cost that fits it. `ratios=published` searches the 39 ratios p/20 of the original; the
+    default searches 257 log-spaced ones from 1/32 to 32 and the two extremes, so that budgets are met more closely.
+
+    Differences: val is held out with evaluation transforms, and quotas cover all K exits.
     """
 
     name: ClassVar[str] = "msdnet_thresh"
     Config: ClassVar[type] = MSDNetConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Solve thresholds for all ratios at once on val, then read one off per budget."""
+        """Solve the thresholds of all ratios on val at once, then select one ratio per budget."""
         published = torch.arange(1, 40, dtype=torch.float64) / 20 if self.config.ratios == "published" else None
         fitted = heads.fit(self.config.heads, task)
         return quota_policies(task, budgets, fitted, Pointwise(max_probability), published)

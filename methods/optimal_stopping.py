@@ -22,7 +22,7 @@ INF = float("inf")
 
 @dataclass(frozen=True)
 class OptimalStoppingConfig:
-    """Which heads, how flexible the value regressions are, and how finely λ is searched."""
+    """The heads, how flexible the value regressions are, and how finely λ is searched."""
 
     heads: str = "plain"
     knots: int = tunable(4, 0, 8)
@@ -40,28 +40,30 @@ class OptimalStoppingConfig:
 
 
 class OptimalStopping(Method):
-    """Leave when the error expected now plus λ·cost is at most what continuing optimally would cost (optimal stopping).
+    """Leave when the error now plus λ·cost is at most the expected cost of continuing optimally (optimal stopping).
 
-    J_λ = E[wrong + λ·cost], cost as a fraction of the plain backbone's, heads and rule counted. Backwards from the last
-    exit: e_k(s) = E[wrong at k | s] and v_k(s) = E[J of playing on | s] by regression on val, s the state of
+    J_λ = E[wrong + λ·cost], with the cost as a fraction of the plain backbone's, heads and rule counted. Backwards from
+    the last exit: e_k(s) = E[wrong at k | s] and v_k(s) = E[J of continuing | s] by regression on val, s the state of
     `bench.rules.states`; leave iff e_k(s) + λ·c_k <= v_k(s). Both are ridge regressions on one basis: each state
     feature, the log-odds of being wrong by logistic regression, and hinges of all these at `knots` quantiles. So only
     the fit of their difference is needed, one linear function per exit.
 
-    Playing on is valued at what it really cost on val (not at the regression's own minimum, which is too hopeful), and
-    by decisions of regressions that have not seen the sample (`folds`-fold cross-fitting); the rule deployed is fitted
-    to those values on all of val. All λ are one batch; for a budget, λ is refined between the neighbours around it,
-    and the λ of largest val cost within it is taken. λ = ∞, everybody leaves at the first exit, is always in the grid.
+    Continuing is valued at its real cost on val (not at the regression's own minimum, which is too optimistic), with
+    decisions of regressions that have not seen the sample (`folds`-fold cross-fitting); the deployed rule is fitted to
+    those values on all of val. All λ are one batch; for a budget, λ is refined between the neighbours around it, and
+    the λ with the largest val cost that fits the budget is used. λ = ∞, at which all samples leave at the first exit,
+    is always in the grid.
 
-    No single paper's code: published kin learn the policy by reinforcement or count tables over binned outputs, which
-    explode beyond about four exits; a linear value function needs neither and has no randomness but the folds.
+    This is not the code of a single paper: published relatives learn the policy by reinforcement or count tables over
+    binned outputs, which explode beyond about four exits; a linear value function needs neither, and its only
+    randomness is the folds.
     """
 
     name: ClassVar[str] = "optimal_stopping"
     Config: ClassVar[type] = OptimalStoppingConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Run the recursion for a grid of λ on val, refine λ around every budget by itself, and choose."""
+        """Run the recursion for a grid of λ on val, refine λ around every budget separately, and choose."""
         c, fitted = self.config, heads.fit(self.config.heads, task)
         logits = fitted.logits(task.val)
         wrong = (logits.argmax(-1) != task.val.labels[:, None]).double()
@@ -94,7 +96,7 @@ class OptimalStopping(Method):
 
 @dataclass(frozen=True)
 class Points:
-    """Rules of P values of λ: leave where basis · weight + bias >= 0, and what that costs on val in the mean."""
+    """Rules for P values of λ: leave if basis · weight + bias >= 0, and the mean cost of each on val."""
 
     lam: list[float]
     weight: Tensor  # [P, G, B]
@@ -107,12 +109,12 @@ class Points:
         return Points(self.lam + other.lam, weight, bias, self.cost + other.cost)
 
     def choose(self, budget: float) -> int | None:
-        """Return the rule of largest cost within a budget (the smallest λ of equals), None where all cost more."""
+        """Return the rule with the largest cost within a budget (ties go to the smallest λ), None if all cost more."""
         within = [i for i, cost in enumerate(self.cost) if cost <= budget]
         return max(within, key=lambda i: (self.cost[i], -self.lam[i]), default=None)
 
     def around(self, budget: float, count: int) -> list[float]:
-        """Return `count` finite λ between those rising neighbours of which one costs more than the budget, one not."""
+        """Return `count` finite λ between those adjacent λ of which one costs more than the budget and one does not."""
         within = [cost <= budget for cost in self.cost]
         pairs = [(i, i + 1) for i in range(len(within) - 1) if within[i] != within[i + 1]]
         low, high = max(pairs, key=lambda pair: min(self.cost[i] for i in pair), default=(0, 0))
@@ -130,11 +132,11 @@ class Stopping:
         self.gates = [Ridge(x, min(folds, len(x)), ridge) for x in basis.unbind(1)]
 
     def solve(self, lam: Sequence[float]) -> Points:
-        """Return the rules of these λ >= 0; at λ = ∞ everybody leaves at once."""
+        """Return the rules of these λ >= 0; at λ = ∞ all samples leave at the first exit."""
         slope = torch.as_tensor(list(lam), dtype=torch.float64, device=self.costs.device)
         end = slope.isinf()
         slope = torch.where(end, 0.0, slope)
-        value = self.wrong[:, -1:] + slope * self.costs[-1]  # [N, P]: what playing on from here costs
+        value = self.wrong[:, -1:] + slope * self.costs[-1]  # [N, P]: the cost of continuing from here
         weight = self.basis.new_zeros(len(slope), *self.basis.shape[1:])
         bias = self.basis.new_ones(weight.shape[:2])
         leave = torch.ones(len(slope), *self.basis.shape[:2], dtype=torch.bool, device=slope.device)

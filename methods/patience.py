@@ -19,14 +19,14 @@ from bench.rules.mixing import mixtures
 
 @dataclass(frozen=True)
 class PatienceConfig:
-    """Which heads, and how agreement is counted."""
+    """The heads, and how agreement is counted."""
 
     heads: str = "plain"
     counting: Literal["pabee", "gmum", "lgvit"] = "pabee"
 
 
 def run_lengths(predicted: Tensor) -> Tensor:
-    """Return [N, K]: how many exits up to each one, itself included, have predicted the same as it without a break."""
+    """Return [N, K]: the number of consecutive exits up to and including each one that predict the same class as it."""
     runs = [torch.ones_like(predicted[:, 0])]
     for k in range(1, predicted.shape[1]):
         runs.append(torch.where(predicted[:, k] == predicted[:, k - 1], runs[-1] + 1, 1))
@@ -47,27 +47,28 @@ class RunPolicy(HeadsPolicy):
         return (recent == recent[:, -1:]).all(1)
 
     def gate_macs(self, k: int) -> int:
-        return self.classes  # the scan for the largest logit
+        return self.classes  # the search for the largest logit
 
 
 class Patience(Method):
     """Leave once t exits in a row confirm their predecessor's prediction (PABEE); t and mixtures of two meet a budget.
 
-    The counter of exit k is compared with the patience t = 1 … K-1. How it counts differs between implementations:
-    `pabee` starts at 0, adds 1 where argmax a_k = argmax a_{k-1}, falls back to 0 elsewhere and stops at counter >= t;
-    `gmum` starts at 1 at every new label and stops at counter > t, which is the same rule: t + 1 equal predictions;
-    `lgvit` starts at 1 and stops at counter >= t: t equal predictions, so that t = 1 stops everybody at the first exit.
+    The counter of exit k is compared with the patience t = 1 … K-1. Implementations count differently: `pabee` starts
+    at 0, adds 1 if argmax a_k = argmax a_{k-1}, resets to 0 otherwise and stops at counter >= t; `gmum` starts at 1 at
+    every new label and stops at counter > t, which is the same rule: t + 1 equal predictions; `lgvit` starts at 1 and
+    stops at counter >= t: t equal predictions, so that with t = 1 all samples exit at the first exit.
 
     Differences: every sample decides alone (the original stops a batch when all its rows agree); between two levels a
-    budget is met by mixing the neighbours on val's accuracy-cost hull at random. A budget below the cheapest level is
-    infeasible; one above the most accurate level gets that level and a note. Finding the predicted class counts as C.
+    budget is met by a random mixture of the neighbours on val's accuracy-cost hull. A budget below the cheapest level
+    is infeasible; one above the most accurate level gets that level and a note. Finding the predicted class counts as C
+    MACs.
     """
 
     name: ClassVar[str] = "patience"
     Config: ClassVar[type] = PatienceConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Play all levels at once on val, then mix two of them per budget."""
+        """Evaluate all levels on val at once, then mix two of them per budget."""
         fitted, exits, classes = heads.fit(self.config.heads, task), task.num_exits, task.num_classes
         answers = fitted.logits(task.val)
         predicted = answers.argmax(-1)

@@ -21,18 +21,18 @@ MOST = 4  # the longest patience that n=0 tries
 
 @dataclass(frozen=True)
 class PatientConfidentConfig:
-    """Which heads, and how many confident exits in a row are asked for (n=0: what is best on val)."""
+    """The heads, and how many confident exits in a row are required (n=0: the best number on val)."""
 
     heads: str = "plain"
     n: int = tunable(2, 1, MOST)
 
     def __post_init__(self) -> None:
         if self.n < 0:
-            raise ValueError(f"n counts confident exits in a row, or is 0 to choose it on val; {self.n} is neither.")
+            raise ValueError(f"n={self.n} must be a number of confident exits in a row, or 0 to choose it on val.")
 
 
 class Patient(Score):
-    """The least confident of the last n answers, as minus their entropy (nats); -inf before n have been given."""
+    """The least confident of the last n answers, as minus their entropy (nats); -inf before there are n answers."""
 
     def __init__(self, n: int) -> None:
         super().__init__()
@@ -57,19 +57,19 @@ class Patient(Score):
 class PatientConfident(Method):
     """Leave once n exits in a row have an entropy of at most θ (PCEE-BERT); one θ per budget.
 
-    The counter adds 1 where H_k <= θ, falls back to 0 elsewhere, and a sample leaves when it reaches n: the same as
-    max(H_{k-n+1}, …, H_k) <= θ, so θ is found exactly, by bisection over the values that occur on val. Entropy in
-    nats; normalising by log C would only rescale θ. The original asks for H_k < θ: with θ between two values that
-    occur, there is no difference. n = 2 is LGViT's default (θ = 0.5 there); n = 1 is the entropy threshold; n = 0 takes
-    for every budget the n = 1 … 4 that is most accurate on val. Nobody can leave before exit n-1: budgets below are
-    infeasible.
+    The counter adds 1 if H_k <= θ, resets to 0 otherwise, and a sample leaves when it reaches n. That is the same as
+    max(H_{k-n+1}, …, H_k) <= θ, so θ is found exactly, by bisection over the values that occur on val. Entropy is in
+    nats; normalising by log C would only rescale θ. The original requires H_k < θ: with θ between two values that
+    occur, there is no difference. n = 2 is LGViT's default (θ = 0.5 there); n = 1 is the entropy threshold; n = 0 uses
+    for every budget the n = 1 … 4 that is most accurate on val. No sample can leave before exit n-1: smaller budgets
+    are infeasible.
     """
 
     name: ClassVar[str] = "patient_confident"
     Config: ClassVar[type] = PatientConfidentConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Find for every budget, and for every n in question, the θ of largest val cost within it."""
+        """Find for every budget, and for every n that is tried, the θ with the largest val cost that fits it."""
         fitted, last = heads.fit(self.config.heads, task), task.num_exits - 1
         answers = fitted.logits(task.val)
         correct = answers.argmax(-1) == task.val.labels[:, None]

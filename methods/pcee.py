@@ -15,12 +15,12 @@ from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, max_probability, one_threshold
 
-TIE = 1e-9  # of accuracy, shared out by rank within a plateau: less than two plateaus of 20,000 samples can differ by
+TIE = 1e-9  # of accuracy, added by rank within a plateau: less than any difference between plateaus of 20,000 samples
 
 
 @dataclass(frozen=True)
 class PCEEConfig:
-    """Which heads, and how accuracy is read off confidence."""
+    """The heads, and how accuracy is read off the confidence."""
 
     heads: str = "plain"
     smoothing: Literal["isotonic", "bins"] = tunable("isotonic")
@@ -28,17 +28,17 @@ class PCEEConfig:
 
     def __post_init__(self) -> None:
         if self.bins < 1:
-            raise ValueError(f"bins={self.bins} leaves no bin; give 1 or more")
+            raise ValueError(f"bins={self.bins} must be at least 1")
 
 
 class CalibratedScore(Score):
-    """The accuracy that val shows at exit k for samples as confident as this one."""
+    """The accuracy on val at exit k of samples with this confidence."""
 
     confidence: Tensor
     accuracy: Tensor
 
     def __init__(self, confidence: Tensor, accuracy: Tensor) -> None:
-        """Sorted val confidences [G, n], and accuracies [G, n+1] between and around them."""
+        """Take sorted val confidences [G, n], and accuracies [G, n+1] between and around them."""
         super().__init__()
         self.register_buffer("confidence", confidence)
         self.register_buffer("accuracy", accuracy)
@@ -61,8 +61,9 @@ class PCEE(Method):
     for the smoothed variant (PCEE-WS).
 
     Differences: δ is not chosen by hand but is the largest within the budget on val. Both tables have plateaus, on
-    which a budget would be missed by whole bins: within a plateau the more confident sample counts as more accurate,
-    by its rank among the exit's val confidences times 1e-9. A confidence below all seen gets the lowest bin's accuracy.
+    which a budget would be missed by whole bins: within a plateau the more confident sample counts as more accurate, by
+    its rank among the exit's val confidences times 1e-9. A confidence below all that occur on val gets the lowest bin's
+    accuracy.
     """
 
     name: ClassVar[str] = "pcee"
@@ -76,7 +77,7 @@ class PCEE(Method):
         return one_threshold(task, budgets, fitted, self.score(max_probability(logits), correct))
 
     def score(self, confidence: Tensor, correct: Tensor) -> CalibratedScore:
-        """Return the table of val confidences [N, G] and what was correct, 0 or 1, [N, G]."""
+        """Return the table of val confidences [N, G] and of correctness, 0 or 1, [N, G]."""
         rows, order = confidence.T.contiguous().sort(-1)
         right = correct.T.gather(1, order)
         smooth = isotonic if self.config.smoothing == "isotonic" else self._bins

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.budgets import (
-    dearest_within,
     geometric_quotas,
     global_thresholds,
+    most_expensive_within,
     quota_thresholds,
     threshold_exits,
 )
@@ -84,4 +84,4 @@ def test_row_order_does_not_move_a_threshold(seed):
 
 def test_dearest_within_takes_the_first_of_equals_and_says_none():
     costs = torch.tensor([0.2, 0.5, 0.5, 0.9], dtype=torch.float64)
-    assert dearest_within(costs, [0.1, 0.2, 0.6, 1.0]) == [None, 0, 1, 3]
+    assert most_expensive_within(costs, [0.1, 0.2, 0.6, 1.0]) == [None, 0, 1, 3]

@@ -1,4 +1,4 @@
-"""The conformance kit: what every early-exit method must hold, checked on small made-up tasks within seconds.
+"""The conformance kit: check every requirement on an early-exit method on small synthetic tasks within seconds.
 
 A plugin author's whole test file: `from bench.check import suite` and `test_my_method = suite("my_method")`.
 """
@@ -29,8 +29,7 @@ def run(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> list[
 def suite(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> Callable[..., None]:
     """Return a pytest function with one case per check: `test_my_method = suite("my_method")` is a whole test file.
 
-    The method is loaded when the first case runs; a case that cannot be examined, because a check it builds on fails,
-    is skipped.
+    The method is loaded when the first case runs; a case is skipped if a check that it needs fails.
     """
     import warnings
 

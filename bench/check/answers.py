@@ -1,4 +1,4 @@
-"""What fit returns, and what its policies' four functions return: types, shapes, numbers."""
+"""The return values of fit and of the four functions of its policies: types, shapes, numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.method import ExitData, Infeasible, Policy
 
 
 def fits(subject: Subject) -> str:
-    """Fit the ordinary task and look at the list that comes back."""
+    """Fit the ordinary task and check the list that fit returns."""
     found = subject.raw_answers
     if not isinstance(found, Sequence):
         raise Violation(f"fit returned a {type(found).__name__}: return a list with one answer per budget.")
@@ -27,23 +27,23 @@ def fits(subject: Subject) -> str:
         if not isinstance(answer, Policy | Infeasible):
             raise Violation(
                 f"fit answered budget {budget} with {_name(answer)}: return a bench.method.Policy, or an "
-                "Infeasible(reason) where the budget cannot be met."
+                "Infeasible(reason) if the budget cannot be met."
             )
         if isinstance(answer, Infeasible) and not str(answer):
-            raise Violation(f"The Infeasible for budget {budget} gives no reason: say in one sentence why.")
+            raise Violation(f"The Infeasible for budget {budget} does not give a reason: state it in one sentence.")
         if isinstance(answer, Policy) and not isinstance(answer.note, str):
             raise Violation(f"The note of the policy for budget {budget} is {answer.note!r}: make it a string.")
     refusals = [a for a in found if isinstance(a, Infeasible)]
     if len(refusals) == len(found):
         raise Violation(
-            f"Every budget up to {BUDGETS[-1]} is called infeasible ({refusals[-1]}): on this task the backbone costs "
-            "far more than heads, so meet at least the whole backbone's budget."
+            f"Every budget up to {BUDGETS[-1]} is reported as infeasible ({refusals[-1]}): on this task the backbone "
+            "costs far more than heads, so meet at least the whole backbone's budget."
         )
     return f"{len(found) - len(refusals)} policies, {len(refusals)} infeasible"
 
 
 def shapes(subject: Subject) -> None:
-    """Call the policies by hand on several batches, among them a single sample."""
+    """Call the policies' functions directly on several batches, including a single sample."""
     data = tasks.unseen(7)
     for budget, policy in subject.policies.items():
         policy.eval()
@@ -81,7 +81,7 @@ def _logits(call: str, value: object, n: int, classes: int) -> Tensor:
     if not isinstance(value, Tensor) or value.shape != (n, classes) or not value.is_floating_point():
         raise Violation(f"{call} returned {_name(value)}: return floating-point logits [{n}, {classes}].")
     if bool(value.softmax(-1).isnan().any()):
-        raise Violation(f"{call} returned logits that are no distribution (NaN, or infinite): keep them finite.")
+        raise Violation(f"{call} returned logits that are not a distribution (NaN or infinite): keep them finite.")
     return value
 
 

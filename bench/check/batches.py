@@ -1,4 +1,4 @@
-"""A sample's exit and answer are its own, in whatever company and order it is played."""
+"""A sample's exit and answer must not depend on the other samples of its batch, nor on their order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from bench.check import tasks
 from bench.check.compare import difference
 from bench.check.result import Violation
-from bench.check.subject import Subject, play
+from bench.check.subject import Subject, infer
 from bench.method import ExitData
 
 ROWS = 64
@@ -17,26 +17,26 @@ ADVICE = "Treat every row by itself: no statistics over the batch, no positions,
 
 
 def row_order(subject: Subject) -> None:
-    """Play the samples in another order."""
+    """Run the samples in another order."""
     data = tasks.unseen()
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     for budget, policy in subject.few.items():
-        mixed = play(policy, take(data, order))
+        mixed = infer(policy, take(data, order))
         back = order.argsort()
         restored = dataclasses.replace(mixed, exit_index=mixed.exit_index[back], logits=mixed.logits[back])
-        if found := difference(policy, data, play(policy, data), restored):
+        if found := difference(policy, data, infer(policy, data), restored):
             raise Violation(f"The order of the samples matters to the policy for budget {budget}: {found}. {ADVICE}")
 
 
 def batch_size(subject: Subject) -> None:
-    """Play the samples in batches of 1, 7 and all."""
+    """Run the samples in batches of 1, 7 and all."""
     data = tasks.unseen(ROWS)
     for budget, policy in subject.few.items():
-        whole = play(policy, data)
+        whole = infer(policy, data)
         for size in (1, 7):
-            if found := difference(policy, data, whole, play(policy, data, batch_size=size)):
+            if found := difference(policy, data, whole, infer(policy, data, batch_size=size)):
                 raise Violation(
-                    f"In batches of {size} instead of {ROWS} the policy for budget {budget} plays differently: "
+                    f"In batches of {size} instead of {ROWS} the policy for budget {budget} runs differently: "
                     f"{found}. {ADVICE}"
                 )
 

@@ -1,11 +1,11 @@
-"""Whether two plays of the same samples are the same, and where not, in words."""
+"""Compare two runs on the same samples and describe the difference in words."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from bench.check.subject import play
+from bench.check.subject import infer
 from bench.inference import Outcomes
 from bench.method import ExitData, Infeasible, Policy
 
@@ -15,7 +15,7 @@ FEW = 0.2
 
 
 def difference(policy: Policy, data: ExitData, first: Outcomes, second: Outcomes) -> str | None:
-    """Say how two plays of `data` differ, or None: rows on the edge of a decision may tip with the last bits."""
+    """Describe how two runs on `data` differ, or return None; decisions that rounding can change are excused."""
     moved = first.exit_index != second.exit_index
     if bool(moved.any()):
         edge = on_edge(policy, data)
@@ -34,29 +34,29 @@ def difference(policy: Policy, data: ExitData, first: Outcomes, second: Outcomes
 
 
 def exact_difference(first: Outcomes, second: Outcomes) -> str | None:
-    """Say how two plays differ by as little as one bit, or None."""
+    """Describe how two runs differ by as little as one bit, or return None."""
     moved = first.exit_index != second.exit_index
     if bool(moved.any()):
         i = int(moved.nonzero()[0])
         return f"{int(moved.sum())} of {len(moved)} samples change their exit, e.g. {_exits(first, second, i)}"
     if not torch.equal(first.logits.nan_to_num(), second.logits.nan_to_num()):
         worst = float((first.logits - second.logits).abs().nan_to_num().max())
-        return f"exits stay, but answers change by up to {worst:.2g}"
+        return f"exits are the same, but answers change by up to {worst:.2g}"
     return None
 
 
 def answer_difference(data: ExitData, first: Policy | Infeasible, second: Policy | Infeasible) -> str | None:
-    """Say how two answers to one budget differ when they play `data`, or None."""
+    """Describe how two answers to one budget differ when they run on `data`, or return None."""
     if isinstance(first, Infeasible) or isinstance(second, Infeasible):
         same = isinstance(first, Infeasible) and isinstance(second, Infeasible)
         return None if same else "one of the two is Infeasible, the other is not"
-    return difference(first, data, play(first, data), play(second, data))
+    return difference(first, data, infer(first, data), infer(second, data))
 
 
 @torch.no_grad()
 def on_edge(policy: Policy, data: ExitData) -> Tensor:
-    """Return bool [N]: rows with a decision that noise in the last bits of the answers tips over."""
-    answers = play(policy, data).exit_logits
+    """Return bool [N]: rows with a decision that noise in the last bits of the answers changes."""
+    answers = infer(policy, data).exit_logits
     assert answers is not None
     edge = torch.zeros(len(data), dtype=torch.bool)
     g = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""Costs: budgets are met on val, and what heads and gates really multiply is counted."""
+"""Costs: budgets are met on val, and macs(k) counts what heads and gates really multiply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROWS = 64
 
 
 def budgets(subject: Subject) -> str:
-    """Play every policy on val and compare with its budget."""
+    """Run every policy on val and compare its cost with its budget."""
     task, spent = subject.task, {}
     for budget, policy in subject.policies.items():
         spent[budget] = val_cost(policy, task)
@@ -26,15 +26,15 @@ def budgets(subject: Subject) -> str:
         lower = [b for b in spent if b < budget]
         if isinstance(answer, Infeasible) and lower:
             raise Violation(
-                f"Budget {budget} is called infeasible ({answer}), but the policy for {lower[-1]} meets it: return "
-                "the dearest policy within a budget."
+                f"Budget {budget} is reported as infeasible ({answer}), but the policy for {lower[-1]} meets it: "
+                "return the most expensive policy that fits a budget."
             )
     for budget, policy in subject.policies.items():
         reachable = min(budget, exit_macs(policy, task.macs)[-1] / task.macs[-1])
         if spent[budget] < 0.75 * reachable and not policy.note:
             return Caution(
-                f"The policy for budget {budget} spends only {spent[budget]:.3f} on val and says nothing of it: spend "
-                'the budget, or say why not in policy.note ("unreachable: …").'
+                f"The policy for budget {budget} spends only {spent[budget]:.3f} on val and does not say why: spend "
+                'the budget, or give the reason in policy.note ("unreachable: …").'
             )
     return ", ".join(f"{b:g} → {cost:.3f}" for b, cost in spent.items())
 
@@ -45,11 +45,11 @@ def val_cost(policy: Policy, task: Task) -> float:
 
 
 def over(budget: float, cost: float) -> None:
-    """Raise a Violation where a cost is above its budget."""
+    """Raise a Violation if a cost is above its budget."""
     if cost > budget + SLACK:
         raise Violation(
             f"The policy for budget {budget} costs {cost:.4f} of the backbone on val: choose the operating point "
-            "by its mean cost on task.val with everything that macs(k) counts, and return Infeasible where none fits."
+            "by its mean cost on task.val with everything that macs(k) counts, and return Infeasible if none fits."
         )
 
 
@@ -61,7 +61,7 @@ def costs(subject: Subject) -> str:
             said = policy.macs(k)
             if ran > said:
                 raise Violation(
-                    f"macs({k}) of the policy for budget {budget} says {said}, but head, combine and leave run "
+                    f"macs({k}) of the policy for budget {budget} returns {said}, but head, combine and leave run "
                     f"{ran:g} multiply-accumulates per sample in matrix products at exit {k}: count all of them."
                 )
             highest = max(highest, ran / max(said, 1))

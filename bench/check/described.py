@@ -1,4 +1,4 @@
-"""What can be said of a method without fitting it: its name, docstring, Config, and the ranges for a search."""
+"""What can be checked without fitting the method: its name, docstring, Config, and the ranges for a search."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from bench.trials.identity import stated_version
 def loads(subject: Subject) -> None:
     """Import the class."""
     if not (isinstance(subject.cls, type) and issubclass(subject.cls, Method)):
-        raise Violation(f"{subject.cls!r} is no method: derive a class from bench.method.Method and register that.")
+        raise Violation(f"{subject.cls!r} is not a method: derive a class from bench.method.Method and register that.")
 
 
 def named(subject: Subject) -> str:
-    """Look at name and docstring, and return what its version means."""
+    """Check name and docstring, and return what its version means."""
     cls, name = subject.cls, getattr(subject.cls, "name", None)
     if not isinstance(name, str) or not name:
-        raise Violation(f"{cls.__name__} has no name: set the class variable name to what users shall type.")
+        raise Violation(f"{cls.__name__} has no name: set the class variable name to what users type.")
     summary = (cls.__doc__ or "").strip().partition("\n")[0].strip()
     if not summary:
         raise Violation(
@@ -30,21 +30,19 @@ def named(subject: Subject) -> str:
             "paper; `bench list` shows that line."
         )
     if len(summary) > 140:
-        raise Violation(f"The docstring's first line has {len(summary)} characters: say it in at most 140.")
+        raise Violation(f"The docstring's first line has {len(summary)} characters: shorten it to at most 140.")
     if (version := stated_version(cls)) is None:
         return "No version of its own: editing the code means running it again."
     return f"Version {version}: raise it when numbers may change."
 
 
 def configured(subject: Subject) -> None:
-    """Look at the Config."""
+    """Check the Config."""
     config = getattr(subject.cls, "Config", None)
     if not (isinstance(config, type) and dataclasses.is_dataclass(config)):
         raise Violation("Config must be a dataclass: decorate it with @dataclass(frozen=True).")
     if not config.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        raise Violation(
-            f"{config.__name__} can be changed after it was made: decorate it with @dataclass(frozen=True)."
-        )
+        raise Violation(f"{config.__name__} is mutable: decorate it with @dataclass(frozen=True).")
     for f in dataclasses.fields(config):
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
             raise Violation(f"{config.__name__}.{f.name} has no default: a method must run without any parameter.")
@@ -76,7 +74,7 @@ def _readable(config: type, default: Any) -> None:
 
 
 def ranges(subject: Subject) -> str:
-    """Look at the ranges that fields declare with `bench.plugins.params.tunable`."""
+    """Check the ranges that fields declare with `bench.plugins.params.tunable`."""
     config, hints = subject.cls.Config, get_type_hints(subject.cls.Config)
     tuned = [f for f in dataclasses.fields(config) if "tune" in f.metadata]
     for f in tuned:
@@ -95,10 +93,10 @@ def _range(config: type, f: dataclasses.Field, hint: Any) -> None:
     if low is None or high is None or not low < high:
         raise Violation(f"The range of {where} is {low} … {high}: give a low below a high.")
     if log and low <= 0:
-        raise Violation(f"The range of {where} is logarithmic but starts at {low}: let it start above 0.")
+        raise Violation(f"The range of {where} is logarithmic but starts at {low}: start it above 0.")
     default = f.default
     if isinstance(default, int | float) and not low <= default <= high:
-        raise Violation(f"The default of {where}, {default}, lies outside its range {low} … {high}: widen the range.")
+        raise Violation(f"The default of {where}, {default}, is outside its range {low} … {high}: widen the range.")
     if isinstance(default, int) and not (isinstance(low, int) and isinstance(high, int)):
         raise Violation(f"{where} is an integer but its range is {low} … {high}: give integers.")
     for end in (low, high):

@@ -1,11 +1,11 @@
-"""Degenerate tasks: nothing may be raised, no answer may be NaN, and budgets still hold."""
+"""Degenerate tasks: no exception, no NaN, and budgets are still met."""
 
 from __future__ import annotations
 
 from bench.check import tasks
 from bench.check.costs import over, val_cost
 from bench.check.result import Check, Violation
-from bench.check.subject import Subject, play
+from bench.check.subject import Subject, infer
 from bench.method import ExitData, Infeasible, Policy
 
 BUDGETS = (0.35, 0.7, 1.1)
@@ -22,12 +22,12 @@ WORDS = {
 
 def edge_case_checks() -> list[Check]:
     """Return one check per degenerate task."""
-    asks = "fit and play must work for {}: no exception, no NaN, budgets met."
+    asks = "Fitting and inference must work for {}: no exception, no NaN, budgets met."
     return [Check(kind, asks.format(words), _Survives(kind)) for kind, words in WORDS.items()]
 
 
 class _Survives:
-    """Fit and play one degenerate task."""
+    """Fit one degenerate task and run its policies."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -50,7 +50,7 @@ class _Survives:
         return f"{refused} of {len(answers)} infeasible" if refused else ""
 
     def _sound(self, policy: Policy, data: ExitData) -> None:
-        answers = play(policy, data).exit_logits
+        answers = infer(policy, data).exit_logits
         assert answers is not None
         if bool(answers.isnan().any()):
             raise Violation(

@@ -1,4 +1,4 @@
-"""Run checks on a method: each at most once, those it builds on first, global random states left alone."""
+"""Run checks on a method: each at most once, those it needs first, global random states restored."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from bench.method import Method
 def checks() -> tuple[Check, ...]:
     """Return all checks in the order in which they are shown."""
     return (
-        Check("loads", "The name must lead to a class derived from bench.method.Method.", described.loads, ()),
-        Check("name", "Name and docstring must say what it is.", described.named, ("loads",)),
+        Check("loads", "The name must point to a class derived from bench.method.Method.", described.loads, ()),
+        Check("name", "Name and docstring must describe the method.", described.named, ("loads",)),
         Check(
             "config", "Config must be a frozen dataclass with a default everywhere.", described.configured, ("loads",)
         ),
         Check("ranges", "Ranges for a search must be sound.", described.ranges, ("config",)),
         Check("fit", "fit must return one Policy or Infeasible per budget.", answers.fits, ("config",)),
         Check("shapes", "A policy's functions must return what the contract says.", answers.shapes, ("fit",)),
-        Check("replay", "Playing twice must be the same.", repeats.replays),
-        Check("refit", "Fitting twice with one seed must be the same.", repeats.refits),
+        Check("replay", "Running twice must give the same result.", repeats.replays),
+        Check("refit", "Fitting twice with one seed must give the same result.", repeats.refits),
         Check("own_budget", "A budget's answer must not depend on the others.", repeats.own_budgets),
         Check("budgets", "Budgets must be met on val.", costs.budgets),
         Check("costs", "macs(k) must count what runs.", costs.costs),
         Check("causality", "Later exits must not change an earlier decision.", isolation.causality),
-        Check("no_labels", "Playing must not read the task's labels or val.", isolation.no_labels),
-        Check("untouched", "Fitting and playing must not change the data.", isolation.untouched),
+        Check("no_labels", "Inference must not read the task's labels or val.", isolation.no_labels),
+        Check("untouched", "Fitting and inference must not change the data.", isolation.untouched),
         Check("row_order", "The order of samples must not matter.", batches.row_order),
         Check("batch_size", "The size of batches must not matter.", batches.batch_size),
-        Check("execution", "Stopping early for real must be what was simulated.", execution.execution),
+        Check("execution", "Stopping early for real must agree with simulated inference.", execution.execution),
         *edge_case_checks(),
         Check("pickle", "Method and policies must survive pickle.", workers.picklable),
-        Check("speed", "Fitting and playing must be quick.", workers.speed),
+        Check("speed", "Fitting and inference must be fast.", workers.speed),
     )
 
 
@@ -60,7 +60,7 @@ class Examination:
         return [self.result(name) for name in self._checks]
 
     def result(self, name: str) -> Result:
-        """Return the result of one check, run now if it has not been."""
+        """Return the result of one check, running it if it has not run yet."""
         if name not in self._done:
             check = self._checks[name]
             missing = [self.result(need) for need in check.needs if not self.result(need).passed]
@@ -69,7 +69,7 @@ class Examination:
 
 
 def _skipped(name: str, missing: Result) -> Result:
-    message = missing.message if missing.status == "skip" else f"Not examined, for '{missing.name}' fails."
+    message = missing.message if missing.status == "skip" else f"Not examined, because '{missing.name}' fails."
     return Result(name, "skip", message, 0.0)
 
 
@@ -81,7 +81,7 @@ def _examine(check: Check, subject: Subject) -> Result:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         repeats.scatter(0)
-        torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
+        torch.set_num_threads(1)  # for tiny tensors more threads are slower
         try:
             remark = check.examine(subject)
             status, message = ("warn" if isinstance(remark, Caution) else "pass"), str(remark or "")

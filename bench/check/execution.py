@@ -1,4 +1,4 @@
-"""Really stopping early, on a tiny staged backbone, must be what simulated play says."""
+"""Stopping early for real, on a tiny staged backbone, must agree with simulated inference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.method import ExitData, Policy, Task
 
 SIDE = 2
 WIDTHS = (3 * SIDE * SIDE, 10, 12, 14, 16)
-PLAYED = 96
+SAMPLES = 96
 AT = (0.5, 0.9)
 
 
@@ -72,7 +72,7 @@ def patterns() -> Tensor:
 
 
 def images(n: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Draw images [n, 3, 2, 2] of patterns in more or less noise, and their labels."""
+    """Draw images [n, 3, 2, 2] of patterns with varying noise, and their labels."""
     g = torch.Generator().manual_seed(seed)
     labels = torch.randint(CLASSES, (n,), generator=g)
     noise = torch.randn(n, WIDTHS[0], generator=g) * 2.5 * torch.rand(n, 1, generator=g)
@@ -82,8 +82,8 @@ def images(n: int, seed: int) -> tuple[Tensor, Tensor]:
 def execution(subject: Subject) -> str:
     """Fit on the backbone's features, then simulate and execute the same images."""
     backbone = tiny_backbone()
-    data = [_split(backbone, n, seed) for seed, n in enumerate((TRAIN, VAL, PLAYED))]
-    pictures, labels = images(PLAYED, 2)
+    data = [_split(backbone, n, seed) for seed, n in enumerate((TRAIN, VAL, SAMPLES))]
+    pictures, labels = images(SAMPLES, 2)
     task = Task(data[0], data[1], MACS, CLASSES, 0, torch.device("cpu"))
     used = set()
     for budget, policy in zip(AT, subject.fit(task, AT), strict=True):
@@ -93,7 +93,7 @@ def execution(subject: Subject) -> str:
         executed = execute(policy, backbone, pictures, labels, MACS)
         if found := difference(policy, data[2], simulated, executed):
             raise Violation(
-                f"Stopping early for real is not what simulated play says of the policy for budget {budget}: {found}. "
+                f"Stopping early for real differs from simulated inference for the policy of budget {budget}: {found}. "
                 "Samples that left are missing from later calls: use only the rows that are passed in."
             )
         used |= set(simulated.exit_index.tolist())

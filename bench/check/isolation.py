@@ -1,4 +1,4 @@
-"""What a policy may not lean on: later exits, the task's own tensors and labels; and what a fit may not change."""
+"""What a policy must not use: later exits, the task's own tensors and labels; and what a fit must not change."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench import heads
 from bench.check import tasks
 from bench.check.compare import difference
 from bench.check.result import Violation
-from bench.check.subject import Subject, decide, play
+from bench.check.subject import Subject, decide, infer
 from bench.inference import simulate
 from bench.method import ExitData
 
 
 def causality(subject: Subject) -> None:
-    """Change what later exits see, and ask again who leaves earlier and with which answer."""
+    """Change the inputs of later exits and compare earlier decisions and answers."""
     data = tasks.unseen()
     for budget, policy in subject.few.items():
         answers, stops = decide(policy, data)
@@ -35,36 +35,36 @@ def causality(subject: Subject) -> None:
 
 
 def disturb(data: ExitData, k: int) -> ExitData:
-    """Replace what exits after k see by other samples' values, turned round."""
+    """Replace the inputs of exits after k by other samples' values, negated."""
     features = tuple(x if j <= k else 1 - 3 * x.flip(0) for j, x in enumerate(data.features))
     return ExitData(features, 1 - 3 * data.final_logits.flip(0), data.labels)
 
 
 def no_labels(subject: Subject) -> None:
-    """Destroy labels and val behind the policies' backs and play again."""
+    """Overwrite the task's labels and val split in place and run again."""
     task = subject.task
-    played = tasks.clone(task.val)
-    first = {budget: play(policy, played) for budget, policy in subject.few.items()}
+    split = tasks.clone(task.val)
+    first = {budget: infer(policy, split) for budget, policy in subject.few.items()}
     held = [task.train.labels, *tasks.tensors(task.val).values()]
     kept = [x.clone() for x in held]
     try:
         for x in held:
             x.zero_()
-        blind = dataclasses.replace(played, labels=torch.full_like(played.labels, -1))
-        second = {budget: play(policy, blind) for budget, policy in subject.few.items()}
+        blind = dataclasses.replace(split, labels=torch.full_like(split.labels, -1))
+        second = {budget: infer(policy, blind) for budget, policy in subject.few.items()}
     finally:
         for x, old in zip(held, kept, strict=True):
             x.copy_(old)
     for budget, policy in subject.few.items():
-        if found := difference(policy, played, first[budget], second[budget]):
+        if found := difference(policy, split, first[budget], second[budget]):
             raise Violation(
-                f"The policy for budget {budget} still reads the task's labels or val split while it plays: {found} "
-                "once they are gone. Keep no reference to the task; clone in fit what the policy needs."
+                f"The policy for budget {budget} still reads the task's labels or val split during inference: {found} "
+                "once they are overwritten. Keep no reference to the task; clone in fit what the policy needs."
             )
 
 
 def untouched(subject: Subject) -> None:
-    """Compare the task's tensors, its shared heads and a played split with what they were."""
+    """Compare the task's tensors, its shared heads and the split of a run with their values before."""
     _ = subject.answers
     for name, data in (("train", subject.task.train), ("val", subject.task.val)):
         for key, value in tasks.tensors(data).items():
@@ -79,5 +79,5 @@ def untouched(subject: Subject) -> None:
         for key, value in tasks.tensors(data).items():
             if not torch.equal(value, before[key]):
                 raise Violation(
-                    f"Playing changes the split's {key} in place: work on a copy in head, combine and leave."
+                    f"Inference changes the split's {key} in place: work on a copy in head, combine and leave."
                 )

@@ -1,4 +1,4 @@
-"""What a check is, and what comes of it."""
+"""A check and its result."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Status = Literal["pass", "warn", "fail", "skip"]
 
 
 class Violation(Exception):
-    """A method breaks what a check asks; the message is a sentence that says what its author must change."""
+    """A method breaks a requirement; the message is one sentence that says what its author must change."""
 
 
 class Caution(str):
-    """What a check that is passed returns where its author should still look at something."""
+    """The remark of a check that passes although its author should look at something."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a method must hold. `examine` raises Violation, or returns a remark or nothing."""
+    """One requirement on a method. `examine` raises Violation, or returns a remark or nothing."""
 
     name: str
     asks: str
@@ -32,7 +32,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Result:
-    """How a method did in one check."""
+    """The outcome of one check."""
 
     name: str
     status: Status
@@ -41,5 +41,5 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing is wrong, as far as this check was run; a skipped one is not passed."""
+        """Whether the check ran and found nothing wrong; a skipped one is not passed."""
         return self.status in ("pass", "warn")

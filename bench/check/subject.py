@@ -1,4 +1,4 @@
-"""The method under examination: how it is loaded and fitted, and what its policies do on samples."""
+"""The method under examination: how it is loaded and fitted, and how its policies run on samples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BUDGETS = (0.1, 0.35, 0.5, 0.7, 0.9, 1.0)  # the first is below every exit
 
 
 class Subject:
-    """One configured method and what the checks share of it: its class, one fit on the ordinary task."""
+    """One configured method and what the checks on it share: its class, one fit on the ordinary task."""
 
     def __init__(self, method: str | type[Method]) -> None:
         self.spec = parse(method) if isinstance(method, str) else Spec(getattr(method, "name", method.__name__))
@@ -31,15 +31,15 @@ class Subject:
         self._given = method
         if self.spec.params:
             load_methods([str(self.spec)])  # a wrong parameter is the user's mistake, not the method's
-        self.seconds = float("inf")  # of the quickest fit of all BUDGETS
+        self.seconds = float("inf")  # of the fastest fit of all BUDGETS
 
     @cached_property
     def cls(self) -> type[Method]:
-        """The method's class; UserError where its module cannot be imported."""
+        """The method's class; UserError if its module cannot be imported."""
         return self.plugin.load() if self.plugin else self._given  # type: ignore[return-value]
 
     def method(self) -> Method:
-        """Return a fresh instance, configured as the spec says."""
+        """Return a fresh instance, configured as in the spec."""
         config: Any = configure(self.cls.Config, self.spec) if self.spec.params else self.cls.Config()
         return self.cls(config)
 
@@ -69,7 +69,7 @@ class Subject:
 
     @cached_property
     def raw_answers(self) -> Any:
-        """What the shared fit returned, for all BUDGETS."""
+        """The return value of the shared fit, for all BUDGETS."""
         _ = self.before
         return self._fit(self.task, BUDGETS)
 
@@ -85,13 +85,13 @@ class Subject:
 
     @property
     def few(self) -> dict[float, Policy]:
-        """Up to three of the policies: the cheapest, the middle one, the dearest."""
+        """Up to three of the policies: the cheapest, the middle one, the most expensive."""
         found = list(self.policies.items())
         return dict(found[i] for i in sorted({0, len(found) // 2, len(found) - 1}))
 
 
 class Clock:
-    """Seconds since it was made, waiting for a busy machine left out."""
+    """Seconds since it was made, excluding the time spent waiting for a busy machine."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter(), time.process_time()
@@ -101,14 +101,14 @@ class Clock:
         return min(time.perf_counter() - self._start[0], time.process_time() - self._start[1])
 
 
-def play(policy: Policy, data: ExitData, *, batch_size: int = 4096) -> Outcomes:
-    """Play a policy on a copy of a split, so that it cannot spoil the split for others."""
+def infer(policy: Policy, data: ExitData, *, batch_size: int = 4096) -> Outcomes:
+    """Run a policy on a copy of a split, so that it cannot change the split for others."""
     return simulate(policy, tasks.clone(data), [0] * data.num_exits, batch_size=batch_size)
 
 
 @torch.no_grad()
 def decide(policy: Policy, data: ExitData) -> tuple[Tensor, Tensor]:
-    """Compute the heads of all exits first, then ask: answers [N, K, C], and who would leave at each gate [N, K-1]."""
+    """Compute the answers of all exits, then the decisions: answers [N, K, C], and who leaves at each gate [N, K-1]."""
     policy.eval()
     forward = ForwardPass(policy.head, policy.combine)
     for k in range(data.num_exits):

@@ -1,4 +1,4 @@
-"""Made-up tasks: an ordinary one of known structure, and degenerate ones that a method must survive."""
+"""Synthetic tasks: an ordinary one of known structure, and degenerate ones that a method must handle."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TRAIN, VAL, UNSEEN = 200, 160, 120  # samples; different numbers, so that none c
 def split(
     n: int, seed: int, *, classes: int = CLASSES, widths: Sequence[int] = WIDTHS, present: int | None = None
 ) -> ExitData:
-    """Draw n samples of the first `present` classes: class means in noise, less at later exits."""
+    """Draw n samples of the first `present` classes: class means with noise that decreases along the exits."""
     world, g = torch.Generator().manual_seed(20), torch.Generator().manual_seed(seed)
     labels = torch.randint(present or classes, (n,), generator=g)
     effort = 0.4 + 2.4 * torch.rand(n, 1, generator=g)
@@ -42,7 +42,7 @@ def unseen(n: int = UNSEEN) -> ExitData:
 
 
 def degenerate(kind: str) -> tuple[Task, ExitData]:
-    """Return a degenerate task, by its name in DEGENERATE, and samples to play on."""
+    """Return a degenerate task, by its name in DEGENERATE, and samples to run on."""
     return DEGENERATE[kind]()
 
 
@@ -52,7 +52,7 @@ def clone(data: ExitData) -> ExitData:
 
 
 def tensors(data: ExitData) -> dict[str, Tensor]:
-    """Return the tensors of a split by what an author calls them."""
+    """Return the tensors of a split by their names in the contract."""
     return {f"features[{k}]": x for k, x in enumerate(data.features)} | {
         "final_logits": data.final_logits,
         "labels": data.labels,
@@ -60,7 +60,7 @@ def tensors(data: ExitData) -> dict[str, Tensor]:
 
 
 def saturate(data: ExitData) -> ExitData:
-    """Blow features up ten thousandfold, and the frozen head's logits to ±1e4."""
+    """Scale features by ten thousand, and set the frozen head's logits to ±1e4."""
     final = torch.where(data.final_logits == data.final_logits.amax(-1, keepdim=True), 1e4, -1e4)
     return dataclasses.replace(data, features=tuple(1e4 * x for x in data.features), final_logits=final)
 

@@ -1,4 +1,4 @@
-"""What workers ask of a method: that it can be pickled, and that it is quick."""
+"""What workers need of a method: it can be pickled, and it is fast."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from bench.check import tasks
 from bench.check.compare import exact_difference
 from bench.check.result import Caution, Violation
-from bench.check.subject import BUDGETS, Clock, Subject, play
+from bench.check.subject import BUDGETS, Clock, Subject, infer
 from bench.method import Method, Policy
 
-PLAYED = 4096
-SLOW_FIT, SLOW_PLAY = 5.0, 1.0  # seconds: for the ordinary task, and for one policy on PLAYED samples
+SAMPLES = 4096
+SLOW_FIT, SLOW_INFERENCE = 5.0, 1.0  # seconds: for the ordinary task, and for one policy on SAMPLES samples
 ABSURD = 30  # times slow
 
 
 def picklable(subject: Subject) -> None:
-    """Send the method, its Config and its policies through pickle and play what comes out."""
+    """Pickle and unpickle the method, its Config and its policies, and compare how the copies run."""
     data = tasks.unseen()
     things: list[tuple[str, Any]] = [("The method", subject.method())]
     things += [(f"The answer for budget {b}", a) for b, a in zip(BUDGETS, subject.answers, strict=True)]
@@ -26,30 +26,28 @@ def picklable(subject: Subject) -> None:
             copy = pickle.loads(pickle.dumps(thing))
         except Exception as error:
             raise Violation(
-                f"{what} cannot be pickled ({type(error).__name__}: {error}): store no lambda, closure, generator or "
-                "open file in it, and define its classes at the top of a module."
+                f"{what} cannot be pickled ({type(error).__name__}: {error}): do not store a lambda, closure, "
+                "generator or open file in it, and define its classes at the top of a module."
             ) from error
         if isinstance(thing, Method):
             if copy.config != thing.config:
-                raise Violation(
-                    "The method's config comes out of pickle changed: make Config a plain frozen dataclass."
-                )
-        elif isinstance(thing, Policy) and (found := exact_difference(play(thing, data), play(copy, data))):
-            raise Violation(f"{what} plays differently after pickling: {found}. Keep all that it needs in the policy.")
+                raise Violation("The method's config changes in pickle: make Config a plain frozen dataclass.")
+        elif isinstance(thing, Policy) and (found := exact_difference(infer(thing, data), infer(copy, data))):
+            raise Violation(f"{what} runs differently after pickling: {found}. Keep everything it needs in the policy.")
 
 
 def speed(subject: Subject) -> str:
-    """Measure the fit of the ordinary task, the quickest of several, and the play of its dearest policy."""
-    data = tasks.unseen(PLAYED)
+    """Measure the fastest fit of the ordinary task, and a run of its most expensive policy."""
+    data = tasks.unseen(SAMPLES)
     policy = list(subject.policies.values())[-1]
     clock = Clock()
-    play(policy, data)
-    played = clock.seconds()
+    infer(policy, data)
+    seconds = clock.seconds()
     said = (
         f"fit {subject.seconds:.2f} s, {subject.seconds / len(BUDGETS):.3f} s per operating point; "
-        f"play {1e6 * played / PLAYED:.1f} µs per sample"
+        f"inference {1e6 * seconds / SAMPLES:.1f} µs per sample"
     )
-    excess = max(subject.seconds / SLOW_FIT, played / SLOW_PLAY)
+    excess = max(subject.seconds / SLOW_FIT, seconds / SLOW_INFERENCE)
     advice = f"{said}. Make operating points a batch dimension, and score in leave only what exit k needs."
     if excess > ABSURD:
         raise Violation(advice)

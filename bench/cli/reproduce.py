@@ -40,12 +40,12 @@ def reproduce(
     device: o.Device = None,
     threads: o.Threads = None,
     dry_run: Annotated[
-        bool, typer.Option("-n", "--dry-run", help="Say what is at hand and what is missing; run nothing.")
+        bool, typer.Option("-n", "--dry-run", help="Show what is available and what is missing; run nothing.")
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV file that the rows go to as well.")] = None,
 ) -> None:
-    """Run a paper's grid where its weights and data are at hand, and print our numbers beside the published ones."""
+    """Run a paper's grid if its weights and data are available, and print our numbers next to the published ones."""
     _check("paper", paper, PAPERS)
     _check("preset", preset, PRESETS)
     _check("cost", cost, COSTS)
@@ -69,7 +69,7 @@ def reproduce(
         found = look(chosen, data_dir, None if weights is None else weights.expanduser())
     results = [Result(available, str(method_spec(available.cell, preset, cost))) for available in found]
     if not json_output:
-        _print_hand(console, results)
+        _print_availability(console, results)
     if not dry_run:
         results = [_run(console, r, config, strict=weights is not None) for r in results]
     if json_output:
@@ -88,7 +88,7 @@ def _check(what: str, value: str, valid: tuple[str, ...]) -> None:
     from bench.errors import UserError, nearest
 
     if value not in valid:
-        raise UserError(f"'{value}' is no {what} of this command.{nearest(value, valid)}")
+        raise UserError(f"'{value}' is not a {what} of this command.{nearest(value, valid)}")
 
 
 def _check_output(output: Path | None) -> None:
@@ -99,7 +99,7 @@ def _check_output(output: Path | None) -> None:
 
 
 def _run(console: Console, result: Result, config: RunConfig, *, strict: bool) -> Result:
-    """Run a cell where it is complete; what goes wrong is its failure, or where `strict` a UserError."""
+    """Run a cell if it is complete; an error becomes its failure, or a UserError if `strict`."""
     from bench.cli.progress import building
     from bench.errors import UserError
     from bench.plugins.spec import parse
@@ -122,9 +122,9 @@ def _run(console: Console, result: Result, config: RunConfig, *, strict: bool) -
     return replace(result, ran=ran)
 
 
-def _print_hand(console: Console, results: list[Result]) -> None:
+def _print_availability(console: Console, results: list[Result]) -> None:
     for available in (result.availability for result in results):
-        state = "at hand" if available.complete else "cannot be run, something is missing"
+        state = "available" if available.complete else "cannot be run, something is missing"
         console.print(f"[bold]{available.cell.name}[/bold], {available.cell.image_size} px: {state}", highlight=False)
         for what, note in (("data", available.data_note), ("weights", available.weights_note)):
             console.print(f"  {what}: {note}", highlight=False, markup=False, soft_wrap=True)
@@ -140,7 +140,7 @@ def _print_tables(console: Console, results: list[Result]) -> None:
     for result in results:
         print(f"{result.cell.name}: {_state(result)}")
     ran, ready = (sum(r.status == status for r in results) for status in ("ran", "ready"))
-    print(f"Cells run: {ran} of {len(results)}." + (f" At hand and not run: {ready}." if ready else ""))
+    print(f"Cells run: {ran} of {len(results)}." + (f" Available and not run: {ready}." if ready else ""))
 
 
 def _state(result: Result) -> str:

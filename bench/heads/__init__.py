@@ -1,4 +1,4 @@
-"""Inference modules on frozen features. `fit` trains a recipe by name once per task: its methods share the result."""
+"""Head recipes on frozen features. `fit` trains a recipe by name once per task, and its methods share the result."""
 
 from __future__ import annotations
 

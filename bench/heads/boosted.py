@@ -1,4 +1,4 @@
-"""Boosted heads: every exit adds what the sum of the earlier ones still gets wrong (BoostNet)."""
+"""Boosted heads: every exit corrects the errors that remain in the sum of the earlier ones (BoostNet)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.heads.layers import LayerHeads, Net
-from bench.heads.training import Schedule, nll, start, together, train
+from bench.heads.training import TrainingConfig, nll, start, together, train
 from bench.method import Task
 from bench.plugins.params import tunable
 from bench.recipe import Recipe
@@ -19,8 +19,8 @@ Final = Literal["added", "alone"]
 
 
 @dataclass(frozen=True)
-class BoostedConfig(Schedule):
-    """How much of the running sum an exit takes over, and whether the frozen final head is added to it too."""
+class BoostedConfig(TrainingConfig):
+    """How much of the running sum an exit keeps, and whether the frozen final head is added to it too."""
 
     rho: float = tunable(0.5, 0.0, 1.0)
     final: Final = "added"
@@ -28,7 +28,7 @@ class BoostedConfig(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.rho <= 1:
-            raise ValueError("rho is the share of the running sum that an exit takes over, between 0 and 1.")
+            raise ValueError("rho, the share of the running sum that an exit keeps, must be between 0 and 1.")
 
 
 class BoostedHeads(LayerHeads):
@@ -49,7 +49,7 @@ class BoostedHeads(LayerHeads):
         return total
 
     def macs(self, k: int) -> int:
-        """Count the head, and C for ρ·F_{k-1} + a_k: whoever runs the exits in turn carries the sum along."""
+        """Count the head, and C for ρ·F_{k-1} + a_k: running the exits in order carries the sum along."""
         mixes = 0 < k < len(self.layers) or (k > 0 and self.final == "added")
         return super().macs(k) + (self.classes if mixes else 0)
 
@@ -58,10 +58,10 @@ class Boosted(Recipe):
     """BoostNet (Yu et al., AAAI 2023): each head is trained to correct the detached running sum of those before it.
 
     F_k = a_k + ρ F_{k-1}, loss Σ_k CE(a_k + sg[ρ F_{k-1}], y), and exit k answers F_k. The final head stays frozen and
-    is added in the same way, unless final=alone. Heads lean on each other, so all keep the one epoch of lowest mean
-    val NLL of F. Differences: no gradient rescaling, which a frozen trunk does not need, and no equalisation of the
-    exits' losses, to which AdamW is indifferent on a frozen trunk but for its epsilon; ρ is the same at all exits,
-    where the original's two recursions (training scales after adding, testing before) agree.
+    is added in the same way, unless final=alone. Heads depend on each other, so all keep the one epoch with the lowest
+    mean val NLL of F. Differences: no gradient rescaling, which a frozen trunk does not need, and no equalisation of
+    the exits' losses, which on a frozen trunk changes AdamW only through its epsilon; ρ is the same at all exits, where
+    the original's two recursions (training scales after adding, testing before) agree.
     """
 
     name: ClassVar[str] = "boosted"

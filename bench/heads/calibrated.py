@@ -16,12 +16,12 @@ from bench.plugins.params import configure
 from bench.plugins.spec import parse
 from bench.recipe import Heads, Recipe
 
-LOWEST, HIGHEST, HALVINGS = 0.02, 50.0, 40  # where a temperature is looked for, and how closely
+LOWEST, HIGHEST, HALVINGS = 0.02, 50.0, 40  # range of the temperature, and bisection steps
 
 
 @dataclass(frozen=True)
 class CalibratedConfig:
-    """Which heads to calibrate."""
+    """The heads to calibrate."""
 
     base: str = "plain"
 
@@ -48,30 +48,31 @@ class CalibratedHeads(Heads):
         return self.base.combine(k, logits) / self.temperatures[k]
 
     def macs(self, k: int) -> int:
-        """Count what the other heads cost, and C for the division, which the final exit has too."""
+        """Count the cost of the base heads, and C for the division, which the final exit has too."""
         return self.base.macs(k) + self.classes
 
 
 class Calibrated(Recipe):
     """Temperature scaling (Guo et al., ICML 2017) of every exit, the final one included, on another recipe's answers.
 
-    T_k minimises the NLL of softmax(answer_k / T_k) on val, found to rounding because it is convex in 1/T. Rankings of
-    classes, and of samples within an exit by their margin of logits, stay; what changes is how exits compare, and so
-    any rule with one threshold for all of them. Bounded to 0.02 … 50, which matters where an exit is always right.
+    T_k minimises the NLL of softmax(answer_k / T_k) on val, found to rounding because it is convex in 1/T. The rankings
+    of classes, and of samples within an exit by their margin of logits, do not change; the comparison of exits does,
+    and so does any rule with one threshold for all of them. T is bounded to 0.02 … 50, which matters if an exit is
+    always right.
     """
 
     name: ClassVar[str] = "calibrated"
     Config: ClassVar[type] = CalibratedConfig
 
     def fit(self, task: Task) -> CalibratedHeads:
-        """Take the base recipe's heads of this task and fit a temperature per exit on task.val."""
+        """Return the base recipe's heads of this task with a temperature per exit fitted on task.val."""
         base = fit(self.config.base, task)
         answers = base.logits(task.val)
         return CalibratedHeads(base, temperatures(answers, task.val.labels).to(answers), task.num_classes)
 
 
 def temperatures(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return per exit the T [K] of lowest NLL of softmax(logits [N, K, C] / T), float64; 1 where none matters.
+    """Return per exit the T [K] with the lowest NLL of softmax(logits [N, K, C] / T), float64; 1 if T does not matter.
 
     With β = 1/T the derivative E[E_p z - z_y] grows with β, so its sign change is bisected, on a logarithmic scale.
     """

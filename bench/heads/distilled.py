@@ -8,15 +8,15 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.heads.layers import LayerHeads, LinearHeads, Net
-from bench.heads.training import Schedule, nll, start, train
+from bench.heads.training import TrainingConfig, nll, start, train
 from bench.method import ExitData, Task
 from bench.plugins.params import tunable
 from bench.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class DistilledConfig(Schedule):
-    """Softening of both distributions, and the share of the loss that looks at labels."""
+class DistilledConfig(TrainingConfig):
+    """The temperature of both distributions, and the share of the loss that uses labels."""
 
     temperature: float = tunable(1.0, 1.0, 8.0, log=True)
     labels: float = tunable(0.0, 0.0, 1.0)
@@ -26,15 +26,15 @@ class DistilledConfig(Schedule):
         if self.temperature <= 0:
             raise ValueError("temperature must be positive.")
         if not 0 <= self.labels <= 1:
-            raise ValueError("labels is the share of the loss that looks at labels, between 0 and 1.")
+            raise ValueError("labels, the share of the loss that uses labels, must be between 0 and 1.")
 
 
 class Distilled(Recipe):
     """Self-distillation (Liu et al., FastBERT, ACL 2020): heads imitate the frozen final exit.
 
-    With teacher t and student s at temperature T, the loss of an exit is (1 - labels)·T²·KL(t ‖ s) + labels·CE(s, y)
-    and each head keeps its epoch of lowest loss on val. FastBERT's stage 2 is the default, T = 1 and no labels: then
-    none are looked at, not on val either. LGViT mixes KL at T = 2 (its weight .3) with labels. KL(t ‖ s) is what
+    With teacher t and student s at temperature T, the loss of an exit is (1 - labels)·T²·KL(t ‖ s) + labels·CE(s, y),
+    and each head keeps its epoch with the lowest loss on val. FastBERT's stage 2 is the default, T = 1 and no labels:
+    then labels are not used, on val either. LGViT mixes KL at T = 2 (its weight .3) with labels. KL(t ‖ s) is what
     FastBERT's code minimises; its paper writes the arguments the other way round.
     """
 

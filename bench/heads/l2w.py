@@ -1,4 +1,4 @@
-"""L2W heads: samples are weighted at each exit by a net that learns which of them will leave there (L2W-DEN)."""
+"""L2W heads: a net weights the samples at each exit and learns which of them will leave there (L2W-DEN)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.budgets import geometric_quotas
 from bench.heads.layers import LayerHeads, LinearHeads, Net
-from bench.heads.training import Schedule, adamw, descend, nll, start
+from bench.heads.training import TrainingConfig, adamw, descend, nll, start
 from bench.method import Task
 from bench.plugins.params import tunable
 from bench.recipe import Recipe
@@ -20,8 +20,8 @@ Centring = Literal["mat", "col"]
 
 
 @dataclass(frozen=True)
-class L2WConfig(Schedule):
-    """How far weights may be from 1 and around what, how samples are dealt to exits, how often the net learns."""
+class L2WConfig(TrainingConfig):
+    """The range and centring of the weights, how samples are assigned to exits, and how often the net learns."""
 
     eps: float = tunable(0.3, 0.0, 1.0)
     centring: Centring = "mat"
@@ -39,19 +39,20 @@ class L2WConfig(Schedule):
 
 
 class L2W(Recipe):
-    """Learning to weight samples (Han, Pu et al., L2W-DEN, ECCV 2022): train each exit for those who will leave there.
+    """Learning to weight samples (Han, Pu et al., L2W-DEN, ECCV 2022): train each exit for samples that leave there.
 
     A net E → 500 → E (ReLU, tanh) turns the losses of a sample at the E heads into weights 1 + eps·(w - mean), the mean
     over the batch's matrix (`centring=mat`, ImageNet) or over the exits of each sample (`col`, CIFAR). Heads minimise
     Σ_k mean_i w_ik CE_ik. Every `interval` batches the net learns: one half of the batch takes a lookahead step of the
-    heads with its weights, the other half is then dealt out (exit by exit, the ⌊N·q_k⌋ most confident samples that *no
-    earlier exit has taken*, q geometric with `ratio`) and the mean CE of all samples where they left is
+    heads with its weights, the other half is then assigned to exits (exit by exit, the ⌊N·q_k⌋ most confident samples
+    that *no earlier exit has taken*, q geometric with `ratio`) and the mean CE of all samples where they left is
     differentiated through the step; both halves in turn, then one step of the net (Adam, weight decay 1e-4, cosine).
-    Differences: the frozen head is one of the K exits that samples are dealt to and takes the rest, as it does at
-    play time, though it has no weights. Heads train with AdamW like those of all recipes; the lookahead is its step,
-    momentum SGD at AdamW's present rate for each coordinate, where the original has one rate. The net learns every 10
-    batches at 1e-3 (original: 1 or 100 batches, 1e-4), as our splits make few batches. Weighted heads are still
-    selected by their plain val NLL, each by itself.
+
+    Differences: the frozen head is one of the K exits that samples are assigned to and takes the rest, as it does at
+    inference, although it has no weights. Heads train with AdamW like those of all recipes; the lookahead is its step,
+    momentum SGD at AdamW's present rate for each coordinate, whereas the original has one rate. The net learns every 10
+    batches at 1e-3 (original: 1 or 100 batches, 1e-4), because our splits make few batches. Each weighted head is still
+    selected by its own plain val NLL.
     """
 
     name: ClassVar[str] = "l2w"
@@ -66,7 +67,7 @@ class L2W(Recipe):
 
 
 class Weighting:
-    """One training of heads and of the net that weights their samples."""
+    """One training run of heads and of the net that weights their samples."""
 
     def __init__(self, task: Task, net: Net, config: L2WConfig) -> None:
         self.task, self.net, self.config = task, net, config
@@ -118,11 +119,11 @@ class Weighting:
         self.schedule.step()
 
     def meta_gradient(self, rows: Tensor, others: Tensor) -> Sequence[Tensor]:
-        """Return the gradient of the weight net: heads step on `rows`, and are judged on `others`."""
+        """Return the gradient of the weight net: heads step on `rows` and are evaluated on `others`."""
         return torch.autograd.grad(self.meta_loss(rows, others), self.weights)
 
     def meta_loss(self, rows: Tensor, others: Tensor) -> Tensor:
-        """Return the loss where `others` leave after the heads have stepped on the weighted `rows`; differentiable."""
+        """Return the differentiable loss of `others` where they leave, after a step of the heads on weighted `rows`."""
         losses = nll(self.net(self._at(rows)), self.task.train.labels[rows])
         weighted = (self._weigh(losses) * losses).mean(1).sum()
         gradients = torch.autograd.grad(weighted, self.net.parameters, create_graph=True)
@@ -153,7 +154,7 @@ def weigh(net: Sequence[Tensor], losses: Tensor, eps: float, centring: Centring)
 
 
 def deal(confidence: Tensor, quotas: Tensor) -> Tensor:
-    """Deal samples to exits [N], int64: exit k takes the ⌊N·q_k⌋ most confident ones that no exit before it has taken.
+    """Assign samples to exits [N], int64: exit k takes the ⌊N·q_k⌋ most confident ones that no earlier exit has taken.
 
     confidence [K, N], quotas [K]; the last exit takes the rest. Ties go to the sample that comes first.
     """
@@ -168,7 +169,7 @@ def deal(confidence: Tensor, quotas: Tensor) -> Tensor:
 
 
 def lookahead(optimiser: torch.optim.AdamW, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
-    """Return where AdamW would take the parameters, differentiable in the gradients with its rates held fixed.
+    """Return the parameters after AdamW's next step, differentiable in the gradients with its rates held fixed.
 
     θ(1 - lr·decay) - rate·(β₁m + (1 - β₁)g): momentum SGD, whose rate for each coordinate is AdamW's for this gradient.
     """

@@ -12,7 +12,7 @@ from bench.recipe import Heads, linear_macs
 
 
 class LayerHeads(Heads):
-    """A layer of its own, linear or a small MLP, at every intermediate exit; it sees the exit's raw features."""
+    """A separate layer, linear or a small MLP, at every intermediate exit; it sees the exit's raw features."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -57,8 +57,8 @@ class Net:
     """The heads of E >= 1 exits in training: Linear(D_k → C) each, or Linear → ReLU → Linear with `width` hidden units.
 
     Exits of equal D_k share one weight [g, D, H], so that a step is one batched product for all of them; H is the
-    width, or C without one. `parameters` are leaves whose first axis runs over exits; `exit_of[i]` names those of
-    parameter i, and `fan_in[i]` how many inputs its layer has.
+    width, or C without hidden units. `parameters` are leaves whose first axis is over exits; `exit_of[i]` names the
+    exits of parameter i, and `fan_in[i]` is the number of inputs of its layer.
     """
 
     def __init__(self, train: ExitData, classes: int, width: int, generator: torch.Generator) -> None:
@@ -90,7 +90,7 @@ class Net:
         return torch.randn(*shape, generator=self.generator, device=self.generator.device) * scale
 
     def add(self, value: Tensor, exits: Sequence[int], inputs: int) -> None:
-        """Let `value`, whose first axis runs over these exits, be trained; it is of layers with that many inputs."""
+        """Train `value`, whose first axis is over these exits and whose layers have `inputs` inputs."""
         self.parameters.append(value.requires_grad_())
         self.fan_in.append(inputs)
         self.exit_of.append(torch.tensor(list(exits), dtype=torch.int64, device=value.device))
@@ -109,17 +109,17 @@ class Net:
         return result
 
     def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor] | None = None) -> Tensor:
-        """Return the logits [E, B, C] for inputs [B, g, D] per group, under other parameters where they are given."""
+        """Return the logits [E, B, C] for inputs [B, g, D] per group, with other parameters if they are given."""
         values = self.parameters if parameters is None else parameters
         return self.last(self.first(inputs, values), values)
 
     def first(self, inputs: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
-        """Return what the first layers put out, [E, B, H]."""
+        """Return the outputs of the first layers, [E, B, H]."""
         parts = [torch.baddbmm(values[2 * i + 1], x.transpose(0, 1), values[2 * i]) for i, x in enumerate(inputs)]
         return parts[0] if len(parts) == 1 else torch.cat(parts)[self.place]
 
     def last(self, hidden: Tensor, values: Sequence[Tensor], exits: slice = slice(None)) -> Tensor:
-        """Return the logits [e, B, C] of some exits from what their first layers put out, [e, B, H]."""
+        """Return the logits [e, B, C] of some exits from the outputs of their first layers, [e, B, H]."""
         if not self.width:
             return hidden
         i = 2 * len(self.groups)
@@ -140,7 +140,7 @@ class Net:
         )
 
     def first_layer(self, k: int, values: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return weight [D, H] and bias [H] of exit k's first layer, and what its inputs are standardised with [D]."""
+        """Return weight [D, H] and bias [H] of exit k's first layer, and the mean and deviation [D] of its inputs."""
         i = next(i for i, group in enumerate(self.groups) if k in group)
         j = self.groups[i].index(k)
         return values[2 * i][j], values[2 * i + 1][j, 0], *self.scale[k]

@@ -1,4 +1,4 @@
-"""Heads that change what another recipe's heads answer, by mixing the answers of the exits so far."""
+"""Heads that mix the answers of another recipe's heads over the exits so far."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.recipe import Heads
 
 
 class MixedHeads(Heads):
-    """Given heads whose answer at exit k becomes a mixture of their answers at exits 0 … k; a subclass says which."""
+    """Heads whose answer at exit k is a mixture of the base heads' answers at exits 0 … k; a subclass defines it."""
 
     needs_previous = True
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.heads.layers import LayerHeads, LinearHeads, Net, fold, standardiser
-from bench.heads.training import Schedule, nll, start, train
+from bench.heads.training import TrainingConfig, nll, start, train
 from bench.method import Task
 from bench.recipe import Recipe
 
@@ -16,16 +16,16 @@ __all__ = ["LinearHeads", "Plain", "PlainConfig", "fold", "standardiser"]
 
 
 @dataclass(frozen=True)
-class PlainConfig(Schedule):
-    """Schedule and width of the plain heads."""
+class PlainConfig(TrainingConfig):
+    """TrainingConfig and width of the plain heads."""
 
 
 class Plain(Recipe):
-    """Summed cross-entropy (SDN, DeeBERT stage 2): heads that know nothing of each other.
+    """Summed cross-entropy (SDN, DeeBERT stage 2): independently trained heads.
 
     The backbone is frozen, so the heads do not influence each other and the sum trains each by itself; each keeps its
-    epoch of lowest val NLL. Inputs are standardised with the train split's statistics; AdamW, cosine decay to zero, a
-    fresh batch order per epoch.
+    epoch with the lowest val NLL. Inputs are standardised with the train split's statistics; AdamW, cosine decay to
+    zero, a new batch order per epoch.
     """
 
     name: ClassVar[str] = "plain"

@@ -1,4 +1,4 @@
-"""The training that all recipes share: AdamW with cosine decay, a fresh batch order per epoch, the best epoch kept."""
+"""The training that all recipes share: AdamW with cosine decay, a new batch order per epoch, the best epoch kept."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from bench.plugins.params import tunable
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """Schedule of the heads, and the hidden units of each (0: a linear head).
+class TrainingConfig:
+    """TrainingConfig of the heads, and the hidden units of each (0: a linear head).
 
     A layer of D inputs learns at the rate min(lr, rate / D): what a step of AdamW adds to a logit grows with D.
     """
@@ -33,10 +33,10 @@ class Schedule:
         if self.lr <= 0 or self.rate <= 0 or self.weight_decay < 0:
             raise ValueError("lr and rate must be positive and weight_decay cannot be negative.")
         if self.width < 0:
-            raise ValueError("width is a number of hidden units; 0 makes the heads linear.")
+            raise ValueError("width, the number of hidden units, cannot be negative; 0 makes the heads linear.")
 
 
-def adamw(net: Net, schedule: Schedule) -> torch.optim.AdamW:
+def adamw(net: Net, schedule: TrainingConfig) -> torch.optim.AdamW:
     """Return AdamW, fused, on a net's leaves, each with the rate of its layer."""
     rates = [min(schedule.lr, schedule.rate / inputs) for inputs in net.fan_in]
     groups = [{"params": [p], "lr": rate} for p, rate in zip(net.parameters, rates, strict=True)]
@@ -57,8 +57,8 @@ def descend(
 ) -> list[Tensor]:
     """Minimise `loss(rows)` over all samples; return each parameter as it was in its exit's best epoch.
 
-    `score()` is the val loss of every exit [E], read after each epoch; row j of parameter i belongs to exit
-    exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start where no epoch's
+    `score()` is the val loss of every exit [E], evaluated after each epoch; row j of parameter i belongs to exit
+    exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start if no epoch's
     score is below `beat` [E] (by default any finite one is).
     """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -83,13 +83,13 @@ def descend(
 def train(
     task: Task,
     net: Net,
-    schedule: Schedule,
+    schedule: TrainingConfig,
     loss: Callable[[Tensor, Tensor], Tensor],
     score: Callable[[Tensor], Tensor],
 ) -> list[Tensor]:
-    """Minimise `loss(logits [E, B, C], rows)` on train; return the parameters of each exit's epoch of lowest val score.
+    """Minimise `loss(logits [E, B, C], rows)` on train; return the parameters of each exit's best epoch on val.
 
-    `score` is called on val's logits [E, N, C] and returns one number per exit [E].
+    `score` is called on val's logits [E, N, C] and returns one number per exit [E], lower is better.
     """
     inputs, val = net.inputs(task.train), net.inputs(task.val)
     return descend(
@@ -105,7 +105,7 @@ def train(
 
 
 def start(task: Task) -> torch.Generator:
-    """Return the generator of a recipe's draws, seeded with the task's seed."""
+    """Return the generator of a recipe's random numbers, seeded with the task's seed."""
     return torch.Generator(device=task.device).manual_seed(task.seed)
 
 
@@ -117,5 +117,5 @@ def nll(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def together(losses: Tensor) -> Tensor:
-    """Give every exit the mean of all exits' losses [E], so that heads that lean on each other keep one epoch."""
+    """Give every exit the mean of all exits' losses [E], so that heads that depend on each other keep one epoch."""
     return losses.mean().expand_as(losses)

@@ -1,4 +1,4 @@
-"""Zero Time Waste heads: a cascade in which each sees the last one's logits, and a geometric ensemble at each exit."""
+"""Zero Time Waste heads: a cascade in which each head sees the previous logits, and an ensemble at each exit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from bench.heads.boosted import mixed
 from bench.heads.layers import LayerHeads, Net
-from bench.heads.training import Schedule, descend, nll, start, together, train
+from bench.heads.training import TrainingConfig, descend, nll, start, together, train
 from bench.method import ExitData, Task
 from bench.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class ZTWConfig(Schedule):
-    """Schedule of the cascade, then of the ensembles, and what keeps an ensemble's weights positive."""
+class ZTWConfig(TrainingConfig):
+    """The schedule of the cascade, that of the ensembles, and what keeps an ensemble's weights positive."""
 
     ensemble_epochs: int = 10
     ensemble_lr: float = 0.01
@@ -31,7 +31,7 @@ class ZTWConfig(Schedule):
 
 
 class ZTWHeads(LayerHeads):
-    """Layers on [features ; LayerNorm(logits of the exit before)], whose answers are geometric ensembles q_k."""
+    """Layers on [features ; LayerNorm(logits of the previous exit)], whose answers are geometric ensembles q_k."""
 
     needs_previous = True
     weight: Tensor
@@ -64,7 +64,7 @@ class ZTWHeads(LayerHeads):
 
 
 class Cascade(Net):
-    """The heads in training when each but the first also sees the normalised, detached logits of the one before."""
+    """The heads in training when each but the first also sees the normalised, detached logits of the previous one."""
 
     def __init__(self, train: ExitData, classes: int, width: int, generator: torch.Generator) -> None:
         super().__init__(train, classes, width, generator)
@@ -93,10 +93,13 @@ class ZTW(Recipe):
 
     Head k sees [features_k ; LayerNorm(sg[a_{k-1}])]; exit k answers log q_k = 1/k Σ_{j<=k} exp(w_kj) log p_j + b_k, up
     to a constant per sample, so the log p_j may be the logits themselves. Ensembles are trained after the heads, on the
-    same train split (CE of q_k), and the backbone's own head is left alone. LayerNorm has no gain of its own: the layer
-    behind it has one. All heads keep the epoch of lowest mean val NLL, each ensemble its own best, or its start.
-    Differences: the originals train 15 and 2 epochs without selection (AdamW, 5e-3 and 1e-3); ours is the schedule that
-    all recipes share, with 10 faster epochs for the ensembles, because our train splits are a hundred times smaller.
+    same train split (CE of q_k), and the backbone's own head is not changed. LayerNorm has no gain of its own, because
+    the layer after it has one. All heads keep the epoch with the lowest mean val NLL, each ensemble its own best, or
+    its start.
+
+    Differences: the originals train 15 and 2 epochs without selection (AdamW, 5e-3 and 1e-3); this recipe uses the
+    schedule that all recipes share, with 10 faster epochs for the ensembles, because our train splits are a hundred
+    times smaller.
     """
 
     name: ClassVar[str] = "ztw"

@@ -1,17 +1,17 @@
-"""Anytime prediction: accuracy under interruption, and whether a sample's answer only ever gets better."""
+"""Anytime prediction: accuracy under interruption, and whether a sample's answer ever gets worse."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bench.metrics.arrays import Floats, Ints
-from bench.metrics.samples import Played, known
+from bench.metrics.samples import Measured, known
 
 DROPS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
 def anytime_accuracy(accuracy: Floats, costs: Ints) -> float:
-    """Mean accuracy if play is interrupted at a uniform cost in [C_1, C_K] and the last exit reached answers.
+    """Return the mean accuracy if inference stops at a uniform cost in [C_1, C_K] and the last exit reached answers.
 
     Σ_{k<K} accuracy_k (C_{k+1} - C_k) / (C_K - C_1), from accuracies [K] on all samples and costs [K] in MACs: steps,
     no interpolation. With a single exit it is that exit's accuracy.
@@ -22,14 +22,15 @@ def anytime_accuracy(accuracy: Floats, costs: Ints) -> float:
 
 
 def worst_drop(values: Floats) -> Floats:
-    """The largest fall max_{j<k} v_j - v_k of each row [N] of [N, K], at least 0."""
+    """Return the largest fall max_{j<k} v_j - v_k of each row [N] of [N, K], at least 0."""
     return (np.maximum.accumulate(values, axis=1) - values).max(axis=1)
 
 
-def scores(point: Played) -> dict[str, float]:
-    """Anytime accuracy; `drop_probability@τ`, the share whose label loses more than τ of probability from some exit
-    to some later one; `drop_correct`, the share that is right at some exit and wrong at a later one
-    (conditional monotonicity, Jazbec et al., 2023).
+def scores(point: Measured) -> dict[str, float]:
+    """Return anytime accuracy and conditional monotonicity (Jazbec et al., 2023).
+
+    `drop_probability@τ` is the share of samples whose label loses more than τ of probability from some exit to a later
+    one; `drop_correct` the share that is right at some exit and wrong at a later one.
     """
     test = point.test
     fall = worst_drop(known(test.exit_p_true))

@@ -20,15 +20,15 @@ def to_numpy(values: Any) -> NDArray[Any]:
 
 
 def softmax(logits: Any, what: str = "logits") -> Floats:
-    """Turn logits [..., C] into float64 probabilities, the one softmax of a score; rows are asserted to sum to 1.
+    """Return float64 probabilities of logits [..., C], the one softmax of a score; rows are asserted to sum to 1.
 
-    Raises UserError where a logit is NaN or infinite, naming `what` and the first such row.
+    Raises UserError if a logit is NaN or infinite, with `what` and the first such row.
     """
     values = to_numpy(logits).astype(np.float64)
     broken = ~np.isfinite(values).all(axis=-1)
     if broken.any():
         raise UserError(
-            f"The {what} hold NaN or infinity in {int(broken.sum())} of {broken.size} rows (first: row "
+            f"The {what} contain NaN or infinity in {int(broken.sum())} of {broken.size} rows (first: row "
             f"{int(np.argmax(broken.ravel()))}), so nothing can be scored; finite logits are needed: "
             f"lower the learning rate of the method, or check its policy with 'bench check'."
         )
@@ -51,7 +51,7 @@ def top_and_true(logits: Any, labels: Ints, what: str = "logits") -> tuple[Float
 
 
 def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
-    """Return probabilities [N, C] as float64 and labels [N] as int64, or raise UserError where they are none."""
+    """Return probabilities [N, C] as float64 and labels [N] as int64; raise UserError if they are not valid."""
     p, y = to_numpy(probabilities).astype(np.float64), to_numpy(labels)
     if p.ndim != 2 or y.shape != p.shape[:1] or p.shape[1] == 0:
         raise UserError(f"Scores need probabilities [N, C] and labels [N], not shapes {p.shape} and {y.shape}.")
@@ -60,15 +60,15 @@ def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
     # float32 rows of many classes sum to 1 only to about 1e-6; logits miss by far more
     if not (np.isfinite(p).all() and (p >= 0).all() and np.allclose(p.sum(axis=1), 1.0, rtol=0.0, atol=1e-4)):
         raise UserError(
-            "These are no probabilities: every row must be finite, non-negative and sum to 1. "
+            "These are not probabilities: every row must be finite, non-negative and sum to 1. "
             "Logits go through bench.metrics.arrays.softmax first."
         )
     if y.min() < 0 or y.max() >= p.shape[1]:
-        raise UserError(f"Labels must lie in 0 … {p.shape[1] - 1}, but reach from {y.min()} to {y.max()}.")
+        raise UserError(f"Labels must be in 0 … {p.shape[1] - 1}, not {y.min()} … {y.max()}.")
     return p, y.astype(np.int64)
 
 
 def mean(values: ArrayLike) -> float:
-    """Average exactly (`math.fsum`), so that the order of the rows changes no bit of it."""
+    """Return the exact average (`math.fsum`), so that the order of the rows does not change a bit of it."""
     flat = to_numpy(values).astype(np.float64).ravel()
     return math.fsum(flat.tolist()) / len(flat)

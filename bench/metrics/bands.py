@@ -1,4 +1,4 @@
-"""How far coverage may stray by chance: the Beta law of split conformal sets, and intervals of an observed share."""
+"""The chance variation of coverage: the Beta law of split conformal sets, and intervals of an observed share."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LEVEL = 0.95  # of all bands and intervals, two-sided, equal tails
 
 
 def beta_band(n_cal: int, alpha: float, level: float = LEVEL) -> tuple[float, float]:
-    """Central band of a calibrated set's coverage over infinitely many test samples: Beta(r, n_cal + 1 - r).
+    """Return the central band of a calibrated set's coverage over infinitely many test samples: Beta(r, n_cal + 1 - r).
 
     r is the rank of the quantile among n_cal scores (Vovk, 2012); exact for exchangeable samples and scores without
-    ties. (1, 1) where the rank exceeds n_cal: every class is in the set.
+    ties. (1, 1) if the rank exceeds n_cal: every class is in the set.
     """
     rank = conformal_rank(n_cal, alpha)
     if rank > n_cal:
@@ -29,7 +29,7 @@ def beta_band(n_cal: int, alpha: float, level: float = LEVEL) -> tuple[float, fl
 
 @lru_cache(maxsize=256)
 def beta_binomial_band(n_cal: int, n_test: int, alpha: float, level: float = LEVEL) -> tuple[float, float]:
-    """Central band of the coverage observed on n_test samples: the noise of cal and of test together.
+    """Return the central band of the coverage observed on n_test samples: the noise of cal and of test together.
 
     The count of covered test samples is BetaBinomial(n_test, r, n_cal + 1 - r) (Marques F., 2025).
     """
@@ -42,7 +42,7 @@ def beta_binomial_band(n_cal: int, n_test: int, alpha: float, level: float = LEV
 
 
 def clopper_pearson(hits: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """The exact interval of a share of which `hits` of n were observed (Clopper & Pearson, 1934)."""
+    """Return the exact interval of a share of which `hits` of n were observed (Clopper & Pearson, 1934)."""
     tail = (1 - level) / 2
     low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, n - hits + 1))
     high = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 1, n - hits))

@@ -10,12 +10,14 @@ from bench.metrics.accuracy import exit_shares, random_accuracy
 from bench.metrics.arrays import Floats, mean
 from bench.metrics.calibration import classwise_ece, debiased_ece, top_label_ece
 from bench.metrics.proper import brier, nll_of
-from bench.metrics.samples import Column, Played, known
+from bench.metrics.samples import Column, Measured, known
 
 
-def costs(point: Played) -> dict[str, float]:
-    """`macs` is the mean per sample, heads and gates included; `mean_exit` counts from 0; `collapsed` is the largest
-    share of one exit. Those of cal are for choices between methods, which neither val nor test may make.
+def costs(point: Measured) -> dict[str, float]:
+    """Return accuracy and cost on test; `macs` is the mean per sample, heads and gates included.
+
+    `mean_exit` counts from 0; `collapsed` is the largest share of one exit. The scores on cal are for choices between
+    methods, which must use neither val nor test.
     """
     macs, cal_macs = mean(point.macs), mean(known(point.exit_macs)[point.cal.exit_index])
     return {
@@ -29,8 +31,8 @@ def costs(point: Played) -> dict[str, float]:
     }
 
 
-def confidences(point: Played) -> dict[str, float]:
-    """Scores of the probabilities of the prediction and of the label, as exited."""
+def confidences(point: Measured) -> dict[str, float]:
+    """Return the scores of the probabilities of the prediction and of the label, as exited."""
     test = point.test
     correct = test.correct.astype(np.float64)
     return {
@@ -42,14 +44,14 @@ def confidences(point: Played) -> dict[str, float]:
     }
 
 
-def distributions(point: Played) -> dict[str, float]:
-    """Scores of the probabilities of all classes, as exited."""
+def distributions(point: Measured) -> dict[str, float]:
+    """Return the scores of the probabilities of all classes, as exited."""
     p, labels = known(point.test.probabilities), known(point.test.labels)
     return {"brier": brier(p, labels), "ece_classwise15": classwise_ece(p, labels, 15)}
 
 
-def exits(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
-    """What the same exit shares dealt blindly would reach, and every exit on all test samples."""
+def exits(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return the accuracy of the same exit shares at random, and every exit on all test samples."""
     test = point.test
     right, confidence, p_true = test.exit_correct, known(test.exit_confidence), known(test.exit_p_true)
     accuracy = right.mean(axis=0)
@@ -60,8 +62,8 @@ def exits(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
     return {"accuracy_random": random_accuracy(shares(point), accuracy)}, columns
 
 
-def exited(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
-    """Every exit on the test samples that left there; None where nobody did."""
+def exited(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return every exit on the test samples that left there; None if no sample did."""
     test = point.test
     columns: dict[str, Column] = {"share": shares(point).tolist(), "accuracy_exited": [], "mean_confidence_exited": []}
     for k in range(point.num_exits):
@@ -72,8 +74,8 @@ def exited(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
     return {}, columns
 
 
-def shares(point: Played) -> Floats:
-    """Share of the test samples that left at each exit [K]."""
+def shares(point: Measured) -> Floats:
+    """Return the share of the test samples that left at each exit [K]."""
     found = exit_shares(point.test.exit_index, point.num_exits)
     assert math.isclose(found.sum(), 1.0)
     return found

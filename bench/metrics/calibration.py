@@ -33,17 +33,25 @@ def ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15, strategy: s
 
 
 def top_label_ece(confidence: Floats, correct: Floats, bins: int = 15, strategy: str = "mass") -> float:
-    """The same from confidences [N] and correctness [N] (0 or 1), where the prediction was made from logits."""
+    """Return the expected calibration error Σ_b n_b/N · |accuracy_b - confidence_b| of confidences and correctness [N].
+
+    `width`: bins (b/B, (b+1)/B] of the confidence, the largest probability (Guo et al., 2017). `mass`: the sorted
+    confidences are cut into B bins whose counts differ by at most one; samples of equal confidence count with their
+    common accuracy, so that a cut through them does not depend on the order of the rows. One sum over the whole split,
+    never an average over mini-batches. Correctness (0 or 1) comes from logits, because a saturated softmax has no
+    single best class.
+    """
     n = len(confidence)
     return math.fsum(abs(gap) for *_, gap in _bins(confidence, correct, bins, strategy)) / n
 
 
 def debiased_ece(confidence: Floats, correct: Floats, bins: int = 15) -> float:
-    """The equal-mass ECE of confidences [N] and correctness [N] less an estimate of its upward bias, at least 0.
+    """Return the equal-mass ECE of confidences [N] and correctness [N] minus an estimate of its bias, at least 0.
 
     Kumar, Liang & Ma (2019, "Verified uncertainty calibration", the estimator for the L1 error in their code): with
-    accuracy a_b, confidence c_b and s_b² = a_b (1 - a_b) / n_b in bin b, 2 ECE - Σ_b n_b/N E|X_b - c_b| where
-    X_b ~ Normal(a_b, s_b²). They draw X_b; the mean of a folded normal is known, so nothing is drawn here.
+    accuracy a_b, confidence c_b and s_b² = a_b (1 - a_b) / n_b in bin b, 2 ECE - Σ_b n_b/N E|X_b - c_b|, where X_b ~
+    Normal(a_b, s_b²). They draw X_b; the mean of a folded normal is known, so nothing is drawn here. The bias is
+    upward.
     """
     found = _bins(confidence, correct, bins, "mass")
     _, n, right, excess = (np.array(values) for values in zip(*found, strict=True))
@@ -56,10 +64,10 @@ def debiased_ece(confidence: Floats, correct: Floats, bins: int = 15) -> float:
 
 
 def classwise_ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -> float:
-    """Mean over the C classes of Σ_b n_b/N · |share of label c - mean p_c| over bins of equal width of p_c.
+    """Return the mean over the C classes of Σ_b n_b/N · |share of label c - mean p_c| over bins of equal width of p_c.
 
     Kull et al. (2019), also called static calibration error (Nixon et al., 2019). Bins (b/B, (b+1)/B] of probabilities
-    [N, C], 0 in the first; every class counts alike, however rare.
+    [N, C], 0 in the first; every class has the same weight, however rare.
     """
     p, y = checked(probabilities, labels)
     n, classes = p.shape
@@ -71,7 +79,7 @@ def classwise_ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -
 
 
 def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> list[tuple[int, int, float, float]]:
-    """Return bin, samples, mean confidence and accuracy of each bin of equal width that has samples.
+    """Return bin, samples, mean confidence and accuracy of each bin of equal width that is not empty.
 
     Bins are (b/B, (b+1)/B] of confidences [N], b counted from 0. Σ n_b/N · |accuracy_b - confidence_b| over them is the
     equal-width ECE.

@@ -30,7 +30,7 @@ CHUNK = 2_000_000  # booleans of one block of sets, to bound memory
 def conformal_rank(n: int, alpha: float) -> int:
     """Return ceil((n+1)(1-alpha)) in exact decimal arithmetic: n = 999 and alpha = 0.1 give 900, never 901."""
     if not 0.0 < alpha < 0.5:
-        raise UserError(f"alpha is the share of misses that is tolerated, between 0 and 0.5, not {alpha}.")
+        raise UserError(f"alpha, the tolerated share of misses, must be between 0 and 0.5, not {alpha}.")
     return math.ceil((n + 1) * (1 - Fraction(str(float(alpha)))))
 
 
@@ -38,13 +38,13 @@ def lac_quantile(scores: ArrayLike, alpha: float) -> float:
     """Return the ceil((n+1)(1-alpha))-th smallest of scores [n] (LAC: 1 - p_y), or +inf where that rank exceeds n."""
     values = np.sort(to_numpy(scores).astype(np.float64).ravel())
     if np.isnan(values).any():
-        raise UserError("Conformal scores hold NaN, so they have no quantile; score finite probabilities.")
+        raise UserError("Conformal scores contain NaN, so they have no quantile; score finite probabilities.")
     rank = conformal_rank(len(values), alpha)
     return float(values[rank - 1]) if rank <= len(values) else math.inf
 
 
 def within(scores: Floats, quantile: Floats | float) -> NDArray[np.bool_]:
-    """Say which LAC scores are in the set, with MAPIE's tolerance, so that all kinds of LAC sets agree."""
+    """Return which LAC scores are in the set, with MAPIE's tolerance, so that all kinds of LAC sets agree."""
     return scores - quantile <= TOLERANCE
 
 
@@ -82,11 +82,11 @@ def set_scores(
 def hits_and_sizes(
     cal_p: Floats, cal_y: Ints, test_p: Floats, test_y: Ints, alphas: Sequence[float], score: str
 ) -> tuple[NDArray[np.bool_], Ints]:
-    """Say which test sets hold their label [alphas, N] and how many classes they hold [alphas, N].
+    """Return which test sets contain their label [alphas, N] and how many classes they contain [alphas, N].
 
-    Where the rank exceeds n the set is every class. APS (Romano et al., 2020) and RAPS (Angelopoulos et al., 2021; here
-    APS's score plus PENALTY for every rank beyond FREE) are randomised at both ends, with a fixed seed, in
-    the order of the rows.
+    If the rank exceeds n, the set is every class. APS (Romano et al., 2020) and RAPS (Angelopoulos et al., 2021; here
+    APS's score plus PENALTY for every rank beyond FREE) are randomised at both ends, with a fixed seed, in the order of
+    the rows.
     """
     num_classes = test_p.shape[1]
     hits, sizes = np.empty((len(alphas), len(test_y)), bool), np.empty((len(alphas), len(test_y)), np.int64)
@@ -140,9 +140,9 @@ def _sets(
 class _APS(APSConformityScore, LACConformityScore):
     """APS within MAPIE: cal's scores and test's sets follow from one formula, s_c = Σ_{p_j >= p_c} p_j - u p_c.
 
-    MAPIE's own test sets leave out every class of probability below 1e-8, whatever the quantile: where heads are sharp
-    they cover too little. It also fails for two classes, and sorts everything twice per alpha. Else the sets are the
-    same. MAPIE refuses any score but LAC where cal holds only two classes, and tells by the type.
+    MAPIE's own test sets leave out every class of probability below 1e-8, whatever the quantile: on sharp heads they
+    cover too little. It also fails for two classes, and sorts everything twice per alpha. Otherwise the sets are the
+    same. MAPIE refuses any score but LAC if cal has only two classes, and checks the type of the score for that.
     """
 
     @staticmethod
@@ -175,7 +175,7 @@ def _ranked(p: NDArray) -> tuple[NDArray[np.intp], Floats, Floats]:
 
 
 class _RAPS(_APS):
-    """RAPS with fixed parameters, which need no part of cal to be chosen on, and one randomised score at both ends.
+    """RAPS with fixed parameters, which need no part of cal to be chosen, and one randomised score at both ends.
 
     MAPIE's own randomises test sets by another rule than cal's scores, so that coverage may miss its level.
     """
@@ -203,11 +203,11 @@ class _PassThrough(ClassifierMixin, BaseEstimator):
         self.n_features_in_ = num_classes
 
     def fit(self, X: Floats, y: Ints) -> _PassThrough:
-        """Nothing to learn; scikit-learn's interface asks for it."""
+        """Return self: there is nothing to learn, but scikit-learn's interface requires the method."""
         return self
 
     def predict_proba(self, X: Floats) -> Floats:
-        """Return the probabilities as they came."""
+        """Return the given probabilities."""
         return X
 
     def predict(self, X: Floats) -> Ints:

@@ -1,4 +1,4 @@
-"""Quality of the exits' confidence as a reason to leave: misclassification AUROC and EEFP-AUROC."""
+"""Quality of the exits' confidence as a criterion for leaving: misclassification AUROC and EEFP-AUROC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from bench.metrics.arrays import Floats
-from bench.metrics.samples import Column, Played, known
+from bench.metrics.samples import Column, Measured, known
 
 TARGETS = ("eefp", "misclass")
 
@@ -33,15 +33,15 @@ def _from_ranks(ranks: Floats, target: NDArray[np.bool_]) -> float | None:
 
 
 def may_leave(exit_correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """EEFP's target [N, K]: exit k is right, or every later exit is wrong (nothing is lost by leaving)."""
+    """Return EEFP's target [N, K]: exit k is right, or every later exit is wrong (leaving loses nothing)."""
     wrong_from_here = np.logical_and.accumulate(~exit_correct[:, ::-1], axis=1)[:, ::-1]
     return exit_correct | wrong_from_here
 
 
-def columns(point: Played) -> dict[str, Column]:
-    """Per exit: the share that arrives, and both AUROCs over all samples and over those arriving.
+def columns(point: Measured) -> dict[str, Column]:
+    """Return per exit the share that arrives, and both AUROCs over all samples and over those that arrive.
 
-    None where a target has one class only, as EEFP's has at the last exit.
+    None if a target has one class only, as EEFP's has at the last exit.
     """
     test = point.test
     confidence, exits = known(test.exit_confidence), test.exit_correct.shape[1]
@@ -58,10 +58,11 @@ def columns(point: Played) -> dict[str, Column]:
     return found
 
 
-def scores(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
-    """Averages over the exits before the last, plain and weighted by how many samples arrive (`…_weighted`); `columns`.
+def scores(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return averages over the exits before the last, plain and weighted by arriving samples, and `columns`.
 
-    Exits where an AUROC is undefined are left out; an average over none is not reported.
+    The weighted ones are named `…_weighted`. Exits with an undefined AUROC are left out; an average over no exit is not
+    reported.
     """
     made = columns(point)
     shares = made["arrived"][:-1]

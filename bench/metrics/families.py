@@ -1,4 +1,4 @@
-"""The families of scores: which names each makes, what it needs of an operating point, and how it is made."""
+"""The families of scores: the names each makes, what it needs of an operating point, and how it is made."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from bench.metrics import anytime, basic, decision, longtail, nested, selective, sets, thinking
-from bench.metrics.samples import ALPHAS, Column, Played
+from bench.metrics.samples import ALPHAS, Column, Measured
 from bench.metrics.thresholds import KINDS
 
 Made = tuple[dict[str, float], dict[str, Column]]
@@ -15,8 +15,8 @@ Made = tuple[dict[str, float], dict[str, Column]]
 NEEDS = {  # beyond exit, prediction, correctness, confidence and p_y of every sample; in words
     "labels": "the labels",
     "probabilities": "the logits that samples left with",
-    "order": "the order in which random numbers are dealt",
-    "exits": "what every exit would have said",
+    "order": "the order of random numbers",
+    "exits": "the answers of every exit",
     "exit_macs": "the cost of every exit",
     "train_counts": "the training samples per class",
     "exit_logits": "all logits of every exit, which are never stored",
@@ -28,17 +28,17 @@ class Family:
     """Scores that are made together."""
 
     title: str
-    make: Callable[[Played], Made]
+    make: Callable[[Measured], Made]
     needs: tuple[str, ...] = ()  # keys of NEEDS
-    metrics: tuple[str, ...] = ()  # always made, beside others that some data have; one ending in '@' for every alpha
-    columns: tuple[str, ...] = ()  # per exit, None where there is nothing to measure
+    metrics: tuple[str, ...] = ()  # always made, besides others that some data have; one ending in '@' for every alpha
+    columns: tuple[str, ...] = ()  # per exit, None if there is nothing to measure
 
     def names(self, alphas: Sequence[float] = ALPHAS) -> list[str]:
-        """The full names of its metrics."""
+        """Return the full names of its metrics."""
         return [full for name in self.metrics for full in _at(name, alphas)]
 
-    def lacks(self, point: Played) -> list[str]:
-        """What it needs and the operating point has not, in words."""
+    def lacks(self, point: Measured) -> list[str]:
+        """Return, in words, what it needs and the operating point does not have."""
         return [NEEDS[need] for need in self.needs if not point.has(need)]
 
 
@@ -46,7 +46,7 @@ def _at(name: str, alphas: Sequence[float]) -> list[str]:
     return [f"{name}{alpha}" for alpha in alphas] if name.endswith("@") else [name]
 
 
-def _only(make: Callable[[Played], dict[str, float]]) -> Callable[[Played], Made]:
+def _only(make: Callable[[Measured], dict[str, float]]) -> Callable[[Measured], Made]:
     return lambda point: (make(point), {})
 
 
@@ -57,7 +57,7 @@ def _of(kind: str, *keys: str) -> tuple[str, ...]:
 COVERAGE = ("coverage", "coverage_low", "coverage_high")
 SIZES = ("set_size", "empty_share", "singleton_share")
 GAPS = ("class_gap_mean", "class_gap_worst")
-PLAYED = ("exits", "labels", "exit_macs")
+EVERY_EXIT = ("exits", "labels", "exit_macs")
 CLASSES = ("labels", "probabilities", "order")
 
 
@@ -110,7 +110,7 @@ FAMILIES = (
     Family(
         "every exit on all samples",
         basic.exits,
-        PLAYED,
+        EVERY_EXIT,
         ("accuracy_random",),
         ("accuracy_all", "nll_all", "ece_mass15_all"),
     ),
@@ -134,19 +134,19 @@ FAMILIES = (
     Family(
         "over- and under-thinking",
         _only(thinking.scores),
-        PLAYED,
+        EVERY_EXIT,
         ("overthinking_destructive", "overthinking_wasteful", "underthinking", "consistency"),
     ),
     Family(
         "anytime prediction",
         _only(anytime.scores),
-        PLAYED,
+        EVERY_EXIT,
         ("anytime_accuracy", "drop_correct", *(f"drop_probability@{tau}" for tau in anytime.DROPS)),
     ),
     Family(
         "groups of classes",
         _only(longtail.scores),
-        (*PLAYED, "train_counts"),
+        (*EVERY_EXIT, "train_counts"),
         ("balanced_accuracy", "accuracy_worst20"),
     ),
     Family(

@@ -9,30 +9,33 @@ from numpy.typing import NDArray
 from sklearn.metrics import recall_score
 
 from bench.metrics.arrays import Floats, Ints, mean
-from bench.metrics.samples import Played, known
+from bench.metrics.samples import Measured, known
 
 GROUPS = ("many", "medium", "few")
 WORST = 20  # classes
 
 
 def group_of(train_counts: Ints) -> Ints:
-    """Sort classes [C] into 0 many (> 100 training samples), 1 medium (20 … 100) and 2 few (< 20); Liu et al., 2019."""
+    """Return the group of each class [C]: 0 many (> 100 training samples), 1 medium (20 … 100), 2 few (< 20).
+
+    Groups as in Liu et al., 2019.
+    """
     return np.where(train_counts > 100, 0, np.where(train_counts >= 20, 1, 2))
 
 
 def class_accuracies(prediction: Ints, labels: Ints) -> Floats:
-    """Accuracy of every class that has a sample (its recall), in order of the classes."""
+    """Return the accuracy of every class that has a sample (its recall), in order of the classes."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*number of unique classes is greater than 50%.*")
         return np.atleast_1d(recall_score(labels, prediction, labels=np.unique(labels), average=None, zero_division=0))
 
 
-def scores(point: Played) -> dict[str, float]:
-    """Balanced accuracy, accuracy of the worst WORST classes, and, where classes fall into two or more groups, per
-    group: `accuracy_…`, `macs_fraction_…` (mean cost over the plain backbone's), `mean_exit_…` (from 0) and
-    `accuracy_tax_…` (accuracy of the last exit less that of the policy).
+def scores(point: Measured) -> dict[str, float]:
+    """Return balanced accuracy, accuracy of the worst WORST classes, and scores per group of classes.
 
-    `savings_disparity` is the cost of few less that of many, as fractions. Groups without test samples are left out.
+    If classes fall into two or more groups, each group has `accuracy_…`, `macs_fraction_…` (mean cost over the plain
+    backbone's), `mean_exit_…` (from 0) and `accuracy_tax_…` (accuracy of the last exit minus that of the policy).
+    `savings_disparity` is the cost of few minus that of many, as fractions. Groups without test samples are left out.
     """
     test, labels = point.test, known(point.test.labels)
     per_class = class_accuracies(test.prediction, labels)
@@ -50,7 +53,7 @@ def scores(point: Played) -> dict[str, float]:
     return found
 
 
-def _group(point: Played, rows: NDArray[np.bool_]) -> dict[str, float]:
+def _group(point: Measured, rows: NDArray[np.bool_]) -> dict[str, float]:
     accuracy = float(point.test.correct[rows].mean())
     return {
         "accuracy": accuracy,

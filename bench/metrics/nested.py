@@ -1,4 +1,4 @@
-"""Whether the sets of later exits lie within those of earlier ones."""
+"""Whether the prediction sets of later exits are subsets of those of earlier ones."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from bench.metrics.arrays import Floats, mean
 from bench.metrics.conformal import lac_quantile
-from bench.metrics.samples import Column, Played, known
+from bench.metrics.samples import Column, Measured, known
 
 
-def nestedness(point: Played) -> list[Floats]:
-    """|C_1 ∩ … ∩ C_k| / |C_k| of every test sample and exit, [N, K] per alpha; 1 where C_k is empty.
+def nestedness(point: Measured) -> list[Floats]:
+    """Return |C_1 ∩ … ∩ C_k| / |C_k| of every test sample and exit, [N, K] per alpha; 1 if C_k is empty.
 
     C_j is the LAC set at exit j, its quantile from all calibration samples scored there (Jazbec et al., 2024).
     """
@@ -39,8 +39,8 @@ def _count(members: NDArray[np.bool_]) -> NDArray[np.float32]:
     return members.astype(np.float32) @ np.ones(members.shape[1], np.float32)  # several times as fast as a sum
 
 
-def scores(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
-    """Mean over test samples at the exit where they left; and, per exit, over all test samples."""
+def scores(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return the mean over test samples at the exit where they left and, per exit, over all test samples."""
     rows, index = np.arange(len(point.test.exit_index)), point.test.exit_index
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}

@@ -1,4 +1,4 @@
-"""What the scores are made from: per sample of a split, as a policy played it or as it was stored."""
+"""The inputs of the scores: per sample of a split, from simulated inference or from storage."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from bench.inference import Outcomes
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import Floats, Ints, softmax, to_numpy, top_and_true
 
-Column = list[float | None]  # one value per exit; None where there is nothing to measure
+Column = list[float | None]  # one value per exit; None if there is nothing to measure
 ALPHAS = (0.01, 0.05, 0.1)  # tolerated misses of every prediction set
 
 
 @dataclass(frozen=True)
 class Samples:
-    """One split of N samples, K exits, C classes; None is what old outcomes lack (or was too large to store)."""
+    """One split of N samples, K exits, C classes; a field is None if old outcomes lack it or it is too large."""
 
     exit_index: Ints  # [N], from 0
     prediction: Ints  # [N]
@@ -29,9 +29,9 @@ class Samples:
     confidence: Floats  # [N], the largest probability, as exited
     p_true: Floats  # [N], the probability of the label, as exited
     labels: Ints | None = None  # [N]
-    order: Ints | None = None  # [N]: the order, set by content alone, in which random numbers are dealt
+    order: Ints | None = None  # [N]: the order of random numbers, which depends on content alone
     probabilities: Floats | None = None  # [N, C], as exited
-    exit_prediction: Ints | None = None  # [N, K]: what every exit would have said
+    exit_prediction: Ints | None = None  # [N, K]: the prediction of every exit
     exit_confidence: Floats | None = None  # [N, K]
     exit_p_true: Floats | None = None  # [N, K]
 
@@ -52,8 +52,8 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Played:
-    """One operating point: both splits and what its costs and groups are."""
+class Measured:
+    """One operating point: both splits, its costs and the groups of its classes."""
 
     cal: Samples
     test: Samples
@@ -66,11 +66,11 @@ class Played:
 
     @cached_property
     def macs(self) -> Ints:
-        """What each test sample cost [N]."""
+        """The cost of each test sample [N]."""
         return known(self.exit_macs)[self.test.exit_index]
 
     def has(self, need: str) -> bool:
-        """Say whether one of the keys of bench.metrics.families.NEEDS is here."""
+        """Return whether the operating point has one of the keys of bench.metrics.families.NEEDS."""
         splits = (self.cal, self.test)
         if need in ("exit_macs", "train_counts", "exit_logits"):
             return getattr(self, need) is not None
@@ -79,23 +79,24 @@ class Played:
 
 
 def known(values: NDArray[Any] | None) -> NDArray[Any]:
-    """Return an array that a family of scores declared to need."""
+    """Return an array that a family of scores declared as needed."""
     assert values is not None, "a family of scores lacks what it needs"
     return values
 
 
 def samples_of(outcomes: Outcomes, split: str) -> Samples:
-    """Describe the outcomes of simulated play on a split, named in errors.
+    """Return the samples of the outcomes of simulated inference on a split, which is named in errors.
 
-    Raises UserError for logits that are not finite and for outcomes of executed play, which lack the exits not taken.
+    Raises UserError for logits that are not finite and for outcomes of executed inference, which lack the exits not
+    taken.
     """
     if outcomes.exit_logits is None:
         raise UserError(
-            "Scores need what every exit would have said: play the policy with bench.inference.simulate, not execute."
+            "Scores need the answers of every exit: run the policy with bench.inference.simulate, not execute."
         )
     labels, stack = to_numpy(outcomes.labels).astype(np.int64), to_numpy(outcomes.exit_logits)
     index, p = to_numpy(outcomes.exit_index).astype(np.int64), softmax(outcomes.logits, f"{split} logits")
-    # from the logits: a saturated softmax knows no best class
+    # from the logits: a saturated softmax has no single best class
     predicted, exit_predicted = predictions(outcomes.logits), predictions(stack)
     confidence, p_true = np.empty(stack.shape[:2]), np.empty(stack.shape[:2])
     for k in range(stack.shape[1]):
@@ -116,12 +117,12 @@ def samples_of(outcomes: Outcomes, split: str) -> Samples:
 
 
 def content_order(probabilities: Floats, labels: Ints, exit_index: Ints) -> Ints:
-    """Order samples [N] by a hash of their probabilities, then label and exit: no order of rows can be seen in it."""
+    """Return an order of samples [N] by a hash of their probabilities, then label and exit, whatever the row order."""
     hashes = np.array([xxhash.xxh3_64_intdigest(row.tobytes()) for row in probabilities], np.uint64)
     return np.lexsort((exit_index, labels, hashes))
 
 
-def played(
+def measure(
     cal: Outcomes,
     test: Outcomes,
     *,
@@ -129,11 +130,11 @@ def played(
     full_macs: int,
     train_counts: Any = None,
     alphas: tuple[float, ...] = ALPHAS,
-) -> Played:
-    """Gather what one operating point is scored from; exit_macs [K], train_counts [C] (None: no long-tail scores)."""
+) -> Measured:
+    """Gather the inputs of one operating point's scores; exit_macs [K]; train_counts [C], or None."""
     on_cal, on_test = samples_of(cal, "cal"), samples_of(test, "test")
     counts = None if train_counts is None else to_numpy(train_counts).astype(np.int64)
     stack = to_numpy(test.exit_logits)
     if len(exit_macs) != stack.shape[1]:
         raise UserError(f"{stack.shape[1]} exits need as many costs, not {len(exit_macs)}.")
-    return Played(on_cal, on_test, full_macs, len(exit_macs), np.asarray(exit_macs, np.int64), counts, alphas, stack)
+    return Measured(on_cal, on_test, full_macs, len(exit_macs), np.asarray(exit_macs, np.int64), counts, alphas, stack)

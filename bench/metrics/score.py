@@ -8,19 +8,19 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.metrics.families import FAMILIES, Family
-from bench.metrics.samples import ALPHAS, Column, Played
+from bench.metrics.samples import ALPHAS, Column, Measured
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one operating point, per exit as columns, and what could not be made: family title → what it lacks."""
+    """Scores of one operating point, per exit as columns, and those not made: family title → what it lacks."""
 
     metrics: dict[str, float]
     columns: dict[str, Column]
     not_made: dict[str, list[str]] = field(default_factory=dict)
 
     def rows(self, exit_names: Sequence[str], exit_macs: Sequence[int]) -> list[dict[str, Any]]:
-        """The per-exit table: `exit` counts from 0, `macs` is the cumulative cost of leaving there."""
+        """Return the per-exit table: `exit` counts from 0, `macs` is the cumulative cost of leaving there."""
         if not len(exit_names) == len(exit_macs) == len(next(iter(self.columns.values()))):
             raise UserError(f"{len(exit_macs)} exits need as many names, not {len(exit_names)}.")
         made = zip(exit_names, exit_macs, strict=True)
@@ -30,11 +30,11 @@ class Scores:
         ]
 
 
-def score(point: Played, families: Collection[Family] = FAMILIES) -> Scores:
-    """Make the scores of these families, but for those whose needs the operating point lacks.
+def score(point: Measured, families: Collection[Family] = FAMILIES) -> Scores:
+    """Return the scores of these families, except those whose needs the operating point does not have.
 
-    Shares, accuracies and coverages lie in [0, 1]; docs/scores.md says what every score is. Freshly played outcomes
-    lack nothing but the training counts where they were not given.
+    Shares, accuracies and coverages are in [0, 1]; docs/scores.md defines every score. New outcomes of simulated
+    inference lack nothing but the training counts if those were not given.
     """
     metrics: dict[str, float] = {}
     columns: dict[str, Column] = {}

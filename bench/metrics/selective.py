@@ -1,4 +1,4 @@
-"""Selective prediction: what the errors would be if only the most confident samples were answered."""
+"""Selective prediction: the errors that remain if only the most confident samples are answered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.arrays import Floats, mean
-from bench.metrics.samples import Played
+from bench.metrics.samples import Measured
 
 RISKS = (0.05, 0.1)
 
@@ -14,7 +14,7 @@ RISKS = (0.05, 0.1)
 def risk_curve(confidence: Floats, correct: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
     """Return the error rate r_m [N] of the m most confident samples, m = 1 … N, and where a threshold can cut [N].
 
-    Samples of equal confidence count with their common error rate, so no order among them matters; a threshold takes
+    Samples of equal confidence count with their common error rate, so no order among them matters; a threshold includes
     all of them or none.
     """
     values, group = np.unique(-confidence, return_inverse=True)
@@ -31,25 +31,25 @@ def risk_curve(confidence: Floats, correct: NDArray[np.bool_]) -> tuple[Floats, 
 
 
 def aurc(confidence: Floats, correct: NDArray[np.bool_]) -> float:
-    """Area under the risk-coverage curve, (1/N) Σ_m r_m (Geifman & El-Yaniv, 2017; a sum, no trapezoids)."""
+    """Return the area under the risk-coverage curve, (1/N) Σ_m r_m (Geifman & El-Yaniv, 2017; a sum, no trapezoids)."""
     return mean(risk_curve(confidence, correct)[0])
 
 
 def best_aurc(errors: int, n: int) -> float:
-    """The least AURC of n samples with that many errors: every error after every right answer."""
+    """Return the least AURC of n samples with that many errors: every error after every right answer."""
     m = np.arange(1, n + 1)
     return mean(np.maximum(m - (n - errors), 0) / m)
 
 
 def coverage_at_risk(confidence: Floats, correct: NDArray[np.bool_], risk: float) -> float:
-    """The largest share of samples that a threshold on confidence answers with an error rate of at most `risk`."""
+    """Return the largest share of samples that a threshold on confidence answers with an error rate within `risk`."""
     curve, cut = risk_curve(confidence, correct)
     good = np.flatnonzero(cut & (curve <= risk + 1e-12))
     return float((good[-1] + 1) / len(curve)) if len(good) else 0.0
 
 
-def scores(point: Played) -> dict[str, float]:
-    """AURC, E-AURC (Geifman et al., 2019) and coverage at each of RISKS, as exited."""
+def scores(point: Measured) -> dict[str, float]:
+    """Return AURC, E-AURC (Geifman et al., 2019) and coverage at each of RISKS, as exited."""
     test = point.test
     area = aurc(test.confidence, test.correct)
     found = {"aurc": area, "e_aurc": area - best_aurc(int((~test.correct).sum()), len(test.correct))}

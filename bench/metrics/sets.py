@@ -1,4 +1,4 @@
-"""Every kind of prediction set of one operating point, from calibration to the numbers that describe it."""
+"""Every kind of prediction set of one operating point, from calibration to its scores."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bench.metrics.arrays import mean
 from bench.metrics.bands import beta_band, beta_binomial_band
 from bench.metrics.conditional import class_gaps, coverage, set_sizes
 from bench.metrics.conformal import hits_and_sizes, lac_quantile, within
-from bench.metrics.samples import Column, Played, known
+from bench.metrics.samples import Column, Measured, known
 
 ROW_ALPHA = 0.05  # of the sets described exit by exit
 
 
-def bands(point: Played) -> dict[str, float]:
-    """The 95 % bands that a valid pooled set's coverage lies in, by chance of cal alone and of cal and test."""
+def bands(point: Measured) -> dict[str, float]:
+    """Return the 95 % bands of a valid pooled set's coverage, by chance of cal alone and of cal and test."""
     found: dict[str, float] = {}
     n_cal, n_test = len(point.cal.correct), len(point.test.correct)
     for alpha in point.alphas:
@@ -25,10 +25,10 @@ def bands(point: Played) -> dict[str, float]:
     return found
 
 
-def through_mapie(point: Played, kind: str) -> dict[str, float]:
-    """Coverage, sizes and gaps of LAC, APS or RAPS sets calibrated on all as-exited samples.
+def through_mapie(point: Measured, kind: str) -> dict[str, float]:
+    """Return coverage, sizes and gaps of LAC, APS or RAPS sets calibrated on all as-exited samples.
 
-    LAC's coverage is left to `lac_coverage`, which needs no class probabilities and so never any that were rounded.
+    LAC's coverage is left to `lac_coverage`, which does not need class probabilities and so never uses rounded ones.
     """
     cal, test = point.cal, point.test
     at, on = known(cal.order), known(test.order)
@@ -44,8 +44,8 @@ def through_mapie(point: Played, kind: str) -> dict[str, float]:
     return found
 
 
-def lac_coverage(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
-    """Coverage of pooled LAC sets from the labels' probabilities alone."""
+def lac_coverage(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return the coverage of pooled LAC sets from the labels' probabilities alone."""
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
     for alpha in point.alphas:
@@ -56,8 +56,11 @@ def lac_coverage(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
     return found, columns
 
 
-def threshold_coverage(point: Played, name: str) -> tuple[dict[str, float], dict[str, Column]]:
-    """Coverage of one of bench.metrics.thresholds.KINDS; and how many samples (or classes) use a pooled threshold."""
+def threshold_coverage(point: Measured, name: str) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return the coverage of one of bench.metrics.thresholds.KINDS; and the share that uses a pooled threshold.
+
+    The share is of samples, or of classes if thresholds are by class.
+    """
     kind = thresholds.KINDS[name]
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
@@ -73,8 +76,8 @@ def threshold_coverage(point: Played, name: str) -> tuple[dict[str, float], dict
     return found, columns
 
 
-def threshold_sizes(point: Played, name: str) -> tuple[dict[str, float], dict[str, Column]]:
-    """Sizes of one of bench.metrics.thresholds.KINDS."""
+def threshold_sizes(point: Measured, name: str) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return the sizes of one of bench.metrics.thresholds.KINDS."""
     kind = thresholds.KINDS[name]
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
@@ -86,15 +89,15 @@ def threshold_sizes(point: Played, name: str) -> tuple[dict[str, float], dict[st
     return found, columns
 
 
-def lac_sizes_by_exit(point: Played) -> tuple[dict[str, float], dict[str, Column]]:
-    """Mean size of pooled LAC sets on the test samples that left at each exit."""
+def lac_sizes_by_exit(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
+    """Return the mean size of pooled LAC sets on the test samples that left at each exit."""
     q = lac_quantile(point.cal.lac, ROW_ALPHA)
     sizes = np.count_nonzero(within(point.test.lac_of_all, q), axis=1)
     return {}, {f"set_size_lac@{ROW_ALPHA}": _by_exit(point, sizes)}
 
 
-def class_gap(point: Played, name: str) -> dict[str, float]:
-    """How coverage of LAC sets, pooled or one of KINDS, differs between classes."""
+def class_gap(point: Measured, name: str) -> dict[str, float]:
+    """Return how coverage of LAC sets, pooled or one of KINDS, differs between classes."""
     found: dict[str, float] = {}
     for alpha in point.alphas:
         if name == "lac":
@@ -106,7 +109,7 @@ def class_gap(point: Played, name: str) -> dict[str, float]:
     return found
 
 
-def _by_exit(point: Played, values: np.ndarray) -> Column:
+def _by_exit(point: Measured, values: np.ndarray) -> Column:
     index = point.test.exit_index
     parts = (values[index == k] for k in range(point.num_exits))
     return [mean(part) if len(part) else None for part in parts]

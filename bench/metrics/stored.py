@@ -1,4 +1,4 @@
-"""Per-sample outcomes as arrays that a file keeps, and back: what scores can be made from again without any play."""
+"""Per-sample outcomes as arrays for a file, and back: scores can be made again from them without inference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.arrays import Floats, Ints, softmax
-from bench.metrics.samples import Played, Samples, known
+from bench.metrics.samples import Measured, Samples, known
 
 RANGE = 32.0  # nats below the largest logit that are kept; e^-32 is 1e-14
 STEPS = 65535
@@ -17,7 +17,7 @@ MOST_LOGITS = 20_000_000  # N·C of a split above which its logits are not store
 
 
 def encode(probabilities: Floats) -> NDArray[np.uint16]:
-    """Store log-probabilities [N, C] below each row's largest in 16-bit fixed point: at most 2.5e-4 nats wrong."""
+    """Return log-probabilities [N, C] below each row's largest in 16-bit fixed point: wrong by at most 2.5e-4 nats."""
     with np.errstate(divide="ignore"):
         below = np.log(probabilities.max(axis=1, keepdims=True)) - np.log(probabilities)
     return np.rint(np.minimum(below, RANGE) * (STEPS / RANGE)).astype(np.uint16)
@@ -28,7 +28,7 @@ def decode(codes: NDArray[np.uint16]) -> Floats:
     return softmax(codes * (-RANGE / STEPS), "stored logits")
 
 
-def to_arrays(point: Played) -> dict[str, NDArray[Any]]:
+def to_arrays(point: Measured) -> dict[str, NDArray[Any]]:
     """Return what `from_arrays` rebuilds an operating point from, keyed `test_…` and `cal_…`, in the rows' own order.
 
     exit_index, prediction, label [N] in the smallest integers; correct [N] bool; confidence, p_true [N] float64, exact;
@@ -59,13 +59,13 @@ def to_arrays(point: Played) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: int) -> Played:
+def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: int) -> Measured:
     """Rebuild an operating point from stored arrays, those of older versions included; what they lack is None.
 
-    Raises KeyError or ValueError for arrays that are no outcomes.
+    Raises KeyError or ValueError for arrays that are not outcomes.
     """
     macs, counts = arrays.get("exit_macs"), arrays.get("train_counts")
-    return Played(_split(arrays, "cal"), _split(arrays, "test"), full_macs, num_exits, _ints(macs), _ints(counts))
+    return Measured(_split(arrays, "cal"), _split(arrays, "test"), full_macs, num_exits, _ints(macs), _ints(counts))
 
 
 def _split(arrays: Mapping[str, NDArray[Any]], split: str) -> Samples:

@@ -1,19 +1,19 @@
-"""Over- and under-thinking: right answers that were there earlier, or lost, or would have come later."""
+"""Over- and under-thinking: right answers that an earlier exit had, that were lost, or that a later exit has."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bench.metrics.arrays import mean
-from bench.metrics.samples import Played, known
+from bench.metrics.samples import Measured, known
 
 
-def scores(point: Played) -> dict[str, float]:
-    """Shares of all test samples, and the cost of waiting (Kaya et al., 2019, for over-thinking).
+def scores(point: Measured) -> dict[str, float]:
+    """Return shares of all test samples, and the cost of waiting (Kaya et al., 2019, for over-thinking).
 
-    `overthinking_destructive`: some earlier exit is right and the last wrong. `overthinking_wasteful`: mean of
-    max(0, C_left - C_first right) / C_last over the samples that some exit gets right, C the MACs of leaving.
-    `underthinking`: wrong where it left, right at a later exit. `consistency`: same prediction as the last exit's.
+    `overthinking_destructive`: some earlier exit is right and the last wrong. `overthinking_wasteful`: mean of max(0,
+    C_left - C_first right) / C_last over the samples that some exit gets right, C the MACs of leaving. `underthinking`:
+    wrong where it left, right at a later exit. `consistency`: same prediction as the last exit's.
     """
     test, costs = point.test, known(point.exit_macs)
     right, index = test.exit_correct, test.exit_index

@@ -1,6 +1,6 @@
-"""LAC thresholds beside the pooled one: per exit, per class, and the four of the published JEI-DNN code.
+"""LAC thresholds besides the pooled one: per exit, per class, and the four of the published JEI-DNN code.
 
-A set holds every class c with 1 - p_c <= q. What differs is whose calibration scores q comes from.
+A set contains every class c with 1 - p_c <= q. The kinds differ in whose calibration scores determine q.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from numpy.typing import NDArray
 
 from bench.metrics.arrays import Floats, Ints
 from bench.metrics.conformal import conformal_rank, lac_quantile, within
-from bench.metrics.samples import Played, known
+from bench.metrics.samples import Measured, known
 
 FEW = 20  # `sets_gated` of the JEI-DNN code falls back at or below so many samples
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """q for every group, and which groups use the pooled one for want of samples."""
+    """q for every group, and which groups use the pooled one because they have too few samples."""
 
     values: Floats  # [groups]
     pooled: NDArray[np.bool_]  # [groups]
 
 
 def mondrian(scores: Floats, group: Ints, groups: int, alpha: float) -> Thresholds:
-    """One quantile per group of the scores [n]; pooled where a group has fewer than 1/alpha of them.
+    """Return one quantile per group of the scores [n]; pooled if a group has fewer than 1/alpha of them.
 
-    The quantile over all scores is no guarantee for such a group, only for all samples together.
+    The quantile over all scores is not a guarantee for such a group, only for all samples together.
     """
     pooled, order = lac_quantile(scores, alpha), np.argsort(group, kind="stable")
     parts = np.split(scores[order], np.cumsum(np.bincount(group, minlength=groups))[:-1])
@@ -39,9 +39,9 @@ def mondrian(scores: Floats, group: Ints, groups: int, alpha: float) -> Threshol
 
 
 def published_quantile(scores: Floats, alpha: float) -> float:
-    """The quantile of the JEI-DNN code: level min(1, ceil((n+1)(1-alpha))/n), next higher score; 1 - alpha if n = 0.
+    """Return the quantile of the JEI-DNN code: the next higher score at level min(1, ceil((n+1)(1-alpha))/n).
 
-    It is the conformal one but for n < 1/alpha - 1, where the largest score takes the place of infinity.
+    It is the conformal one except for n < 1/alpha - 1, where the largest score replaces infinity; 1 - alpha if n = 0.
     """
     n = len(scores)
     if n == 0:
@@ -50,40 +50,40 @@ def published_quantile(scores: Floats, alpha: float) -> float:
     return float(np.partition(scores, place)[place])
 
 
-def mondrian_exit(point: Played, alpha: float) -> Thresholds:
-    """Per exit, of the calibration samples that left there."""
+def mondrian_exit(point: Measured, alpha: float) -> Thresholds:
+    """Return thresholds per exit, of the calibration samples that left there."""
     return mondrian(point.cal.lac, point.cal.exit_index, point.num_exits, alpha)
 
 
-def mondrian_class(point: Played, alpha: float) -> Thresholds:
-    """Per class, of the calibration samples with that label (label-conditional; Vovk et al., 2005)."""
+def mondrian_class(point: Measured, alpha: float) -> Thresholds:
+    """Return thresholds per class, of the calibration samples with that label (label-conditional; Vovk et al. 2005)."""
     return mondrian(point.cal.lac, known(point.cal.labels), _num_classes(point), alpha)
 
 
-def jei_general(point: Played, alpha: float) -> Thresholds:
-    """`sets_general`: one quantile of all as-exited scores, the same at every exit."""
+def jei_general(point: Measured, alpha: float) -> Thresholds:
+    """Return `sets_general`: one quantile of all as-exited scores, the same at every exit."""
     return _none_pooled([published_quantile(point.cal.lac, alpha)] * point.num_exits)
 
 
-def jei_gated_all(point: Played, alpha: float) -> Thresholds:
-    """`sets_gated_all`: per exit, of all calibration samples scored there; no guarantee for those that leave there."""
+def jei_gated_all(point: Measured, alpha: float) -> Thresholds:
+    """Return `sets_gated_all`: per exit, of all calibration samples scored there; no guarantee per exit."""
     return _none_pooled([published_quantile(column, alpha) for column in 1.0 - known(point.cal.exit_p_true).T])
 
 
-def jei_gated(point: Played, alpha: float) -> Thresholds:
-    """`sets_gated`: per exit, of those that left there; `sets_gated_all`'s at or below FEW samples."""
+def jei_gated(point: Measured, alpha: float) -> Thresholds:
+    """Return `sets_gated`: per exit, of those that left there; `sets_gated_all`'s at or below FEW samples."""
     everyone, left = jei_gated_all(point, alpha), jei_gated_strict(point, alpha)
     few = np.bincount(point.cal.exit_index, minlength=len(left.values)) <= FEW
     return Thresholds(np.where(few, everyone.values, left.values), few)
 
 
-def jei_gated_strict(point: Played, alpha: float) -> Thresholds:
-    """`sets_gated_strict`: per exit, of those that left there, however few."""
+def jei_gated_strict(point: Measured, alpha: float) -> Thresholds:
+    """Return `sets_gated_strict`: per exit, of those that left there, however few."""
     index = point.cal.exit_index
     return _none_pooled([published_quantile(point.cal.lac[index == k], alpha) for k in range(point.num_exits)])
 
 
-def _num_classes(point: Played) -> int:
+def _num_classes(point: Measured) -> int:
     if point.cal.probabilities is not None:
         return point.cal.probabilities.shape[1]
     return int(max(known(point.cal.labels).max(initial=0), known(point.test.labels).max(initial=0))) + 1
@@ -95,9 +95,9 @@ def _none_pooled(values: list[float]) -> Thresholds:
 
 @dataclass(frozen=True)
 class Kind:
-    """A way of choosing thresholds: of every exit or of every class, and what it needs."""
+    """A way of choosing thresholds: for every exit or for every class, and what it needs."""
 
-    thresholds: Callable[[Played, float], Thresholds]
+    thresholds: Callable[[Measured, float], Thresholds]
     by_class: bool = False
     needs: tuple[str, ...] = ()
 
@@ -112,13 +112,13 @@ KINDS = {
 }
 
 
-def hits(point: Played, kind: Kind, found: Thresholds) -> NDArray[np.bool_]:
-    """Which test samples' sets hold their label [N]."""
+def hits(point: Measured, kind: Kind, found: Thresholds) -> NDArray[np.bool_]:
+    """Return which test samples' sets contain their label [N]."""
     group = known(point.test.labels) if kind.by_class else point.test.exit_index
     return within(point.test.lac, found.values[group])
 
 
-def sizes(point: Played, kind: Kind, found: Thresholds) -> Ints:
-    """How many classes each test sample's set holds [N]."""
+def sizes(point: Measured, kind: Kind, found: Thresholds) -> Ints:
+    """Return how many classes each test sample's set contains [N]."""
     values = found.values if kind.by_class else found.values[point.test.exit_index][:, None]
     return np.count_nonzero(within(point.test.lac_of_all, values), axis=1)

@@ -1,1 +1,1 @@
-"""Published experiments run again here, where weights and data are at hand, beside the numbers that were published."""
+"""Published experiments, run again if weights and data are available, next to the published numbers."""

@@ -1,4 +1,4 @@
-"""What is at hand for a cell of the grid, and exactly what is missing. Nothing is downloaded here."""
+"""The data and weights available for a cell of the grid, and exactly what is missing. Nothing is downloaded here."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from bench.datasets.official import FAMILY
 from bench.datasets.parquet import open_parquet
 from bench.datasets.svhn import LAYOUTS, open_matlab
 from bench.errors import UserError
-from bench.reproduce.grid import Cell
+from bench.reproduce.grid import PaperCell
 
 
 @dataclass(frozen=True)
 class Availability:
-    """One cell with what was found for it; each `…_note` says where it lies, or what to put where."""
+    """One cell with the files found for it; each `…_note` says where they are, or what to put where."""
 
-    cell: Cell
+    cell: PaperCell
     data: Path | None
     data_note: str
     weights: Path | None
@@ -34,10 +34,10 @@ class Availability:
         return self.data is not None and self.weights is not None
 
 
-def look(cells: Sequence[Cell], data_dir: Path | None, weights: Path | None = None) -> list[Availability]:
+def look(cells: Sequence[PaperCell], data_dir: Path | None, weights: Path | None = None) -> list[Availability]:
     """Look for the data and the checkpoint of each cell; `weights` is the file of the only cell.
 
-    Raises UserError for a data folder or a weight file that is not there.
+    Raises UserError for a data folder or a weight file that does not exist.
     """
     if data_dir is not None and not data_dir.is_dir():
         raise UserError(f"The data folder {data_dir} does not exist. Give --data-dir a folder that holds the data.")
@@ -53,7 +53,7 @@ def look(cells: Sequence[Cell], data_dir: Path | None, weights: Path | None = No
 
 
 def find_data(source: str, data_dir: Path | None) -> tuple[Path | None, str]:
-    """Return the folder that holds a dataset, and a note; a damaged copy is a missing one that the note describes."""
+    """Return the folder of a dataset, and a note; a damaged copy counts as missing, and the note describes it."""
     openers, layouts = _openers(source)
     roots = places(data_dir)
     for root in roots:
@@ -74,7 +74,7 @@ def _openers(source: str) -> tuple[tuple[Opener, ...], str]:
     return (partial(open_parquet, source), partial(open_archive, source)), layouts
 
 
-def _find_checkpoint(cell: Cell, data_dir: Path | None, weights: Path | None) -> tuple[Path | None, str]:
+def _find_checkpoint(cell: PaperCell, data_dir: Path | None, weights: Path | None) -> tuple[Path | None, str]:
     if weights is not None:
         return weights, f"given: {weights}"
     found = find_weights(cell.checkpoints, data_dir)

@@ -18,7 +18,7 @@ RELEASED = "The T2T-ViT authors released it (github.com/yitu-opensource/T2T-ViT,
 
 
 @dataclass(frozen=True)
-class Cell:
+class PaperCell:
     """One dataset and backbone of the grid."""
 
     dataset: str
@@ -34,7 +34,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What `--cells` and every table call it."""
+        """Its name in `--cells` and in every table."""
         return f"{self.dataset}/{self.backbone}"
 
     @property
@@ -49,7 +49,7 @@ class Cell:
 
     @property
     def checkpoints(self) -> tuple[str, ...]:
-        """File names that the fine-tuned network may have: the release's or the authors' own, then a neutral one."""
+        """Possible file names of the fine-tuned network: the release's or the authors' own, then a neutral one."""
         theirs = "cifar100LT" if self.dataset == "cifar100lt" else self.dataset
         folder = f"checkpoint_{theirs}_{self.backbone}"
         own = (f"{folder}/ckpt_0.01_0.0005_{self.accuracy}.pth",)
@@ -58,7 +58,7 @@ class Cell:
 
     @property
     def origin(self) -> str:
-        """Say where the fine-tuned network comes from."""
+        """Describe where the fine-tuned network comes from."""
         if self.release:
             return RELEASED
         start = f"fine-tune {IMAGENET_FILE[self.backbone]} (T2T-ViT release) at {self.image_size} pixels"
@@ -70,18 +70,18 @@ ANOTHER = ("cifar10/t2t_vit_14",)
 LONGTAIL = "their test set is long-tailed, ours is balanced"
 # SVHN with T2T-ViT-14 was never run.
 GRID = (
-    Cell("cifar10", "t2t_vit_7", "cifar10", 224, "94.95", 15, 3),
-    Cell("cifar10", "t2t_vit_14", "cifar10", 224, "96.35", 15, 1),
-    Cell("cifar100", "t2t_vit_7", "cifar100", 224, "78.97", 15, 4),
-    Cell("cifar100", "t2t_vit_14", "cifar100", 224, "88.4", 30, 1, release="cifar100_t2t-vit-14_88.4.pth"),
-    Cell("cifar100lt", "t2t_vit_7", "cifar100", 224, "81.56", 15, 4, not_comparable=LONGTAIL),
-    Cell("cifar100lt", "t2t_vit_14", "cifar100", 224, "87.70", 20, 1, not_comparable=LONGTAIL),
-    Cell("svhn", "t2t_vit_7", "svhn", 32, "91.90", 15, 6, batch_size=256),
+    PaperCell("cifar10", "t2t_vit_7", "cifar10", 224, "94.95", 15, 3),
+    PaperCell("cifar10", "t2t_vit_14", "cifar10", 224, "96.35", 15, 1),
+    PaperCell("cifar100", "t2t_vit_7", "cifar100", 224, "78.97", 15, 4),
+    PaperCell("cifar100", "t2t_vit_14", "cifar100", 224, "88.4", 30, 1, release="cifar100_t2t-vit-14_88.4.pth"),
+    PaperCell("cifar100lt", "t2t_vit_7", "cifar100", 224, "81.56", 15, 4, not_comparable=LONGTAIL),
+    PaperCell("cifar100lt", "t2t_vit_14", "cifar100", 224, "87.70", 20, 1, not_comparable=LONGTAIL),
+    PaperCell("svhn", "t2t_vit_7", "svhn", 32, "91.90", 15, 6, batch_size=256),
 )
 
 
-def choose(text: str | None) -> tuple[Cell, ...]:
-    """Return the cells that a comma-separated list names, in the grid's order; all of them for None."""
+def choose(text: str | None) -> tuple[PaperCell, ...]:
+    """Return the cells in a comma-separated list, in the grid's order; all of them for None."""
     if text is None:
         return GRID
     by_name = {cell.name: cell for cell in GRID}

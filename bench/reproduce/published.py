@@ -1,4 +1,4 @@
-"""The operating points that the JEI-DNN authors' stored results hold, shipped as a small table."""
+"""The operating points in the JEI-DNN authors' stored results, included as a small table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Published:
 
 @cache
 def published() -> tuple[Published, ...]:
-    """Read the table that comes with this package; its header says where every column comes from."""
+    """Read the table in this package; its header documents the source of every column."""
     text = files(__package__).joinpath(FILE).read_text(encoding="utf-8")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return tuple(

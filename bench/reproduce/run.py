@@ -1,4 +1,4 @@
-"""Run one cell of the grid: weights to bank, bank to one fused fit per seed, its policies played on test."""
+"""Run one cell of the grid: build the bank, fit all λ at once per seed, and evaluate the policies on test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.method import Policy, Task
 from bench.plugins import registry
 from bench.plugins.params import configure
 from bench.plugins.spec import Spec
-from bench.reproduce.grid import Cell
+from bench.reproduce.grid import PaperCell
 from bench.session import Progress, Session
 from bench.stats.bootstrap import Estimate
 from bench.stats.student import interval
@@ -36,7 +36,7 @@ class CurveMethod(Protocol):
 
 @dataclass(frozen=True)
 class Ours:
-    """What one operating point did on test: means over seeds with intervals."""
+    """Our results at one operating point on test: means over seeds with intervals."""
 
     lam: float | None  # None: the frozen backbone with its own head
     cost: Estimate  # fraction of the plain backbone's MACs, heads and gates included
@@ -54,8 +54,8 @@ class Ran:
     seeds: tuple[int, ...]
 
 
-def method_spec(cell: Cell, preset: str, cost: str) -> Spec:
-    """Name the configured method as a user would; what trains as published does so on the cell's published schedule."""
+def method_spec(cell: PaperCell, preset: str, cost: str) -> Spec:
+    """Return the configured method as a user would write it; a published preset uses the cell's published schedule."""
     params = {"preset": preset, "cost": cost}
     if preset != "ours":
         params |= {"epochs": str(cell.epochs), "batch_size": str(cell.batch_size)}
@@ -70,11 +70,11 @@ def load_method(spec: Spec) -> CurveMethod:
 
 
 def run_cell(
-    cell: Cell, weights: Path, config: RunConfig, method: CurveMethod, progress: Progress | None = None
+    cell: PaperCell, weights: Path, config: RunConfig, method: CurveMethod, progress: Progress | None = None
 ) -> Ran:
-    """Run a cell with the seeds, folders and device of `config`; the bank is built where it is missing.
+    """Run a cell with the seeds, folders and device of `config`; the bank is built if it is missing.
 
-    Raises UserError where the checkpoint does not fit or has no classifier for the cell's classes.
+    Raises UserError if the checkpoint does not fit or has no classifier for the cell's classes.
     """
     own = {"image_size": cell.image_size, "weights": str(weights), "exits": "blocks"}
     session = Session(config.model_copy(update=own))
@@ -87,7 +87,7 @@ def run_cell(
         )
     bank = session.ensure_bank(source, progress)
     torch.set_num_threads(config.threads)
-    seeds = [_play(bank, seed, session.device, method, cell.lams) for seed in config.seeds]
+    seeds = [_evaluate(bank, seed, session.device, method, cell.lams) for seed in config.seeds]
     points = tuple(
         Ours(
             lam,
@@ -100,20 +100,20 @@ def run_cell(
     return Ran(points, m.protocol, m.dataset_variant, dict(m.sizes), tuple(config.seeds))
 
 
-def _play(bank: Bank, seed: int, device: str, method: CurveMethod, lams: Sequence[float]) -> list[dict[str, float]]:
+def _evaluate(bank: Bank, seed: int, device: str, method: CurveMethod, lams: Sequence[float]) -> list[dict[str, float]]:
     """Fit one seed; return accuracy and cost on test per λ, then of the frozen backbone alone."""
     splits = load_splits(bank, seed, device)
     task, test = splits.task, splits.test
     policies = list(method.curve(task, lams))
     if len(policies) != len(lams):
         raise ValueError(f"curve returned {len(policies)} policies for {len(lams)} λ")
-    played = [summary(simulate(policy, test, task.macs), task.macs[-1]) for policy in policies]
+    results = [summary(simulate(policy, test, task.macs), task.macs[-1]) for policy in policies]
     correct = (test.final_logits.argmax(-1) == test.labels).double().mean()
-    return [*played, {"accuracy": float(correct), "macs_fraction": 1.0}]
+    return [*results, {"accuracy": float(correct), "macs_fraction": 1.0}]
 
 
-def _backbone(cell: Cell, weights: Path, classes: int) -> str:
-    """Name the backbone, and what its weights have seen where the file's own name does not say it."""
+def _backbone(cell: PaperCell, weights: Path, classes: int) -> str:
+    """Name the backbone, and what its weights were trained on if the file's own name does not say it."""
     try:
         origin_of(weights, classes=classes, options={}, family=Origin())
     except UserError:

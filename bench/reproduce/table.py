@@ -1,4 +1,4 @@
-"""Our numbers beside the published ones: rows, CSV and JSON."""
+"""Our numbers next to the published ones: rows, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bench.reproduce.availability import Availability
-from bench.reproduce.grid import RECIPE, Cell
+from bench.reproduce.grid import RECIPE, PaperCell
 from bench.reproduce.published import SOURCE
 from bench.reproduce.run import Ran
 
@@ -26,26 +26,26 @@ NOTES = (
     "Not shown: the calibration errors of that snapshot, which are means over mini-batches, and its baselines, which "
     "were scored on one half of the test set.",
 )
-HOW_TO_FINE_TUNE = f"Fine-tuning as the JEI-DNN authors' code has it: {RECIPE}."
+HOW_TO_FINE_TUNE = f"Fine-tuning in the JEI-DNN authors' code: {RECIPE}."
 
 
 @dataclass(frozen=True)
 class Result:
-    """One cell after the command: what was at hand, and what came of it."""
+    """One cell after the command: what was available, and the result of the run."""
 
     availability: Availability
-    method: str  # what it was, or would be, run with
+    method: str  # the configured method
     ran: Ran | None = None
     failure: str | None = None
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> PaperCell:
         """The cell of the grid."""
         return self.availability.cell
 
     @property
     def status(self) -> str:
-        """'ran', 'failed', 'missing', or 'ready' where a dry run left it at that."""
+        """'ran', 'failed', 'missing', or 'ready' after a dry run."""
         if self.ran or self.failure:
             return "ran" if self.ran else "failed"
         return "ready" if self.availability.complete else "missing"
@@ -60,8 +60,8 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Row:
-    """One operating point: published, and ours where it was run. Fractions; the difference is in points."""
+class PaperRow:
+    """One operating point: published, and ours if it was run. Fractions; the difference is in points."""
 
     cell: str
     lam: float | None  # None: the whole network
@@ -73,7 +73,7 @@ class Row:
     difference: float | None = None
 
 
-def rows(result: Result) -> list[Row]:
+def rows(result: Result) -> list[PaperRow]:
     """Return a cell's operating points by growing λ, the whole network last."""
     found = []
     ours = result.ran.points if result.ran else (None,) * len(result.cell.points)
@@ -88,7 +88,7 @@ def rows(result: Result) -> list[Row]:
             }
             if result.not_comparable is None:
                 row["difference"] = 100 * (mine.accuracy.value - theirs.accuracy)
-        found.append(Row(result.cell.name, theirs.lam, theirs.fraction, theirs.accuracy, **row))
+        found.append(PaperRow(result.cell.name, theirs.lam, theirs.fraction, theirs.accuracy, **row))
     return found
 
 
@@ -122,7 +122,7 @@ def as_text(results: Sequence[Result]) -> str:
 def as_csv(results: Sequence[Result]) -> str:
     """Return all rows as CSV."""
     text = io.StringIO()
-    names = ["cell", "status", "method", *list(Row.__dataclass_fields__)[1:], "not_comparable"]
+    names = ["cell", "status", "method", *list(PaperRow.__dataclass_fields__)[1:], "not_comparable"]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["lambda" if name == "lam" else name for name in names])
     for result in results:

@@ -15,10 +15,10 @@ def solve(
 ) -> tuple[Tensor, Tensor]:
     """Minimise mean_n w·BCE(z, t) + ridge/2·‖(weight, bias)‖² by Newton's method, for all points and gates together.
 
-    inputs [N, G, F]; targets [P, N, G] in {0, 1}, or NaN where a sample adds no loss (the mean stays one over N);
-    pos_weight [P, G] multiplies the loss where t = 1. Inputs are standardised inside (the ridge acts there, and keeps
+    inputs [N, G, F]; targets [P, N, G] in {0, 1}, or NaN if a sample adds no loss (the mean stays one over N);
+    pos_weight [P, G] multiplies the loss if t = 1. Inputs are standardised inside (the ridge acts there, and keeps
     targets that are all alike finite) and folded back, so the result, weight [P, G, F] and bias [P, G] in float64,
-    applies to raw inputs. Deterministic; no learning rate.
+    applies to raw inputs. Deterministic; there is no learning rate.
     """
     if not inputs.numel():
         shape = (len(targets), *inputs.shape[1:])
@@ -57,7 +57,7 @@ def _newton(design: Tensor, targets: Tensor, pos_weight: Tensor, ridge: float, s
         gradient = (weight * (s - t)) @ by_gate / n + penalty * w
         open_ = (
             gradient.abs().amax(-1) >= TOLERANCE
-        )  # each problem stops by itself: its answer owes nothing to the others
+        )  # each problem stops by itself, so its answer does not depend on the others
         if not bool(open_.any()):
             break
         hessian = ((weight * s * (1 - s)) @ outer / n).reshape(gates, -1, f, f) + torch.diag(penalty)

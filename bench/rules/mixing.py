@@ -11,13 +11,14 @@ from bench.exits import at_exits, mean_cost
 from bench.method import Infeasible, Policy
 from bench.rules.policies import too_small
 
-TURNS = 16.0  # how often the coin goes round per unit of its projection: often enough to be uniform
+TURNS = 16.0  # of the coin per unit of its projection: often enough to be uniform
 
 
 def coin(logits: Tensor, seed: int) -> Tensor:
     """Return a number in [0, 1) per sample [N], float64, from its first exit's logits [N, C] and a seed.
 
-    A random projection of the logits, its fraction after many turns: the same in any batch and any row order.
+    It is a random projection of the logits, its fractional part after many turns: the same in any batch and any row
+    order.
     """
     generator = torch.Generator().manual_seed(seed)
     direction = torch.randn(logits.shape[-1], generator=generator, dtype=torch.float64).to(logits.device)
@@ -25,27 +26,27 @@ def coin(logits: Tensor, seed: int) -> Tensor:
 
 
 class Mixture(Policy):
-    """Play `dear` where a sample's coin is below `share`, else `cheap`; both have the same heads and the same MACs.
+    """Use the `expensive` policy if a sample's coin is below `share`, else the `cheap` one; both share heads and MACs.
 
     The coin is counted once, at the first exit, with as many MACs as there are classes.
     """
 
-    def __init__(self, cheap: Policy, dear: Policy, share: float, seed: int, classes: int) -> None:
+    def __init__(self, cheap: Policy, expensive: Policy, share: float, seed: int, classes: int) -> None:
         super().__init__()
-        self.cheap, self.dear, self.share, self.seed, self.classes = cheap, dear, share, seed, classes
+        self.cheap, self.expensive, self.share, self.seed, self.classes = cheap, expensive, share, seed, classes
 
     def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
-        return self.dear.head(k, features, previous)
+        return self.expensive.head(k, features, previous)
 
     def combine(self, k: int, logits: Tensor) -> Tensor:
-        return self.dear.combine(k, logits)
+        return self.expensive.combine(k, logits)
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
         lucky = coin(logits[:, 0], self.seed) < self.share
-        return torch.where(lucky, self.dear.leave(k, logits), self.cheap.leave(k, logits))
+        return torch.where(lucky, self.expensive.leave(k, logits), self.cheap.leave(k, logits))
 
     def macs(self, k: int) -> int:
-        return self.dear.macs(k) + (self.classes if k == 0 else 0)
+        return self.expensive.macs(k) + (self.classes if k == 0 else 0)
 
 
 def upper_hull(cost: Tensor, value: Tensor) -> list[int]:
@@ -74,11 +75,11 @@ def mixtures(
     seed: int,
     coin_cost: float,
 ) -> list[Policy | Infeasible]:
-    """Return per budget the mixture of two neighbours on the hull of `policies` that spends it on val.
+    """Return per budget the mixture of two neighbours on the hull of `policies` that spends the budget on val.
 
-    exits [P, N]: where each policy's val samples leave; correct [N, K]: whether each exit is right there;
-    first_logits [N, C]: the answers of exit 0; costs [K] and coin_cost (of C MACs) in the unit of the budgets. Hull
-    membership is decided on val; a budget beyond the most accurate policy gets that policy.
+    exits [P, N]: where each policy's val samples leave; correct [N, K]: whether each exit is right; first_logits [N,
+    C]: the answers of exit 0; costs [K] and coin_cost (of C MACs) in the unit of the budgets. Val decides which
+    policies are on the hull; a budget beyond the most accurate policy gets that policy.
     """
     cost = mean_cost(exits, costs)
     value = at_exits(correct.double(), exits).mean(1)
@@ -107,14 +108,14 @@ def _meet(
     cheap = within[-1]
     if cheap == hull[-1]:
         return policies[cheap]
-    dear = hull[hull.index(cheap) + 1]
+    expensive = hull[hull.index(cheap) + 1]
     each = costs.double()
-    more = (each[exits[dear]] - each[exits[cheap]])[order.indices].cumsum(0) / exits.shape[1]
+    more = (each[exits[expensive]] - each[exits[cheap]])[order.indices].cumsum(0) / exits.shape[1]
     spent = (
         float(cost[cheap]) + coin_cost + torch.cat([more.new_zeros(1), more])
-    )  # with the n luckiest samples on the dear policy
+    )  # with the n luckiest samples on the expensive policy
     bounds = torch.cat([order.values, order.values.new_ones(1)])  # coin < bounds[n] takes those n, if no tie straddles
     clean = torch.cat([bounds.new_ones(1, dtype=torch.bool), bounds[1:] > bounds[:-1]])
     fits = torch.nonzero((spent <= budget) & clean).flatten()
     n = int(fits[spent[fits].argmax()]) if len(fits) else 0
-    return Mixture(policies[cheap], policies[dear], float(bounds[n]), seed, classes) if n else policies[cheap]
+    return Mixture(policies[cheap], policies[expensive], float(bounds[n]), seed, classes) if n else policies[cheap]

@@ -1,4 +1,4 @@
-"""Exit rules on given heads: policies that ask a confidence score, and the thresholds that meet a budget on val."""
+"""Exit rules on given heads: policies that use a confidence score, and the thresholds that meet a budget on val."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.recipe import Heads
 
 
 class HeadsPolicy(Policy):
-    """A policy on the fitted heads of a recipe for K exits; a subclass says who leaves, and what asking costs."""
+    """A policy on the fitted heads of a recipe for K exits; a subclass decides who leaves and counts its gates."""
 
     def __init__(self, heads: Heads, exits: int) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class HeadsPolicy(Policy):
         return self.heads.combine(k, logits)
 
     def gate_macs(self, k: int) -> int:
-        """Count the multiply-accumulates per sample of deciding at exit k < K-1."""
+        """Count the multiply-accumulates per sample of the decision at exit k < K-1."""
         return 0
 
     def macs(self, k: int) -> int:
@@ -35,7 +35,7 @@ class HeadsPolicy(Policy):
 
 
 class Score(nn.Module):
-    """How ready a sample is to leave at exit k; higher leaves earlier."""
+    """How ready a sample is to leave at exit k; a higher score leaves earlier."""
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
         """Return scores [N], float64, from the answers [N, k+1, C] of exits 0 … k."""
@@ -93,7 +93,7 @@ def energy(logits: Tensor) -> Tensor:
 
 
 class ThresholdPolicy(HeadsPolicy):
-    """Leave at exit k when the score there is at least thresholds[k]; those of the last exit do not matter."""
+    """Leave at exit k when the score there is at least thresholds[k]; the last exit's threshold is not used."""
 
     thresholds: Tensor
 
@@ -121,7 +121,7 @@ def rule_fractions(task: Task, heads: Heads, gate_macs: Callable[[int], int]) ->
 
 
 def one_threshold(task: Task, budgets: Sequence[float], heads: Heads, score: Score) -> list[Policy | Infeasible]:
-    """Return per budget the policy with one threshold for all exits whose val cost is largest within that budget."""
+    """Return per budget the policy with one threshold for all exits and the largest val cost that fits the budget."""
     costs = rule_fractions(task, heads, lambda k: score.macs(k, task.num_classes))
     scores = score.all(heads.logits(task.val))
     thresholds = solve.global_thresholds(scores, costs, budgets)
@@ -136,7 +136,7 @@ def one_threshold(task: Task, budgets: Sequence[float], heads: Heads, score: Sco
 def many_thresholds(
     task: Task, budgets: Sequence[float], heads: Heads, score: Score, thresholds: Tensor
 ) -> list[Policy | Infeasible]:
-    """Return per budget that row of per-exit thresholds [P, K] whose val cost is largest within the budget."""
+    """Return per budget the row of per-exit thresholds [P, K] with the largest val cost that fits the budget."""
     costs = rule_fractions(task, heads, lambda k: score.macs(k, task.num_classes))
     exits = solve.threshold_exits(score.all(heads.logits(task.val)), thresholds)
     realised = mean_cost(exits, costs)
@@ -144,26 +144,26 @@ def many_thresholds(
         too_small(b, float(realised.min()))
         if i is None
         else ThresholdPolicy(heads, score, thresholds[i], task.num_classes)
-        for b, i in zip(budgets, solve.dearest_within(realised, budgets), strict=True)
+        for b, i in zip(budgets, solve.most_expensive_within(realised, budgets), strict=True)
     ]
 
 
 def quota_policies(
     task: Task, budgets: Sequence[float], heads: Heads, score: Score, ratios: Tensor | None = None
 ) -> list[Policy | Infeasible]:
-    """Return per budget the policy from geometric quotas whose val cost is largest within that budget (MSDNet).
+    """Return per budget the policy from geometric quotas with the largest val cost that fits the budget (MSDNet).
 
-    ratios: those to try; by default 257 log-spaced ones from 1/32 to 32 and the two extremes.
+    ratios: the ratios to try; by default 257 log-spaced ones from 1/32 to 32 and the two extremes.
     """
     if ratios is None:
         extremes = torch.tensor([1e-30, 1e30], dtype=torch.float64)
         ratios = torch.cat([torch.logspace(-5, 5, 257, base=2, dtype=torch.float64), extremes])
     scores = score.all(heads.logits(task.val))
-    confidence = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)  # that of the last exit does not matter
+    confidence = torch.cat([scores, scores.new_zeros(len(scores), 1)], 1)  # the last exit's is not used
     quotas = solve.geometric_quotas(ratios, task.num_exits).to(task.device)
     return many_thresholds(task, budgets, heads, score, solve.quota_thresholds(confidence, quotas))
 
 
 def too_small(budget: float, cheapest: float) -> Infeasible:
-    """Say that not even the cheapest operating point of a method meets this budget."""
+    """Return the Infeasible for a budget below the cheapest operating point of a method."""
     return Infeasible(f"budget {budget:g} is below the cheapest operating point, {cheapest:.4f} of the plain backbone")

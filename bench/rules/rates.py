@@ -12,14 +12,14 @@ from bench.budgets import INF, quota_thresholds, threshold_exits
 from bench.exits import mean_cost
 
 STEEPEST = 1e6  # tilt per unit of cost that leaves only the cheapest, or the most expensive, exit
-FLOOR = 1e-12  # a rate of zero counts as this much, so that every budget stays within reach
+FLOOR = 1e-12  # a rate of zero counts as this much, so that every budget can be reached
 
 
 def tilt(rates: Tensor, costs: Tensor, target: Tensor) -> Tensor:
     """Return the rates [..., K] nearest to `rates` (in KL divergence) that cost `target` [...]: ∝ rate·exp(-λ·cost).
 
-    costs [K] in the unit of the target. Even rates give the maximum-entropy ones. A target that no rates cost gives
-    everybody the cheapest, or the dearest, exit.
+    costs [K] in the unit of the target. Even rates give the maximum-entropy ones. A target that no rates can cost sends
+    all samples to the cheapest, or the most expensive, exit.
     """
     logs, costs = rates.double().clamp_min(FLOOR).log(), costs.double()
     low = torch.full(torch.broadcast_shapes(logs.shape[:-1], target.shape), -STEEPEST, dtype=torch.float64)
@@ -33,7 +33,7 @@ def tilt(rates: Tensor, costs: Tensor, target: Tensor) -> Tensor:
 
 
 def whole(rates: Tensor, n: int) -> Tensor:
-    """Round rates [..., K] to whole numbers of n samples so that never fewer have left by any exit; sums stay 1."""
+    """Round rates [..., K] to whole numbers of n samples; by any exit at least as many have left, and sums stay 1."""
     left = (rates.double().cumsum(-1) * n - 1e-6).ceil()
     left[..., -1] = n
     return left.diff(dim=-1, prepend=torch.zeros_like(left[..., :1])) / n
@@ -42,8 +42,8 @@ def whole(rates: Tensor, n: int) -> Tensor:
 def rate_thresholds(scores: Tensor, rates: Tensor, costs: Tensor, budget: float) -> Tensor:
     """Return per-exit thresholds [K] that let `rates` [K] of the samples leave, in order of their scores [N, K-1].
 
-    Ties may let more leave at one exit than was meant, and fewer later. Where that breaks the budget, the rates are
-    tilted towards cheap exits as little as needed, in the last resort to everybody at the first exit.
+    With ties, more samples may leave at one exit than intended, and fewer later. If that breaks the budget, the rates
+    are tilted towards cheap exits as little as needed, in the last resort until all samples leave at the first exit.
     """
     slopes = torch.cat([torch.zeros(1), torch.logspace(-3, 6, 64)]).to(costs.device, torch.float64)
     ladder = torch.softmax(rates.double().clamp_min(FLOOR).log() - slopes[:, None] * costs.double(), -1)
@@ -55,7 +55,7 @@ def rate_thresholds(scores: Tensor, rates: Tensor, costs: Tensor, budget: float)
 def rate_exits(scores: Tensor, rates: Tensor) -> Tensor:
     """Return where samples leave [..., N] if rates [..., K] of them leave in order of their scores [..., N, K].
 
-    As `bench.budgets.quota_thresholds`, but with scores of their own for every row of rates.
+    As `bench.budgets.quota_thresholds`, but with separate scores for every row of rates.
     """
     n, exits = scores.shape[-2:]
     wanted = (whole(rates, n) * n).round().long()

@@ -1,4 +1,4 @@
-"""What an exit rule may know of a sample at exit k, in a few numbers, and functions that are linear in them.
+"""The state of a sample at exit k in a few numbers, and functions that are linear in it.
 
 Axes as in exits.py; F features of a state, E directions in it, M knots of each, B functions of a basis.
 """
@@ -12,17 +12,18 @@ from torch import Tensor
 
 from bench.rules.policies import Score
 
-MARGIN = 20.0  # nats at which the log-margin is cut: beyond e^20 to 1 a prediction is certain
+MARGIN = 20.0  # nats at which the log-margin is cut off: beyond e^20 to 1 a prediction is certain
 HISTORY = 5  # state features besides the top probabilities
-DIGITS = 9  # to which scores are rounded, so that they do not hang on the order of floating-point sums
+DIGITS = 9  # to which scores are rounded, so that they do not depend on the order of floating-point sums
 
 
 def state(k: int, answers: Tensor, top: int = 3) -> Tensor:
     """Describe samples at exit k, float64 [N, top + 5], from the answers [N, k+1, C] of exits 0 … k.
 
-    With p = softmax of exit k's answer: its `top` largest probabilities in falling order (0 where there are fewer
-    classes); entropy of p over log C; log(p_1 / p_2), at most 20; 1 if the exit before names the same class; how many
-    exits on end did so up to here, over k; the largest p_1 of exits 0 … k. With a single class: 1, 0, …, 0, 20, ….
+    With p = softmax of exit k's answer: its `top` largest probabilities in falling order (0 if there are fewer
+    classes); entropy of p over log C; log(p_1 / p_2), at most 20; 1 if the previous exit predicts the same class; the
+    number of consecutive exits up to here that did, over k; the largest p_1 of exits 0 … k. With a single class: 1, 0,
+    …, 0, 20, ….
     """
     z = answers[:, k].double()
     peak, label = z.max(-1, keepdim=True)
@@ -52,7 +53,7 @@ def states(answers: Tensor, top: int = 3) -> Tensor:
 
 
 def state_macs(classes: int) -> int:
-    """Count what a state costs per sample: softmax and entropy, one each per class; comparisons are no MACs."""
+    """Count the cost of a state per sample: softmax and entropy, one each per class; comparisons are not MACs."""
     return 2 * classes
 
 
@@ -72,13 +73,13 @@ def knots(features: Tensor, count: int) -> Tensor:
 def hinges(features: Tensor, at: Tensor) -> Tensor:
     """Append max(0, feature - knot) for knots [..., F, M] to features [N, …, F]: a basis [N, …, F·(1+M)].
 
-    What is linear in it is a sum of piecewise linear functions of the features.
+    A function that is linear in it is a sum of piecewise linear functions of the features.
     """
     return torch.cat([features, (features[..., None] - at).clamp_min(0).flatten(-2)], -1)
 
 
 class StateScore(Score):
-    """Per exit a function linear in the state, or in the hinges of the state and of directions in it."""
+    """Per exit, a function that is linear in the state, or in the hinges of the state and of directions in it."""
 
     weight: Tensor
     bias: Tensor
@@ -121,7 +122,7 @@ class Ridge:
         self.factor = torch.linalg.cholesky(gram + gram[:, -1:, -1:] * torch.diag(penalty))
 
     def fit(self, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return predictions [N, P] of y [N, P] by fits blind to the row; weight [B, P] and bias [P] of all rows."""
+        """Return predictions [N, P] of y [N, P] by fits without the row's fold; weight [B, P], bias [P] of all rows."""
         parts = y.tensor_split(len(self.folds))
         right = self._outside(torch.stack([rows.T @ part for rows, part in zip(self.folds, parts, strict=True)]))
         solution = torch.cholesky_solve(right, self.factor)
@@ -130,6 +131,6 @@ class Ridge:
         return unseen, weight, solution[-1, -1] - self.mean @ weight
 
     def _outside(self, sums: Tensor) -> Tensor:
-        """Turn sums of each fold into those of all other folds, and of all; a single fold has no others."""
+        """Turn sums over each fold into sums over all other folds, and over all; a single fold has no others."""
         total = sums.sum(0, keepdim=True)
         return torch.cat([total - sums if len(sums) > 1 else total, total])

@@ -16,7 +16,7 @@ import numpy as np
 from bench.errors import UserError, nearest
 from bench.metrics.calibration import reliability
 from bench.metrics.families import FAMILIES, Family
-from bench.metrics.samples import Played
+from bench.metrics.samples import Measured
 from bench.metrics.score import score
 from bench.metrics.stored import from_arrays
 from bench.trials.outcomes import pack
@@ -89,7 +89,7 @@ def _differs(key: str, before: Sequence[Mapping[str, Any]], after: Sequence[Mapp
     return any(key not in a or a[key] != b[key] for a, b in zip(before, after, strict=True))
 
 
-def _point(record: Record, arrays: Mapping[str, np.ndarray]) -> Played:
+def _point(record: Record, arrays: Mapping[str, np.ndarray]) -> Measured:
     try:
         point = from_arrays(arrays, record.full_macs, len(record.cell.exit_names))
         shares = np.bincount(point.test.exit_index, minlength=point.num_exits) / len(point.test.correct)

@@ -20,7 +20,7 @@ from bench.method import ExitData, Infeasible, Policy, Task
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import to_numpy
 from bench.metrics.calibration import reliability
-from bench.metrics.samples import played as gather
+from bench.metrics.samples import measure
 from bench.metrics.score import score
 from bench.metrics.stored import to_arrays
 from bench.plugins import registry
@@ -107,7 +107,7 @@ class _Maker:
         test = simulate(policy, self.splits.test, task.macs)
         played = time.perf_counter()
         costs = exit_macs(policy, task.macs)
-        outcome = gather(cal, test, exit_macs=costs, full_macs=self.full_macs, train_counts=self.splits.train_counts)
+        outcome = measure(cal, test, exit_macs=costs, full_macs=self.full_macs, train_counts=self.splits.train_counts)
         made = score(outcome)
         rows = made.rows(self.trial.cell.exit_names, costs)
         timings = timings | {"play_seconds": played - start, "score_seconds": time.perf_counter() - played}

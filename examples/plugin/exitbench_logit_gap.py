@@ -1,4 +1,4 @@
-"""The gap between the two best logits, with one quantile for all exits. Change the rule to yours."""
+"""The gap between the two best logits, with one quantile for all exits. Replace the rule by your own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.plugins.params import tunable
 from bench.rules import Score, many_thresholds
 from torch import Tensor
 
-POINTS = 257  # how many operating points are tried on val
+POINTS = 257  # operating points that are tried on val
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class LogitGapConfig:
 
 
 class Gap(Score):
-    """How far the best logit is above the second best; a sample leaves where the score reaches its exit's threshold."""
+    """The best logit minus the second best; a sample leaves where the score reaches its exit's threshold."""
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
         """Return scores [N] at exit k from the answers [N, k+1, C] of exits 0 … k: later ones cannot be seen."""
@@ -37,7 +37,7 @@ class Gap(Score):
         return best[:, 0] - best[:, -1]
 
     def macs(self, k: int, classes: int) -> int:
-        """Count what the score costs per sample at exit k, in multiply-accumulates. Every cost is counted."""
+        """Count the multiply-accumulates of the score per sample at exit k. Every cost is counted."""
         return classes
 
 
@@ -55,7 +55,7 @@ class LogitGap(Method):
     Config: ClassVar[type] = LogitGapConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Return one policy per budget: the share s of largest val cost within it.
+        """Return one policy per budget: the share s with the largest val cost that fits it.
 
         A method sees task.train (for heads) and task.val (for everything else), never the images it is scored on.
         """
@@ -68,7 +68,7 @@ class LogitGap(Method):
 
 
 def quantiles(gaps: Tensor, shares: Tensor) -> Tensor:
-    """Return thresholds [P, K]: those that shares [P, K-1] of the gaps [N, K-1] reach; a share of nobody gives +inf."""
+    """Return thresholds [P, K]: those that shares [P, K-1] of the gaps [N, K-1] reach; a share of 0 gives +inf."""
     ascending = torch.cat([gaps.sort(0).values, gaps.new_full((1, gaps.shape[1]), torch.inf)])
     rows = len(gaps) - (shares * len(gaps)).round().long()
     thresholds = ascending.gather(0, rows)

@@ -19,7 +19,7 @@ from bench.rules.rates import rate_thresholds
 
 @dataclass(frozen=True)
 class EENetConfig:
-    """Which heads, the two losses, and the training schedule."""
+    """The heads, the two losses, and the training schedule."""
 
     heads: str = "plain"
     restarts: int = 5
@@ -71,19 +71,20 @@ class EENet(Method):
     """EENet: linear exit scores and a plan of exit rates per budget, learned in turns on val (Ilhan et al., WACV 2024).
 
     Score q_k = <a_k, p_k> + <b_k, (max p_k, 1 - H_k/log C, q_1 … q_k-1)>, clipped to [0, 1], earlier scores detached.
-    Plan P_n = softmax over exits of r_nk, a one-hidden-layer sigmoid MLP of the same inputs. Losses on val: the
-    scores' is BCE(q_nk, correct) weighted by P_nk / Σ_n P_nk, the plan's is alpha_ce·KL(q^beta, normalised ‖ P) +
+    Plan P_n = softmax over exits of r_nk, a one-hidden-layer sigmoid MLP of the same inputs. Losses on val: the scores'
+    loss is BCE(q_nk, correct) weighted by P_nk / Σ_n P_nk, the plan's is alpha_ce·KL(q^beta, normalised ‖ P) +
     alpha_cost·|planned cost - B|/B. The rates mean_n P_n become quotas: T_k lets that share leave in order of q_k, and
-    a sample leaves at the first k with q_k >= T_k. Only q is computed at play, and counted.
+    a sample leaves at the first k with q_k >= T_k. Only q is computed at inference, and counted.
 
-    Repaired: every loss is defined and per sample; gradients start from zero at every step; what is kept is a copy; r
-    has no sigmoid before the softmax, which held P between 1/(1+(K-1)e) and e/(e+K-1).
-    Differences: MACs stand for measured ms. AdamW at lr 0.01 for 5 rounds of 20 batches of 128 per phase stands for
-    Adam at 3e-5 for 1,000 epochs; within a phase the other part stands still. A plan starts from the most even rates
-    that cost B, and sees the `top` largest probabilities in order instead of all C. Of all restarts and rounds planned
-    within 10 % of B (the original's tolerance) we keep the most accurate on val, its rates tilted (∝
-    rate·exp(-λ·cost)) to cost just B. Thresholds are set on the score before its clip, which breaks the ties at 0 and
-    1.
+    Repaired: every loss is defined and per sample; gradients start from zero at every step; the kept state is a copy; r
+    has no sigmoid before the softmax, which limited P to the range from 1/(1+(K-1)e) to e/(e+K-1).
+
+    Differences: MACs replace measured ms. AdamW at lr 0.01 for 5 rounds of 20 batches of 128 per phase replaces Adam at
+    3e-5 for 1,000 epochs; within a phase the other part stays fixed. A plan starts from the most even rates that cost
+    B, and sees the `top` largest probabilities in order instead of all C. Of all restarts and rounds planned within 10
+    % of B (the original's tolerance) the most accurate on val is kept, its rates tilted (∝ rate·exp(-λ·cost)) to cost
+    exactly B. Thresholds are set on the score before its clip, which breaks the ties at 0 and 1.
+
     Fit cost: `restarts` (5; the original's 10) trainings per budget, those of all budgets in one batch.
     """
 
@@ -91,7 +92,7 @@ class EENet(Method):
     Config: ClassVar[type] = EENetConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Train all schedules at once on val and solve the thresholds of each budget's best."""
+        """Train all schedules on val at once and solve the thresholds of each budget's best one."""
         fitted = heads.fit(self.config.heads, task)
         logits, classes = fitted.logits(task.val), task.num_classes
         empty = torch.zeros(0, classes + 2)

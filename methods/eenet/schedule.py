@@ -20,7 +20,7 @@ CHUNK = 1024  # samples whose plans are computed at once outside of training
 
 
 def describe(logits: Tensor) -> Tensor:
-    """Return what a score sees of an answer [..., C]: probabilities, the largest, 1 - H/log C; [..., C + 2]."""
+    """Return the inputs of a score from answers [..., C]: probabilities, their largest, 1 - H/log C; [..., C + 2]."""
     z = logits.float()
     z = z - z.amax(-1, keepdim=True)
     e = z.exp()
@@ -31,7 +31,7 @@ def describe(logits: Tensor) -> Tensor:
 
 
 def chain(base: Sequence[Tensor], earlier: Tensor) -> Tensor:
-    """Return the scores before their clip [..., n, K] from exits' own parts, K of [..., n], and `earlier` [..., K, K].
+    """Return the unclipped scores [..., n, K] from each exit's own part, K of [..., n], and `earlier` [..., K, K].
 
     Exit k adds Σ_{j<k} earlier_kj·q_j, where q_j is exit j's score clipped to [0, 1] and held fixed: no gradient flows
     into the earlier exits.
@@ -47,7 +47,7 @@ def chain(base: Sequence[Tensor], earlier: Tensor) -> Tensor:
 
 
 def score_loss(scores: Tensor, correct: Tensor, weights: Tensor) -> Tensor:
-    """Return L_q [...]: the weighted cross-entropy of clipped scores against correctness, all [..., n, K], mean over K.
+    """Return L_q [...]: the weighted cross-entropy of clipped scores and correctness [..., n, K], mean over K.
 
     weights are those of the samples at each exit; they sum to 1 over the samples and carry no gradient.
     """
@@ -81,8 +81,8 @@ class Schedule:
 class Trainer:
     """Train scores and plans of all budgets and restarts, [B, R], on the answers of all exits on val.
 
-    `c` has the settings of `methods/eenet`. Restart r starts from the same numbers whatever the budgets, and budgets
-    share no weights, so that the answer to one owes nothing to the others.
+    `c` is the `EENetConfig`. Restart r starts from the same numbers whatever the budgets are, and budgets share no
+    weights, so that the result for one budget does not depend on the others.
     """
 
     def __init__(self, logits: Tensor, labels: Tensor, costs: Tensor, budgets: Sequence[float], c: Any, seed: int):
@@ -114,7 +114,7 @@ class Trainer:
         return start.expand(b, *shape).to(self.x.device, copy=True).contiguous().requires_grad_()
 
     def scores(self, rows: Tensor | slice) -> Tensor:
-        """Return the scores before their clip [B, R, n, K]."""
+        """Return the unclipped scores [B, R, n, K]."""
         return chain(torch.matmul(self.own, self.x[:, rows].mT).unbind(1), self.earlier)
 
     def plans(self, rows: Tensor | slice, q: Tensor) -> Tensor:
@@ -174,17 +174,17 @@ class Trainer:
 
     @torch.no_grad()
     def _better(self, best: Schedule | None, rates: Tensor) -> Schedule:
-        """Return, per budget, the better of what was kept and the best restart as it stands now; copies, no aliases.
+        """Return, per budget, the better of the kept schedule and the best current restart; copies, not aliases.
 
-        rates [B, R, K] are those planned now. Better is: planned to cost within 10 % of the budget, then more accurate
-        on val once it costs just the budget.
+        rates [B, R, K] are those planned now. Better means: planned to cost within 10 % of the budget, then more
+        accurate on val once tilted to cost exactly the budget.
         """
         planned = (rates * self.costs.double()).sum(-1)
         rates = tilt(rates, self.costs, self.budgets[:, None])
         exits = rate_exits(self._full_scores(), rates)
         right = at_exits(self.correct, exits).mean(-1)
         near = (planned - self.budgets[:, None]).abs() <= 0.1 * self.budgets[:, None]
-        top = (right + near).argmax(-1)  # right lies in [0, 1]; of equals the first
+        top = (right + near).argmax(-1)  # right is in [0, 1]; ties go to the first
         rows = torch.arange(len(top), device=top.device)
         own = self.own[rows, :, top].clone()
         now = Schedule(own, self.earlier[rows, top].clone(), rates[rows, top], right[rows, top], planned[rows, top])

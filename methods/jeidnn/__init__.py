@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
-from bench.methods.jeidnn.bilevel import Bilevel, Schedule
+from bench.methods.jeidnn.bilevel import Bilevel, BilevelSchedule
 from bench.methods.jeidnn.config import PRESETS, JEIDNNConfig
-from bench.methods.jeidnn.curve import Curve, Grid, val_cost
+from bench.methods.jeidnn.curve import Curve, LambdaGrid, val_cost
 from bench.methods.jeidnn.gates import GatedPolicy, Gates, gate_macs
 from bench.methods.jeidnn.targets import exit_risk, gate_targets, positive_weight
 from torch import Tensor
@@ -27,7 +27,7 @@ class JEIDNN(Method):
 
     Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn the surrogate targets 1[l >= l*]
     with l* = argmin_l CE_l + λ·c_l. One fit covers a grid of λ as a batch dimension; then λ is refined between the
-    neighbours around each budget, and the λ of largest val cost within the budget is taken.
+    neighbours around each budget, and the λ with the largest val cost that fits the budget is used.
 
     Presets: `paper` is the bilevel algorithm as the paper means it, `released` is what the authors' code computes,
     `ours` (default) is the same idea with corrections. They differ in:
@@ -35,28 +35,29 @@ class JEIDNN(Method):
     - im_loss: `expected`, Σ_l P_l·CE_l with P detached (paper), or `uniform`, the plain mean (released: its per-sample
       weights cancel exactly). Uniform heads do not depend on λ; ours are the shared `heads` recipe, any of them.
     - reading: the targets are cumulative, so a gate estimates that the best exit is at or before it. `cumulative`
-      (ours) reads it so and leaves at the first g >= 0.5; `clipped` (paper, released) takes g for the marginal
-      probability of leaving there (`bench.exits.exit_distribution`), whose sum soon passes 1, so that late exits are
+      (ours) reads it so and leaves at the first g >= 0.5; `clipped` (paper, released) reads g as the marginal
+      probability of leaving there (`bench.exits.exit_distribution`), whose sum soon exceeds 1, so that late exits are
       hardly ever reached.
     - pos_weight: of positive targets, min((N-n_l)/n_l, 5) with n_l the val samples with l* = l (released) or l* <= l
-      (`cumulative`; the paper leaves it open, the authors' later code counts so), or `none` (ours: a weight moves the
+      (`cumulative`; the paper does not say, the authors' later code counts so), or `none` (ours: a weight moves the
       point where g = 0.5 away from even odds).
     - solver: `sgd` alternates 200 batches of gates and 200 of heads, the count continuing across epochs (paper) or
-      restarting with the gates at each epoch (released). `newton` (ours) fits gates to the optimum of their convex
-      loss on given heads, on val by default: heads that have memorised their train split leave nothing to doubt there.
+      restarting with the gates at each epoch (released). `newton` (ours) fits gates to the optimum of their convex loss
+      on given heads, by default on val: on the train split, heads that have memorised it leave no uncertainty to learn
+      from.
     - cost: c_l as a share of the MACs, heads and gates counted (released, ours), or (l+1)/L (the paper's figures).
 
-    Heads under `sgd` see features standardised on train; this stands for the LayerNorm before them in the original.
-    `JEIDNNConfig` lists what else the original's history offers: other objectives, target schemes and decisions.
+    Heads under `sgd` see features standardised on train; this replaces the LayerNorm before them in the original.
+    `JEIDNNConfig` lists the other options from the original's history: other objectives, target schemes and decisions.
     """
 
     name: ClassVar[str] = "jeidnn"
     Config: ClassVar[type] = JEIDNNConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Fit a coarse λ grid in one go, refine it around the budgets in one go, then choose a λ per budget on val."""
+        """Fit a coarse λ grid at once, refine it around all budgets at once, then choose a λ per budget on val."""
         coarse = torch.cat([torch.zeros(1), torch.logspace(-2.5, 1.5, self.config.points - 1)]).double()
-        grid = Grid(self._fit(task, coarse), budgets)
+        grid = LambdaGrid(self._fit(task, coarse), budgets)
         rounds, finer = (3, 8) if self.config.option("solver") == "newton" else (1, 3)
         for _ in range(rounds):
             lam, budget_of = grid.refinement(finer)
@@ -69,7 +70,7 @@ class JEIDNN(Method):
         curve = self._fit(task, torch.tensor(list(lam), dtype=torch.float64))
         return [self._policy(task, curve, i) for i in range(len(curve.lam))]
 
-    def _answer(self, task: Task, grid: Grid, budget: int) -> Policy | Infeasible:
+    def _answer(self, task: Task, grid: LambdaGrid, budget: int) -> Policy | Infeasible:
         wanted = grid.budgets[budget]
         chosen = grid.choose(budget)
         if chosen is None:
@@ -110,14 +111,14 @@ class JEIDNN(Method):
         return costs / costs[-1]
 
     def _bilevel(self, task: Task, costs: Tensor, lam: Tensor) -> Bilevel:
-        """Set up the training of gates and heads by turns."""
+        """Set up the alternating training of gates and heads."""
         o, c = self.config.option, self.config
         same = {name: o(name) for name in ("warmup", "warmup_epochs", "epochs", "batch_size", "lr")}
         return Bilevel(
             task,
             lam,
             self._target_costs(costs),
-            Schedule(restart=o("phases") == "restart", **same),
+            BilevelSchedule(restart=o("phases") == "restart", **same),
             weighted=o("im_loss") != "uniform",
             single=o("im_loss") == "single",
             counting=o("pos_weight"),

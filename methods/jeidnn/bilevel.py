@@ -1,7 +1,7 @@
 """The published training of JEI-DNN, for many λ at once: SGD that alternates between gates and heads.
 
-Axes as in exits.py; H is the number of head sets, 1 where heads do not depend on λ and P where they do. Heads of an
-exit are one matrix [D, H·C], so a step is one matrix product per exit for all operating points together.
+Axes as in exits.py; H is the number of head sets, 1 if heads do not depend on λ and P if they do. Heads of an exit are
+one matrix [D, H·C], so a step is one matrix product per exit for all operating points together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BLOCK = 2**22  # logits held at once while a gate phase reads the heads
 
 
 @dataclass(frozen=True)
-class Schedule:
+class BilevelSchedule:
     """When what is trained, and how fast; the defaults are the published ones."""
 
     epochs: int = 15
@@ -42,9 +42,9 @@ class Schedule:
 class Bilevel:
     """Gates of all λ, and the heads that they share or own, in training on one task.
 
-    With `weighted`, the loss of a head counts by the probability of leaving there (detached), or with `single` by
-    whether the sample leaves there at all; without, all heads count alike and do not depend on λ. `draw` is the seed of
-    the coins where leaving is at random; the rest is what gates learn (`bench.methods.jeidnn.targets`).
+    With `weighted`, the loss of a head is weighted by the probability of leaving there (detached), or with `single` by
+    whether the sample leaves there at all; otherwise all heads are weighted equally and do not depend on λ. `draw` is
+    the seed of the coins if samples leave at random; the rest is what gates learn (`bench.methods.jeidnn.targets`).
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Bilevel:
         task: Task,
         lam: Tensor,
         costs: Tensor,
-        schedule: Schedule,
+        schedule: BilevelSchedule,
         *,
         weighted: bool,
         counting: Counting,
@@ -87,7 +87,7 @@ class Bilevel:
         return (2 * torch.rand(shape, generator=self.generator, device=self.generator.device) - 1) * bound
 
     def run(self) -> tuple[list[LinearHeads], Gates]:
-        """Warm the heads up, alternate for the remaining epochs, and return heads (H of them) and gates."""
+        """Warm up the heads, alternate for the remaining epochs, and return heads (H of them) and gates."""
         s = self.schedule
         first = self._warm_up()
         if self.weighted:
@@ -169,7 +169,7 @@ class Bilevel:
         return batch
 
     def _gate_phase(self, batches: list[Tensor], lr: float) -> list[Tensor]:
-        """Take one gate step per batch; the heads stand still, so they are read for many batches at once."""
+        """Take one gate step per batch; the heads are fixed, so they are evaluated for many batches at once."""
         many = max(1, self._rows_at_once() // self.schedule.batch_size)
         for i in range(0, len(batches), many):
             block = batches[i : i + many]
@@ -184,7 +184,7 @@ class Bilevel:
         return max(1, BLOCK // (self.sets * self.task.num_classes))
 
     def _read(self, data: ExitData, inputs: list[Tensor], rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return gate features [H, N, G, 4] and risks [H, N, K] of samples under the heads as they are."""
+        """Return gate features [H, N, G, 4] and risks [H, N, K] of samples under the current heads."""
         labels = data.labels[rows]
         features, losses = [], []
         for logits in self._logits(inputs, rows):
@@ -247,7 +247,7 @@ class Bilevel:
             b.sub_(mb, alpha=lr)
 
     def _exit_weights(self, logits: list[Tensor]) -> list[Tensor]:
-        """Return the weight of each exit's loss: per sample and λ [N, P], or 1/G where it does not depend on λ."""
+        """Return the weight of each exit's loss: per sample and λ [N, P], or 1/G if it does not depend on λ."""
         if not self.weighted:
             return [self._scalar(1 / len(logits))] * len(logits)
         features = torch.stack([uncertainty_features(x) for x in logits], 2).transpose(0, 1)
@@ -259,7 +259,7 @@ class Bilevel:
         return [(taken == k).to(features.dtype).T for k in range(len(logits))]
 
     def _count_positives(self) -> Tensor:
-        """Weigh the positives of each gate by what val says under the heads as they are."""
+        """Return the weight of each gate's positives, counted on val under the current heads."""
         parts = []
         for rows in torch.arange(len(self.task.val), device=self.task.device).split(self._rows_at_once()):
             _, losses = self._read(self.task.val, self.val, rows)

@@ -1,4 +1,4 @@
-"""JEI-DNN's options: what the paper, its released code and our corrections set, and which settings go together."""
+"""JEI-DNN's options: the presets of the paper, its released code and our corrections, and which options go together."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ PRESETS: dict[str, dict[str, Any]] = {
         "warmup_epochs": 6,
     },
 }
-COMMON = {"phases": "continue", "warmup": "fixed", "warmup_epochs": 4}  # of solver=sgd, where a preset does not say
+COMMON = {"phases": "continue", "warmup": "fixed", "warmup_epochs": 4}  # of solver=sgd, unless a preset sets them
 
 
 @dataclass(frozen=True)
 class JEIDNNConfig:
-    """A preset, and options that override it one by one (None: as the preset has it).
+    """A preset, and options that override it one by one (None: as in the preset).
 
     - solver: `sgd` alternates between gates and heads; `newton` solves the gates on given `heads`.
-    - im_loss, of the heads, needs `sgd` where it depends on the gates: `uniform`, the mean of CE_l; `expected`,
-      Σ_l P_l·CE_l with P detached; `single`, CE where the sample leaves (nothing where that is the last exit).
+    - im_loss, of the heads, needs `sgd` if it depends on the gates: `uniform`, the mean of CE_l; `expected`, Σ_l
+      P_l·CE_l with P detached; `single`, CE where the sample leaves (nothing if that is the last exit).
     - objective, R_l of the targets' l* = argmin_l R_l + λ·c_l: `ce`, the cross-entropy in nats; `zeroOne`, -1[right];
       `prob`, -p_max·1[right]. `cost`, c_l: the share of the MACs (heads and gates counted), or (l+1)/L for `layers`.
-    - scheme, what gates are taught: `subsequent`, 1[l >= l*]; `only`, 1[l = l*]; `ignore_subsequent`, the same with
+    - scheme, the targets of the gates: `subsequent`, 1[l >= l*]; `only`, 1[l = l*]; `ignore_subsequent`, the same with
       gates l > l* left out of the loss.
     - pos_weight: `bench.methods.jeidnn.targets.positive_weight`.
     - reading: `bench.methods.jeidnn.gates.Gates`. `single` is the original's other exit model; its decisions are those
       of `clipped`, but it has no P for `im_loss=expected`.
     - decision: `deterministic`, or `prob`, which leaves at random by the exit probabilities, with a coin that each
-      sample carries (`bench.rules.mixing.coin`). The original's `frac`, a quantile of the batch, is left out:
-      where a sample leaves would depend on the other samples of its batch.
+      sample carries (`bench.rules.mixing.coin`). The original's `frac`, a quantile of the batch, is left out, because a
+      sample's exit would depend on the other samples of its batch.
     - gate_data: the split that `newton` fits gates on; `sgd` trains on train.
     - phases, warmup, warmup_epochs, epochs, batch_size, lr: the schedule of `sgd` (`bench.methods.jeidnn.bilevel`).
     - points: of the coarse λ grid.
@@ -76,21 +76,21 @@ class JEIDNNConfig:
 
     def __post_init__(self) -> None:
         if self.points < 2:
-            raise ValueError(f"points={self.points} is not a grid of λ; give 2 or more")
+            raise ValueError(f"points={self.points} must be at least 2, a grid of λ")
         if min(self.epochs, self.batch_size) < 1 or self.option("warmup_epochs") < 0 or not self.lr > 0:
-            raise ValueError("epochs and batch_size start at 1, warmup_epochs at 0, and lr is above 0")
+            raise ValueError("epochs and batch_size must be at least 1, warmup_epochs at least 0, and lr above 0")
         solver, im_loss, reading = (self.option(name) for name in ("solver", "im_loss", "reading"))
         if solver == "newton" and im_loss != "uniform":
             raise ValueError(f"im_loss={im_loss} trains the heads with the gates, which only solver=sgd does")
         if solver == "sgd" and self.heads != "plain":
             raise ValueError(f"solver=sgd trains linear heads of its own; heads={self.heads} needs solver=newton")
         if reading == "single" and im_loss == "expected":
-            raise ValueError("im_loss=expected weighs heads by exit probabilities, which reading=single has not")
+            raise ValueError("im_loss=expected weights heads by exit probabilities, which reading=single does not have")
         if self.scheme == "subsequent":
             return
         if reading == "cumulative":
             raise ValueError(
-                f"scheme={self.scheme} teaches a gate to leave at the best exit alone, reading=cumulative takes it for "
+                f"scheme={self.scheme} teaches a gate to leave at the best exit alone, reading=cumulative reads it as "
                 "'there or before'; give reading=clipped"
             )
         if self.option("pos_weight") == "cumulative":
@@ -100,6 +100,6 @@ class JEIDNNConfig:
             )
 
     def option(self, name: str) -> Any:
-        """Return an option as it was given, else as the preset has it."""
+        """Return an option as it was given, otherwise the preset's value."""
         given = getattr(self, name)
         return (COMMON | PRESETS[self.preset])[name] if given is None else given

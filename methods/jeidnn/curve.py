@@ -30,11 +30,11 @@ class Curve:
         return self.heads[point if len(self.heads) > 1 else 0]
 
 
-class Grid:
+class LambdaGrid:
     """Operating points collected for several budgets.
 
     Every budget chooses among the coarse points and those refined for itself alone, so that an answer does not depend
-    on which other budgets were asked for; answers are monotone in the budget all the same.
+    on the other budgets; answers are still monotone in the budget.
     """
 
     def __init__(self, coarse: Curve, budgets: Sequence[float]) -> None:
@@ -42,15 +42,16 @@ class Grid:
         self.own: list[list[int]] = [list(range(self.coarse)) for _ in budgets]
 
     def choose(self, budget: int) -> int | None:
-        """Return the point of largest cost within a budget (the smallest λ of equals), None where all cost more."""
+        """Return the point with the largest cost within a budget (ties go to the smallest λ), None if all cost more."""
         within = [i for i in self.own[budget] if float(self.curve.cost[i]) <= self.budgets[budget]]
         return max(within, key=lambda i: (float(self.curve.cost[i]), -float(self.curve.lam[i])), default=None)
 
     def refinement(self, finer: int) -> tuple[Tensor, list[int]]:
-        """Return new λ values between the neighbours around each budget, and which budget each belongs to.
+        """Return new λ values between the neighbours around each budget, and the budget that each belongs to.
 
-        Around budget b lie neighbours in λ of which one costs more than b and the other at most b; of several such
-        pairs the one whose cheaper point is dearest counts. `finer` values part it evenly, in log λ where both are > 0.
+        Around budget b are neighbours in λ of which one costs more than b and the other at most b; of several such
+        pairs the one with the most expensive cheaper point is used. `finer` values divide it evenly, in log λ if both
+        are > 0.
         """
         values: list[Tensor] = []
         budget_of: list[int] = []
@@ -74,7 +75,7 @@ class Grid:
         return cost, -float(self.curve.lam[pair[0]])
 
     def add(self, curve: Curve, budget_of: Sequence[int]) -> None:
-        """Add refined points, each for the budget that owns it."""
+        """Add refined points, each for the budget in `budget_of`."""
         old = self.curve
         for i, b in enumerate(budget_of):
             self.own[b].append(len(old.lam) + i)

@@ -63,10 +63,10 @@ class Gates(nn.Module):
         return self._distribution(self.values(features))[0]
 
     def leave(self, features: Tensor, coins: Tensor | None = None, first: int = 0) -> Tensor:
-        """Say where a sample that has come that far would leave, bool [..., N, g], from exits `first` on.
+        """Say where a sample that has reached these exits would leave, bool [..., N, g], from exits `first` on.
 
         Without coins, at even odds; with coins [..., N] in [0, 1), with the probabilities of `marginal`: where their
-        running sum first passes the coin. Only where `needs_earlier` is false may `first` be more than 0.
+        running sum first exceeds the coin. `first` may be more than 0 only if `needs_earlier` is false.
         """
         g = self.values(features, first)
         if self.reading == "cumulative":
@@ -76,7 +76,7 @@ class Gates(nn.Module):
 
     @property
     def needs_earlier(self) -> bool:
-        """Whether leaving at an exit hangs on the gates before it."""
+        """Whether leaving at an exit depends on the gates before it."""
         return self.reading != "cumulative"
 
     def _distribution(self, g: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,7 +85,7 @@ class Gates(nn.Module):
 
 
 class GatedPolicy(HeadsPolicy):
-    """Heads with JEI-DNN's gates at one λ; with a `draw`, the seed of each sample's coin, it leaves at random."""
+    """Heads with JEI-DNN's gates at one λ; with a `draw`, the seed of each sample's coin, samples leave at random."""
 
     def __init__(self, heads: Heads, gates: Gates, classes: int, draw: int | None = None) -> None:
         super().__init__(heads, gates.weight.shape[-2] + 1)
@@ -102,7 +102,7 @@ class GatedPolicy(HeadsPolicy):
         return self.gates.leave(self._features(logits), drawn)[:, k]
 
     def _features(self, logits: Tensor) -> Tensor:
-        """Describe the answers of all exits; those that the last call saw too are not described again."""
+        """Describe the answers of all exits, reusing the features of those that the last call has described."""
         described = []
         for i, x in enumerate(logits.unbind(1)):
             known = i < len(self._last) and _same(self._last[i][0], x)
@@ -119,24 +119,24 @@ def _same(a: Tensor, b: Tensor) -> bool:
 
 
 def gate_macs(classes: int, *, coin: bool = False) -> int:
-    """Count one gate, 9C + 6: the four features of C probabilities and the linear unit, as the original counts them.
+    """Count one gate, 9C + 6: the four features of C probabilities and the linear unit, as in the original's count.
 
-    Where a sample's coin is drawn too, that adds C.
+    If a coin is drawn for each sample too, that adds C.
     """
     return 9 * classes + 6 + (classes if coin else 0)
 
 
 def coins(logits: Tensor, draw: int | None) -> Tensor | None:
-    """Return every sample's coin [N] from the answers [N, g, C] of exits 0 …, None where nothing is drawn."""
+    """Return every sample's coin [N] from the answers [N, g, C] of exits 0 …, None if nothing is drawn."""
     return None if draw is None else coin(logits[:, 0], draw)
 
 
 def single_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
     """Turn gate values g [..., G] into exit probabilities without the clipped marginals of `exit_distribution`.
 
-    Returns (marginal, conditional), both [..., G]: a_l = g_l / Π_{i<l} (1 - a_i), clipped to [0, 1], 1 where nobody can
-    have come that far, and P_l = a_l·Π_{i<l} (1 - a_i). Source: the released code's mode `single`. In exact arithmetic
-    both are those of `exit_distribution`: what that clips off the marginal, the clip of a_l takes off here.
+    Returns (marginal, conditional), both [..., G]: a_l = g_l / Π_{i<l} (1 - a_i), clipped to [0, 1], 1 if no sample can
+    have reached it, and P_l = a_l·Π_{i<l} (1 - a_i). Source: the released code's mode `single`. In exact arithmetic
+    both are those of `exit_distribution`: the clip of a_l removes here what the clip of the marginal removes there.
     """
     survivors, conditional, marginal = torch.ones_like(g[..., :1]), [g[..., :0]], [g[..., :0]]
     for x in g.split(1, -1):

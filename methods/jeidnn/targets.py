@@ -1,4 +1,4 @@
-"""The surrogate that JEI-DNN's gates learn: the risk of each exit, the best exit's targets, and their weights."""
+"""The surrogate that JEI-DNN's gates learn: the risk of each exit, the targets of the best exit, and their weights."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def exit_risk(logits: Tensor, labels: Tensor, objective: Objective = "ce") -> Tensor:
-    """Return what leaving with logits [N, ..., C] is worth, R [N, ...], lower is better.
+    """Return the risk R [N, ...] of leaving with logits [N, ..., C]; lower is better.
 
-    The cross-entropy (nats), or minus one (`zeroOne`) or minus p_max (`prob`) where the prediction is right, else 0.
+    The cross-entropy (nats), or minus one (`zeroOne`) or minus p_max (`prob`) if the prediction is right, else 0.
     """
     if objective == "ce":
         return cross_entropy(logits, labels)
@@ -47,9 +47,9 @@ def gate_targets(losses: Tensor, costs: Tensor, lam: float | Tensor, scheme: Sch
 def positive_weight(targets: Tensor, counting: Counting, scheme: Scheme = "subsequent") -> Tensor:
     """Return the weight [P, G] of positive targets, min((N - n_l) / max(n_l, 0.1), 5), from targets [P, N, G].
 
-    n_l counts the samples told to leave at l or earlier (`cumulative`: the positives themselves) or exactly at l
-    (`released`, as the released code counts); `none` weighs all alike. `global` is one number for all gates, the
-    zeros over the ones in the loss, not limited to 5 (1 where there are no ones).
+    n_l counts the samples whose target is to leave at l or earlier (`cumulative`: the positives themselves) or exactly
+    at l (`released`, as the released code counts); `none` weights all alike. `global` is one number for all gates, the
+    zeros over the ones in the loss, not limited to 5 (1 if there are no ones).
     """
     if counting == "none":
         return torch.ones_like(targets[:, 0])

@@ -28,7 +28,7 @@ from bench.rules import Pointwise, max_probability, quota_policies
 
 @dataclass(frozen=True)
 class MIEConfig:
-    """Which heads, how the predictive is computed, and whether exits are averaged."""
+    """The heads, how the predictive is computed, and whether exits are averaged."""
 
     heads: str = "plain"
     predictive: Literal["mc", "probit"] = tunable("mc")
@@ -37,7 +37,7 @@ class MIEConfig:
 
     def __post_init__(self) -> None:
         if self.samples < 1:
-            raise ValueError(f"samples={self.samples} leaves nothing to average; give 1 or more")
+            raise ValueError(f"samples={self.samples} must be at least 1")
 
 
 class MIELaplace(Method):
@@ -49,10 +49,10 @@ class MIELaplace(Method):
     backbone's cost up to j. Each exit's prior variance and temperature minimise the val NLL of that average, exit by
     exit; MSDNet's quotas set the thresholds.
 
-    Differences: the output factor is exact and both are plain means over train, where the original keeps a moving
-    average of batches; the prior is on standardised features; Monte Carlo searches only the neighbours of probit's
-    best cell of the 10 × 10 grid. The task lacks the frozen head's features, so its predictive is softmax(a_K / T).
-    Counted per exit: (D+1)² for the variance, S·C for the draws (2·C for probit) and k·C for the average.
+    Differences: the output factor is exact and both factors are plain means over train, whereas the original keeps a
+    moving average over batches; the prior is on standardised features; Monte Carlo searches only the neighbours of
+    probit's best cell of the 10 × 10 grid. The task lacks the frozen head's features, so its predictive is softmax(a_K
+    / T). Counted per exit: (D+1)² for the variance, S·C for the draws (2·C for probit) and k·C for the average.
     """
 
     name: ClassVar[str] = "mie_lap"

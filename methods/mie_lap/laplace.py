@@ -38,7 +38,7 @@ class Factors:
 
 
 def linear_layers(heads: Heads, recipe: str) -> list[nn.Linear]:
-    """Return the linear layers of heads that consist of nothing else; raise UserError for any other recipe."""
+    """Return the linear layers of heads that are linear layers only; raise UserError for any other recipe."""
     if not isinstance(heads, LinearHeads) or heads.needs_previous or type(heads).combine is not Heads.combine:
         raise UserError(
             f"mie_lap needs heads whose exits each answer with one linear layer on their own features, which "
@@ -60,7 +60,7 @@ def kfac(features: Tensor, logits: Tensor) -> Factors:
 
 
 class Posterior:
-    """What the Laplace approximation of one head says for a batch of prior variances [V]."""
+    """The Laplace posterior of one head for a batch of prior variances [V]."""
 
     def __init__(self, factors: Factors, variances: Sequence[float] = VARIANCES) -> None:
         self.factors = factors
@@ -171,7 +171,7 @@ def best_cell(
     before: Tensor,
     weight: Tensor,
 ) -> tuple[int, int, Tensor]:
-    """Return the variance and temperature, as indices, of least NLL of `before + weight·p_y`, and that sum [N]."""
+    """Return the indices of the variance and temperature with the least NLL of `before + weight·p_y`, and that sum."""
     t = torch.tensor(TEMPERATURES, dtype=logits.dtype, device=logits.device)[list(temperatures)]
     rows = list(variances)
     p = true_probability(kind, logits, spread[rows], scatter[rows], t, labels)
@@ -202,5 +202,5 @@ def mix(log_p: Tensor, weights: Tensor) -> Tensor:
 
 
 def safe_log(p: Tensor) -> Tensor:
-    """Return log p, with what underflows cut at the smallest normal number of its type."""
+    """Return log p, with underflow cut off at the smallest normal number of its type."""
     return p.clamp_min(torch.finfo(p.dtype).tiny).log()

@@ -1,4 +1,4 @@
-"""Early exits with a promised risk (Jazbec, Timans et al., Fast yet Safe, NeurIPS 2024)."""
+"""Early exits with controlled risk (Jazbec, Timans et al., Fast yet Safe, NeurIPS 2024)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from bench.method import ExitData, Infeasible, Method, Policy, Task
 from bench.recipe import Heads
 from bench.rules import Pointwise, ThresholdPolicy, max_probability, rule_fractions, too_small
 
-COARSE = 0.02  # of the backbone's cost: a budget missed by more is worth a note
+COARSE = 0.02  # of the backbone's cost: if more of a budget is unspent, the policy gets a note
 
 
 @dataclass(frozen=True)
 class RiskControlConfig:
-    """Which heads, which risk, how it is bounded, and ε where it is promised; without ε each budget finds its own."""
+    """The heads, the risk and its bound, and the guaranteed ε; without ε each budget finds its own."""
 
     heads: str = "plain"
     loss: Literal["prediction_gap", "consistency", "brier_gap", "brier_gap_top"] = "prediction_gap"
@@ -33,35 +33,36 @@ class RiskControlConfig:
 
     def __post_init__(self) -> None:
         if self.epsilon is not None and self.epsilon <= 0:
-            raise ValueError(f"epsilon={self.epsilon:g} is no risk to allow; give a number above 0")
+            raise ValueError(f"epsilon={self.epsilon:g} is not a valid risk; give a number above 0")
         if not 0 < self.delta < 1:
-            raise ValueError(f"delta={self.delta:g} is no probability; give a number between 0 and 1")
+            raise ValueError(f"delta={self.delta:g} is not a valid probability; give a number between 0 and 1")
         if self.grid < 2:
-            raise ValueError(f"grid={self.grid} leaves no threshold to choose; give 2 or more")
+            raise ValueError(f"grid={self.grid} must be at least 2, so that there are thresholds to choose from")
 
 
 class RiskControl(Method):
     """The lowest confidence threshold whose risk against the full model is bounded by ε (Fast yet Safe, Jazbec et al.).
 
-    A sample leaves at the first exit with p_max > λ, λ on the grid 1, 0.99, …, 0. `risk_control.levels` gives the ε at
-    which each λ may be used: `naive` (mean loss), `crc` (E[risk] <= ε), `ltt` and `ucb_wsr` (P(risk <= ε) >= 1 - δ).
-    Unlike the original, LTT stops *before* the first hypothesis that it cannot reject, and CRC's losses are made
-    monotone.
+    A sample leaves at the first exit with p_max > λ, λ on the grid 1, 0.99, …, 0. `bench.methods.risk_control.levels`
+    says at which ε each λ may be used: `naive` (mean loss), `crc` (E[risk] <= ε), `ltt` and `ucb_wsr` (P(risk <= ε) >=
+    1 - δ). Unlike the original, LTT stops *before* the first hypothesis that it cannot reject, and CRC's losses are
+    made monotone.
 
     With `epsilon` fixed, the boldest λ allowed at ε is the policy of every budget that its val cost meets, and other
-    budgets are infeasible. For the promise to be real nothing else may have seen the samples that calibrate: heads pick
+    budgets are infeasible. The guarantee holds only if nothing else has seen the calibration samples: heads select
     their epochs on one random half of val, and the other half calibrates. It holds for data drawn like val.
 
     Risk control has no budgets of its own. Without `epsilon`, a budget gets the smallest ε whose controlled policy
-    costs at most b on val, on the heads that other methods have. Such an ε depends on the samples that certify it, and
-    halves would not mend that, since the budget must hold on both: the note gives ε and says that it is no guarantee.
+    costs at most b on val, on the heads that other methods have. Such an ε depends on the samples that certify it.
+    Splitting val would not help, since the budget must hold on both halves: the note gives ε and says that it is not a
+    guarantee.
     """
 
     name: ClassVar[str] = "risk_control"
     Config: ClassVar[type] = RiskControlConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
-        """Certify every threshold of the grid at once, then read one off per budget."""
+        """Certify every threshold of the grid at once, then select one per budget."""
         c, score = self.config, Pointwise(max_probability)
         task_of_heads, calibration = split(task, c.epsilon is not None)
         fitted = heads.fit(c.heads, task_of_heads)
@@ -118,9 +119,10 @@ def grid(count: int) -> Tensor:
 
 
 def split(task: Task, halve: bool) -> tuple[Task, ExitData]:
-    """Return the task that heads are fitted on and the samples that calibrate, in random order: all of val, or halves.
+    """Return the task that heads are fitted on and the calibration samples, in random order: all of val, or halves.
 
-    One half of val then goes to the heads. The halved task is in the shared_cache: its heads are trained once.
+    With `halve`, one half of val goes to the heads. The halved task is kept in the shared cache, so that its heads are
+    trained once.
     """
     n = len(task.val)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(task.seed)).to(task.device)

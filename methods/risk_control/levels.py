@@ -1,6 +1,6 @@
-"""Risk control of early exits: losses against the full model, and the risk that each threshold may promise.
+"""Risk control of early exits: losses against the full model, and the risk level that each threshold guarantees.
 
-Axes: [..., P, N]: P thresholds from the safest (nobody leaves early) to the boldest, N calibration samples. Sources:
+Axes: [..., P, N]: P thresholds from the safest (no sample leaves early) to the boldest, N calibration samples. Sources:
 Jazbec et al., Fast yet Safe (NeurIPS 2024); Angelopoulos et al., Conformal Risk Control (ICLR 2024) and Learn Then Test
 (2021); Waudby-Smith and Ramdas, Estimating Means of Bounded Random Variables by Betting (JRSS-B 2024).
 """
@@ -21,11 +21,11 @@ BISECTIONS = 30  # of a level in [0, 1]: a bracket of 1e-9
 
 
 def exit_losses(kind: str, logits: Tensor, labels: Tensor) -> Tensor:
-    """Return what leaving at each exit loses against the last exit, float64 [N, K], from answers [N, K, C].
+    """Return the loss of leaving at each exit against the last exit, float64 [N, K], from answers [N, K, C].
 
     prediction_gap: 1[wrong at k] - 1[wrong at K]; consistency: 1[another class than at K]; brier_gap: the difference of
-    ‖p - e_y‖²; brier_gap_top: the same with the last exit's class for y. Consistency and brier_gap_top read no labels.
-    Losses are at most BOUND_OF_LOSS, and 0 at the last exit.
+    ‖p - e_y‖²; brier_gap_top: the same with the last exit's class for y. Consistency and brier_gap_top do not use
+    labels. Losses are at most BOUND_OF_LOSS, and 0 at the last exit.
     """
     classes = logits.argmax(-1)
     if kind == "consistency":
@@ -40,15 +40,15 @@ def exit_losses(kind: str, logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def naive_levels(losses: Tensor, bound: float, delta: float) -> Tensor:
-    """Return the mean loss [..., P]: no guarantee, not even on average."""
+    """Return the mean loss [..., P]; this is not a guarantee, not even on average."""
     return losses.mean(-1)
 
 
 def crc_levels(losses: Tensor, bound: float, delta: float) -> Tensor:
-    """Return (Σ L̃ + B) / (N + 1) [..., P], what conformal risk control promises on average over calibration sets.
+    """Return (Σ L̃ + B) / (N + 1) [..., P], what conformal risk control guarantees on average over calibration sets.
 
-    The promise needs losses that never fall along the thresholds; gaps do fall. L̃ is each sample's running maximum from
-    the safe end, at least its 0 there: never below the loss, and monotone.
+    The guarantee needs losses that never fall along the thresholds, but gaps do fall. L̃ is each sample's running
+    maximum from the safe end, at least its 0 there: never below the loss, and monotone.
     """
     worst = losses.clamp_min(0).cummax(-2).values
     return (worst.sum(-1) + bound) / (losses.shape[-1] + 1)
@@ -102,9 +102,10 @@ LEVELS: dict[str, Callable[[Tensor, float, float], Tensor]] = {
 def promised(kind: str, losses: Tensor, bound: float, delta: float = 0.1) -> Tensor:
     """Return the smallest ε [..., P] at which a threshold may be used, from losses [..., P, N] of thresholds 0 … P-1.
 
-    The first threshold is the full model, whose risk is 0 without any test. `naive` takes any threshold whose mean loss
+    The first threshold is the full model, whose risk is 0 without any test. `naive` uses any threshold whose mean loss
     is at most ε. The others go from the safe end and stop before the first threshold that fails (fixed-sequence
-    testing), so the ε of a threshold is the largest level up to it. Without samples nothing is promised but the bound.
+    testing), so the ε of a threshold is the largest level up to it. Without samples, only the bound of the loss is
+    guaranteed.
     """
     levels = LEVELS[kind](losses, bound, delta) if losses.shape[-1] else losses.new_full(losses.shape[:-1], bound)
     levels = torch.cat([torch.zeros_like(levels[..., :1]), levels[..., 1:]], -1)
@@ -119,7 +120,7 @@ def boldest(levels: Tensor, epsilon: float) -> Tensor:
 
 
 def _binomial_upper(total: Tensor, n: int, delta: float) -> Tensor:
-    """Solve P(Bin(n, ε) <= ⌈total⌉) = delta for ε (Clopper and Pearson); 1 where all n are losses."""
+    """Solve P(Bin(n, ε) <= ⌈total⌉) = delta for ε (Clopper and Pearson); 1 if all n samples are losses."""
     count = np.ceil(total.double().cpu().numpy() - 1e-9)
     upper = beta.ppf(1 - delta, count + 1, np.maximum(n - count, 1e-300))
     return torch.as_tensor(np.where(count >= n, 1.0, upper), dtype=total.dtype, device=total.device)
@@ -136,7 +137,7 @@ def _hoeffding_upper(mean: Tensor, n: int, delta: float) -> Tensor:
 
 
 def _smallest(rejected: Callable[[Tensor], Tensor], low: Tensor) -> Tensor:
-    """Bisect between `low` and 1 for the smallest level that is rejected; from above, so that errors are safe."""
+    """Bisect between `low` and 1 for the smallest rejected level; return the upper end, so that errors are safe."""
     high = torch.ones_like(low)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2

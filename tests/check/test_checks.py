@@ -80,7 +80,7 @@ def test_what_cannot_be_imported_or_is_no_method_fails_at_once(monkeypatch):
 
 
 def test_a_slow_method_is_warned_of_and_an_absurd_one_fails(monkeypatch):
-    monkeypatch.setattr(workers_module, "SLOW_PLAY", 1e-5)
+    monkeypatch.setattr(workers_module, "SLOW_INFERENCE", 1e-5)
     by_name = {r.name: r for r in run(good.Good)}
     assert by_name["speed"].status == "fail" and "batch dimension" in by_name["speed"].message
     monkeypatch.setattr(workers_module, "ABSURD", 1e9)

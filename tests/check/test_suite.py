@@ -34,7 +34,7 @@ def test_a_failing_check_fails_its_case_with_the_sentence_and_skips_what_builds_
 def test_a_warning_is_shown_as_one(monkeypatch):
     from bench.check import workers
 
-    monkeypatch.setattr(workers, "SLOW_PLAY", 1e-5)
+    monkeypatch.setattr(workers, "SLOW_INFERENCE", 1e-5)
     monkeypatch.setattr(workers, "ABSURD", 1e9)
     with pytest.warns(UserWarning, match="speed: fit"):
         suite(good.Good)("speed")

@@ -10,7 +10,7 @@ from bench import heads
 from bench.errors import UserError
 from bench.heads.layers import LinearHeads, Net, fold, standardiser
 from bench.heads.plain import Plain, PlainConfig
-from bench.heads.training import Schedule, adamw, descend, nll, together
+from bench.heads.training import TrainingConfig, adamw, descend, nll, together
 from bench.method import ExitData
 from tests.helpers.tasks import make_task
 
@@ -165,7 +165,7 @@ def test_a_bad_setting_is_refused(spec):
 def test_a_layer_learns_the_slower_the_more_inputs_it_has():
     data = ExitData((torch.randn(9, 8), torch.randn(9, 400)), torch.randn(9, 3), torch.zeros(9, dtype=torch.int64))
     net = Net(data, 3, 4, torch.Generator().manual_seed(0))
-    groups = adamw(net, Schedule(lr=0.03, rate=1.0, weight_decay=0.5)).param_groups
+    groups = adamw(net, TrainingConfig(lr=0.03, rate=1.0, weight_decay=0.5)).param_groups
     rates = {tuple(g["params"][0].shape): g["lr"] for g in groups}
     assert rates[(1, 8, 4)] == 0.03 and rates[(1, 400, 4)] == pytest.approx(1 / 400)
     assert rates[(2, 4, 3)] == 0.03 and rates[(2, 1, 3)] == 0.03

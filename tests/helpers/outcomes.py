@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from bench.inference import Outcomes
-from bench.metrics.samples import Played, played
+from bench.metrics.samples import Measured, measure
 from bench.metrics.score import score
 
 
@@ -27,13 +27,13 @@ def permuted(o: Outcomes, seed: int = 5) -> Outcomes:
     return Outcomes(o.exit_index[order], o.logits[order], o.labels[order], o.macs[order], o.exit_logits[order])
 
 
-def point(cal: Outcomes, test: Outcomes, full_macs: int = 1, **given) -> Played:
+def point(cal: Outcomes, test: Outcomes, full_macs: int = 1, **given) -> Measured:
     """One operating point, exit k costing 100 (k + 1) unless `exit_macs` says otherwise; three groups of classes."""
     assert test.exit_logits is not None
     exits, classes = test.exit_logits.shape[1:]
     counts = np.geomspace(500, 5, classes).astype(int)
     defaults = {"exit_macs": [100 * (k + 1) for k in range(exits)], "train_counts": counts}
-    return played(cal, test, full_macs=full_macs, **defaults | given)
+    return measure(cal, test, full_macs=full_macs, **defaults | given)
 
 
 def scored(cal: Outcomes, test: Outcomes, full_macs: int = 1, **given) -> dict[str, float]:

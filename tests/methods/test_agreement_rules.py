@@ -116,7 +116,7 @@ def test_the_fit_of_patience_plays_each_level():
     assert simulate(found[1], task.val, task.macs).exit_index.tolist() == [1, 1, 2, 2, 1, 1]
     assert found[3].run == 3 and found[3].note.startswith("unreachable: no patience that costs more than t=2 (0.9167")
     assert found[4].note == found[3].note
-    assert isinstance(found[2], Mixture) and (found[2].cheap.run, found[2].dear.run) == (2, 3)
+    assert isinstance(found[2], Mixture) and (found[2].cheap.run, found[2].expensive.run) == (2, 3)
     assert not found[2].note
 
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from bench.methods.jeidnn.bilevel import Bilevel, Schedule
+from bench.methods.jeidnn.bilevel import Bilevel, BilevelSchedule
 from bench.methods.jeidnn.gates import coins
 from bench.methods.jeidnn.targets import cross_entropy, gate_targets
 from torch.nn.functional import binary_cross_entropy_with_logits
@@ -25,7 +25,7 @@ LAM = torch.tensor([0.05, 0.3, 1.0])
 
 def bilevel(task: Task, lam=LAM, *, weighted=False, more=None, **schedule) -> Bilevel:
     options = {"counting": "released", "reading": "clipped"} | (more or {})
-    return Bilevel(task, lam, COSTS[: task.num_exits], Schedule(**schedule), weighted=weighted, **options)
+    return Bilevel(task, lam, COSTS[: task.num_exits], BilevelSchedule(**schedule), weighted=weighted, **options)
 
 
 def official_head_loss(losses: torch.Tensor, probability: torch.Tensor) -> torch.Tensor:
@@ -49,7 +49,7 @@ def golden_trainer(d) -> Bilevel:
     data = ExitData((d["z0"],) * exits, torch.zeros(len(d["z0"]), d["head_bias"].shape[0]), d["labels"])
     task = Task(data, data, tuple(range(1, exits + 2)), d["head_bias"].shape[0], 0, torch.device("cpu"))
     options = {"weighted": False, "counting": "none", "reading": "clipped"}
-    trainer = Bilevel(task, d["lam"][None], d["costs"], Schedule(weight_decay=0), **options)
+    trainer = Bilevel(task, d["lam"][None], d["costs"], BilevelSchedule(weight_decay=0), **options)
     trainer.train[0], trainer.heads[0], trainer.biases[0] = d["z0"], d["head_weight"], d["head_bias"]
     trainer.weight, trainer.bias, trainer.pos_weight = (d[k][None] for k in ("gate_weight", "gate_bias", "pos_weight"))
     return trainer

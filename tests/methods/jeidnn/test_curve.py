@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bench.methods.jeidnn.curve import Curve, Grid
+from bench.methods.jeidnn.curve import Curve, LambdaGrid
 from bench.methods.jeidnn.gates import Gates
 
 from bench.inference import simulate
@@ -23,7 +23,7 @@ def test_refinement_closes_in_on_the_budget_from_below():
     def cost(lam: float) -> float:
         return 1 / (1 + lam)
 
-    grid = Grid(curve_of([0.0, 0.1, 1.0, 10.0], cost), [0.05, 0.3, 0.77])
+    grid = LambdaGrid(curve_of([0.0, 0.1, 1.0, 10.0], cost), [0.05, 0.3, 0.77])
     for _ in range(4):
         lam, budget_of = grid.refinement(8)
         grid.add(curve_of(lam.tolist(), cost), budget_of)
@@ -34,7 +34,7 @@ def test_refinement_closes_in_on_the_budget_from_below():
 
 
 def test_no_refinement_where_no_neighbours_enclose_the_budget():
-    grid = Grid(curve_of([0.0, 1.0], lambda lam: 0.5), [0.2, 0.9])
+    grid = LambdaGrid(curve_of([0.0, 1.0], lambda lam: 0.5), [0.2, 0.9])
     lam, budget_of = grid.refinement(8)
     assert not len(lam) and not budget_of
     assert grid.choose(0) is None and grid.choose(1) == 0
