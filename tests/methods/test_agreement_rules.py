@@ -182,7 +182,7 @@ def test_choosing_n_on_val_takes_the_most_accurate(task):
 
 
 def test_a_negative_patience_is_refused():
-    with pytest.raises(ValueError, match="-1 is neither"):
+    with pytest.raises(ValueError, match="n=-1 must be"):
         PatientConfidentConfig(n=-1)
 
 

@@ -91,7 +91,7 @@ def test_tiny_inputs(strategy):
 def test_logits_are_no_probabilities():
     with pytest.raises(UserError, match="sum to 1"):
         ece([[2.0, 1.0]], [0])
-    with pytest.raises(UserError, match="Labels must lie in"):
+    with pytest.raises(UserError, match="Labels must be in"):
         ece([[0.5, 0.5]], [2])
     with pytest.raises(UserError, match="empty"):
         ece(np.zeros((0, 2)), np.zeros(0, int))

@@ -162,7 +162,7 @@ def test_per_exit_by_hand():
 def test_logits_that_are_not_finite(split, value):
     good, bad = outcomes(30, seed=1), outcomes(30, seed=1)
     bad.logits[4, 2] = value
-    with pytest.raises(UserError, match=rf"{split} logits hold NaN or infinity in 1 of 30 rows \(first: row 4\)"):
+    with pytest.raises(UserError, match=rf"{split} logits contain NaN or infinity in 1 of 30 rows \(first: row 4\)"):
         scored(*((bad, good) if split == "cal" else (good, bad)))
 
 

@@ -97,7 +97,7 @@ def test_old_outcomes_give_what_they_can():
     assert not any(name.startswith(("set_size", "anytime", "eefp", "class_gap")) for name in made)
     assert all(after.metrics[name] == pytest.approx(before.metrics[name], abs=1e-12) for name in made)
     assert after.not_made["anytime prediction"] == [
-        "what every exit would have said",
+        "the answers of every exit",
         "the labels",
         "the cost of every exit",
     ]

@@ -87,7 +87,7 @@ def test_old_outcomes_give_what_they_can_and_say_the_rest(fresh):
     record, arrays = fresh
     done = rescore(without(record), old_arrays(arrays))
     assert {"aurc", "coverage_low_lac@0.05", "coverage_mondrian_exit@0.05"} <= done.record.metrics.keys()
-    assert done.lacking["anytime_accuracy"] == ("what every exit would have said", "the labels")
+    assert done.lacking["anytime_accuracy"] == ("the answers of every exit", "the labels")
     assert "the labels" in done.lacking["class_gap_worst_lac@0.1"]
     made = {name for family in FAMILIES for name in family.names()}
     assert made <= done.record.metrics.keys() | done.lacking.keys()

@@ -188,7 +188,7 @@ def _saturated(data: ExitData) -> ExitData:
 
 @pytest.mark.parametrize(
     "settings,words",
-    [({"epsilon": 0.0}, "no risk to allow"), ({"delta": 1.0}, "no probability"), ({"grid": 1}, "no threshold")],
+    [({"epsilon": 0.0}, "not a valid risk"), ({"delta": 1.0}, "not a valid probability"), ({"grid": 1}, "at least 2")],
 )
 def test_settings_that_make_no_sense_are_errors(settings, words):
     with pytest.raises(ValueError, match=words):
