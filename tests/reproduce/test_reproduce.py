@@ -99,7 +99,7 @@ def test_a_dry_run_runs_nothing(command, images, data_dir, method, monkeypatch):
     done = command("jeidnn", "-n", "--data-dir", data_dir)
     assert done.exit_code == 0
     assert not method.asked
-    assert "Cells run: 0 of 7. At hand and not run: 1." in done.stdout
+    assert "Cells run: 0 of 7. Available and not run: 1." in done.stdout
 
 
 def test_a_cell_that_fails_is_told_and_ends_with_code_1(command, images, data_dir, method, monkeypatch):
