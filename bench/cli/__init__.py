@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bench.cli import bank, check, listing, new_method, plan, report, reproduce, run, score, tune
+from bench.cli import bank, check, listing, new_method, plan, publish, report, reproduce, run, score, tune
 from bench.cli.guard import guarded
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app.command("list")(guarded(listing.list_names))
 app.command("new-method")(guarded(new_method.new_method))
 app.command("check")(guarded(check.check))
 app.command("report")(guarded(report.report))
+app.command("publish")(guarded(publish.publish))
 app.command("score")(guarded(score.score))
 app.command("tune")(guarded(tune.tune))
 app.command("reproduce")(guarded(reproduce.reproduce))

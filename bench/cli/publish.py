@@ -1,0 +1,37 @@
+"""`bench publish`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def publish(
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[SETTING]…", help="dataset or dataset/backbone; all if left out.")
+    ] = None,
+    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read.")] = Path("runs"),
+    to: Annotated[Path, typer.Option(help="Published store to write.")] = Path("results"),
+) -> None:
+    """Write the records of a working store to the published store: two Parquet files per setting.
+
+    Records are merged with those published before: the newest record of an operating point counts, and no published
+    point is lost. Smoke runs (--limit) and points that failed are not published.
+    """
+    from bench.trials.publish import CHANGES
+    from bench.trials.publish import publish as write
+
+    found = write(store, to, settings or ())
+    for cell in found.smoke:
+        print(f"Not published: {cell.dataset} · {cell.backbone} is a smoke run on {cell.limit} images per split.")
+    for cell, merged in found.settings.items():
+        print(f"{cell.dataset} · {cell.backbone}, {cell.image_size} px: {len(merged.records)} operating points.")
+        for word, meaning in CHANGES.items():
+            if merged.counts[word]:
+                print(f"  {merged.counts[word]} {meaning}")
+    for path in found.paths:
+        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if not found.paths:
+        print("Nothing was published.")

@@ -1,0 +1,29 @@
+"""`bench publish` as a user has it."""
+
+from __future__ import annotations
+
+from tests.helpers.records import records, write
+
+SMALL = {"samples": 40, "seeds": [0, 1], "budgets": [0.5]}
+
+
+def test_publish_says_what_it_wrote(bench, tmp_path):
+    write(tmp_path / "runs", records(**SMALL))
+    write(tmp_path / "runs", records(**SMALL, limit=20, bank_digest="c" * 16))
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "mine.txt").write_text("mine")
+    done = bench("publish")
+    assert done.returncode == 0, done.stderr
+    assert "smoke run on 20 images per split" in done.stdout
+    assert "results/cifar100lt/efficientnet_lite0/outcomes.parquet" in done.stdout and "new" in done.stdout
+    assert (tmp_path / "results" / "mine.txt").read_text() == "mine"
+    again = bench("publish", "cifar100lt", "--to", "results")
+    assert again.returncode == 0 and "unchanged" in again.stdout and "new" not in again.stdout
+
+
+def test_publish_refuses_in_a_sentence(bench, tmp_path):
+    nothing = bench("publish", "-o", "nowhere")
+    assert nothing.returncode == 2 and "does not exist" in nothing.stderr
+    write(tmp_path / "runs", records(**SMALL))
+    unknown = bench("publish", "cifar100")
+    assert unknown.returncode == 2 and "no setting 'cifar100'" in unknown.stderr
