@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,12 @@ from torch import Tensor
 
 from bench.exits import ForwardPass
 from bench.method import ExitData, Policy
+from bench.recipe import Heads
 
 if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone
+
+BATCH = 4096  # samples that heads answer at once
 
 
 @dataclass(frozen=True)
@@ -37,20 +40,65 @@ def exit_macs(policy: Policy, backbone_macs: Sequence[int]) -> list[int]:
 
 
 @torch.no_grad()
-def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, batch_size: int = 4096) -> Outcomes:
+def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, batch_size: int = BATCH) -> Outcomes:
     """Compute every exit for every sample and read off where the policy would have left."""
     policy.eval()
     logits, index = [], []
-    for start in range(0, len(data), batch_size):
-        rows = slice(start, start + batch_size)
+    for rows in _batches(len(data), batch_size):
         stack, taken = _all_exits(policy, [data.inputs(k)[rows] for k in range(data.num_exits)])
         logits.append(stack)
         index.append(taken)
-    exit_logits = torch.cat(logits)
-    exit_index = torch.cat(index)
+    return _outcomes(policy, torch.cat(logits), torch.cat(index), data, backbone_macs)
+
+
+@torch.no_grad()
+def exit_answers(heads: Heads, data: ExitData, *, batch_size: int = BATCH) -> Tensor:
+    """Return what every exit of fitted heads answers to every sample: logits [N, K, C], as `simulate` computes them."""
+    heads.eval()
+    found = []
+    for rows in _batches(len(data), batch_size):
+        forward = ForwardPass(heads, heads.combine)
+        for k in range(data.num_exits):
+            forward.step(data.inputs(k)[rows])
+        found.append(forward.answers)
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def decide(
+    policy: Policy,
+    exit_logits: Tensor,
+    data: ExitData,
+    backbone_macs: Sequence[int],
+    *,
+    gates: Tensor | None = None,
+    batch_size: int = BATCH,
+) -> Outcomes:
+    """Return the outcomes of `simulate` for a policy whose exits answer exit_logits [N, K, C], which others share.
+
+    gates: who would stop at each exit before the last, bool [N, K-1], if known without asking the policy.
+    """
+    policy.eval()
+    last = exit_logits.shape[1] - 1
+    index = torch.full((len(exit_logits),), last, dtype=torch.int64, device=exit_logits.device)
+    for rows in _batches(len(exit_logits), batch_size):
+        for k in range(last):
+            # a copy: the policy must not reach what later exits answer
+            stop = policy.leave(k, exit_logits[rows, : k + 1].clone()) if gates is None else gates[rows, k]
+            index[rows] = torch.where(stop & (index[rows] == last), k, index[rows])
+    return _outcomes(policy, exit_logits, index, data, backbone_macs)
+
+
+def _outcomes(
+    policy: Policy, exit_logits: Tensor, exit_index: Tensor, data: ExitData, backbone_macs: Sequence[int]
+) -> Outcomes:
     left_with = exit_logits.gather(1, exit_index[:, None, None].expand(-1, 1, exit_logits.shape[-1])).squeeze(1)
     costs = torch.tensor(exit_macs(policy, backbone_macs), device=exit_index.device)
     return Outcomes(exit_index, left_with, data.labels, costs[exit_index], exit_logits)
+
+
+def _batches(count: int, size: int) -> Iterator[slice]:
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def _all_exits(policy: Policy, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,8 @@ from bench.executors.deadline import TrialTimeout, deadline
 from bench.executors.memory import exhausted, memory_limit
 from bench.trials.plan import Trial
 from bench.trials.record import Status, without_result
-from bench.trials.run import Result, Splits, explain, load_splits, run_trial
+from bench.trials.run import Result, explain, run_trial
+from bench.trials.splits import Splits, load_splits
 
 UNFINISHED = ("failed", "timeout")
 

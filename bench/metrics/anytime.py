@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.metrics.arrays import Floats, Ints
-from bench.metrics.samples import Measured, known
+from bench.metrics.samples import Measured, Samples, known
 
 DROPS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
@@ -33,9 +33,11 @@ def scores(point: Measured) -> dict[str, float]:
     one; `drop_correct` the share that is right at some exit and wrong at a later one.
     """
     test = point.test
+    accuracy, drops = test.once("anytime", lambda: (test.exit_correct.mean(axis=0), _drops(test)))
+    return {"anytime_accuracy": anytime_accuracy(accuracy, known(point.exit_macs)), **drops}
+
+
+def _drops(test: Samples) -> dict[str, float]:
     fall = worst_drop(known(test.exit_p_true))
-    found = {
-        "anytime_accuracy": anytime_accuracy(test.exit_correct.mean(axis=0), known(point.exit_macs)),
-        "drop_correct": float((worst_drop(test.exit_correct.astype(np.int8)) > 0).mean()),
-    }
+    found = {"drop_correct": float((worst_drop(test.exit_correct.astype(np.int8)) > 0).mean())}
     return found | {f"drop_probability@{tau}": float((fall > tau).mean()) for tau in DROPS}

@@ -70,5 +70,7 @@ def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
 
 def mean(values: ArrayLike) -> float:
     """Return the exact average (`math.fsum`), so that the order of the rows does not change a bit of it."""
-    flat = to_numpy(values).astype(np.float64).ravel()
-    return math.fsum(flat.tolist()) / len(flat)
+    flat = to_numpy(values).ravel()
+    if flat.dtype.kind in "iu":
+        return int(flat.sum()) / len(flat)
+    return math.fsum(flat.astype(np.float64, copy=False).tolist()) / len(flat)

@@ -9,8 +9,8 @@ import numpy as np
 from bench.metrics.accuracy import exit_shares, random_accuracy
 from bench.metrics.arrays import Floats, mean
 from bench.metrics.calibration import classwise_ece, debiased_ece, top_label_ece
-from bench.metrics.proper import brier, nll_of
-from bench.metrics.samples import Column, Measured, known
+from bench.metrics.proper import nll_of
+from bench.metrics.samples import Column, Measured, Samples, known
 
 
 def costs(point: Measured) -> dict[str, float]:
@@ -46,20 +46,27 @@ def confidences(point: Measured) -> dict[str, float]:
 
 def distributions(point: Measured) -> dict[str, float]:
     """Return the scores of the probabilities of all classes, as exited."""
-    p, labels = known(point.test.probabilities), known(point.test.labels)
-    return {"brier": brier(p, labels), "ece_classwise15": classwise_ece(p, labels, 15)}
+    table = known(point.test.table)
+    return {
+        "brier": mean(table.brier),
+        "ece_classwise15": classwise_ece(table.probabilities, known(point.test.labels), 15),
+    }
 
 
 def exits(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
     """Return the accuracy of the same exit shares at random, and every exit on all test samples."""
-    test = point.test
+    accuracy, columns = point.test.once("exits", lambda: _all_exits(point.test))
+    return {"accuracy_random": random_accuracy(shares(point), accuracy)}, dict(columns)
+
+
+def _all_exits(test: Samples) -> tuple[Floats, dict[str, Column]]:
     right, confidence, p_true = test.exit_correct, known(test.exit_confidence), known(test.exit_p_true)
     accuracy = right.mean(axis=0)
     columns: dict[str, Column] = {"accuracy_all": accuracy.tolist(), "nll_all": [], "ece_mass15_all": []}
     for k in range(right.shape[1]):
         columns["nll_all"].append(nll_of(p_true[:, k]))
         columns["ece_mass15_all"].append(top_label_ece(confidence[:, k], right[:, k].astype(np.float64), 15, "mass"))
-    return {"accuracy_random": random_accuracy(shares(point), accuracy)}, columns
+    return accuracy, columns
 
 
 def exited(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from bench.metrics.arrays import Floats
-from bench.metrics.samples import Column, Measured, known
+from bench.metrics.samples import Column, Measured, Samples, known
 
 TARGETS = ("eefp", "misclass")
 
@@ -44,18 +44,29 @@ def columns(point: Measured) -> dict[str, Column]:
     None if a target has one class only, as EEFP's has at the last exit.
     """
     test = point.test
-    confidence, exits = known(test.exit_confidence), test.exit_correct.shape[1]
-    targets = {"eefp": may_leave(test.exit_correct), "misclass": test.exit_correct}
-    found: dict[str, Column] = {"arrived": []}
-    found.update({f"{target}_auroc_{who}": [] for target in TARGETS for who in ("all", "arrived")})
-    for k in range(exits):
-        arrived = test.exit_index >= k
-        found["arrived"].append(float(arrived.mean()))
-        for who, rows in (("all", slice(None)), ("arrived", arrived)):
-            ranks = rankdata(confidence[rows, k])
-            for name, target in targets.items():
-                found[f"{name}_auroc_{who}"].append(_from_ranks(ranks, target[rows, k]))
+    exits = test.exit_correct.shape[1]
+    targets, ranks, of_all = test.once("exit decisions", lambda: _of_all(test))
+    arrived = [test.exit_index >= k for k in range(exits)]
+    found: dict[str, Column] = {"arrived": [float(rows.mean()) for rows in arrived]}
+    for name in targets:
+        found[f"{name}_auroc_all"] = list(of_all[name])
+        found[f"{name}_auroc_arrived"] = []
+    for k, rows in enumerate(arrived):
+        own = ranks[k] if rows.all() else rankdata(ranks[k][rows])
+        for name, target in targets.items():
+            found[f"{name}_auroc_arrived"].append(_from_ranks(own, target[rows, k]))
     return found
+
+
+def _of_all(test: Samples) -> tuple[dict[str, NDArray[np.bool_]], list[Floats], dict[str, Column]]:
+    """Return both targets [N, K], the ranks of the confidence at each exit, K of [N], and the AUROCs of all samples."""
+    confidence = known(test.exit_confidence)
+    targets = {"eefp": may_leave(test.exit_correct), "misclass": test.exit_correct}
+    ranks = [rankdata(column) for column in confidence.T]
+    of_all: dict[str, Column] = {
+        name: [_from_ranks(r, target[:, k]) for k, r in enumerate(ranks)] for name, target in targets.items()
+    }
+    return targets, ranks, of_all
 
 
 def scores(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:

@@ -162,7 +162,7 @@ FAMILIES = (
         _of("lac", *COVERAGE),
         (f"coverage_lac@{sets.ROW_ALPHA}",),
     ),
-    Family("sizes of lac sets", _only(partial(sets.through_mapie, kind="lac")), CLASSES, _of("lac", *SIZES)),
+    Family("sizes of lac sets", _only(sets.pooled_lac_sizes), CLASSES, _of("lac", *SIZES)),
     Family(
         "sizes of lac sets exit by exit",
         sets.lac_sizes_by_exit,
@@ -171,9 +171,7 @@ FAMILIES = (
     ),
     _class_gap("lac"),
     *(
-        Family(
-            f"{kind} sets", _only(partial(sets.through_mapie, kind=kind)), CLASSES, _of(kind, *COVERAGE, *SIZES, *GAPS)
-        )
+        Family(f"{kind} sets", _only(partial(sets.adaptive, kind=kind)), CLASSES, _of(kind, *COVERAGE, *SIZES, *GAPS))
         for kind in ("aps", "raps")
     ),
     *(family for kind in KINDS for family in _threshold_families(kind)),

@@ -42,9 +42,14 @@ def _count(members: NDArray[np.bool_]) -> NDArray[np.float32]:
 def scores(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
     """Return the mean over test samples at the exit where they left and, per exit, over all test samples."""
     rows, index = np.arange(len(point.test.exit_index)), point.test.exit_index
-    found: dict[str, float] = {}
-    columns: dict[str, Column] = {}
-    for alpha, values in zip(point.alphas, nestedness(point), strict=True):
-        found[f"nestedness_lac@{alpha}"] = mean(values[rows, index])
-        columns[f"nestedness_lac@{alpha}"] = [mean(values[:, k]) for k in range(values.shape[1])]
-    return found, columns
+    values, columns = point.test.once(("nestedness", point.alphas, point.cal.answers), lambda: _all_exits(point))
+    found = {f"nestedness_lac@{a}": mean(v[rows, index]) for a, v in zip(point.alphas, values, strict=True)}
+    return found, dict(columns)
+
+
+def _all_exits(point: Measured) -> tuple[list[Floats], dict[str, Column]]:
+    values = nestedness(point)
+    columns: dict[str, Column] = {
+        f"nestedness_lac@{a}": [mean(column) for column in v.T] for a, v in zip(point.alphas, values, strict=True)
+    }
+    return values, columns

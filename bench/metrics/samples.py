@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import xxhash
 from numpy.typing import NDArray
 
 from bench.errors import UserError
 from bench.inference import Outcomes
-from bench.metrics.accuracy import predictions
-from bench.metrics.arrays import Floats, Ints, softmax, to_numpy, top_and_true
+from bench.metrics.answers import Answers, Table, Value
+from bench.metrics.arrays import Floats, Ints, to_numpy
+from bench.metrics.conformal import Uniforms
 
 Column = list[float | None]  # one value per exit; None if there is nothing to measure
 ALPHAS = (0.01, 0.05, 0.1)  # tolerated misses of every prediction set
@@ -30,15 +31,25 @@ class Samples:
     p_true: Floats  # [N], the probability of the label, as exited
     labels: Ints | None = None  # [N]
     order: Ints | None = None  # [N]: the order of random numbers, which depends on content alone
-    probabilities: Floats | None = None  # [N, C], as exited
+    table: Table | None = None  # of all classes [N, C], as exited
     exit_prediction: Ints | None = None  # [N, K]: the prediction of every exit
     exit_confidence: Floats | None = None  # [N, K]
     exit_p_true: Floats | None = None  # [N, K]
+    answers: Answers | None = None  # of all exits, shared with the other policies on the same heads
+
+    @property
+    def probabilities(self) -> Floats | None:
+        """The probabilities of all classes [N, C], as exited."""
+        return None if self.table is None else self.table.probabilities
+
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """Return what `make` gives, which must depend on the exits' answers alone, computed once for all policies."""
+        return make() if self.answers is None else self.answers.once(key, make)
 
     @cached_property
     def exit_correct(self) -> NDArray[np.bool_]:
         """Which exits are right [N, K]."""
-        return known(self.exit_prediction) == known(self.labels)[:, None]
+        return self.once("exit_correct", lambda: known(self.exit_prediction) == known(self.labels)[:, None])
 
     @cached_property
     def lac(self) -> Floats:
@@ -64,10 +75,23 @@ class Measured:
     alphas: tuple[float, ...] = ALPHAS
     exit_logits: NDArray[Any] | None = None  # [N, K, C] on test; never stored
 
+    _cache: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """Return what `make` gives of this operating point; the first call computes it."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
     @cached_property
     def macs(self) -> Ints:
         """The cost of each test sample [N]."""
         return known(self.exit_macs)[self.test.exit_index]
+
+    @cached_property
+    def uniforms(self) -> Uniforms:
+        """The random numbers of APS and RAPS sets, dealt in the content's order."""
+        return Uniforms.dealt(known(self.cal.order), known(self.test.order))
 
     def has(self, need: str) -> bool:
         """Return whether the operating point has one of the keys of bench.metrics.families.NEEDS."""
@@ -78,14 +102,14 @@ class Measured:
         return all(getattr(split, field) is not None for split in splits)
 
 
-def known(values: NDArray[Any] | None) -> NDArray[Any]:
-    """Return an array that a family of scores declared as needed."""
+def known(values: Value | None) -> Value:
+    """Return something that a family of scores declared as needed."""
     assert values is not None, "a family of scores lacks what it needs"
     return values
 
 
-def samples_of(outcomes: Outcomes, split: str) -> Samples:
-    """Return the samples of the outcomes of simulated inference on a split, which is named in errors.
+def samples_of(outcomes: Outcomes, split: str, answers: Answers | None = None) -> Samples:
+    """Return the samples of the outcomes of simulated inference on a split; `answers`: those that policies share.
 
     Raises UserError for logits that are not finite and for outcomes of executed inference, which lack the exits not
     taken.
@@ -94,32 +118,25 @@ def samples_of(outcomes: Outcomes, split: str) -> Samples:
         raise UserError(
             "Scores need the answers of every exit: run the policy with bench.inference.simulate, not execute."
         )
-    labels, stack = to_numpy(outcomes.labels).astype(np.int64), to_numpy(outcomes.exit_logits)
-    index, p = to_numpy(outcomes.exit_index).astype(np.int64), softmax(outcomes.logits, f"{split} logits")
-    # from the logits: a saturated softmax has no single best class
-    predicted, exit_predicted = predictions(outcomes.logits), predictions(stack)
-    confidence, p_true = np.empty(stack.shape[:2]), np.empty(stack.shape[:2])
-    for k in range(stack.shape[1]):
-        confidence[:, k], p_true[:, k] = top_and_true(stack[:, k], labels, f"{split} logits of exit {k}")
+    if answers is None:
+        labels = to_numpy(outcomes.labels).astype(np.int64)
+        answers = Answers(to_numpy(outcomes.exit_logits), labels, split)
+    index, rows = to_numpy(outcomes.exit_index).astype(np.int64), np.arange(len(answers.labels))
+    table, predicted = answers.as_exited(index), answers.prediction[rows, index]
     return Samples(
         index,
         predicted,
-        predicted == labels,
-        p.max(axis=1),
-        p[np.arange(len(labels)), labels],
-        labels,
-        content_order(p, labels, index),
-        p,
-        exit_predicted,
-        confidence,
-        p_true,
+        predicted == answers.labels,
+        answers.confidence[rows, index],
+        answers.p_true[rows, index],
+        answers.labels,
+        np.lexsort((index, answers.labels, table.hashes)),
+        table,
+        answers.prediction,
+        answers.confidence,
+        answers.p_true,
+        answers,
     )
-
-
-def content_order(probabilities: Floats, labels: Ints, exit_index: Ints) -> Ints:
-    """Return an order of samples [N] by a hash of their probabilities, then label and exit, whatever the row order."""
-    hashes = np.array([xxhash.xxh3_64_intdigest(row.tobytes()) for row in probabilities], np.uint64)
-    return np.lexsort((exit_index, labels, hashes))
 
 
 def measure(
@@ -130,9 +147,16 @@ def measure(
     full_macs: int,
     train_counts: Any = None,
     alphas: tuple[float, ...] = ALPHAS,
+    answers: tuple[Answers, Answers] | None = None,
 ) -> Measured:
-    """Gather the inputs of one operating point's scores; exit_macs [K]; train_counts [C], or None."""
-    on_cal, on_test = samples_of(cal, "cal"), samples_of(test, "test")
+    """Gather the inputs of one operating point's scores; exit_macs [K]; train_counts [C], or None.
+
+    answers: of all exits on cal and test, if other policies share them.
+    """
+    on_cal, on_test = (
+        samples_of(outcomes, name, shared)
+        for outcomes, name, shared in zip((cal, test), ("cal", "test"), answers or (None, None), strict=True)
+    )
     counts = None if train_counts is None else to_numpy(train_counts).astype(np.int64)
     stack = to_numpy(test.exit_logits)
     if len(exit_macs) != stack.shape[1]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from bench.metrics import thresholds
 from bench.metrics.arrays import mean
 from bench.metrics.bands import beta_band, beta_binomial_band
 from bench.metrics.conditional import class_gaps, coverage, set_sizes
-from bench.metrics.conformal import hits_and_sizes, lac_quantile, within
+from bench.metrics.conformal import adaptive_sets, lac_quantile, lac_sizes, within
 from bench.metrics.samples import Column, Measured, known
 
 ROW_ALPHA = 0.05  # of the sets described exit by exit
@@ -25,22 +27,24 @@ def bands(point: Measured) -> dict[str, float]:
     return found
 
 
-def through_mapie(point: Measured, kind: str) -> dict[str, float]:
-    """Return coverage, sizes and gaps of LAC, APS or RAPS sets calibrated on all as-exited samples.
+def pooled_lac_sizes(point: Measured) -> dict[str, float]:
+    """Return the sizes of LAC sets calibrated on all as-exited samples; `lac_coverage` gives their coverage."""
+    found: dict[str, float] = {}
+    for alpha in point.alphas:
+        found |= set_sizes(lac_sizes(known(point.test.table), lac_quantile(point.cal.lac, alpha)), f"lac@{alpha}")
+    return found
 
-    LAC's coverage is left to `lac_coverage`, which does not need class probabilities and so never uses rounded ones.
-    """
+
+def adaptive(point: Measured, kind: str) -> dict[str, float]:
+    """Return coverage, sizes and gaps of APS or RAPS sets calibrated on all as-exited samples."""
     cal, test = point.cal, point.test
-    at, on = known(cal.order), known(test.order)
-    cal_p, test_p = known(cal.probabilities)[at], known(test.probabilities)[on]
-    labels, index = known(test.labels)[on], test.exit_index[on]
-    hits, sizes = hits_and_sizes(cal_p, known(cal.labels)[at], test_p, labels, point.alphas, kind)
+    tables = known(cal.table), known(test.table)
+    hits, sizes = adaptive_sets(*tables, point.uniforms, point.alphas, kind == "raps")
     found: dict[str, float] = {}
     for alpha, held, size in zip(point.alphas, hits, sizes, strict=True):
         name = f"{kind}@{alpha}"
-        found |= set_sizes(size, name)
-        if kind != "lac":
-            found |= coverage(held, index, alpha, name) | class_gaps(held, labels, alpha, name)
+        found |= set_sizes(size, name) | coverage(held, test.exit_index, alpha, name)
+        found |= class_gaps(held, known(test.labels), alpha, name)
     return found
 
 
@@ -65,7 +69,7 @@ def threshold_coverage(point: Measured, name: str) -> tuple[dict[str, float], di
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
     for alpha in point.alphas:
-        made = kind.thresholds(point, alpha)
+        made = point.once((name, alpha), partial(kind.thresholds, point, alpha))
         hits = thresholds.hits(point, kind, made)
         found |= coverage(hits, point.test.exit_index, alpha, f"{name}@{alpha}")
         if name.startswith("mondrian"):
@@ -82,7 +86,7 @@ def threshold_sizes(point: Measured, name: str) -> tuple[dict[str, float], dict[
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
     for alpha in point.alphas:
-        sizes = thresholds.sizes(point, kind, kind.thresholds(point, alpha))
+        sizes = thresholds.sizes(point, kind, point.once((name, alpha), partial(kind.thresholds, point, alpha)))
         found |= set_sizes(sizes, f"{name}@{alpha}")
         if alpha == ROW_ALPHA and name == "mondrian_exit":
             columns[f"set_size_{name}@{alpha}"] = _by_exit(point, sizes)
@@ -92,7 +96,7 @@ def threshold_sizes(point: Measured, name: str) -> tuple[dict[str, float], dict[
 def lac_sizes_by_exit(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
     """Return the mean size of pooled LAC sets on the test samples that left at each exit."""
     q = lac_quantile(point.cal.lac, ROW_ALPHA)
-    sizes = np.count_nonzero(within(point.test.lac_of_all, q), axis=1)
+    sizes = lac_sizes(known(point.test.table), q)
     return {}, {f"set_size_lac@{ROW_ALPHA}": _by_exit(point, sizes)}
 
 
@@ -104,7 +108,7 @@ def class_gap(point: Measured, name: str) -> dict[str, float]:
             hits = within(point.test.lac, lac_quantile(point.cal.lac, alpha))
         else:
             kind = thresholds.KINDS[name]
-            hits = thresholds.hits(point, kind, kind.thresholds(point, alpha))
+            hits = thresholds.hits(point, kind, point.once((name, alpha), partial(kind.thresholds, point, alpha)))
         found |= class_gaps(hits, known(point.test.labels), alpha, f"{name}@{alpha}")
     return found
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.metrics.answers import Table
 from bench.metrics.arrays import Floats, Ints, softmax
 from bench.metrics.samples import Measured, Samples, known
 
@@ -70,16 +71,17 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: i
 
 def _split(arrays: Mapping[str, NDArray[Any]], split: str) -> Samples:
     held = {key.removeprefix(f"{split}_"): arrays[key] for key in arrays if key.startswith(f"{split}_")}
-    codes = held.get("logits")
+    codes, labels = held.get("logits"), _ints(held.get("label"))
+    table = None if codes is None or labels is None else Table(decode(codes), labels)
     return Samples(
         held["exit_index"].astype(np.int64),
         held["prediction"].astype(np.int64),
         held["correct"].astype(bool),
         held["confidence"].astype(np.float64),
         held["p_true"].astype(np.float64) if "p_true" in held else 1.0 - held["lac"],
-        _ints(held.get("label")),
+        labels,
         _ints(held.get("order")),
-        None if codes is None else decode(codes),
+        table,
         _ints(held.get("exit_prediction")),
         _floats(held.get("exit_confidence")),
         _floats(held.get("exit_p_true")),

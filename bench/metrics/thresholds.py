@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.arrays import Floats, Ints
-from bench.metrics.conformal import conformal_rank, lac_quantile, within
+from bench.metrics.conformal import conformal_rank, lac_quantile, lac_sizes, within
 from bench.metrics.samples import Measured, known
 
 FEW = 20  # `sets_gated` of the JEI-DNN code falls back at or below so many samples
@@ -120,5 +120,6 @@ def hits(point: Measured, kind: Kind, found: Thresholds) -> NDArray[np.bool_]:
 
 def sizes(point: Measured, kind: Kind, found: Thresholds) -> Ints:
     """Return how many classes each test sample's set contains [N]."""
-    values = found.values if kind.by_class else found.values[point.test.exit_index][:, None]
-    return np.count_nonzero(within(point.test.lac_of_all, values), axis=1)
+    if kind.by_class:
+        return np.count_nonzero(within(point.test.lac_of_all, found.values), axis=1)
+    return lac_sizes(known(point.test.table), found.values[point.test.exit_index])

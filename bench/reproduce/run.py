@@ -24,7 +24,8 @@ from bench.reproduce.grid import PaperCell
 from bench.session import Progress, Session
 from bench.stats.bootstrap import Estimate
 from bench.stats.student import interval
-from bench.trials.run import load_splits, summary
+from bench.trials.run import summary
+from bench.trials.splits import load_splits
 
 
 class CurveMethod(Protocol):

@@ -14,6 +14,7 @@ from bench.rules.policies import (
     one_threshold,
     quota_policies,
     rule_fractions,
+    shared_heads,
     too_small,
 )
 
@@ -31,5 +32,6 @@ __all__ = [
     "one_threshold",
     "quota_policies",
     "rule_fractions",
+    "shared_heads",
     "too_small",
 ]

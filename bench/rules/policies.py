@@ -34,6 +34,14 @@ class HeadsPolicy(Policy):
         return self.heads.macs(k) + (self.gate_macs(k) if k < self.exits - 1 else 0)
 
 
+def shared_heads(policy: Policy) -> Heads | None:
+    """Return the heads whose answers are the policy's own, whatever it decides; None if it changes them."""
+    if not isinstance(policy, HeadsPolicy):
+        return None
+    kind = type(policy)
+    return policy.heads if kind.head is HeadsPolicy.head and kind.combine is HeadsPolicy.combine else None
+
+
 class Score(nn.Module):
     """How ready a sample is to leave at exit k; a higher score leaves earlier."""
 

@@ -5,18 +5,15 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench import heads
-from bench.bank.bank import Bank
 from bench.inference import Outcomes, exit_macs, simulate
-from bench.method import ExitData, Infeasible, Policy, Task
+from bench.method import Infeasible, Policy
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import to_numpy
 from bench.metrics.calibration import reliability
@@ -29,29 +26,10 @@ from bench.trials.outcomes import pack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.record import Point, Record, Status, record_id
 from bench.trials.references import MIXED, StaticExits, StaticPolicy, oracle, oracle_macs
+from bench.trials.splits import Splits
 
 SLACK = 1e-9  # a budget is met on val up to rounding of the mean
 Result = tuple[Record, dict[str, np.ndarray] | None]
-
-
-@dataclass(frozen=True)
-class Splits:
-    """What the harness holds for one bank and seed: the task for the method, cal and test for itself."""
-
-    task: Task
-    cal: ExitData
-    test: ExitData
-
-    @cached_property
-    def train_counts(self) -> np.ndarray:
-        """Training samples per class [C]."""
-        return np.bincount(to_numpy(self.task.train.labels), minlength=self.task.num_classes)
-
-
-def load_splits(bank: Bank, seed: int, device: str) -> Splits:
-    """Open the splits of one seed; its methods share them, and with them the trained heads."""
-    cal, test = bank.held_out(seed, device)
-    return Splits(bank.task(seed, device), cal, test)
 
 
 def run_trial(trial: Trial, splits: Splits, provenance: dict[str, Any]) -> list[Result]:
@@ -86,28 +64,42 @@ class _Maker:
         if len(policies) != len(budgets):
             raise ValueError(f"fit returned {len(policies)} policies for {len(budgets)} budgets")
         fitted = dict(zip(budgets, policies, strict=True))
-        return [self._play(p, fitted[p.budget], seconds) for p in self.trial.points if p.budget is not None]
+        return [self._play(p, fitted[p.budget], policies, seconds) for p in self.trial.points if p.budget is not None]
 
-    def _play(self, point: Point, policy: Policy | Infeasible, fit_seconds: float) -> Result:
+    def _play(
+        self, point: Point, policy: Policy | Infeasible, among: Sequence[Policy | Infeasible], fit_seconds: float
+    ) -> Result:
         if isinstance(policy, Infeasible):
             return self.record(point, "infeasible", reason=str(policy), timings={"fit_seconds": fit_seconds})
         try:
-            return self.policy(point, policy, {"fit_seconds": fit_seconds})
+            return self.policy(point, policy, {"fit_seconds": fit_seconds}, among)
         except Exception as error:
             return self.record(point, "failed", reason=explain(error), timings={"fit_seconds": fit_seconds})
 
-    def policy(self, point: Point, policy: Policy, timings: dict[str, float]) -> Result:
-        task = self.splits.task
-        val = summary(simulate(policy, task.val, task.macs), self.full_macs)
+    def policy(
+        self, point: Point, policy: Policy, timings: dict[str, float], among: Sequence[Policy | Infeasible] = ()
+    ) -> Result:
+        shared, macs = self.splits.answers_for(policy, among), self.splits.task.macs
+        val = summary(
+            shared.val.outcomes(policy, macs) if shared else simulate(policy, self.splits.task.val, macs),
+            self.full_macs,
+        )
         if point.budget is not None and val["macs_fraction"] > point.budget + SLACK:
             reason = f"the policy costs {val['macs_fraction']:.4f} on val, above its budget {point.budget:g}"
             return self.record(point, "failed", reason=reason, timings=timings)
         start = time.perf_counter()
-        cal = simulate(policy, self.splits.cal, task.macs)
-        test = simulate(policy, self.splits.test, task.macs)
+        cal = shared.cal.outcomes(policy, macs) if shared else simulate(policy, self.splits.cal, macs)
+        test = shared.test.outcomes(policy, macs) if shared else simulate(policy, self.splits.test, macs)
         played = time.perf_counter()
-        costs = exit_macs(policy, task.macs)
-        outcome = measure(cal, test, exit_macs=costs, full_macs=self.full_macs, train_counts=self.splits.train_counts)
+        costs = exit_macs(policy, macs)
+        outcome = measure(
+            cal,
+            test,
+            exit_macs=costs,
+            full_macs=self.full_macs,
+            train_counts=self.splits.train_counts,
+            answers=(shared.cal.scored, shared.test.scored) if shared else None,
+        )
         made = score(outcome)
         rows = made.rows(self.trial.cell.exit_names, costs)
         timings = timings | {"play_seconds": played - start, "score_seconds": time.perf_counter() - played}

@@ -79,7 +79,7 @@ def test_softmax_once():
     assert p[0].tolist() == pytest.approx([0.01, 0.99])
     s = scored(
         outcomes(300, seed=1),
-        dataclasses.replace(outcomes(50, seed=2), logits=torch.eye(7)[:1].repeat(50, 1) * 50),
+        dataclasses.replace(outcomes(50, seed=2), exit_logits=torch.eye(7)[:1].repeat(50, 4, 1) * 50),
         full_macs=4,
     )
     assert s["confidence"] > 1 - 1e-9  # a second softmax would end at e / (e + 6)
@@ -161,8 +161,8 @@ def test_per_exit_by_hand():
 @pytest.mark.parametrize("split", ["cal", "test"])
 def test_logits_that_are_not_finite(split, value):
     good, bad = outcomes(30, seed=1), outcomes(30, seed=1)
-    bad.logits[4, 2] = value
-    with pytest.raises(UserError, match=rf"{split} logits contain NaN or infinity in 1 of 30 rows \(first: row 4\)"):
+    bad.exit_logits[4, 2, 2] = value
+    with pytest.raises(UserError, match=rf"{split} logits of exit 2 contain NaN or infinity in 1 of 30 rows.*row 4\)"):
         scored(*((bad, good) if split == "cal" else (good, bad)))
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench.bank.cell import Cell
 from bench.trials.plan import REFERENCES, Trial, load_methods, method_points, reference_points
-from bench.trials.run import Splits
+from bench.trials.splits import Splits
 from tests.helpers import records as made_up
 from tests.helpers.tasks import make_split, make_task
 

@@ -104,7 +104,7 @@ def test_static_exits_cost_what_their_policies_cost():
 @pytest.fixture(scope="module")
 def records(cell):
     from bench.trials.plan import Trial
-    from bench.trials.run import Splits
+    from bench.trials.splits import Splits
 
     cal, test = (make_split(300, exits=5, classes=6, dims=12, seed=s) for s in (901, 902))
     trial = Trial(cell, REFERENCES, None, 0, reference_points(5, BUDGETS, 0), BUDGETS)

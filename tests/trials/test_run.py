@@ -10,7 +10,8 @@ from bench.method import ExitData, Method, Policy
 from bench.metrics.thresholds import KINDS
 from bench.trials.outcomes import unpack
 from bench.trials.plan import REFERENCES, Trial
-from bench.trials.run import Splits, run_trial
+from bench.trials.run import run_trial
+from bench.trials.splits import Splits
 
 
 def relabelled(data: ExitData, seed: int = 0) -> ExitData:

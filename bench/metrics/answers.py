@@ -1,0 +1,178 @@
+"""What all exits of one set of heads answer on a split, and all that follows from an answer alone, computed once.
+
+Policies on the same heads share one `Answers`: a policy only decides where samples leave, and its scores gather.
+Axes: N samples, K exits, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from bench.metrics.accuracy import predictions
+from bench.metrics.arrays import Floats, Ints, softmax, top_and_true
+
+Value = TypeVar("Value")
+LARGEST = 30_000_000  # N·K·C above which tables of all exits (three, of 8 bytes a number) are not kept
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The logits [N, K, C] of all exits on a split, its labels [N], its name for errors.
+
+    shared: several policies use them, so that tables of all exits pay off.
+    """
+
+    logits: NDArray[Any]
+    labels: Ints
+    split: str = "test"
+    shared: bool = False
+    _cache: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def table(self) -> Table | None:
+        """The table of all exits, exit after exit: [K·N, C]; None unless shared, or if it is too large to keep."""
+        if not self.shared or self.logits.size > LARGEST:
+            return None
+        stack = np.swapaxes(self.logits, 0, 1).reshape(-1, self.logits.shape[-1])
+        return Table(softmax(stack, f"{self.split} logits"), np.tile(self.labels, self.logits.shape[1]))
+
+    @cached_property
+    def _columns(self) -> tuple[Floats, Floats]:
+        n, exits = self.logits.shape[:2]
+        if self.table is not None:
+            return self.table.confidence.reshape(exits, n).T, self.table.p_true.reshape(exits, n).T
+        confidence, p_true = np.empty((n, exits)), np.empty((n, exits))
+        for k in range(exits):
+            confidence[:, k], p_true[:, k] = top_and_true(
+                self.logits[:, k], self.labels, f"{self.split} logits of exit {k}"
+            )
+        return confidence, p_true
+
+    @cached_property
+    def prediction(self) -> Ints:
+        """The predicted class [N, K], from the logits: a saturated softmax has no unique best class."""
+        return predictions(self.logits)
+
+    @property
+    def confidence(self) -> Floats:
+        """The largest probability [N, K]."""
+        return self._columns[0]
+
+    @property
+    def p_true(self) -> Floats:
+        """The probability of the label [N, K]."""
+        return self._columns[1]
+
+    def as_exited(self, exit_index: Ints) -> Table:
+        """Return the table [N, C] of what samples left with, from exits [N]."""
+        n = len(exit_index)
+        if self.table is not None:
+            return Rows(self.table, exit_index * n + np.arange(n))
+        return Table(softmax(self.logits[np.arange(n), exit_index], f"{self.split} logits"), self.labels)
+
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """Return what `make` gives, which must depend on these answers alone; the first call computes it."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+
+class Table:
+    """The probabilities [N, C] of all classes and, computed when first asked for, what follows from them."""
+
+    def __init__(self, probabilities: Floats, labels: Ints) -> None:
+        self.probabilities, self.labels = probabilities, labels
+
+    @cached_property
+    def first(self) -> Ints:
+        """Where each row begins in the flat `falling` and `summed` [N]."""
+        return np.arange(len(self.labels)) * self.probabilities.shape[1]
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return self.probabilities.shape[1]
+
+    @cached_property
+    def hashes(self) -> NDArray[np.uint64]:
+        """A hash of every row [N]."""
+        return np.array([xxhash.xxh3_64_intdigest(row.tobytes()) for row in self.probabilities], np.uint64)
+
+    @cached_property
+    def confidence(self) -> Floats:
+        """The largest probability [N]."""
+        return self.probabilities.max(axis=1)
+
+    @cached_property
+    def p_true(self) -> Floats:
+        """The probability of the label [N]."""
+        return self.probabilities[np.arange(len(self.labels)), self.labels]
+
+    @cached_property
+    def brier(self) -> Floats:
+        """Σ_c (p_c - 1[c = y])² [N]."""
+        others = np.square(self.probabilities).sum(axis=1) - np.square(self.p_true)
+        return np.maximum(others, 0.0) + np.square(1.0 - self.p_true)
+
+    @cached_property
+    def falling(self) -> Floats:
+        """The probabilities from the largest down, flat [N·C]."""
+        return self._sorted[0].ravel()
+
+    @cached_property
+    def summed(self) -> Floats:
+        """Their running sums, flat [N·C]."""
+        return np.cumsum(self._sorted[0], axis=1).ravel()
+
+    @property
+    def rank(self) -> Ints:
+        """The place of the label among the classes in this order [N], from 0."""
+        return self._sorted[1]
+
+    @cached_property
+    def _sorted(self) -> tuple[Floats, Ints]:
+        order = np.flip(np.argsort(self.probabilities, axis=1), axis=1)
+        falling = np.take_along_axis(self.probabilities, order, axis=1)
+        return falling, np.argmax(order == self.labels[:, None], axis=1)
+
+
+def _of_rows(name: str) -> Any:
+    return cached_property(lambda self: getattr(self.table, name)[self.rows])
+
+
+class Rows(Table):
+    """Some rows [N] of a larger table, whose columns are gathered when first asked for."""
+
+    def __init__(self, table: Table, rows: Ints) -> None:
+        self.table, self.rows = table, rows
+
+    labels = _of_rows("labels")
+    probabilities = _of_rows("probabilities")
+    hashes = _of_rows("hashes")
+    confidence = _of_rows("confidence")
+    p_true = _of_rows("p_true")
+    brier = _of_rows("brier")
+    rank = _of_rows("rank")
+    first = _of_rows("first")
+
+    @property
+    def classes(self) -> int:
+        """C."""
+        return self.table.classes
+
+    @property
+    def falling(self) -> Floats:  # type: ignore[override]
+        """The larger table's; `first` says where the rows begin."""
+        return self.table.falling
+
+    @property
+    def summed(self) -> Floats:  # type: ignore[override]
+        """The larger table's; `first` says where the rows begin."""
+        return self.table.summed

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from bench.inference import Outcomes
+from bench.metrics import answers as module
+from bench.metrics.answers import Answers, Table
+from bench.metrics.arrays import softmax
+from bench.metrics.conformal import Uniforms, adaptive_sets, hits_and_sizes, lac_sizes, within
+from bench.metrics.samples import ALPHAS, measure
+from bench.metrics.score import score
+
+
+def drawn(n: int, exits: int, classes: int, seed: int, *, scale: float = 1.5, steps: int | None = None) -> Outcomes:
+    """Outcomes of random logits; `steps` to a unit make ties."""
+    g = torch.Generator().manual_seed(seed)
+    labels = torch.randint(classes, (n,), generator=g)
+    stack = scale * torch.randn(n, exits, classes, generator=g)
+    stack[torch.arange(n), :, labels] += 2 * scale
+    stack = stack if steps is None else (stack * steps).round() / steps
+    index = torch.randint(exits, (n,), generator=g)
+    return Outcomes(index, stack[torch.arange(n), index], labels, index, stack)
+
+
+def both(cal: Outcomes, test: Outcomes) -> tuple[Answers, Answers]:
+    made = [Answers(o.exit_logits.numpy(), o.labels.numpy(), "test", shared=True) for o in (cal, test)]
+    return made[0], made[1]
+
+
+SHAPES = [(7, 20, {}), (1, 5, {}), (12, 2, {}), (4, 10, {"steps": 1}), (4, 10, {"scale": 40.0})]
+
+
+@pytest.mark.parametrize(("exits", "classes", "kind"), SHAPES)
+def test_shared_answers_change_no_bit_of_any_score(exits, classes, kind):
+    cal, test, other = (drawn(n, exits, classes, seed, **kind) for seed, n in enumerate((150, 400, 400)))
+    other = Outcomes(other.exit_index, other.logits, test.labels, other.macs, test.exit_logits)
+    macs = [100 * (k + 1) for k in range(exits)]
+    facts = {"exit_macs": macs, "full_macs": macs[-1], "train_counts": np.geomspace(500, 5, classes).astype(int)}
+    shared = both(cal, test)
+    for outcomes in (test, other, test):  # the second policy and the repeat find what the first one left
+        assert score(measure(cal, outcomes, **facts)) == score(measure(cal, outcomes, **facts, answers=shared))
+
+
+def test_answers_too_large_for_tables_change_no_bit(monkeypatch):
+    cal, test = drawn(150, 3, 10, 0), drawn(400, 3, 10, 1)
+    facts = {"exit_macs": [1, 2, 3], "full_macs": 3}
+    whole = score(measure(cal, test, **facts, answers=both(cal, test)))
+    monkeypatch.setattr(module, "LARGEST", 100)
+    assert both(cal, test)[1].table is None
+    assert score(measure(cal, test, **facts, answers=both(cal, test))) == whole
+
+
+@pytest.mark.parametrize("kind", ["aps", "raps"])
+@pytest.mark.parametrize(("classes", "scale"), [(2, 1.0), (12, 1.0), (100, 3.0), (12, 60.0)])
+def test_adaptive_sets_equal_those_through_mapie(kind, classes, scale):
+    cal, test = (
+        Table(softmax(o.logits), o.labels.numpy()) for o in (drawn(n, 2, classes, n, scale=scale) for n in (500, 900))
+    )
+    dealt = Uniforms.dealt(np.arange(500), np.arange(900))
+    hits, sizes = adaptive_sets(cal, test, dealt, ALPHAS, kind == "raps")
+    theirs = hits_and_sizes(cal.probabilities, cal.labels, test.probabilities, test.labels, ALPHAS, kind)
+    assert (hits == theirs[0]).all() and (sizes == theirs[1]).all()
+
+
+def test_adaptive_sets_are_every_class_where_the_rank_exceeds_the_samples():
+    cal, test = (Table(softmax(o.logits), o.labels.numpy()) for o in (drawn(10, 2, 6, 0), drawn(50, 2, 6, 1)))
+    hits, sizes = adaptive_sets(cal, test, Uniforms.dealt(np.arange(10), np.arange(50)), (0.05,), False)
+    assert hits.all() and (sizes == 6).all()
+
+
+@pytest.mark.parametrize("steps", [None, 2])
+def test_sizes_by_bisection_equal_counts(steps):
+    outcomes = drawn(700, 2, 37, 5, steps=steps)
+    table = Table(softmax(outcomes.logits), outcomes.labels.numpy())
+    scores = 1.0 - table.probabilities
+    for q in (-1.0, 0.0, float(np.median(scores)), scores[3, 4], 1.0, np.inf):
+        assert (lac_sizes(table, q) == np.count_nonzero(within(scores, q), axis=1)).all()
+    each = np.random.default_rng(0).permutation(scores[:, 0])
+    assert (lac_sizes(table, each) == np.count_nonzero(within(scores, each[:, None]), axis=1)).all()
