@@ -1,1 +1,1 @@
-"""Plugins: the registry of names, what a user writes to name one, files that hold some, and a scaffold."""
+"""Plugins: the registry of names, the syntax that selects them, plugin files, and a scaffold for new methods."""

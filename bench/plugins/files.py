@@ -1,4 +1,4 @@
-"""Plugins from a single file: `--plugin my_method.py` registers the methods and head recipes that the file defines."""
+"""Plugin files: `--plugin my_method.py` registers the methods and head recipes that a file defines."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def load_files(paths: Iterable[Path | str]) -> None:
 def load_file(path: Path | str) -> list[Plugin]:
     """Run a plugin file and register its methods and head recipes by their `name`; return them.
 
-    A second call with the same content changes nothing; with other content, what the file registered is replaced. The
-    module's name comes from its content, so that another process that loads the same file can unpickle its classes.
-    Raises UserError where the file cannot be read or run (with its line), holds no plugin, or takes another's name.
+    A second call with the same content changes nothing; with other content it replaces what the file registered before.
+    The module is named by its content, so that another process that loads the same file can unpickle its classes.
+    Raises UserError if the file cannot be read, fails (with the line), defines no plugin, or uses a name that is taken.
     """
     path = Path(path).expanduser().resolve()
     try:
@@ -40,12 +40,12 @@ def load_file(path: Path | str) -> list[Plugin]:
     module = sys.modules.get(name) or _run(name, path)
     found = _found(module, path)
     registry.add(path, found)
-    module.__file__ = str(path)  # where this content lies now, which may not be where it was first loaded from
+    module.__file__ = str(path)  # which may differ from where the same content was first loaded
     return found
 
 
 class _Uncached(FileLoader, SourceLoader):  # type: ignore[misc]
-    """Compile the source anew each time: cached byte code may be of an older content of the same second."""
+    """Compile the source every time: cached byte code may be of an older version saved in the same second."""
 
 
 def _run(name: str, path: Path) -> ModuleType:
@@ -92,7 +92,7 @@ def _found(module: ModuleType, path: Path) -> list[Plugin]:
                 found.append(Plugin(kind, name, f"{module.__name__}:{key}", path.name, path))
     if not found:
         raise UserError(
-            f"The plugin file '{path}' defines neither a method (a class derived from bench.method.Method with a "
-            "`name`) nor a head recipe (bench.recipe.Recipe). `bench new-method NAME` writes one."
+            f"The plugin file '{path}' defines neither a method (a subclass of bench.method.Method with a "
+            "`name`) nor a head recipe (of bench.recipe.Recipe). `bench new-method NAME` writes one."
         )
     return found

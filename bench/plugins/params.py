@@ -1,4 +1,4 @@
-"""Turn the parameters a user wrote into a plugin's frozen Config, and a Config back into what a table shows."""
+"""Convert the parameters that a user wrote to a plugin's frozen Config, and a Config to a label."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.plugins.spec import Spec, typed
 def configure(config: type, spec: Spec) -> Any:
     """Build the dataclass `config` from a spec; raise UserError for unknown or invalid parameters.
 
-    A Config may check combinations itself in __post_init__ by raising ValueError with a sentence.
+    A Config may check combinations in __post_init__: it raises ValueError with a sentence.
     """
     hints = get_type_hints(config)
     fields = {f.name: hints[f.name] for f in dataclasses.fields(config)}
@@ -47,10 +47,10 @@ def tunable(
     log: bool = False,
     when: Mapping[str, Sequence[Any]] | None = None,
 ) -> Any:
-    """Declare a Config field with the range that a search may use: numbers between low and high, or a Literal's values.
+    """Declare a Config field with the range for a search: numbers between low and high, or a Literal's values.
 
     Without a range the field's Literal or bool values are searched. Fields without `tunable` are left at their default.
-    `when={"solver": ("sgd",)}` says that the field does something only while field `solver` has one of these values.
+    `when={"solver": ("sgd",)}` means that the field has an effect only if field `solver` has one of these values.
     """
     tune: dict[str, Any] = {"low": low, "high": high, "log": log}
     if when:

@@ -1,4 +1,4 @@
-"""Lazy registry of plugins. Names come from installed entry points; nothing is imported until it is asked for."""
+"""Lazy registry of plugins. Names come from entry points and plugin files; a plugin is imported when it is loaded."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ RESERVED = {"methods": ("all", "references", "static", "random", "oracle", "hull
 
 @dataclass(frozen=True)
 class Plugin:
-    """One registered name: where it lives and which distribution brought it. Loading it is a separate step."""
+    """One registered name: where it is defined and which distribution provides it. Loading it is a separate step."""
 
     kind: Kind
     name: str
     target: str  # module:attribute
     distribution: str
-    file: Path | None = None  # the file that it was loaded from, where no distribution brought it
+    file: Path | None = None  # the plugin file, if no distribution provides it
 
     @property
     def origin(self) -> str:
-        """Where it comes from, in words for an error."""
+        """Return where it comes from, for messages."""
         if self.file:
             return f"{self.target.partition(':')[2]} in the file {self.file}"
         return f"{self.target} (from {self.distribution})"
 
     def load(self) -> Any:
-        """Import the plugin; raise UserError with the reason where that fails or it is not of its kind."""
+        """Import the plugin; raise UserError with the reason if that fails or it is not of its kind."""
         loaded, problem = self._import()
         if problem:
             advice = "" if self.file else " Repair, reinstall or remove that distribution."
@@ -55,9 +55,9 @@ class Plugin:
             return None, f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
 
     def describe(self) -> tuple[str, str | None]:
-        """Return its one-line summary, and the reason where it is broken.
+        """Return its one-line summary, and the reason if it is broken.
 
-        What this project brings is read from its source, without importing it; what others bring is imported.
+        Built-in plugins are read from their source, without importing it; others are imported.
         """
         if self.distribution == "exitbench":
             return self._read()
@@ -80,7 +80,7 @@ class Plugin:
 
 
 def fault(kind: Kind, name: str, loaded: Any) -> str | None:
-    """Say what keeps a loaded object from being a plugin of this kind under this name; None where nothing does."""
+    """Return why a loaded object is not a valid plugin of this kind and name; None if it is."""
     if kind in ("datasets", "backbones"):
         return None if callable(loaded) else f"it is {type(loaded).__name__}, not a function"
     if kind == "methods":
@@ -89,7 +89,7 @@ def fault(kind: Kind, name: str, loaded: Any) -> str | None:
         from bench.recipe import Recipe as Base  # type: ignore[assignment]
     base = f"{Base.__module__}.{Base.__name__}"
     if not (isinstance(loaded, type) and issubclass(loaded, Base)):
-        return f"it is no class derived from {base}"
+        return f"it is not a subclass of {base}"
     if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
         return f"{loaded.__name__} does not define {', '.join(missing)}"
     if not isinstance(getattr(loaded, "name", None), str):
@@ -97,13 +97,13 @@ def fault(kind: Kind, name: str, loaded: Any) -> str | None:
     if loaded.name != name:
         return f"{loaded.__name__}.name is '{loaded.name}', but it is registered as '{name}'"
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        return f"'{name}' is no name; use letters, digits and underscores"
+        return f"'{name}' is not a valid name; use letters, digits and underscores"
     if name in RESERVED.get(kind, ()):
-        return f"'{name}' is a word of the harness's own; choose another name"
+        return f"'{name}' is a reserved word; choose another name"
     if type(version := loaded.version) is not int or version < 1:
         return f"{loaded.__name__}.version is {version!r}, but it must be a whole number, 1 or more"
     if not hasattr(getattr(loaded, "Config", None), "__dataclass_fields__"):
-        return f"{loaded.__name__}.Config must be a frozen dataclass, even where it has no fields"
+        return f"{loaded.__name__}.Config must be a frozen dataclass, even if it has no fields"
     try:
         loaded.Config()
     except Exception as error:
@@ -115,7 +115,7 @@ _files: dict[Kind, dict[str, Plugin]] = {kind: {} for kind in KINDS}
 
 
 def plugins(kind: Kind) -> dict[str, Plugin]:
-    """All plugins of a kind by name, sorted; two installed ones of one name are an error that names both."""
+    """Return all plugins of a kind, sorted by name; raise UserError if two installed ones share a name."""
     return dict(sorted({**_installed(kind), **_files[kind]}.items()))
 
 
@@ -125,7 +125,7 @@ def _installed(kind: Kind) -> dict[str, Plugin]:
 
 
 def collect(kind: Kind, found: Iterable[EntryPoint]) -> dict[str, Plugin]:
-    """Turn entry points into plugins; raise UserError where two different ones claim one name."""
+    """Turn entry points into plugins; raise UserError if two different ones share a name."""
     result: dict[str, Plugin] = {}
     for entry in found:
         plugin = Plugin(kind, entry.name, entry.value, entry.dist.name if entry.dist else "this run")
@@ -136,7 +136,7 @@ def collect(kind: Kind, found: Iterable[EntryPoint]) -> dict[str, Plugin]:
 
 
 def add(file: Path, found: Iterable[Plugin]) -> None:
-    """Register what a file holds, in place of what it held before; raise UserError where a name is another's."""
+    """Register the plugins of a file in place of those it defined before; raise UserError if a name is taken."""
     found = list(found)
     kept = {kind: {n: p for n, p in known.items() if p.file != file} for kind, known in _files.items()}
     for plugin in found:
@@ -152,7 +152,7 @@ def _twice(first: Plugin, second: Plugin, advice: str) -> UserError:
 
 
 def find(kind: Kind, name: str) -> Plugin:
-    """Look a name up; an unknown one raises UserError with the nearest valid name."""
+    """Return the plugin of a name; raise UserError with the nearest valid name if it is unknown."""
     known = plugins(kind)
     if name not in known:
         raise UserError(f"There is no {kind[:-1]} '{name}'.{nearest(name, known)} See `bench list {kind}`.")

@@ -1,4 +1,4 @@
-"""What `bench new-method NAME` writes: a method that works as it is, and its test."""
+"""The files that `bench new-method NAME` writes: a working method and its test."""
 
 from __future__ import annotations
 
@@ -118,13 +118,13 @@ def test_a_threshold_lets_its_share_of_the_samples_leave():
 def write(name: str, folder: Path) -> tuple[Path, Path]:
     """Write NAME.py and test_NAME.py into a folder and return their paths.
 
-    Raises UserError for a name that cannot be used or is taken, and where a file is there already.
+    Raises UserError if the name cannot be used or is taken, or if a file exists.
     """
     check_name(name)
     files = {folder / f"{name}.py": method(name), folder / f"test_{name}.py": test(name)}
     for path in files:
         if path.exists():
-            raise UserError(f"'{path}' is there already, and is left as it is. Choose another name or another --to.")
+            raise UserError(f"'{path}' exists already. Choose another name or another --to.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, text in files.items():
@@ -142,7 +142,7 @@ def method(name: str) -> str:
 
 
 def test(name: str, package: str | None = None) -> str:
-    """Return the source of its test: of a file beside it, or of an installed package with an entry point."""
+    """Return the source of its test, for a file beside it or for an installed package with an entry point."""
     module = package or name
     subject = f'"{name}"' if package else f'"{name}", [Path(__file__).with_name("{name}.py")]'
     imports = "" if package else "from pathlib import Path\n\n"
@@ -150,19 +150,20 @@ def test(name: str, package: str | None = None) -> str:
 
 
 def check_name(name: str) -> None:
-    """Raise UserError unless a new method can have this name: as a file, as a module, and in the registry."""
+    """Raise UserError unless the name is free and valid as a file, as a module and in the registry."""
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         fitting = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         usable = re.fullmatch(r"[a-z][a-z0-9_]*", fitting) and not keyword.iskeyword(fitting)
         hint = f" Try '{fitting}'." if usable else ""
-        raise UserError(f"'{name}' is no method name: small letters, digits and underscores, a letter first.{hint}")
+        rule = "use lower-case letters, digits and underscores, a letter first"
+        raise UserError(f"'{name}' is not a valid method name: {rule}.{hint}")
     if name in registry.RESERVED["methods"]:
-        raise UserError(f"'{name}' is a word of the harness's own. Choose another name.")
+        raise UserError(f"'{name}' is a reserved word. Choose another name.")
     if name in sys.stdlib_module_names or name in packages_distributions():
-        raise UserError(f"Python has a module '{name}', which a file of that name would hide. Choose another name.")
+        raise UserError(f"A file of that name would hide the Python module '{name}'. Choose another name.")
     taken = registry.plugins("methods").get(name)
     if taken:
-        raise UserError(f"There is a method '{name}' already: {taken.origin}. Choose another name.")
+        raise UserError(f"There is already a method '{name}': {taken.origin}. Choose another name.")
 
 
 def _class(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What a user writes on the command line, `name[param=value,…]` or `family:argument[param=value]`, and its checks."""
+"""The syntax that selects a plugin, `name[param=value,…]` or `family:argument[param=value]`, and its checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SPEC = re.compile(r"(?P<name>[A-Za-z0-9_.\-]+)(?::(?P<argument>[^\[\]]+))?(?:\[
 
 @dataclass(frozen=True)
 class Spec:
-    """A registered name, the argument behind its colon (a path, a hub name) and its parameters, all still text."""
+    """A registered name, the argument after its colon (a path, a hub name) and its parameters, all as text."""
 
     name: str
     argument: str | None = None
@@ -27,12 +27,12 @@ class Spec:
 
 
 def split_list(text: str) -> list[str]:
-    """Split at the commas that stand outside brackets: `a[x=1,y=2],b` gives `a[x=1,y=2]` and `b`."""
+    """Split at the commas outside brackets: `a[x=1,y=2],b` gives `a[x=1,y=2]` and `b`."""
     parts, depth, start = [], 0, 0
     for i, c in enumerate(text):
         depth += (c == "[") - (c == "]")
         if depth < 0:
-            raise UserError(f"'{text}' has a ']' without its '['.")
+            raise UserError(f"'{text}' has a ']' without a '['.")
         if c == "," and depth == 0:
             parts.append(text[start:i])
             start = i + 1
@@ -42,7 +42,7 @@ def split_list(text: str) -> list[str]:
 
 
 def parse(text: str) -> Spec:
-    """Read one spec; raise UserError where the text is none."""
+    """Parse one spec; raise UserError if the text is not one."""
     match = _SPEC.fullmatch(text.strip())
     if not match:
         raise UserError(f"'{text}' is not a name. Write name, name[param=value,…] or family:argument.")
@@ -52,13 +52,13 @@ def parse(text: str) -> Spec:
         if not equals or not key.strip():
             raise UserError(f"'{item}' in '{text}' is not a parameter. Write {match['name']}[param=value].")
         if key.strip() in params:
-            raise UserError(f"Parameter '{key.strip()}' stands twice in '{text}'.")
+            raise UserError(f"Parameter '{key.strip()}' is given twice in '{text}'.")
         params[key.strip()] = value.strip()
     return Spec(match["name"], match["argument"], params)
 
 
 def typed(owner: str, params: Mapping[str, str], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn parameter texts into values of the annotated types of `fields` (name -> annotation).
+    """Convert parameter texts to the annotated types of `fields` (name → annotation).
 
     Raises UserError with the nearest valid name for an unknown parameter, or what the type allows for a bad value.
     """
@@ -71,15 +71,15 @@ def typed(owner: str, params: Mapping[str, str], fields: Mapping[str, Any]) -> d
             raise UserError(f"'{owner}' has no parameter '{key}'.{has}")
         adapter = TypeAdapter(fields[key])
         try:
-            values[key] = adapter.validate_python(None if _stands_for_nothing(text, fields[key]) else text)
+            values[key] = adapter.validate_python(None if _means_none(text, fields[key]) else text)
         except ValidationError as error:
             detail = error.errors()[0]["msg"]
-            raise UserError(f"'{text}' is no value for parameter '{key}' of '{owner}': {detail}.") from None
+            raise UserError(f"'{text}' is not a valid value for parameter '{key}' of '{owner}': {detail}.") from None
     return values
 
 
-def _stands_for_nothing(text: str, annotation: Any) -> bool:
-    """Whether `none` means None here: the parameter may be None, and `none` is not one of its own words."""
+def _means_none(text: str, annotation: Any) -> bool:
+    """Return whether the text means None: the parameter may be None, and `none` is not one of its words."""
     parts = [annotation, *get_args(annotation)]
     words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
     return text == "none" and type(None) in parts and "none" not in words

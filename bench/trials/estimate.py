@@ -1,4 +1,4 @@
-"""What trials are expected to cost: which of them are done, and how long earlier ones like the others took."""
+"""Estimate how long the trials of a run take, from the records of similar earlier trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.trials.plan import REFERENCES, Trial, every_trial
 from bench.trials.record import Record, record_id
 from bench.trials.rerun import State
 
-# Where the price of a trial comes from, the nearest first.
+# Where the estimate for a trial comes from, the most similar first.
 SOURCES = (
     "earlier records of this bank",
     "earlier records of this dataset and backbone",
@@ -29,7 +29,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Counts:
-    """How many trials, or operating points, are in which state; `todo` is what a run would do."""
+    """How many trials or operating points are in each state; `todo` is the number that a run would do."""
 
     total: int = 0
     done: int = 0
@@ -52,7 +52,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class Estimate:
-    """How long something is expected to take, and where that comes from; None where nothing is known."""
+    """How long something is expected to take (None if unknown), and where the estimate comes from."""
 
     seconds: float | None
     source: str
@@ -66,14 +66,14 @@ class _Run:
     method: str
     hardware: Any
     fit: float = 0.0
-    rest: list[float] = field(default_factory=list)  # playing and scoring, per operating point
+    rest: list[float] = field(default_factory=list)  # inference and scoring, per operating point
 
     def seconds(self, points: int) -> float:
         return self.fit + points * sum(self.rest) / len(self.rest)
 
 
 class History:
-    """The records of a results folder, as far as states and prices need them."""
+    """What states and estimates need of the records of a store."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._states: dict[str, State] = {}
@@ -97,10 +97,11 @@ class History:
         """Return the state of each of a trial's operating points."""
         return [self._states.get(record_id(trial.cell, p), State("missing")) for p in trial.points]
 
-    def price(self, trial: Trial, here: Any) -> Estimate:
-        """Expect of a trial what the most similar earlier ones took, their median; `here` is this machine's hardware.
+    def estimate(self, trial: Trial, here: Any) -> Estimate:
+        """Return the median time of the most similar earlier trials; `here` is this machine's hardware.
 
-        A fit covers all budgets whatever is owed of them, so it counts whole; playing and scoring count per point.
+        A fit covers all budgets even if only some are missing, so all of its time counts. Inference and scoring count
+        per point.
         """
         name = _label(trial.points[0].kind, trial.points[0].label)
         cell = trial.cell
@@ -121,7 +122,7 @@ class History:
 
 @dataclass(frozen=True)
 class Group:
-    """The trials of one method on one bank, one per seed: their states, and what those to do are expected to take."""
+    """The trials of one method on one bank, one per seed: their states, and the expected time of those to do."""
 
     method: str
     trials: Counts
@@ -130,16 +131,16 @@ class Group:
 
     @property
     def seconds(self) -> float | None:
-        """What all trials to do are expected to take, one after the other."""
+        """Return the expected time of all trials to do, one after the other."""
         return self.each.seconds * self.trials.todo if self.each.seconds is not None else None
 
 
 def groups(config: RunConfig, cell: Cell, methods: Sequence[Method], history: History, here: Any) -> list[Group]:
-    """Price a bank's trials, method by method; those of which nothing is known cost the median of the others."""
+    """Return the trials of a bank by method, with estimates; unknown ones take the median of the others."""
     by_name: dict[str, list[Trial]] = defaultdict(list)
     for trial in every_trial(config, cell, methods):
         by_name[_label(trial.points[0].kind, trial.points[0].label)].append(trial)
-    estimates = {name: history.price(trials[0], here) for name, trials in by_name.items()}
+    estimates = {name: history.estimate(trials[0], here) for name, trials in by_name.items()}
     known = [e.seconds for name, e in estimates.items() if e.seconds is not None and name != REFERENCES]
     other = Estimate(median(known), OTHERS) if known else Estimate(None, UNKNOWN)
     result = []
@@ -152,7 +153,7 @@ def groups(config: RunConfig, cell: Cell, methods: Sequence[Method], history: Hi
 
 
 def wall_seconds(found: Iterable[Group], at_once: int | None) -> float | None:
-    """Expect how long the trials to do take when `at_once` of them run together; None where it cannot be known."""
+    """Return the expected time of the trials to do if `at_once` of them run in parallel; None if it is unknown."""
     busy = [g for g in found if g.trials.todo]
     if not busy:
         return 0.0
@@ -164,7 +165,7 @@ def wall_seconds(found: Iterable[Group], at_once: int | None) -> float | None:
 
 
 def hardware(provenance: dict[str, Any]) -> tuple[Any, ...]:
-    """Name what decides how long a trial takes, from a record's provenance."""
+    """Return the part of a record's provenance that determines how long a trial takes."""
     return tuple(provenance.get(key) for key in ("cpu", "device", "threads"))
 
 

@@ -1,4 +1,4 @@
-"""The plan: which trials a run consists of, and which operating points each of them owes."""
+"""The plan of a run: its trials, and the operating points that each of them has to compute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from bench.method import Method
 from bench.plugins import registry
 from bench.plugins.params import configure, label
 from bench.plugins.spec import parse
-from bench.trials.code import code_digest
 from bench.trials.identity import method_identity, reference_identity
 from bench.trials.record import Point
 from bench.trials.references import MIXED
@@ -34,15 +33,14 @@ class Trial:
     method: str
     config: Any
     seed: int
-    points: tuple[Point, ...]  # those that are owed
-    budgets: tuple[
-        float, ...
-    ] = ()  # all of the run: a fit covers them even where only some are owed, so that a run that
-    # goes on after a kill computes what it would have computed
+    points: tuple[Point, ...]  # those to compute
+    # All budgets of the run. A fit covers them even if only some are to be computed, so that a resumed run gives the
+    # same numbers.
+    budgets: tuple[float, ...] = ()
 
     @property
     def title(self) -> str:
-        """What a progress display calls it."""
+        """Return the name that a progress display shows."""
         name = REFERENCES if self.method == REFERENCES else self.points[0].label
         return f"{self.cell.dataset} · {name} · seed {self.seed}"
 
@@ -50,7 +48,7 @@ class Trial:
 def load_methods(names: Sequence[str]) -> list[Method]:
     """Load and configure methods from what the user wrote; raise UserError for unknown names or parameters.
 
-    `all` stands for every registered method with its defaults; one that is broken is left out, and stderr says so.
+    `all` means every registered method with its defaults. A broken one is skipped, with a message on stderr.
     """
     found: dict[str, Method] = {}
     for text in names:
@@ -60,7 +58,7 @@ def load_methods(names: Sequence[str]) -> list[Method]:
             except UserError as error:
                 if text != "all":
                     raise
-                print(f"bench: left out of all methods: {error}", file=sys.stderr)
+                print(f"bench: skipped in 'all': {error}", file=sys.stderr)
             else:
                 found.setdefault(label(method.name, method.config), method)
     return list(found.values())
@@ -69,21 +67,13 @@ def load_methods(names: Sequence[str]) -> list[Method]:
 def _load_method(text: str) -> Method:
     spec = parse(text)
     cls = registry.load("methods", spec.name)
-    code_digest(cls)  # read now, so that the digest of a file edited later is not taken for that of the code that runs
     method = cls(configure(cls.Config, spec))
-    _check_heads(method)
+    method_identity(method)  # checks its heads, and reads the code now: files may be edited while the run goes on
     return method
 
 
-def _check_heads(method: Method) -> None:
-    recipe = getattr(method.config, "heads", None)
-    if isinstance(recipe, str):
-        spec = parse(recipe)
-        configure(registry.load("heads", spec.name).Config, spec)
-
-
 def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
-    """Return the operating points that one fit of a method owes: one per budget."""
+    """Return the operating points of one fit of a method: one per budget."""
     identity = method_identity(method)._asdict()
     params = dataclasses.asdict(method.config)
     name = label(method.name, method.config)
@@ -104,7 +94,7 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
 
 
 def reference_points(exits: int, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
-    """Return the reference points of one seed, on the plain heads: static exits, oracle, hull and random per budget."""
+    """Return the reference points of one seed on plain heads: static exits, oracle, hull and random per budget."""
     points: list[tuple[str, str, float | None, int | None]]
     points = [*(("static", f"exit={k}", None, k) for k in range(exits)), ("oracle", "oracle", None, None)]
     points += [(name, f"budget={b:g}", b, None) for name in MIXED for b in budgets]
@@ -126,7 +116,7 @@ def reference_points(exits: int, budgets: Sequence[float], seed: int) -> tuple[P
 
 
 def every_trial(config: RunConfig, cell: Cell, methods: Sequence[Method]) -> list[Trial]:
-    """Return all trials of a run on a cell, done or not, seed by seed so that methods share heads."""
+    """Return all trials of a run on a cell, done or not. They are ordered by seed, so that methods share heads."""
     trials = []
     for seed in config.seeds:
         points = reference_points(len(cell.exit_names), config.budgets, seed)
@@ -138,7 +128,7 @@ def every_trial(config: RunConfig, cell: Cell, methods: Sequence[Method]) -> lis
 
 
 def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store) -> tuple[list[Trial], int]:
-    """Return the trials still to do on a bank, with the points they owe, and how many points are done."""
+    """Return the trials to run on a bank, with the points to compute, and the number of points that are done."""
     trials, done = [], 0
     for trial in every_trial(config, cell_of(bank), methods):
         todo = tuple(wanted(store, trial.cell, trial.points, config.rerun))

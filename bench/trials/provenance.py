@@ -1,4 +1,4 @@
-"""Where a number comes from: versions, hardware, source revision. No host, user or path names."""
+"""Provenance of records: versions, hardware and git revision. It contains no host, user or path names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKAGES = ("exitbench", "torch", "torchvision", "timm", "numpy", "scikit-learn"
 
 @cache
 def provenance(device: str, threads: int) -> dict[str, Any]:
-    """Return package versions, processor and device model, thread count and git revision with its dirty flag."""
+    """Return package versions, processor and device model, thread count, and git revision with its dirty flag."""
     return {
         "packages": {name: _version(name) for name in PACKAGES},
         "python": platform.python_version(),
@@ -27,7 +27,7 @@ def provenance(device: str, threads: int) -> dict[str, Any]:
 
 
 def made_with() -> dict[str, Any]:
-    """Return the package versions and the revision that scores were made with."""
+    """Return the package versions and the git revision that computed scores."""
     names = ("exitbench", "numpy", "scipy", "scikit-learn", "mapie")
     return {"packages": {name: _version(name) for name in names}, **_git()}
 

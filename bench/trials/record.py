@@ -1,4 +1,4 @@
-"""The record: everything known about one operating point. The models below are the schema of `results/**/*.json`."""
+"""The record: everything known about one operating point. The models below are the schema of the stores."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Point(_Model):
     seed: int
     tuned: Literal["tuned", "defaults"] | None = Field(
         default=None,
-        description="what `bench tune` kept for the method where the run asked for it; no part of the id, params are",
+        description="what `bench tune` kept for the method if the run asked for it; not part of the id, but params are",
     )
 
 
@@ -61,14 +61,14 @@ class Record(_Model):
     id: str
     status: Status
     reason: str | None = Field(default=None, description="why the status is not ok")
-    note: str = Field(default="", description="a limit that the method reports of itself, e.g. 'unreachable: …'")
+    note: str = Field(default="", description="a limit that the method reports, e.g. 'unreachable: …'")
     cell: Cell
     point: Point
     full_macs: int = Field(description="MACs of the plain backbone, its own head included")
     metrics: dict[str, float] = Field(default_factory=dict, description="scores on test; see bench.metrics")
     val: dict[str, float] = Field(default_factory=dict, description="accuracy, macs and macs_fraction on val")
     per_exit: list[dict[str, Any]] = Field(default_factory=list)
-    outcomes: PackedOutcomes | None = Field(default=None, description="per test sample; None where nothing was played")
+    outcomes: PackedOutcomes | None = Field(default=None, description="per test sample; None if no policy was run")
     reliability: list[tuple[int, int, float, float]] = Field(
         default_factory=list,
         description="on test, per bin of equal width: its number, samples, mean confidence, accuracy",
@@ -102,7 +102,7 @@ def record_id(cell: Cell, point: Point) -> str:
 def without_result(
     cell: Cell, point: Point, full_macs: int, provenance: dict[str, Any], status: Status, reason: str
 ) -> Record:
-    """Return the record of an operating point that was not reached, and why."""
+    """Return the record of an operating point without scores, with the reason."""
     return Record(
         id=record_id(cell, point),
         status=status,

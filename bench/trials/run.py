@@ -1,4 +1,4 @@
-"""Run one trial from start to end: fit on train and val, play on cal and test, score, and make its records."""
+"""Run one trial: fit on train and val, run the policies on cal and test, score them, and make the records."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Result = tuple[Record, dict[str, np.ndarray] | None]
 
 
 def run_trial(trial: Trial, splits: Splits, provenance: dict[str, Any]) -> list[Result]:
-    """Return one record per owed point, with per-sample outcomes where it is ok; a method's error becomes a record."""
+    """Return one record per point, with per-sample outcomes if it is ok. An error of a method becomes a record."""
     make = _Maker(trial, splits, provenance)
     try:
         if trial.method == REFERENCES:
@@ -44,7 +44,7 @@ def run_trial(trial: Trial, splits: Splits, provenance: dict[str, Any]) -> list[
 
 
 def explain(error: BaseException) -> str:
-    """Say in one line what went wrong and where."""
+    """Describe an error and its place in one line."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name})" if frames else ""
     return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
@@ -193,5 +193,5 @@ def summary(outcomes: Outcomes, full_macs: int) -> dict[str, float]:
 
 
 def correct(outcomes: Outcomes) -> np.ndarray:
-    """Return which samples [N] were predicted rightly, bool."""
+    """Return which samples [N] were predicted correctly, bool."""
     return predictions(outcomes.logits) == to_numpy(outcomes.labels)

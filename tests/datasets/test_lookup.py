@@ -17,7 +17,7 @@ from bench.plugins.spec import Spec
         ("digits[a=1]", "no parameter 'a'. digits takes no parameters"),
         ("cifar100lt[imbalanc=5]", "no parameter 'imbalanc'. Did you mean 'imbalance'"),
         ("cifar100lt[imbalance=0]", "greater than or equal to 1"),
-        ("cifar100lt[imbalance=many]", "'many' is no value for parameter 'imbalance'"),
+        ("cifar100lt[imbalance=many]", "'many' is not a valid value for parameter 'imbalance'"),
         ("folder", "Write folder:PATH"),
         ("folder:/no/such/folder", "image folder /no/such/folder does not exist"),
         ("hf", "Write hf:OWNER/NAME"),

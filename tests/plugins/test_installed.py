@@ -63,7 +63,7 @@ def test_two_installed_packages_with_one_name_stop_a_list(install, cli):
 
 @pytest.mark.parametrize(
     ("name", "attribute", "says"),
-    [("other", "M", "registered as 'other'"), ("mine", "absent", "absent"), ("mine", "C", "no class derived from")],
+    [("other", "M", "registered as 'other'"), ("mine", "absent", "absent"), ("mine", "C", "not a subclass of")],
 )
 def test_an_entry_point_that_leads_to_no_method_is_broken(install, name, attribute, says):
     install(name, "plugin_of_mine", METHOD, attribute=attribute)

@@ -19,7 +19,7 @@ def test_it_writes_two_files_and_says_what_comes_next(cli, tmp_path):
 @pytest.mark.parametrize("there", ["my_rule.py", "test_my_rule.py"])
 def test_it_overwrites_nothing(tmp_path, there):
     (tmp_path / there).write_text("mine")
-    with pytest.raises(UserError, match=f"{there}' is there already"):
+    with pytest.raises(UserError, match=f"{there}' exists already"):
         scaffold.write("my_rule", tmp_path)
     assert [p.read_text() for p in tmp_path.iterdir()] == ["mine"]
 
@@ -32,12 +32,12 @@ def test_it_overwrites_nothing(tmp_path, there):
         ("", "a letter first"),
         ("../rule", "Try 'rule'"),
         ("class", "a letter first"),
-        ("torch", "Python has a module 'torch'"),
-        ("json", "Python has a module 'json'"),
-        ("bench", "Python has a module 'bench'"),
-        ("all", "the harness's own"),
-        ("oracle", "the harness's own"),
-        ("jeidnn", "There is a method 'jeidnn' already: bench.methods.jeidnn"),
+        ("torch", "hide the Python module 'torch'"),
+        ("json", "hide the Python module 'json'"),
+        ("bench", "hide the Python module 'bench'"),
+        ("all", "reserved word"),
+        ("oracle", "reserved word"),
+        ("jeidnn", "There is already a method 'jeidnn': bench.methods.jeidnn"),
     ],
 )
 def test_a_name_that_cannot_be_used_is_refused(tmp_path, name, says):

@@ -36,9 +36,9 @@ def methods(config):
 def test_a_trial_costs_its_fit_once_and_playing_and_scoring_per_point(trial_of):
     trial = trial_of("msdnet_thresh")
     history = History(records(trial_of("msdnet_thresh", budgets=(0.5, 0.8)), fit=10.0, play=0.25, score=0.75))
-    assert history.price(trial, HERE) == Estimate(13.0, SOURCES[0])
+    assert history.estimate(trial, HERE) == Estimate(13.0, SOURCES[0])
     infeasible = record(trial.cell, trial.points[0], status="infeasible", fit=4.0)
-    assert History([infeasible]).price(trial, HERE).seconds == 4.0
+    assert History([infeasible]).estimate(trial, HERE).seconds == 4.0
 
 
 def test_the_price_is_the_median_of_the_most_similar_records(trial_of):
@@ -54,21 +54,21 @@ def test_the_price_is_the_median_of_the_most_similar_records(trial_of):
     tiny = [record(smoke, p, fit=0.1) for p in trial.points]
     everything = [*near, *of["other"], *other_params, *of["third"], *tiny]
     for source, seconds in zip(SOURCES, (2.0, 20.0, 30.0, 40.0), strict=True):
-        assert History(everything).price(trial, HERE) == Estimate(seconds, source)
+        assert History(everything).estimate(trial, HERE) == Estimate(seconds, source)
         everything = [r for r in everything if r.timings["fit_seconds"] > seconds + 8 or r in tiny]
-    assert History(tiny).price(trial, HERE).seconds is None
+    assert History(tiny).estimate(trial, HERE).seconds is None
 
 
 def test_records_of_this_hardware_come_first_and_others_are_named(trial_of):
     trial = trial_of("msdnet_thresh")
     slow = records(trial_of("msdnet_thresh", seed=1), fit=50.0, threads=8)
-    assert History([*slow, *records(trial, fit=1.0)]).price(trial, HERE) == Estimate(1.0, SOURCES[0])
-    assert History(slow).price(trial, HERE) == Estimate(50.0, f"{SOURCES[0]}, on other hardware or threads")
+    assert History([*slow, *records(trial, fit=1.0)]).estimate(trial, HERE) == Estimate(1.0, SOURCES[0])
+    assert History(slow).estimate(trial, HERE) == Estimate(50.0, f"{SOURCES[0]}, on other hardware or threads")
 
 
 def test_a_failure_is_no_price(trial_of):
     trial = trial_of("msdnet_thresh")
-    assert History(records(trial, status="failed", fit=1.0)).price(trial, HERE).seconds is None
+    assert History(records(trial, status="failed", fit=1.0)).estimate(trial, HERE).seconds is None
 
 
 def test_unknown_trials_cost_what_the_others_of_the_run_do(trial_of, cell, config, methods):
