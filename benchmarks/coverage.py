@@ -23,7 +23,7 @@ from bench.stats.bands import band
 from bench.stats.bootstrap import Draws, estimates, plain_deviations
 from bench.stats.compare import compare, holm
 from bench.stats.ranks import ranks
-from bench.stats.resample import Effort, sample_means
+from bench.stats.resample import BootstrapConfig, sample_means
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ WORLDS = {
     "seeds dominate": World(seeds=0.2),
     "seeds disagree on samples": World(seeds=0.003, shared=0.1, common=0.0),
 }
-EFFORT = Effort(draws=2000, sample_draws=400)
+BOOTSTRAP = BootstrapConfig(draws=2000, sample_draws=400)
 
 
 def simulate(
-    world: World, methods: int, seeds: int, rng: np.random.Generator, effort: Effort, tag: str
+    world: World, methods: int, seeds: int, rng: np.random.Generator, bootstrap: BootstrapConfig, tag: str
 ) -> tuple[np.ndarray, Draws]:
     """Return values [1+R, S, M, J] of one simulated cell and the shared draws to judge them with."""
     n, levels = world.samples, np.array(world.levels)
@@ -60,14 +60,19 @@ def simulate(
     chance = np.sqrt(1 - world.shared - world.common) * rng.standard_normal((n, seeds, methods))
     latent = shared + own + chance + world.seeds * rng.standard_normal((1, seeds, methods))
     right = (latent[..., None] + levels > 0).astype(np.float32)
-    means = sample_means([right.reshape(n, -1)], effort, tag)[0]
+    means = sample_means([right.reshape(n, -1)], bootstrap, tag)[0]
     full = right.mean(0, dtype=np.float64).reshape(1, -1)
     values = np.concatenate([full, means]).reshape(-1, seeds, methods, len(levels))
-    return values, Draws.make(range(seeds), effort, tag)
+    return values, Draws.make(range(seeds), bootstrap, tag)
 
 
 def coverage(
-    world: World, seeds: int, simulations: int, effort: Effort = EFFORT, plain: int = 400, stream: int = 0
+    world: World,
+    seeds: int,
+    simulations: int,
+    bootstrap: BootstrapConfig = BOOTSTRAP,
+    plain: int = 400,
+    stream: int = 0,
 ) -> dict[str, float]:
     """Return the share of simulations in which intervals and bands hold the truth.
 
@@ -77,7 +82,7 @@ def coverage(
     truth = world.truth()
     hits = {"interval": 0.0, "difference": 0.0, "plain": 0.0, "plain difference": 0.0, "band": 0, "band difference": 0}
     for i in range(simulations):
-        values, draws = simulate(world, 2, seeds, rng, effort, f"{i}")
+        values, draws = simulate(world, 2, seeds, rng, bootstrap, f"{i}")
         middle = len(truth) // 2
         for name, curve, target in (
             ("", values[:, :, 0], truth),
@@ -89,7 +94,7 @@ def coverage(
             found = band(world.levels, curve[0].mean(0), deviation, se)
             hits[f"band{name}"] += bool(((np.array(found.low) <= target) & (target <= np.array(found.high))).all())
             if i < plain:
-                low, high = np.quantile(plain_deviations(curve[..., [middle]], effort, f"{i}"), [0.025, 0.975])
+                low, high = np.quantile(plain_deviations(curve[..., [middle]], bootstrap, f"{i}"), [0.025, 0.975])
                 value = curve[0, :, middle].mean()
                 hits[f"plain{name}"] += (
                     (value + low <= target[middle] <= value + high) * simulations / min(simulations, plain)
@@ -97,13 +102,15 @@ def coverage(
     return {name: count / simulations for name, count in hits.items()}
 
 
-def errors(world: World, methods: int, seeds: int, simulations: int, effort: Effort = EFFORT) -> dict[str, float]:
+def errors(
+    world: World, methods: int, seeds: int, simulations: int, bootstrap: BootstrapConfig = BOOTSTRAP
+) -> dict[str, float]:
     """Return the family-wise error of the comparison table, and of ranks, on methods that are truly equal."""
     rng = np.random.default_rng(1000 + seeds)
     one = World(world.seeds, world.shared, world.common, (0.3,), world.samples)
     wrong = {"holm": 0, "single": 0.0, "sign flip with holm": 0, "ranks": 0}
     for i in range(simulations):
-        values, draws = simulate(one, methods, seeds, rng, effort, f"{i}")
+        values, draws = simulate(one, methods, seeds, rng, bootstrap, f"{i}")
         named = {f"m{m:02d}": values[:, :, m, 0] for m in range(methods)}
         table = compare(named, "m00", range(seeds), draws)
         if table[0].p is not None:

@@ -10,45 +10,71 @@ import typer
 
 from bench.cli.guard import DRIFT
 
-ALL = "md,csv,parquet,latex,html,svg,png,site"
+ALL = "md,csv,parquet,latex,svg,png,site"
+IN_GIT = "md,csv,png"
 
 
 def report(
-    results: Annotated[Path, typer.Option("-o", "--output", help="Results folder to read.")] = Path("results"),
-    reports: Annotated[Path, typer.Option(help="Folder that the report is written to.")] = Path("reports"),
+    stores: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Stores to read, e.g. runs; without any, the published store results.", show_default=False),
+    ] = None,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Published store whose records are shown beside those of STORES (runs, unless given)."),
+    ] = None,
+    reports: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report; unless given, reports for results, else the first store's report/."),
+    ] = None,
     only: Annotated[
         str | None, typer.Option(help="Only the pages of this dataset, or dataset/backbone; no index, site, README.")
     ] = None,
-    formats: Annotated[str, typer.Option("--format", help="What to write, with commas between.")] = ALL,
+    formats: Annotated[
+        str | None,
+        typer.Option("--format", help=f"What to write, separated by commas: {ALL}.", show_default="all of them"),
+    ] = None,
     readme: Annotated[
         Path | None,
-        typer.Option(help="README whose leaderboard to update; unless named, that beside the reports, if it has one."),
+        typer.Option(help="README whose leaderboard to update; unless given, that beside reports, if it has one."),
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; list files that differ from the records (exit code 3).")
+        bool, typer.Option("--check", help=f"Write nothing; list {IN_GIT} files that are out of date (exit code 3).")
     ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Make settings anew even if nothing changed.")] = False,
 ) -> None:
-    """Write tables, figures and site from the stored records alone.
+    """Write tables, figures and a site from stored records.
 
-    Exit code 3 with --check: some files are missing, stale or not what the records say.
+    Settings whose records did not change are not made again. Exit code 3 with --check: some files are missing, out of
+    date or left over.
     """
     from bench.report.build import build
     from bench.report.check import drift
-    from bench.report.files import parse_formats
-    from bench.report.readme import own_readme
+    from bench.report.markers import own_readme
+    from bench.report.request import is_published, parse_formats, request_of, target
 
+    default = not stores and not against
+    read = stores or ([Path("runs")] if against else [Path("results")])
+    out = reports or (Path("reports") if default else target(read[0]))
+    published = not against and (default or all(map(is_published, read)))
+    request = request_of(
+        read,
+        out,
+        against=against or (),
+        only=only,
+        formats=parse_formats(formats or (IN_GIT if check else ALL)),
+        readme=readme or (own_readme(out) if published else None),
+    )
     jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = parse_formats(formats)
-    target = readme or own_readme(reports)
     if not check:
-        for path in build(results, reports, only=only, formats=wanted, readme=target, jobs=jobs):
-            print(path)
+        build(request, jobs=jobs, force=force, tell=print)
+        print(f"Report: {out / ('README.md' if only is None and 'md' in request.formats else '')}")
         return
-    found = drift(results, reports, only=only, formats=wanted, readme=target, jobs=jobs)
+    found = drift(request, jobs=jobs, force=force)
     for path, how in found:
         print(f"{how}: {path}")
     if found:
         count = f"{len(found)} file{'s' if len(found) > 1 else ''}"
-        print(f"{count} of the report do not agree with the records. Run `bench report` to write it anew.")
+        print(f"{count} of the report do not agree with the records. Run `bench report` to write it again.")
         raise typer.Exit(DRIFT)
-    print(f"'{reports}' agrees with the records.")
+    print(f"'{out}' agrees with the records.")

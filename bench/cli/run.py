@@ -122,8 +122,9 @@ def _finish(
     from bench.cli.summary import summary_table
     from bench.errors import UserError
     from bench.report.build import build
-    from bench.report.page import effort_phrase
-    from bench.stats.resample import Effort
+    from bench.report.page import bootstrap_phrase
+    from bench.report.request import request_of
+    from bench.stats.resample import BootstrapConfig
 
     records = load_records(session.config.output)
     mine = records[records["bank_digest"].isin([bank.digest for bank in cells])]
@@ -131,7 +132,7 @@ def _finish(
         console.print(table)
     try:
         with console.status("Writing the report …"):
-            paths = build(session.config.output, session.config.reports)
+            paths = build(request_of(session.config.output, session.config.reports))
     except OSError as error:
         problem = f"The report could not be written to '{session.config.reports}' ({error.strerror or error})."
         remedy = "All records are stored: make room, and `bench report` writes it from them."
@@ -140,7 +141,7 @@ def _finish(
     print(f"Operating points of this run: {count}.")
     print(f"Records: {session.config.output.resolve()}")
     print(f"Report:  {next((p for p in paths if p.name == 'README.md'), session.config.reports).resolve()}")
-    print(effort_phrase(Effort()))
+    print(bootstrap_phrase(BootstrapConfig()))
     if troubles:
         print(f"\n{len(troubles)} operating points did not finish:")
         for title, reason in troubles:

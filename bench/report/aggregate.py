@@ -1,17 +1,14 @@
-"""From the records of a cell to one row per operating point: every score seed by seed, and what is missing."""
+"""From the records of a setting to one row per operating point: every score seed by seed, and what is missing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-
-import pandas as pd
 
 from bench.report.cells import without_paths
 from bench.stats.bootstrap import Estimate
-from bench.stats.marks import Mark
+from bench.stats.flags import Flag
 from bench.stats.results import CellStatistics
 from bench.stats.student import interval
 from bench.trials.record import Record
@@ -21,7 +18,7 @@ REFERENCES = ("static", "hull", "random", "oracle")  # in this order below the m
 
 @dataclass(frozen=True)
 class Row:
-    """One operating point of one method over the seeds of its cell."""
+    """One operating point of one method over the seeds of its setting."""
 
     method: str
     kind: str  # "method" or "reference"
@@ -31,23 +28,13 @@ class Row:
     seeds: tuple[int, ...]  # those with a result
     expected: tuple[int, ...]
     values: Mapping[str, tuple[float, ...]]  # per seed, NaN where a record lacks one; scores on val begin with val_
-    marks: tuple[Mark, ...] = ()
+    flags: tuple[Flag, ...] = ()
     reasons: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def complete(self) -> bool:
-        """Whether every seed of the cell has a result."""
+        """Whether every seed of the setting has a result."""
         return bool(self.seeds) and self.seeds == self.expected
-
-    @property
-    def flags(self) -> tuple[str, ...]:
-        """What must be said beside the row, in words."""
-        return tuple(str(mark) for mark in self.marks)
-
-    @cached_property
-    def scores(self) -> pd.DataFrame:
-        """The same as a frame, one row per seed."""
-        return pd.DataFrame(dict(self.values))
 
     def estimate(self, metric: str) -> Estimate | None:
         """Mean of a score with Student's interval over seeds, None unless every seed of the row has it."""
@@ -60,14 +47,13 @@ class Row:
 def aggregate(records: Iterable[Record], statistics: CellStatistics) -> list[Row]:
     """Return methods by budget (best accuracy first), then static exits, hull and random by budget, and the oracle.
 
-    Every method has a row for every budget of the cell, with marks where seeds lack. Of several records of one
-    operating point and seed (two versions of a method) only the newest counts, as in the statistics, whose marks say
-    so.
+    records: one per operating point and seed. Every method has a row for every budget of the setting, with flags if
+    seeds are missing.
     """
     held: dict[tuple[str, str, str], dict[int, Record]] = {}
     budgets: dict[str, float] = {}
     labels: set[str] = set()
-    for record in sorted(records, key=lambda r: (r.created, r.id)):
+    for record in records:
         p = record.point
         held.setdefault((p.kind, p.label, p.point), {})[p.seed] = record
         if p.kind == "method":
@@ -77,23 +63,27 @@ def aggregate(records: Iterable[Record], statistics: CellStatistics) -> list[Row
     for label in labels:
         for point in budgets:
             held.setdefault(("method", label, point), {})
-    rows = [_row(key, found, budgets, statistics) for key, found in held.items()]
+    flags = {(m.label, p.budget): p.flags for m in statistics.methods for p in m.points}
+    rows = [_row(key, found, budgets, flags, statistics.seeds) for key, found in held.items()]
     return sorted(rows, key=_order)
 
 
 def _row(
-    key: tuple[str, str, str], found: Mapping[int, Record], budgets: Mapping[str, float], statistics: CellStatistics
+    key: tuple[str, str, str],
+    found: Mapping[int, Record],
+    budgets: Mapping[str, float],
+    flags: Mapping[tuple[str, float | None], tuple[Flag, ...]],
+    expected: tuple[int, ...],
 ) -> Row:
     kind, label, point = key
-    expected = statistics.seeds
     ok = [record for _, record in sorted(found.items()) if record.status == "ok"]
     known = [known for record in found.values() if (known := record.point.budget) is not None]
     budget = budgets.get(point, known[0] if known else None) if kind == "method" else (known[0] if known else None)
     if kind == "method" and budget is not None:
-        marks = statistics.marks.points.get((label, budget), ())
+        own = flags.get((label, budget), ())
     else:
         lacking = len(expected) - len(ok)
-        marks = (Mark("not run", "not run", lacking, len(expected)),) if lacking else ()
+        own = (Flag("not run", "not run", lacking, len(expected)),) if lacking else ()
     reasons = {without_paths(r.reason) for r in found.values() if r.status != "ok" and r.reason}
     return Row(
         label,
@@ -104,7 +94,7 @@ def _row(
         tuple(record.point.seed for record in ok),
         expected,
         _scores(ok),
-        marks,
+        own,
         tuple(sorted(reasons)),
     )
 

@@ -1,122 +1,89 @@
-"""Cells: records that may share a table, and what each cell is called on paper and on disk."""
+"""What settings are called: a setting (`Cell`) is one dataset through one frozen backbone under one protocol."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
 
-import pandas as pd
-
-from bench.errors import UserError
-
-FIELDS = ("dataset", "dataset_variant", "backbone", "image_size", "protocol", "limit", "num_exits", "bank_digest")
-NEEDED = ("id", "status", "dataset", "backbone", "method", "kind", "budget", "point", "seed")
+from bench.system.files import slug
+from bench.trials.record import Cell
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One dataset through one frozen backbone under one protocol, with all records that belong to it."""
+class Address:
+    """Where the report of a setting is stored below the report's folder, and a name that no other setting has."""
 
-    dataset: str
-    dataset_variant: str | None
-    backbone: str
-    image_size: int | None
-    protocol: str
-    limit: int | None
-    num_exits: int | None
-    bank_digest: str
-    records: pd.DataFrame
-    folder: PurePosixPath = field(default_factory=PurePosixPath)
-
-    @property
-    def name(self) -> str:
-        """Dataset with its variant, backbone, pixels, exits and protocol."""
-        variant = f" ({self.dataset_variant})" if self.dataset_variant else ""
-        parts = [f"{without_paths(self.dataset)}{variant}", without_paths(self.backbone)]
-        parts += [f"{self.image_size} px"] if self.image_size else []
-        parts += [f"{self.num_exits} exits"] if self.num_exits else []
-        return " · ".join([*parts, f"protocol {self.protocol}"])
-
-    @property
-    def warnings(self) -> list[str]:
-        """What keeps these numbers from being compared with others, shortest first in capitals."""
-        found = []
-        if self.limit is not None:
-            found.append(f"LIMIT {self.limit}: smoke run on {self.limit} images per split, not comparable")
-        if self.protocol.endswith("-seen"):
-            found.append("SEEN: the backbone's weights have seen this training set; val and cal come from the test set")
-        if self.dataset_variant:
-            found.append(f"VARIANT {self.dataset_variant}: not the official images")
-        return found
-
-    @property
-    def flags(self) -> list[str]:
-        """The same in a word each, for table rows."""
-        limit = [f"limit {self.limit}"] if self.limit is not None else []
-        seen = [self.protocol] if self.protocol.endswith("-seen") else []
-        return [*limit, *seen, *([self.dataset_variant] if self.dataset_variant else [])]
+    folder: PurePosixPath
+    name: str
 
 
-def split_cells(records: pd.DataFrame) -> list[Cell]:
-    """Split records into cells, in a stable order, each with the folder its report goes to.
+def addresses(cells: Iterable[Cell]) -> dict[Cell, Address]:
+    """Return the address of every setting, in a stable order.
 
-    A dataset and backbone with one cell has the folder `dataset/backbone`; several get one suffix each that names what
-    differs, so that they never share a table. Raises UserError for a frame that holds no records.
+    A dataset and backbone with one setting has the folder `dataset/backbone`; several get one suffix each that names
+    what differs.
     """
-    missing = [name for name in NEEDED if name not in records]
-    if missing:
-        raise UserError(
-            f"These are no records: columns {', '.join(missing)} are missing. Read them with bench.load_records."
-        )
-    records = records.reset_index(drop=True)
-    keys = [_key(row) for row in records.to_dict("records")]
-    in_order = sorted(set(keys), key=lambda key: tuple((v is None, 0 if v is None else v) for v in key))
-    own = {key: records[[k == key for k in keys]].reset_index(drop=True) for key in in_order}
-    return _with_folders([Cell(**dict(zip(FIELDS, key, strict=True)), records=own[key]) for key in in_order])
-
-
-def _key(row: Mapping[Hashable, Any]) -> tuple[Any, ...]:
-    value: dict[str, Any] = {name: None if pd.isna(row.get(name)) else row[name] for name in FIELDS}
-    for name in ("image_size", "limit", "num_exits"):
-        value[name] = None if value[name] is None else int(value[name])
-    value |= {"protocol": value["protocol"] or "v1", "bank_digest": value["bank_digest"] or ""}
-    return tuple(value[name] for name in FIELDS)
-
-
-def _with_folders(cells: Sequence[Cell]) -> list[Cell]:
-    found = []
-    for cell in cells:
-        place = PurePosixPath(slug(without_paths(cell.dataset))) / slug(without_paths(cell.backbone))
-        twins = [c for c in cells if (slug(without_paths(c.dataset)), slug(without_paths(c.backbone))) == place.parts]
-        if len(twins) > 1:
-            place = place.with_name(f"{place.name}--{_suffix(cell, twins)}")
-        found.append(replace(cell, folder=place))
+    held = sorted(set(cells), key=_order)
+    often = Counter(title(cell) for cell in held)
+    found = {}
+    for cell in held:
+        place = _place(cell)
+        twins = [other for other in held if _place(other) == place]
+        suffix = _suffix(cell, twins) if len(twins) > 1 else ""
+        name = title(cell) if often[title(cell)] == 1 else f"{title(cell)} · {suffix}"
+        found[cell] = Address(place.with_name(f"{place.name}--{suffix}") if suffix else place, name)
     return found
 
 
+def title(cell: Cell) -> str:
+    """Return dataset with its variant, backbone, pixels, exits and protocol."""
+    variant = f" ({cell.dataset_variant})" if cell.dataset_variant else ""
+    parts = [f"{without_paths(cell.dataset)}{variant}", without_paths(cell.backbone)]
+    parts += [f"{cell.image_size} px", f"{len(cell.exit_names)} exits", f"protocol {cell.protocol_version}"]
+    return " · ".join(parts)
+
+
+def warnings(cell: Cell) -> list[str]:
+    """Return why the numbers of a setting cannot be compared with others; each begins with a word in capitals."""
+    found = []
+    if cell.limit is not None:
+        found.append(f"LIMIT {cell.limit}: smoke run on {cell.limit} images per split, not comparable")
+    if cell.protocol_version.endswith("-seen"):
+        found.append("SEEN: the backbone's weights have seen this training set; val and cal come from the test set")
+    if cell.dataset_variant:
+        found.append(f"VARIANT {cell.dataset_variant}: not the official images")
+    return found
+
+
+def _order(cell: Cell) -> tuple[object, ...]:
+    named = (cell.dataset, cell.dataset_variant is None, cell.dataset_variant or "", cell.backbone, cell.image_size)
+    return (*named, cell.protocol_version, cell.limit is None, cell.limit or 0, len(cell.exit_names), cell.bank_digest)
+
+
+def _place(cell: Cell) -> PurePosixPath:
+    return PurePosixPath(slug(without_paths(cell.dataset))) / slug(without_paths(cell.backbone))
+
+
+WORDS: dict[str, Callable[[Cell], str]] = {
+    "dataset_variant": lambda c: c.dataset_variant or "official",
+    "image_size": lambda c: f"{c.image_size}px",
+    "protocol_version": lambda c: c.protocol_version,
+    "limit": lambda c: "full" if c.limit is None else f"limit{c.limit}",
+    "exit_names": lambda c: f"{len(c.exit_names)}exits",
+}
+
+
 def _suffix(cell: Cell, twins: Sequence[Cell]) -> str:
-    words = {
-        "dataset_variant": lambda c: c.dataset_variant or "official",
-        "image_size": lambda c: f"{c.image_size}px",
-        "protocol": lambda c: c.protocol,
-        "limit": lambda c: "full" if c.limit is None else f"limit{c.limit}",
-        "num_exits": lambda c: f"{c.num_exits}exits",
-    }
-    differing = [w for field, w in words.items() if len({getattr(c, field) for c in twins}) > 1]
+    differing = [word for word in WORDS.values() if len({word(c) for c in twins}) > 1]
     suffix = "-".join(slug(word(cell)) for word in differing)
     if sum("-".join(slug(word(c)) for word in differing) == suffix for c in twins) > 1:
-        whole = "|".join(str(getattr(cell, field)) for field in FIELDS)
-        suffix = "-".join(filter(None, [suffix, hashlib.sha256(whole.encode()).hexdigest()[:8]]))
+        digest = hashlib.sha256(cell.model_dump_json().encode()).hexdigest()[:8]
+        suffix = "-".join(filter(None, [suffix, digest]))
     return suffix
-
-
-def slug(text: str) -> str:
-    """Turn a name into a folder name: letters, digits, dot, dash, equals; everything else becomes '_'."""
-    return re.sub(r"[^A-Za-z0-9.=\-]+", "_", text).strip("_.") or "unnamed"
 
 
 def without_paths(text: str) -> str:

@@ -1,8 +1,8 @@
-"""The same work for every cell, on several processes where that pays."""
+"""The same work for every setting, on several processes where that pays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
@@ -19,13 +19,13 @@ _limits: list[Any] = []
 class Each(Protocol):
     """`map` in the order of the items."""
 
-    def __call__(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-        """Return what the work gives for each item."""
+    def __call__(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+        """Yield the result for each item as soon as it and all before it are done."""
 
 
-def serially(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+def serially(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     """Do the work here, one item after the other."""
-    return [work(item) for item in items]
+    return (work(item) for item in items)
 
 
 class _Pool:
@@ -34,15 +34,15 @@ class _Pool:
         self.executor = ProcessPoolExecutor(jobs, get_context("spawn"), _limit, (threads,))
 
     def __enter__(self) -> Each:
-        return lambda work, items: list(self.executor.map(work, items))
+        return lambda work, items: self.executor.map(work, items)
 
     def __exit__(self, kind: object, *rest: object) -> None:
         self.executor.shutdown(cancel_futures=kind is not None)
 
 
-def workers(jobs: int, cells: int, records: int) -> AbstractContextManager[Each]:
-    """Return what maps work over cells: up to `jobs` processes, or none where there is little to do."""
-    count = min(jobs, cells)
+def workers(jobs: int, settings: int, records: int) -> AbstractContextManager[Each]:
+    """Return what maps work over settings: up to `jobs` processes, or none where there is little to do."""
+    count = min(jobs, settings)
     return _Pool(count, max(jobs // count, 1)) if count > 1 and records >= LEAST else nullcontext(serially)
 
 

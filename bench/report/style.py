@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +15,14 @@ import seaborn as sns
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "<")  # all with room inside, to be hollow
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
-PINNED = {"jeidnn": 0, "msdnet_thresh": 1, "entropy_thresh": 2}
+# Methods with a look that never changes, so that a new method leaves the figures of all settings as they are: add at
+# the end alone.
+PINNED = (
+    "jeidnn", "msdnet_thresh", "entropy_thresh", "anytime_poe", "beem", "boostednet",
+    "caching", "eefp", "eenet", "eero", "energy_thresh", "global_thresh",
+    "learned_exit", "mie_lap", "margin_thresh", "jeidnn[preset=paper]", "jeidnn[preset=released]", "l2w_den",
+    "patient_confident", "optimal_stopping", "patience", "pcee", "risk_control", "ztw",
+)  # fmt: skip
 FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide everywhere
 REFERENCE = "#8A8A8A"
 HULL = "#333333"
@@ -38,24 +46,18 @@ class Look:
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Give every method a look of its own that depends on its name first, on the other names only in a collision."""
-    taken: dict[int, str] = {}
-    slots: dict[str, int] = {}
-    for name in sorted(set(names), key=lambda n: (n not in PINNED, n)):
-        slot = PINNED[name] if name in PINNED else _free(name, taken)
-        taken[slot], slots[name] = name, slot
-    return {name: _look(slot) for name, slot in sorted(slots.items())}
+    """Give every method a look that depends on its name; on the other names only if theirs would be the same."""
+    slots = {name: slot for slot, name in enumerate(PINNED)}
+    wanted = sorted(set(names))
+    for name in wanted:
+        slots.setdefault(name, _free(name, set(slots.values())))
+    return {name: _look(slots[name]) for name in wanted}
 
 
-def _free(name: str, taken: dict[int, str]) -> int:
+def _free(name: str, taken: set[int]) -> int:
     start = int(hashlib.sha256(name.encode()).hexdigest(), 16)
-    rounds = range(len(taken) + 1)
-    return next(
-        s
-        for r in rounds
-        for i in range(len(COLOURS))
-        if (s := r * len(COLOURS) + (start + i) % len(COLOURS)) not in taken
-    )
+    turns = ((r, (start + i) % len(COLOURS)) for r in itertools.count() for i in range(len(COLOURS)))
+    return next(slot for r, colour in turns if (slot := r * len(COLOURS) + colour) not in taken)
 
 
 def _look(slot: int) -> Look:

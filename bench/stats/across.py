@@ -1,4 +1,4 @@
-"""Across cells: the mean skill of a method, and who wins, ties and loses against whom."""
+"""Across settings: the mean skill of a method, and who wins, ties and loses against whom."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.stats.bootstrap import Draws, Estimate, estimates
-from bench.stats.marks import INCOMPARABLE, Mark
-from bench.stats.resample import Effort
+from bench.stats.flags import INCOMPARABLE, Flag
+from bench.stats.resample import BootstrapConfig
 from bench.stats.results import CellStatistics, MethodStatistics
 
 ZONE = 0.005  # of NAUC: within half a point two methods are practically equal
-FEW = 5  # cells below which an interval over cells says little
+FEW = 5  # settings below which an interval over settings says little
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Cells that a method wins, ties and loses against another: NAUC apart by more than ZONE, or not."""
+    """Settings that a method wins, ties and loses against another: NAUC apart by more than ZONE, or not."""
 
     wins: int
     ties: int
@@ -28,36 +28,36 @@ class Tally:
 
 @dataclass(frozen=True)
 class Overall:
-    """A method over the cells where its grid is complete; `skill` is None unless that is all that count."""
+    """A method over the settings where its grid is complete; `skill` is None unless that is all that count."""
 
     label: str
     skill: Estimate | None
     cells: int
-    marks: tuple[Mark, ...]
+    flags: tuple[Flag, ...]
 
 
 @dataclass(frozen=True)
 class AcrossStatistics:
-    """The cells that count, those left out and why, methods by falling mean skill, and all pairs of methods."""
+    """The settings that count, those left out and why, methods by falling mean skill, and all pairs of methods."""
 
     cells: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]  # (cell, reason)
     methods: tuple[Overall, ...]
-    pairs: dict[tuple[str, str], Tally]  # (method, other), over the cells where both are complete
+    pairs: dict[tuple[str, str], Tally]  # (method, other), over the settings where both are complete
     note: str
 
 
-def across(cells: Sequence[CellStatistics], effort: Effort | None = None) -> AcrossStatistics:
-    """Average skill over cells and count wins; smoke runs and backbones that have seen the data are left out.
+def across(cells: Sequence[CellStatistics], bootstrap: BootstrapConfig | None = None) -> AcrossStatistics:
+    """Average skill over settings and count wins; smoke runs and backbones that have seen the data are left out.
 
-    The interval treats cells as drawn at random: it is that of `bootstrap` with cells in the place of seeds, and holds
-    what happens within a cell, since cells differ by that too. A method that lacks a cell has no mean. Raises UserError
-    where two cells have one name.
+    The interval treats settings as drawn at random: it is that of `bootstrap` with settings in the place of seeds. It
+    includes the variance within a setting, since settings differ by that too. A method that lacks a setting has no
+    mean. Raises UserError if two settings have the same name.
     """
     if len({c.name for c in cells}) < len(cells):
-        raise UserError("Two of these cells have the same name; give each dataset, backbone and bank once.")
+        raise UserError("Two of these settings have the same name; give each dataset, backbone and bank once.")
     found = sorted(cells, key=lambda c: c.name)
-    reasons = {c.name: [str(m) for m in c.marks.cell if m.kind in INCOMPARABLE] for c in found}
+    reasons = {c.name: [str(m) for m in c.flags if m.kind in INCOMPARABLE] for c in found}
     kept = [c for c in found if not reasons[c.name]]
     names = tuple(c.name for c in kept)
     labels = sorted({m.label for c in kept for m in c.methods})
@@ -69,7 +69,7 @@ def across(cells: Sequence[CellStatistics], effort: Effort | None = None) -> Acr
         label: [m.curve.skill.value for m in held.values()] for label, held in known.items() if len(held) == len(kept)
     }
     skills = {label: values for label, values in skills.items() if kept and np.isfinite(values).all()}
-    means = _means(skills, len(kept), effort or Effort())
+    means = _means(skills, len(kept), bootstrap or BootstrapConfig())
     methods = [
         Overall(label, means.get(label), len(known[label]), _marks(len(known[label]), len(kept), label in means))
         for label in labels
@@ -84,18 +84,18 @@ def across(cells: Sequence[CellStatistics], effort: Effort | None = None) -> Acr
     )
 
 
-def _means(skills: dict[str, list[float]], count: int, effort: Effort) -> dict[str, Estimate]:
+def _means(skills: dict[str, list[float]], count: int, bootstrap: BootstrapConfig) -> dict[str, Estimate]:
     if not skills:
         return {}
-    draws = Draws.make(range(count), effort, "across cells")
+    draws = Draws.make(range(count), bootstrap, "across cells")
     values = np.array(list(skills.values())).T[None]
     return dict(zip(skills, estimates(values, range(count), draws), strict=True))
 
 
-def _marks(held: int, count: int, averaged: bool) -> tuple[Mark, ...]:
+def _marks(held: int, count: int, averaged: bool) -> tuple[Flag, ...]:
     if held < count:
-        return (Mark("not run", "cells", held, count),)
-    return () if averaged else (Mark("no oracle", "no skill score in some cell"),)
+        return (Flag("not run", "settings", held, count),)
+    return () if averaged else (Flag("no oracle", "no skill score in some setting"),)
 
 
 def _record(mine: dict[str, MethodStatistics], theirs: dict[str, MethodStatistics]) -> Tally:
@@ -105,8 +105,8 @@ def _record(mine: dict[str, MethodStatistics], theirs: dict[str, MethodStatistic
 
 def _note(count: int) -> str:
     if count < 2:
-        return f"{count} cell: no interval over cells." if count else "No cell counts."
+        return f"{count} setting: no interval over settings." if count else "No setting counts."
     few = (
-        f"Only {count} cells: the interval over cells rests on {count - 1} degrees of freedom. " if count < FEW else ""
+        f"Only {count} settings: the interval over settings has {count - 1} degrees of freedom. " if count < FEW else ""
     )
-    return few + "Intervals take cells for a random sample of datasets and backbones; these were chosen by hand."
+    return few + "Intervals treat settings as a random sample of datasets and backbones; these were chosen by hand."

@@ -1,6 +1,7 @@
-"""The baseline of a cell: its best rule on the shared heads, chosen where no rule was fitted and nothing is reported.
+"""The baseline of a setting: its best rule on the shared heads, chosen on cal.
 
-That is cal. Val would favour the rules that fit it most closely; where records do not tell of cal, it must do.
+No rule is fitted on cal and nothing is reported on it. Val would favour the rules that fit it most closely; it is used
+only if records have no scores on cal.
 """
 
 from __future__ import annotations

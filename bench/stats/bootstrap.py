@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from bench.stats.resample import Effort, generator
+from bench.stats.resample import BootstrapConfig, generator
 
 Array = NDArray[np.float64]
 LEVEL = 0.95
@@ -58,21 +58,21 @@ UNKNOWN = Estimate(math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
 
 @dataclass(frozen=True)
 class Draws:
-    """The shared randomness of one cell: every statistic of a draw sees the same seeds and the same test samples."""
+    """The shared randomness of one setting: every statistic of a draw sees the same seeds and the same test samples."""
 
-    effort: Effort
+    bootstrap: BootstrapConfig
     seeds: tuple[int, ...]
     normal: Array  # [D, S]
     student: dict[int, Array]  # u [D] for every number of seeds from 2 on
 
     @classmethod
-    def make(cls, seeds: Sequence[int], effort: Effort, cell: str) -> Draws:
-        """Draw for the seeds of a cell."""
-        rng = generator(effort, cell, "seeds", *map(str, sorted(seeds)))
-        normal = rng.standard_normal((effort.draws, len(seeds)))
-        uniform = rng.random(effort.draws)
+    def make(cls, seeds: Sequence[int], bootstrap: BootstrapConfig, cell: str) -> Draws:
+        """Draw for the seeds of a setting."""
+        rng = generator(bootstrap, cell, "seeds", *map(str, sorted(seeds)))
+        normal = rng.standard_normal((bootstrap.draws, len(seeds)))
+        uniform = rng.random(bootstrap.draws)
         student = {n: np.sqrt((n - 1) / stats.chi2.ppf(uniform, n - 1)) for n in range(2, len(seeds) + 1)}
-        return cls(effort, tuple(sorted(seeds)), normal, student)
+        return cls(bootstrap, tuple(sorted(seeds)), normal, student)
 
     def deviations(self, values: Array, seeds: Sequence[int], *, several: bool = False) -> tuple[Array, Array]:
         """Return draws minus estimate, [D, J], and standard errors [J] of J statistics over these seeds.
@@ -87,7 +87,7 @@ class Draws:
     def _seed_part(self, full: Array, columns: Sequence[int], several: bool) -> tuple[Array, Array]:
         count = len(full)
         if count < 2:
-            return np.zeros((self.effort.draws, full.shape[1])), np.zeros(full.shape[1])
+            return np.zeros((self.bootstrap.draws, full.shape[1])), np.zeros(full.shape[1])
         centred = (full - full.mean(0)) / math.sqrt(count * (count - 1))
         student = self.student[count][:, None]
         if several:
@@ -106,7 +106,7 @@ class Draws:
             own = values[1:].var(0).mean(0)
             shared = ((count * variance - own) / (count - 1)).clip(0, variance)
         shrink = np.sqrt(np.divide(shared, variance, out=np.zeros_like(variance), where=variance > 0))
-        return ((mean - mean.mean(0)) * shrink)[np.arange(self.effort.draws) % len(mean)], shared
+        return ((mean - mean.mean(0)) * shrink)[np.arange(self.bootstrap.draws) % len(mean)], shared
 
 
 def _sum(seed: tuple[Array, Array], sample: tuple[Array, Array] | None) -> tuple[Array, Array]:
@@ -115,12 +115,12 @@ def _sum(seed: tuple[Array, Array], sample: tuple[Array, Array] | None) -> tuple
     return seed[0] + sample[0], np.sqrt(seed[1] + sample[1])
 
 
-def plain_deviations(values: Array, effort: Effort, cell: str) -> Array:
+def plain_deviations(values: Array, bootstrap: BootstrapConfig, cell: str) -> Array:
     """Return draws minus estimate [D, J] of the literal two-level bootstrap, for comparison: see the module."""
-    rng = generator(effort, cell, "plain")
+    rng = generator(bootstrap, cell, "plain")
     resamples, count = len(values) - 1, values.shape[1]
-    found = np.empty((effort.draws, values.shape[2]))
-    for d in range(effort.draws):
+    found = np.empty((bootstrap.draws, values.shape[2]))
+    for d in range(bootstrap.draws):
         row = 1 + d % resamples if resamples else 0
         found[d] = values[row, rng.integers(0, count, count)].mean(0)
     return found - values[0].mean(0)

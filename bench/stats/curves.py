@@ -21,7 +21,7 @@ LOSSES = (0.0, 0.005, 0.01, 0.02)  # accuracy given up against the plain backbon
 
 @dataclass(frozen=True)
 class Window:
-    """The costs [low, high], fractions of the plain backbone, over which a cell's curves are averaged."""
+    """The costs [low, high], fractions of the plain backbone, over which a setting's curves are averaged."""
 
     low: float
     high: float
@@ -43,7 +43,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all curves of a cell have in common."""
+    """What all curves of a setting have in common."""
 
     window: Window
     raw_window: Window  # of the curves without static exits

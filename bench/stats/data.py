@@ -1,8 +1,9 @@
-"""What the statistics of one cell are computed from: operating points with their per-sample outcomes, seed by seed."""
+"""The data that the statistics of one setting are computed from: operating points with per-sample outcomes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class OperatingPoint:
     version: str = ""  # of the method and its heads
     other_code: bool = False  # made by other code of the same version
     older: int = 0  # records of the same point and seed that this one replaced
+    published: bool = False  # read from a published store beside one's own
 
     @property
     def ok(self) -> bool:
@@ -74,8 +76,7 @@ class Entry:
 class CellData:
     """One dataset through one frozen backbone under one protocol: methods, static exits and the oracle."""
 
-    dataset: str
-    backbone: str
+    name: str
     methods: tuple[Entry, ...]  # by label
     static: Entry  # one point per exit; no points where none were run
     oracle: Entry
@@ -83,25 +84,16 @@ class CellData:
     variant: str | None = None
     protocol: str = "v1"
     limit: int | None = None
-    image_size: int | None = None
-    test_set: str = ""  # equal for cells that share their test samples
+    test_set: str = ""  # equal for settings that share their test samples
 
-    @property
-    def name(self) -> str:
-        """Dataset with its variant, backbone, pixels, exits and protocol."""
-        variant = f" ({self.variant})" if self.variant else ""
-        pixels = [f"{self.image_size} px"] if self.image_size else []
-        exits = f"{self.num_exits} exits"
-        return " · ".join([f"{self.dataset}{variant}", self.backbone, *pixels, exits, f"protocol {self.protocol}"])
-
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """All seeds that occur."""
         return tuple(sorted({p.seed for e in (*self.methods, self.static, self.oracle) for p in e.points}))
 
-    @property
+    @cached_property
     def budgets(self) -> tuple[float, ...]:
-        """All budgets that any method of the cell was asked for, ascending."""
+        """All budgets that any method of the setting was asked for, ascending."""
         return tuple(sorted({p.budget for e in self.methods for p in e.points if p.budget is not None}))
 
     def sorted(self) -> CellData:

@@ -92,15 +92,6 @@ def iso_cost(cost: Array, accuracy: Array, targets: Array) -> Array:
     return reached
 
 
-def step_values(cost: Array, accuracy: Array, at: Sequence[float]) -> Array:
-    """Return the step envelope [R, B] at costs [B]: the last of the sorted points [R, P] within each; NaN before."""
-    c = np.asarray(at, float)[None, :]
-    values = np.full((len(cost), c.shape[1]), np.nan)
-    for p in range(cost.shape[1]):
-        values = np.where(cost[:, p : p + 1] <= c, accuracy[:, p : p + 1], values)
-    return values
-
-
 def hypervolume(cost: Array, accuracy: Array, reference_cost: float, reference_accuracy: float) -> Array:
     """Return Σ_j (c_{j+1} - c_j)·(a_j - a_ref)_+ [R] of sorted points [R, P], the last step ending at the reference."""
     edges = np.concatenate([cost.clip(None, reference_cost), np.full((len(cost), 1), reference_cost)], 1)

@@ -1,153 +1,104 @@
-"""From the records of one cell to the arrays of its statistics."""
+"""From the records of one setting to the data that its statistics are computed from."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench.errors import UserError
 from bench.stats.data import CellData, Entry, OperatingPoint
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from bench.trials.record import Record
-
-Outcomes = tuple[NDArray[Any], NDArray[Any]]  # correct [N] bool, exit_index [N] int
-Unpack = Callable[[Any], Outcomes | None]
-CELL = ("dataset", "dataset_variant", "backbone", "image_size", "protocol", "limit", "num_exits", "bank_digest")
+from bench.trials.accepted import made_by_other_code
+from bench.trials.outcomes import unpack
+from bench.trials.record import Point, Record
+from bench.trials.stores import by_setting, versions
 
 
-def from_frame(frame: pd.DataFrame, unpack: Unpack | None = None) -> CellData:
-    """Return the data of a cell from its rows of `bench.load_records`; `unpack` gives a row's outcomes, or None."""
-    return from_rows(frame.to_dict("records"), unpack)
+def from_records(records: Iterable[Record], published: Collection[str] = (), name: str = "") -> CellData:
+    """Return the data of a setting from its records in any order; of several of a point and seed the newest counts.
 
-
-def from_records(records: Iterable[Record], unpack: Unpack | None = None) -> CellData:
-    """Return the data of a cell from its records; `unpack` gives a record's outcomes, or None where it has none."""
-    from bench.trials.table import as_row
-
-    held = list(records)
-    known = {record.id: record for record in held}
-
-    def read(row: Mapping[Any, Any]) -> Outcomes | None:
-        record = known[row["id"]]
-        return unpack(record) if unpack and getattr(record, "outcomes", record) is not None else None
-
-    return from_rows([as_row(record) for record in held], read)
-
-
-def from_rows(rows: Iterable[Mapping[Any, Any]], unpack: Unpack | None = None) -> CellData:
-    """Return the data of a cell from flat rows in any order; of several records of a point and seed the newest counts.
-
-    Only points with status ok of methods and static exits are unpacked, and of rows with a column `outcomes` those that
-    hold some. Raises UserError where there is no row, or rows
-    of several cells.
+    Outcomes are unpacked for methods and static exits. published: ids of records that come from a published store.
+    name: of the setting, on pages.
+    Raises UserError for no records, or for records of several settings.
     """
-    rows = sorted(rows, key=lambda row: (str(row.get("created", "")), str(row["id"])))
-    if not rows:
-        raise UserError("There are no records to make statistics of. Run `bench run` first.")
-    cells = {tuple(_plain(row.get(key)) for key in CELL) for row in rows}
-    if len(cells) > 1:
-        raise UserError(f"These records belong to {len(cells)} cells; give those of one dataset, backbone and bank.")
-    entries = _entries(rows, unpack)
-    first = {key: _plain(rows[0].get(key)) for key in (*CELL, "dataset_digest")}
-    methods = tuple(entry for (kind, _), entry in sorted(entries.items()) if kind == "method")
+    cells = by_setting(records)
+    if len(cells) != 1:
+        wrong = f"{len(cells)} settings; give those of one dataset, backbone and bank" if cells else "no setting"
+        raise UserError(f"These records belong to {wrong}.")
+    ((cell, held),) = cells.items()
+    newest: dict[tuple[str, str], list[Sequence[Record]]] = {}
+    for found in versions(held):
+        point = found[0].point
+        newest.setdefault((point.kind, point.label), []).append(found)
+    entries = {key: _entry(key[1], found, published) for key, found in sorted(newest.items()) if _needed(*key)}
     none = Entry("", ())
     return CellData(
-        dataset=str(first["dataset"]),
-        backbone=str(first["backbone"]),
-        methods=methods,
+        name=name or f"{cell.dataset} · {cell.backbone}",
+        methods=tuple(entry for (kind, _), entry in entries.items() if kind == "method"),
         static=entries.get(("reference", "static"), none),
         oracle=entries.get(("reference", "oracle"), none),
-        num_exits=int(first["num_exits"] or 0),
-        variant=first["dataset_variant"],
-        protocol=str(first["protocol"] or "v1"),
-        limit=None if first["limit"] is None else int(first["limit"]),
-        image_size=None if first["image_size"] is None else int(first["image_size"]),
-        test_set="|".join(str(first[k]) for k in ("dataset", "dataset_variant", "protocol", "limit")),
+        num_exits=len(cell.exit_names),
+        variant=cell.dataset_variant,
+        protocol=cell.protocol_version,
+        limit=cell.limit,
+        test_set="|".join(map(str, (cell.dataset, cell.dataset_variant, cell.protocol_version, cell.limit))),
     )
 
 
-def _entries(rows: Iterable[Mapping[Any, Any]], unpack: Unpack | None) -> dict[tuple[str, str], Entry]:
-    newest: dict[tuple[str, str], dict[tuple[str, int], list[Mapping[Any, Any]]]] = {}
-    for row in rows:
-        kind, label = str(row["kind"]), str(row["method"])
-        if kind == "method" or label in ("static", "oracle"):
-            newest.setdefault((kind, label), {}).setdefault((str(row["point"]), int(row["seed"])), []).append(row)
-    found = {}
-    for (kind, label), points in newest.items():
-        last = [(held[-1], len(held) - 1) for _, held in sorted(points.items(), key=lambda item: item[0])]
-        wanted = unpack if label != "oracle" else None
-        params = last[0][0].get("params")
-        heads = params.get("heads") if isinstance(params, Mapping) else None
-        found[kind, label] = Entry(
-            label=label,
-            points=tuple(_point(row, older, wanted) for row, older in last),
-            name=str(last[0][0].get("method_name", label)),
-            heads=None if heads is None else str(heads),
-        )
-    return found
+def _needed(kind: str, label: str) -> bool:
+    return kind == "method" or label in ("static", "oracle")
 
 
-def _point(row: Mapping[Any, Any], older: int, unpack: Unpack | None) -> OperatingPoint:
-    budget = _plain(row.get("budget"))
+def _entry(label: str, found: Iterable[Sequence[Record]], published: Collection[str]) -> Entry:
+    held = sorted(found, key=lambda records: (records[0].point.point, records[0].point.seed))
+    first = held[0][0].point
+    heads = first.params.get("heads")
+    return Entry(
+        label=label,
+        points=tuple(_point(records[0], len(records) - 1, records[0].id in published) for records in held),
+        name=first.method,
+        heads=None if heads is None else str(heads),
+    )
+
+
+def _point(record: Record, older: int, published: bool) -> OperatingPoint:
+    point = record.point
     known: dict[str, Any] = {
-        "name": str(row["point"]),
-        "seed": int(row["seed"]),
-        "status": str(row["status"]),
-        "budget": None if budget is None else float(budget),
-        "note": str(_plain(row.get("note")) or ""),
-        "reason": str(_plain(row.get("reason")) or ""),
-        "tuned": str(_plain(row.get("tuned")) or ""),
-        "version": _version(row),
-        "other_code": bool(row.get("other_code", False)),
+        "name": point.point,
+        "seed": point.seed,
+        "status": record.status,
+        "budget": point.budget,
+        "note": record.note,
+        "reason": record.reason or "",
+        "tuned": point.tuned or "",
+        "version": _version(point),
+        "other_code": made_by_other_code(point),
         "older": older,
+        "published": published,
     }
-    if row["status"] != "ok":
+    if record.status != "ok":
         return OperatingPoint(**known)
-    table = row.get("per_exit")
-    table = table if isinstance(table, list) else []
+    metrics, table = record.metrics, record.per_exit
     known |= {
-        "val_accuracy": _number(row.get("val_accuracy")),
-        "val_cost": _number(row.get("val_macs_fraction")),
-        "cal_accuracy": _number(row.get("cal_accuracy")),
-        "cal_cost": _number(row.get("cal_macs_fraction")),
-        "accuracy": _number(row.get("accuracy")),
-        "cost": _number(row.get("macs_fraction")),
+        "val_accuracy": record.val.get("accuracy", math.nan),
+        "val_cost": record.val.get("macs_fraction", math.nan),
+        "cal_accuracy": metrics.get("cal_accuracy", math.nan),
+        "cal_cost": metrics.get("cal_macs_fraction", math.nan),
+        "accuracy": metrics.get("accuracy", math.nan),
+        "cost": metrics.get("macs_fraction", math.nan),
         "shares": tuple(float(line["share"]) for line in table),
-        "exit_costs": tuple(line["macs"] / row["full_macs"] for line in table if "macs" in line),
+        "exit_costs": tuple(line["macs"] / record.full_macs for line in table if "macs" in line),
         "exit_accuracy": tuple(float(line["accuracy_all"]) for line in table if "accuracy_all" in line),
     }
-    held = "outcomes" not in row or _plain(row["outcomes"]) is not None
-    outcomes = unpack(row) if unpack is not None and held else None
-    if outcomes is not None:
-        known |= {"correct": np.asarray(outcomes[0], bool), "exit_index": np.asarray(outcomes[1], np.int64)}
+    if record.outcomes is not None and (point.kind, point.method) != ("reference", "oracle"):
+        outcomes = unpack(record)
+        known |= {"correct": outcomes.correct, "exit_index": outcomes.exit_index.astype(np.int64)}
     return OperatingPoint(**known)
 
 
-def _version(row: Mapping[Any, Any]) -> str:
-    """Return what identifies the code of a row: the version or, without one, the code; then those of its heads."""
-    version, heads = _plain(row.get("version")), row.get("heads")
-    own = str(row.get("code", "")).partition("-")[0] if version is None else f"{version:g}"
-    return " ".join([own, *(f"{k}={v}" for k, v in sorted(heads.items()))] if isinstance(heads, Mapping) else [own])
-
-
-def _number(value: Any) -> float:
-    found = _plain(value)
-    return math.nan if found is None else float(found)
-
-
-def _plain(value: Any) -> Any:
-    """Return None for what a frame has where nothing is."""
-    if (
-        value is None
-        or (isinstance(value, float) and math.isnan(value))
-        or type(value).__name__ in ("NAType", "NaTType")
-    ):
-        return None
-    return value
+def _version(point: Point) -> str:
+    """Return what identifies the code of a record: the version or, without one, the code; then those of its heads."""
+    own = point.code.partition("-")[0] if point.version is None else str(point.version)
+    return " ".join([own, *(f"{recipe}={version}" for recipe, version in sorted(point.heads.items()))])

@@ -1,4 +1,4 @@
-"""Test means of every operating point of a cell, on its test set and on the shared resamples of it."""
+"""Test means of every operating point of a setting, on its test set and on the shared resamples of it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats.data import CellData, OperatingPoint
-from bench.stats.marks import measured
+from bench.stats.flags import measured
 from bench.stats.oracle import first_correct, shares_from
-from bench.stats.resample import Effort, exact, sample_means
+from bench.stats.resample import BootstrapConfig, exact, sample_means
 
 Array = NDArray[np.float64]
 Key = tuple[str, str, int]  # label, point, seed
@@ -33,7 +33,7 @@ class Means:
         return np.stack([self.cost[k] for k in keys], 1), np.stack([self.accuracy[k] for k in keys], 1)
 
 
-def measure(cell: CellData, effort: Effort) -> Means:
+def measure(cell: CellData, bootstrap: BootstrapConfig) -> Means:
     """Return the test means of all points with scores; row 0 is what the records say."""
     points = sorted(
         [(e.label, p) for e in cell.methods for p in e.points if p.ok]
@@ -41,7 +41,7 @@ def measure(cell: CellData, effort: Effort) -> Means:
         key=lambda item: (item[0], item[1].name, item[1].seed),
     )
     sizes = {len(p.correct) for _, p in points if p.correct is not None}
-    sampled = effort.sample_draws > 0 and bool(points) and len(sizes) == 1 and all(p.sampled for p in measured(cell))
+    sampled = bootstrap.sample_draws > 0 and bool(points) and len(sizes) == 1 and all(p.sampled for p in measured(cell))
     statics = {seed: cell.static_at(seed) for seed in cell.seeds if cell.static_at(seed)}
     keys = [(label, p.name, p.seed) for label, p in points]
     accuracy = {key: np.array([p.accuracy]) for key, (_, p) in zip(keys, points, strict=True)}
@@ -56,8 +56,8 @@ def measure(cell: CellData, effort: Effort) -> Means:
         for seed, exits in statics.items()
     }
     known = np.concatenate([f.astype(np.float32) for f in firsts.values()], 1) if firsts else right[:, :0]
-    accuracies, costs, shares = sample_means([right, spent, known], effort, cell.test_set)
-    rows = 1 + effort.sample_draws
+    accuracies, costs, shares = sample_means([right, spent, known], bootstrap, cell.test_set)
+    rows = 1 + bootstrap.sample_draws
     for j, key in enumerate(keys):
         accuracy[key] = np.concatenate([accuracy[key], accuracies[:, j]])
     at = {key: j for j, (key, _) in enumerate(moving)}

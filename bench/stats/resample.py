@@ -14,7 +14,7 @@ BLOCK = 250  # draws whose weights are held at once
 
 
 @dataclass(frozen=True)
-class Effort:
+class BootstrapConfig:
     """How much is drawn. Each draw of the test set is used draws / sample_draws times, with other seeds each time."""
 
     draws: int = 10_000
@@ -22,9 +22,9 @@ class Effort:
     seed: int = 20_260_101
 
 
-def generator(effort: Effort, *words: str) -> np.random.Generator:
+def generator(bootstrap: BootstrapConfig, *words: str) -> np.random.Generator:
     """Return the random stream that belongs to these words, the same on every machine and in every run."""
-    text = "\0".join([str(effort.seed), *words])
+    text = "\0".join([str(bootstrap.seed), *words])
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
 
 
@@ -42,7 +42,7 @@ def exact(values: Array) -> NDArray[np.float32]:
     return np.asarray(np.rint(centred * scale) / scale, np.float32)
 
 
-def sample_means(columns: Sequence[NDArray[np.float32]], effort: Effort, test_set: str) -> list[Array]:
+def sample_means(columns: Sequence[NDArray[np.float32]], bootstrap: BootstrapConfig, test_set: str) -> list[Array]:
     """Return for each table [N, P] of per-sample values its means [R, P] over R resamples of the N samples.
 
     All tables see the same resamples, which depend on N and on the name of the test set alone. The means are products
@@ -54,10 +54,10 @@ def sample_means(columns: Sequence[NDArray[np.float32]], effort: Effort, test_se
     n = len(columns[0])
     if any(len(table) != n for table in columns):
         raise ValueError(f"tables of different test sets: {sorted({len(t) for t in columns})} samples")
-    rng = generator(effort, test_set, str(n))
-    means = [np.empty((effort.sample_draws, table.shape[1])) for table in columns]
-    for start in range(0, effort.sample_draws, BLOCK):
-        rows = min(BLOCK, effort.sample_draws - start)
+    rng = generator(bootstrap, test_set, str(n))
+    means = [np.empty((bootstrap.sample_draws, table.shape[1])) for table in columns]
+    for start in range(0, bootstrap.sample_draws, BLOCK):
+        rows = min(BLOCK, bootstrap.sample_draws - start)
         counts = np.empty((rows, n), np.float32)
         for row in counts:
             row[:] = np.bincount(rng.integers(0, n, n), minlength=n)

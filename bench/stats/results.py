@@ -1,4 +1,4 @@
-"""What `summarise` returns: frozen tables of numbers with their intervals and marks."""
+"""What `summarise` returns: frozen tables of numbers with their intervals and flags."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from bench.stats.baseline import Baseline
 from bench.stats.bootstrap import Estimate
 from bench.stats.compare import Comparison
 from bench.stats.curves import Reference, Window
-from bench.stats.marks import Mark, Marks
+from bench.stats.flags import Flag
 from bench.stats.ranks import Rank
-from bench.stats.resample import Effort
+from bench.stats.resample import BootstrapConfig
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class PointStatistics:
     cost: Estimate
     adherence: Adherence
     depth: tuple[float, ...]  # mean share of samples that leave at each exit
-    marks: tuple[Mark, ...] = ()
+    flags: tuple[Flag, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class CurveStatistics:
 
 @dataclass(frozen=True)
 class MethodStatistics:
-    """All about one method of a cell. Rank, comparison and difference exist for complete grids alone."""
+    """All about one method of a setting. Rank, comparison and difference exist for complete grids alone."""
 
     label: str
     name: str
@@ -79,7 +79,7 @@ class MethodStatistics:
     curve: CurveStatistics
     points: tuple[PointStatistics, ...]
     adherence: Adherence
-    marks: tuple[Mark, ...]
+    flags: tuple[Flag, ...]
     rank: Rank | None = None
     comparison: Comparison | None = None
     difference: Band | None = None  # accuracy at budgets less the baseline's
@@ -87,11 +87,9 @@ class MethodStatistics:
 
 @dataclass(frozen=True)
 class CellStatistics:
-    """All about one cell; methods by falling NAUC, incomplete ones last."""
+    """All about one setting; methods by falling NAUC, incomplete ones last."""
 
     name: str
-    dataset: str
-    backbone: str
     seeds: tuple[int, ...]
     window: Window
     raw_window: Window
@@ -102,13 +100,13 @@ class CellStatistics:
     exits: tuple[PointStatistics, ...]
     baseline: Baseline | None
     sure: tuple[tuple[str, str], ...]  # (better, worse) by NAUC, all pairs judged at once
-    marks: Marks
-    effort: Effort
+    flags: tuple[Flag, ...]  # that concern every number; those of methods and points are theirs
+    bootstrap: BootstrapConfig
 
     def beats_shared(self, label: str) -> bool:
         """Whether a method is better for certain than every candidate for the baseline, whichever is the best of them.
 
-        This needs no choice of a baseline, and all pairs of the cell are judged at once.
+        This needs no choice of a baseline, and all pairs of the setting are judged at once.
         """
         rivals = [c for c in (self.baseline.candidates if self.baseline else {}) if c != label]
         return bool(rivals) and all((label, c) in self.sure for c in rivals)

@@ -1,4 +1,4 @@
-"""The statistics of a cell in one call: `summarise(cell)` gives all that its tables and figures need."""
+"""The statistics of a setting in one call: `summarise(cell)` gives all that its tables and figures need."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from bench.stats.curves import (
     static_curve,
 )
 from bench.stats.data import CellData, Entry
-from bench.stats.marks import marks, whole_seeds
+from bench.stats.flags import flags, whole_seeds
 from bench.stats.measure import STATIC, Means, measure
 from bench.stats.ranks import pairwise_sure, ranks_from
-from bench.stats.resample import Effort
+from bench.stats.resample import BootstrapConfig
 from bench.stats.results import (
     BudgetStatistics,
     CellStatistics,
@@ -41,25 +41,25 @@ Array = NDArray[np.float64]
 GRID = 65  # costs at which a mean curve is drawn
 
 
-def summarise(cell: CellData, effort: Effort | None = None, baseline: str | None = None) -> CellStatistics:
-    """Compute all statistics of a cell. The same records give the same bytes, whatever their order.
+def summarise(cell: CellData, bootstrap: BootstrapConfig | None = None, baseline: str | None = None) -> CellStatistics:
+    """Compute all statistics of a setting. The same records give the same bytes, whatever their order.
 
     baseline: the label to compare with, instead of the best shared-head rule. Raises UserError where the
-    cell has no complete grid of it.
+    setting has no complete grid of it.
     """
-    return _Summary(cell, effort or Effort()).run(baseline)
+    return _Summary(cell, bootstrap or BootstrapConfig()).run(baseline)
 
 
 class _Summary:
-    def __init__(self, cell: CellData, effort: Effort) -> None:
-        self.cell, self.effort = cell.sorted(), effort
+    def __init__(self, cell: CellData, bootstrap: BootstrapConfig) -> None:
+        self.cell, self.bootstrap = cell.sorted(), bootstrap
         cell = self.cell
         with_static = tuple(s for s in cell.seeds if cell.static_at(s))
         self.seeds = with_static or cell.seeds
-        self.means: Means = measure(cell, effort)
-        self.draws = Draws.make(cell.seeds, effort, cell.test_set)
+        self.means: Means = measure(cell, bootstrap)
+        self.draws = Draws.make(cell.seeds, bootstrap, cell.test_set)
         self.common = setting(cell, self.seeds)
-        self.marks = marks(cell)
+        self.flags = flags(cell)
         self.static = {s: static_curve(cell, s, self.means) for s in self.seeds}
         self.oracle = {s: oracle_curve(cell, s, self.means) for s in self.seeds}
         self.values: dict[str, dict[str, Array]] = {}  # label: statistic: [1+R, S]
@@ -88,7 +88,7 @@ class _Summary:
                 curve=curves[e.label],
                 points=tuple(self._point(e, e.label, f"budget={b:g}", b) for b in self.cell.budgets),
                 adherence=adherence(e.points),
-                marks=self.marks.methods[e.label],
+                flags=self.flags.methods[e.label],
                 rank=places.get(e.label),
                 comparison=compared.get(e.label),
                 difference=self._difference(e.label, baseline.label) if baseline and e.label in compared else None,
@@ -98,8 +98,6 @@ class _Summary:
         exits = [self._point(self.cell.static, STATIC, f"exit={k}", None) for k in range(self.cell.num_exits)]
         return CellStatistics(
             name=self.cell.name,
-            dataset=self.cell.dataset,
-            backbone=self.cell.backbone,
             seeds=self.cell.seeds,
             window=self.common.window,
             raw_window=self.common.raw_window,
@@ -110,8 +108,8 @@ class _Summary:
             exits=tuple(point for point in exits if point.accuracy.seeds),
             baseline=baseline,
             sure=tuple(sorted(sure)),
-            marks=self.marks,
-            effort=self.effort,
+            flags=self.flags.cell,
+            bootstrap=self.bootstrap,
         )
 
     def _method(self, entry: Entry) -> CurveStatistics:
@@ -195,7 +193,7 @@ class _Summary:
             cost=found[1] if points else UNKNOWN,
             adherence=adherence(points),
             depth=tuple(np.mean(depth, 0).tolist()) if depth else (),
-            marks=self.marks.points.get((label, budget), ()) if budget is not None else (),
+            flags=self.flags.points.get((label, budget), ()) if budget is not None else (),
         )
 
 

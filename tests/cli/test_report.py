@@ -19,8 +19,8 @@ def test_write_check_drift(bench, tmp_path, stored):
     quick = ["--format", "md,latex"]
     done = bench("report", *quick)
     assert done.returncode == 0, done.stderr
-    paths = done.stdout.split()
-    assert "reports/README.md" in paths and all((tmp_path / p).is_file() for p in paths)
+    assert done.stdout.splitlines()[-1] == "Report: reports/README.md"
+    assert done.stdout.startswith("cifar100lt/efficientnet_lite0: ")
     assert "| static hull |" in (tmp_path / "README.md").read_text()
     same = bench("report", "--check", *quick)
     assert (same.returncode, same.stdout) == (0, "'reports' agrees with the records.\n")
@@ -49,9 +49,22 @@ def test_a_readme_is_left_alone_without_markers_and_unless_beside_the_reports(be
         (["--format", "pdf"], "There is no format 'pdf'"),
         (["--only", "cifar100lt/resnet"], "No record belongs to 'cifar100lt/resnet'"),
         (["--readme", "/no/such"], "/no/such"),
-        (["-o", "/no/such"], "/no/such"),
+        (["no/such"], "no/such"),
     ],
 )
 def test_mistakes_are_sentences(bench, stored, words, says):
     done = bench("report", *words)
     assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_store_of_ones_own_has_its_report_within(bench, tmp_path, stored):
+    runs = write(tmp_path / "runs", records(**SMALL, methods=["mine"]))
+    before = sorted(path for path in tmp_path.rglob("*") if runs not in path.parents)
+    quick = ["--format", "md"]
+    assert bench("report", "runs", *quick).stdout.splitlines()[-1] == "Report: runs/report/README.md"
+    again = bench("report", "runs", *quick)
+    assert again.returncode == 0 and again.stdout == "Report: runs/report/README.md\n"
+    beside = bench("report", "--against", "results", *quick)
+    assert beside.returncode == 0 and sorted(p for p in tmp_path.rglob("*") if runs not in p.parents) == before
+    page = (runs / "report" / "cifar100lt" / "efficientnet_lite0" / "leaderboard.md").read_text()
+    assert "| mine |" in page and "published" in next(line for line in page.splitlines() if "| jeidnn |" in line)

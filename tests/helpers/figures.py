@@ -7,11 +7,12 @@ import io
 import numpy as np
 import pandas as pd
 
-from bench.report.context import make
-from bench.stats.resample import Effort
+from bench.report.context import cell_reports
+from bench.report.summary import report_of, summarised
+from bench.stats.resample import BootstrapConfig
 from tests.helpers.records import records
 
-QUICK = Effort(draws=200, sample_draws=50)
+QUICK = BootstrapConfig(draws=200, sample_draws=50)
 ALWAYS = [
     "accuracy",
     "comparison",
@@ -27,11 +28,15 @@ MANY = [f"method_{i}" for i in range(8)] + ["jeidnn", "msdnet_thresh"]
 
 
 def report(held=None, **known):
-    return make(records(**known) if held is None else held, QUICK)
+    return overall(records(**known) if held is None else held)
 
 
 def one_cell(held=None, **known):
-    return report(held, **known).cells[0]
+    return cell_reports(records(**known) if held is None else held, QUICK)[0]
+
+
+def overall(held, bootstrap=QUICK):
+    return report_of(map(summarised, cell_reports(held, bootstrap)), bootstrap)
 
 
 def told(figure):

@@ -7,8 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.bank.cell import Cell
-from bench.report.context import Report, make
-from bench.stats.resample import Effort
+from bench.report.context import CellReport, cell_reports
+from bench.report.formats import csv
+from bench.report.site import files, setting_page
+from bench.report.site.downloads import beside as links
+from bench.report.summary import report_of, summarised
+from bench.report.tables import cell_tables, overall_tables
+from bench.stats.resample import BootstrapConfig
 from bench.trials.record import Record, record_id
 from tests.helpers import records as made_up
 from tests.helpers.records import COSTS, at, changed
@@ -17,12 +22,12 @@ EVIL = "<script>alert(1)</script>"
 ESCAPES = "</script><img src=x onerror=alert(2)>\u2028 & ${x} {{ y }}"
 METHODS = ("jeidnn", "msdnet_thresh", "jeidnn[preset=paper]", "entropy_thresh", "pcee", "=gaps", EVIL)
 SAMPLES = 160
-EFFORT = Effort(draws=200, sample_draws=50)
+BOOTSTRAP = BootstrapConfig(draws=200, sample_draws=50)
 
 
-def make_report(methods: Sequence[str] = METHODS, seeds: Sequence[int] = (0, 1, 2)) -> Report:
-    """Make a report of two settings: all methods on one, two of them on the other."""
-    return make(list(records(methods, seeds)), EFFORT)
+def make_report(methods: Sequence[str] = METHODS, seeds: Sequence[int] = (0, 1, 2)) -> list[CellReport]:
+    """Make reports of two settings: all methods on one, two of them on the other."""
+    return cell_reports(records(methods, seeds), BOOTSTRAP)
 
 
 def records(methods: Sequence[str] = METHODS, seeds: Sequence[int] = (0, 1, 2)) -> Iterator[Record]:
@@ -69,3 +74,19 @@ def picture() -> Picture:
 
 def shuffled(found: list[Record]) -> list[Record]:
     return sorted(found, key=lambda r: hashlib.sha256(r.id.encode()).hexdigest())
+
+
+def made(cells: Sequence[CellReport], *, beside: bool = True) -> dict[str, bytes]:
+    """The site of these settings, beside the tables' data and one picture of each; these are written if `beside`."""
+    found: dict[str, bytes] = {}
+    summaries = []
+    for cell in cells:
+        tables = cell_tables(cell)
+        there: dict[str, bytes] = {}
+        if beside:
+            there = {f"{cell.folder}/tables/{t.name}.csv": csv.render(t).encode() for t in tables}
+            there |= {f"{cell.folder}/figures/{name}": content for name, content in picture().files.items()}
+        found |= there | setting_page(cell, tables, [picture()], there)
+        summaries.append(summarised(cell, links(there, cell.folder, [*tables, picture()])))
+    report = report_of(summaries, BOOTSTRAP)
+    return found | files(report, overall_tables(report), [], [])

@@ -69,8 +69,7 @@ def cell(
                 points[label].append(point(f"budget={budget:g}", seed, right, index, COSTS, budget=budget))
     made = {label: Entry(label, tuple(held), name=label, heads="plain") for label, held in points.items()}
     return CellData(
-        dataset="made up",
-        backbone="none",
+        name="made up",
         methods=tuple(made[label] for label in sorted(methods)),
         static=made["static"],
         oracle=made["oracle"],

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report.context import make
-from bench.stats.resample import Effort
+from bench.report.context import cell_reports
+from bench.stats.resample import BootstrapConfig
 from bench.stats.student import interval
 from tests.helpers.records import at, changed, measured, point, records
 from tests.helpers.records import cell as make_cell
 
-QUICK = Effort(100, 20)
+QUICK = BootstrapConfig(100, 20)
 
 
 def rows_of(held):
-    (report,) = make(held, QUICK).cells
+    (report,) = cell_reports(held, QUICK)
     return report.rows
 
 
@@ -20,9 +20,13 @@ def find(rows, method, name):
     return next(r for r in rows if (r.method, r.point) == (method, name))
 
 
-def test_a_complete_grid_has_no_marks():
+def words(row):
+    return tuple(map(str, row.flags))
+
+
+def test_a_complete_grid_has_no_flags():
     rows = rows_of(records())
-    assert all(r.complete and not r.marks for r in rows)
+    assert all(r.complete and not r.flags for r in rows)
     assert [r.method for r in rows[12:]] == ["static"] * 6 + ["hull"] * 4 + ["random"] * 4 + ["oracle"]
     assert [r.point for r in rows[12:18]] == [f"exit={k}" for k in range(6)]
     assert [r.budget for r in rows[:12]] == sorted([0.3, 0.5, 0.7, 0.9] * 3)
@@ -38,7 +42,7 @@ def test_scores_are_means_over_seeds_and_gain_over_random_is_taken_seed_by_seed(
     gains = [r.metrics["accuracy"] - r.metrics["accuracy_random"] for r in mine]
     assert row.estimate("gain_random") == interval(gains, (0, 1, 2))
     assert row.estimate("val_accuracy").value == pytest.approx(sum(r.val["accuracy"] for r in mine) / 3)
-    assert list(row.scores["nll"]) == [r.metrics["nll"] for r in mine]
+    assert list(row.values["nll"]) == [r.metrics["nll"] for r in mine]
 
 
 def test_a_score_that_some_seed_lacks_has_no_mean():
@@ -48,12 +52,12 @@ def test_a_score_that_some_seed_lacks_has_no_mean():
     assert row.estimate("nll") is None and row.estimate("accuracy") is not None
 
 
-def test_missing_seeds_and_budgets_are_rows_with_marks():
+def test_missing_seeds_and_budgets_are_rows_with_flags():
     held = [r for r in records() if not at("jeidnn", 0.3, 2)(r) and not at("entropy_thresh", 0.9)(r)]
     rows = rows_of(held)
     part, none = find(rows, "jeidnn", "budget=0.3"), find(rows, "entropy_thresh", "budget=0.9")
-    assert (part.flags, part.seeds, part.complete) == (("not run (1/3)",), (0, 1), False)
-    assert (none.flags, none.seeds, none.budget) == (("not run",), (), 0.9)
+    assert (words(part), part.seeds, part.complete) == (("not run (1/3)",), (0, 1), False)
+    assert (words(none), none.seeds, none.budget) == (("not run",), (), 0.9)
     assert none.estimate("accuracy") is None
 
 
@@ -61,10 +65,10 @@ def test_failures_are_rows_with_their_reason_without_paths():
     held = changed(records(), at("jeidnn", 0.3), status="infeasible", reason="the first exit costs 0.31")
     held = changed(held, at("jeidnn", 0.5, 1), status="failed", reason="ValueError: no file /home/someone/x.py")
     rows = rows_of(held)
-    assert find(rows, "jeidnn", "budget=0.3").flags == ("infeasible",)
+    assert words(find(rows, "jeidnn", "budget=0.3")) == ("infeasible",)
     assert find(rows, "jeidnn", "budget=0.3").reasons == ("the first exit costs 0.31",)
     part = find(rows, "jeidnn", "budget=0.5")
-    assert (part.flags, part.seeds) == (("failed (1/3)",), (0, 2))
+    assert (words(part), part.seeds) == (("failed (1/3)",), (0, 2))
     assert part.reasons == ("ValueError: no file x.py",)
 
 

@@ -6,25 +6,34 @@ import random
 import pytest
 
 from bench.errors import UserError
-from bench.report import parallel
-from bench.report.build import build
-from bench.report.check import drift
-from bench.report.files import FORMATS, parse_formats
-from bench.report.readme import BEGIN, END
-from bench.stats.resample import Effort
+from bench.report import build as written
+from bench.report import check, parallel
+from bench.report.markers import BEGIN, END
+from bench.report.request import FORMATS, in_git, parse_formats, request_of
+from bench.stats.resample import BootstrapConfig
 from tests.helpers.records import at, changed, record, records, write
 from tests.helpers.records import cell as make_cell
 from tests.helpers.records import point as make_point
 
 CELL = "cifar100lt/efficientnet_lite0"
-QUICK = {"effort": Effort(100, 20)}
-TEXT = {**QUICK, "formats": ("md", "parquet", "latex", "html")}  # without figures
+QUICK = {"bootstrap": BootstrapConfig(100, 20)}
+TEXT = {**QUICK, "formats": ("md", "csv", "parquet", "latex")}  # without figures
 SMALL = {"samples": 40, "seeds": [0, 1], "budgets": [0.3, 0.5]}
 TABLES = ("leaderboard", "budgets", "costs", "uncertainty", "timing", "points")
 
 
+def build(stores, out, *, jobs=1, force=False, tell=lambda line: None, **known):
+    return written.build(request_of(stores, out, **known), jobs=jobs, force=force, tell=tell)
+
+
+def drift(stores, out, **known):
+    return check.drift(request_of(stores, out, **known))
+
+
 def contents(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    """All files of a report but what it remembers of itself."""
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {name: content for name, content in found.items() if not name.startswith(".state/")}
 
 
 def page(folder, name=CELL):
@@ -45,12 +54,12 @@ def test_the_files_of_a_report(whole):
     assert names == set(contents(out)) and paths == sorted(paths)
     assert {"README.md", "files.json", f"{CELL}/leaderboard.md"} <= names
     for name in TABLES:
-        endings = ("csv", "parquet") if name == "points" else ("csv", "parquet", "tex", "html")
+        endings = ("csv", "parquet") if name == "points" else ("csv", "parquet", "tex")
         assert {p for p in names if p.startswith(f"{CELL}/tables/{name}.")} == {
             f"{CELL}/tables/{name}.{e}" for e in endings
         }
     assert {f"{CELL}/figures/accuracy.{e}" for e in ("svg", "png", "csv")} <= names
-    assert json.loads((out / "files.json").read_text()) == sorted(names - {"files.json"})
+    assert json.loads((out / "files.json").read_text()) == sorted(filter(in_git, names))
 
 
 def test_all_links_of_the_pages_lead_to_files(whole):
@@ -71,7 +80,7 @@ def test_a_page_says_what_it_rests_on(whole):
     assert "> **VARIANT jpeg90: not the official images.**" in text and "2 seeds (0, 1)" in text
     index = (out / "README.md").read_text()
     assert f"({CELL}/leaderboard.md)" in index and "100 bootstrap draws, 20 resamples" in index
-    assert "cpu: Made-up CPU" in index and "1 cell: no interval over cells" in index
+    assert "cpu: Made-up CPU" in index and "1 setting: no interval over settings" in index
     everything = b"".join(contents(out).values())
     assert str(out).encode() not in everything and str(results).encode() not in everything
 
@@ -114,16 +123,16 @@ def test_check_names_what_drifted(tmp_path):
     build(results, out, **TEXT)
     (out / "mine.txt").write_text("left alone")
     (out / CELL / "tables" / "costs.tex").unlink()
-    (out / CELL / "tables" / "budgets.html").write_text("edited")
+    (out / CELL / "tables" / "budgets.parquet").write_text("edited")
     found = [(str(p.relative_to(out)), how) for p, how in drift(results, out, **TEXT)]
-    assert found == [(f"{CELL}/tables/budgets.html", "differs"), (f"{CELL}/tables/costs.tex", "missing")]
+    assert found == [(f"{CELL}/tables/budgets.parquet", "differs"), (f"{CELL}/tables/costs.tex", "missing")]
     build(results, out, **TEXT)
     assert drift(results, out, **TEXT) == []
     one = next(r for r in held if at("jeidnn", 0.3, 0)(r))
     write(results, [one.model_copy(update={"metrics": one.metrics | {"ece_mass15": 0.5}})])
     found = {str(p.relative_to(out)) for p, how in drift(results, out, **TEXT) if how == "differs"}
     assert f"{CELL}/tables/uncertainty.tex" not in found  # readers see budget 0.5 there
-    assert found == {f"{CELL}/tables/uncertainty.parquet", f"{CELL}/tables/points.parquet"}
+    assert found == {f"{CELL}/tables/{name}.{e}" for name in ("uncertainty", "points") for e in ("csv", "parquet")}
 
 
 def test_stale_files_are_found_and_removed_and_no_others(tmp_path):
@@ -172,8 +181,8 @@ def test_formats_choose_what_is_written_and_leave_the_rest(tmp_path):
     assert "tables/" not in page(out)
     build(results, out, **QUICK, formats=("latex",))
     assert {p.rpartition(".")[2] for p in contents(out)} == {"md", "json", "tex"}
-    assert drift(results, out, **QUICK, formats=("md", "latex"))  # pages would link the tables now
-    assert drift(results, out, **QUICK, formats=("latex",)) == []
+    assert drift(results, out, **QUICK, formats=("md", "latex")) == []
+    assert drift(results, out, **QUICK, formats=("md", "csv", "latex"))  # pages would link the tables now
 
 
 @pytest.mark.parametrize("text", ["", " , ", "pdf", "md,cvs"])
@@ -264,7 +273,7 @@ def test_the_readme_gets_its_leaderboard_and_nothing_else_changes(tmp_path):
     readme.write_bytes(README.encode())
     assert drift(results, out, **TEXT, readme=readme) == [(readme, "differs")]
     build(results, out, **TEXT, readme=readme, only="cifar100lt")
-    assert readme.read_bytes() == README.encode()  # it speaks of all cells
+    assert readme.read_bytes() == README.encode()  # it is about all settings
 
 
 def test_a_readme_shows_only_the_first_methods_and_cells_that_count(tmp_path):
@@ -287,11 +296,10 @@ def test_a_readme_without_a_place_for_it(tmp_path):
 
 
 def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
-    from tests.tune.test_search_figures import made
-    from tests.tune.test_search_figures import row as trial
-
     from bench.tune.history import FOLDER
     from bench.tune.history import write as write_search
+    from tests.helpers.searches import made
+    from tests.helpers.searches import row as trial
 
     results, out = write(tmp_path / "results", records(**SMALL)), tmp_path / "reports"
     trials = [trial(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.01 * (n + 1)) for n in range(6)]

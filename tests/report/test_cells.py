@@ -1,36 +1,29 @@
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
-from bench.errors import UserError
-from bench.report.cells import split_cells, without_paths
-from bench.trials.table import frame_of
-from tests.helpers.records import records
+from bench.report.cells import addresses, without_paths
+from tests.helpers.records import cell
 
 
-def frame(**known):
-    return frame_of(records(methods=["jeidnn"], seeds=[0], budgets=[0.5], samples=30, **known))
-
-
-def test_cells_never_mix():
+def test_settings_never_share_a_folder_or_a_name():
     variants = (
         {"dataset_variant": "jpeg90"}, {}, {"dataset_variant": "jpeg90", "limit": 200}, {"protocol_version": "v1-seen"},
         {"image_size": 224}, {"bank_digest": "c" * 16}, {"backbone": "resnet18"},
     )  # fmt: skip
-    cells = split_cells(pd.concat([frame(**known) for known in variants]))
-    assert len({c.folder for c in cells}) == len(cells) == 7
-    assert [str(c.folder) for c in cells if c.backbone == "resnet18"] == ["cifar100lt/resnet18"]
-    assert "cifar100lt/efficientnet_lite0--jpeg90-96px-v1-limit200" in {str(c.folder) for c in cells}
-    assert all(str(c.folder).startswith("cifar100lt/") for c in cells)
-    assert all(len(c.records) == 10 for c in cells)
+    found = addresses(cell(**known) for known in variants)
+    assert len({a.folder for a in found.values()}) == len({a.name for a in found.values()}) == 7
+    assert [str(a.folder) for c, a in found.items() if c.backbone == "resnet18"] == ["cifar100lt/resnet18"]
+    assert "cifar100lt/efficientnet_lite0--jpeg90-96px-v1-limit200" in {str(a.folder) for a in found.values()}
+    assert all(str(a.folder).startswith("cifar100lt/") for a in found.values())
+    assert addresses([]) == {}
 
 
 def test_names_become_safe_folders_and_titles():
-    (cell,) = split_cells(frame(dataset="folder:/home/me/my pics", backbone="timm:a/b"))
-    assert cell.folder.parts == ("folder_my_pics", "timm_a_b")
-    assert "/home" not in cell.name
-    (hostile,) = split_cells(frame(dataset="../..", backbone="/etc/passwd"))
+    (found,) = addresses([cell(dataset="folder:/home/me/my pics", backbone="timm:a/b")]).values()
+    assert found.folder.parts == ("folder_my_pics", "timm_a_b")
+    assert "/home" not in found.name
+    (hostile,) = addresses([cell(dataset="../..", backbone="/etc/passwd")]).values()
     assert ".." not in hostile.folder.parts and not hostile.folder.is_absolute()
 
 
@@ -46,9 +39,3 @@ def test_names_become_safe_folders_and_titles():
 )
 def test_paths_are_shortened(text, short):
     assert without_paths(text) == short
-
-
-def test_what_is_no_record_frame():
-    with pytest.raises(UserError, match="columns id, status"):
-        split_cells(pd.DataFrame({"x": [1]}))
-    assert split_cells(frame().iloc[:0]) == []

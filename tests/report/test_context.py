@@ -2,51 +2,42 @@ from __future__ import annotations
 
 import random
 
-import pytest
+from bench.report.context import cell_reports
+from bench.report.summary import from_json, provenance, report_of, summarised, to_json
+from bench.stats.resample import BootstrapConfig
+from tests.helpers.records import records
 
-from bench.errors import UserError
-from bench.report.context import load, make
-from bench.stats.resample import Effort
-from tests.helpers.records import records, write
-
-QUICK = Effort(100, 20)
+QUICK = BootstrapConfig(100, 20)
 ONE = {"methods": ["jeidnn"], "seeds": [0, 1], "budgets": [0.5], "samples": 40}
 
 
-def test_order_of_records_changes_nothing(tmp_path):
+def test_order_of_records_changes_nothing():
     held = [*records(**ONE), *records(**ONE, backbone="resnet18")]
     mixed = held.copy()
     random.Random(1).shuffle(mixed)
-    a, b = make(held, QUICK), make(mixed, QUICK)
+    a, b = cell_reports(held, QUICK), cell_reports(mixed, QUICK)
     # repr: NaN is not equal to itself
-    assert repr([c.statistics for c in a.cells]) == repr([c.statistics for c in b.cells])
-    assert [r.id for c in a.cells for r in c.records] == [r.id for c in b.cells for r in c.records]
-    assert repr(load(write(tmp_path, held), QUICK).across) == repr(a.across)
+    assert repr([c.statistics for c in a]) == repr([c.statistics for c in b])
+    assert [r.id for c in a for r in c.records] == [r.id for c in b for r in c.records]
 
 
-def test_every_cell_has_its_own_records_and_a_name_of_its_own():
-    report = make([*records(**ONE), *records(**ONE, bank_digest="c" * 16), *records(**ONE, limit=50)], QUICK)
-    assert len({c.name for c in report.cells}) == 3
-    for cell in report.cells:
-        assert {r.cell.bank_digest for r in cell.records} == {cell.cell.bank_digest}
-        assert len(cell.records) == len(cell.cell.records)
+def test_every_setting_has_its_own_records_and_a_name_of_its_own():
+    found = cell_reports([*records(**ONE), *records(**ONE, bank_digest="c" * 16), *records(**ONE, limit=50)], QUICK)
+    assert len({c.name for c in found}) == 3
+    for cell in found:
+        assert {r.cell for r in cell.records} == {cell.cell} and len(cell.records) == 20
+    assert cell_reports([], QUICK) == []
 
 
-def test_only_leaves_one_cell_and_knows_the_others():
-    held = [*records(**ONE), *records(**ONE, backbone="resnet18")]
-    (found,) = make(held, QUICK, only="cifar100lt/resnet18").cells
-    assert found.cell.backbone == "resnet18"
-    assert len(make(held, QUICK, only="cifar100lt").cells) == 2
-    with pytest.raises(UserError, match="Did you mean 'cifar100lt/resnet18'"):
-        make(held, QUICK, only="cifar100lt/resnet17")
+def test_what_is_kept_of_a_setting_says_the_same_when_it_is_read_again():
+    held = records(samples=40, seeds=[0, 1], budgets=[0.3, 0.5])
+    made = [summarised(report) for report in cell_reports(held, QUICK)]
+    again = [from_json(to_json(summary)) for summary in made]
+    assert [to_json(summary) for summary in again] == [to_json(summary) for summary in made]
+    assert repr(report_of(again, QUICK).across) == repr(report_of(made, QUICK).across)
+    assert again[0].statistics.method("jeidnn").curve == made[0].statistics.method("jeidnn").curve
 
 
 def test_provenance_is_counted():
-    facts = make(records(**ONE), QUICK).provenance
+    facts = provenance(records(**ONE))
     assert facts["cpu"] == {"Made-up CPU": 20} and facts["packages.torch"] == {"2": 20} and "packages" not in facts
-
-
-def test_no_folder_and_no_records(tmp_path):
-    assert make([], QUICK).cells == ()
-    with pytest.raises(UserError, match="There is no results folder"):
-        load(tmp_path / "none")

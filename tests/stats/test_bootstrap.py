@@ -7,15 +7,15 @@ import pytest
 from scipy import stats
 
 from bench.stats.bootstrap import Draws, estimates, p_values, plain_deviations
-from bench.stats.resample import Effort
+from bench.stats.resample import BootstrapConfig
 
-EFFORT = Effort(draws=10_000, sample_draws=2_000)
+BOOTSTRAP = BootstrapConfig(draws=10_000, sample_draws=2_000)
 
 
-def one(values, seeds=None, effort=EFFORT):
+def one(values, seeds=None, bootstrap=BOOTSTRAP):
     values = np.asarray(values, float)
     seeds = range(values.shape[1]) if seeds is None else seeds
-    return estimates(values[..., None], seeds, Draws.make(seeds, effort, "c"))[0]
+    return estimates(values[..., None], seeds, Draws.make(seeds, bootstrap, "c"))[0]
 
 
 @pytest.mark.parametrize("count", [2, 3, 10])
@@ -55,9 +55,9 @@ def test_noise_that_seeds_share_is_added_and_noise_of_their_own_counted_once():
 def test_the_literal_two_level_bootstrap_counts_it_twice_and_is_narrow_over_seeds():
     rng, count = np.random.default_rng(0), 5
     v, own = rng.standard_normal(count), 3 * rng.standard_normal((2000, count))
-    plain = plain_deviations(np.concatenate([v[None], v + own])[..., None], EFFORT, "c")
+    plain = plain_deviations(np.concatenate([v[None], v + own])[..., None], BOOTSTRAP, "c")
     assert plain.var() > 1.5 * (v.var(ddof=1) + 0) / count + 1.5 * 9 / count
-    alone = plain_deviations(v[None, :, None], EFFORT, "c")
+    alone = plain_deviations(v[None, :, None], BOOTSTRAP, "c")
     assert alone.var() == pytest.approx(v.var() / count, rel=0.05)
 
 
@@ -78,14 +78,14 @@ def test_nan_is_unknown_and_inf_is_never():
 def test_statistics_share_their_draws_so_that_differences_are_paired():
     rng = np.random.default_rng(0)
     a = rng.standard_normal((201, 6, 1))
-    draws = Draws.make(range(6), Effort(draws=500, sample_draws=200), "c")
+    draws = Draws.make(range(6), BootstrapConfig(draws=500, sample_draws=200), "c")
     deviation, se = draws.deviations(np.concatenate([a, a + 0.1], -1), range(6))
     assert deviation[:, 0] == pytest.approx(deviation[:, 1]) and se[0] == pytest.approx(se[1])
 
 
 def test_several_statistics_keep_each_its_own_spread():
     v = np.random.default_rng(0).standard_normal((1, 4, 3))
-    draws = Draws.make(range(4), EFFORT, "c")
+    draws = Draws.make(range(4), BOOTSTRAP, "c")
     joint, apart = draws.deviations(v, range(4))[0], draws.deviations(v, range(4), several=True)[0]
     ends = np.quantile(joint, [0.05, 0.95], axis=0), np.quantile(apart, [0.05, 0.95], axis=0)
     assert ends[0] == pytest.approx(ends[1], rel=0.1)
@@ -94,20 +94,20 @@ def test_several_statistics_keep_each_its_own_spread():
 
 def test_a_method_with_fewer_seeds_uses_the_draws_of_its_own():
     v = np.random.default_rng(0).standard_normal((1, 4, 1))
-    draws = Draws.make(range(4), EFFORT, "c")
+    draws = Draws.make(range(4), BOOTSTRAP, "c")
     assert draws.deviations(v[:, [1, 3]], [1, 3])[0].std() > 0
     part = estimates(v[:, [1, 3]], [1, 3], draws)[0]
     assert part.value == pytest.approx(v[0, [1, 3], 0].mean()) and part.seeds == (1, 3)
 
 
 def test_no_seeds_are_unknown():
-    draws = Draws.make([0], EFFORT, "c")
+    draws = Draws.make([0], BOOTSTRAP, "c")
     assert math.isnan(estimates(np.empty((1, 0, 2)), [], draws)[1].value)
 
 
 def test_the_p_value_agrees_with_the_interval():
     rng = np.random.default_rng(3)
-    draws = Draws.make(range(7), EFFORT, "c")
+    draws = Draws.make(range(7), BOOTSTRAP, "c")
     for shift in (0.0, 0.4, 0.75, 0.9, 1.5):
         v = rng.standard_normal((1, 7, 1)) + shift
         found = estimates(v, range(7), draws)[0]

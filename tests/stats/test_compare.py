@@ -9,9 +9,9 @@ from scipy import stats
 from bench.stats.bootstrap import Draws
 from bench.stats.compare import compare, holm, sign_flip
 from bench.stats.ranks import Rank, ranks, ranks_from
-from bench.stats.resample import Effort
+from bench.stats.resample import BootstrapConfig
 
-EFFORT = Effort(draws=4000, sample_draws=0)
+BOOTSTRAP = BootstrapConfig(draws=4000, sample_draws=0)
 
 
 def table(shifts, seeds=8, noise=0.1):
@@ -21,7 +21,7 @@ def table(shifts, seeds=8, noise=0.1):
 
 
 def draws(seeds=8):
-    return Draws.make(range(seeds), EFFORT, "c")
+    return Draws.make(range(seeds), BOOTSTRAP, "c")
 
 
 def test_holm_by_hand():
@@ -52,7 +52,11 @@ def test_a_better_a_worse_and_an_equal_method():
     values = table({"base": 0.0, "better": 0.5, "worse": -0.5, "equal": 0.0})
     found = {c.method: c for c in compare(values, "base", range(8), draws())}
     assert sorted(found) == ["better", "equal", "worse"]
-    assert [found[n].verdict for n in ("better", "equal", "worse")] == ["better", "no difference shown", "worse"]
+    assert [found[n].verdict for n in ("better", "equal", "worse")] == [
+        "significantly better",
+        "not significant",
+        "significantly worse",
+    ]
     assert found["better"].difference.value == pytest.approx(float((values["better"] - values["base"]).mean()))
     assert found["better"].p_holm >= found["better"].p and found["better"].p_signflip == pytest.approx(2 / 2**8)
 
@@ -65,7 +69,7 @@ def test_differences_are_paired_by_seed():
 
 def test_fewer_than_six_seeds_have_intervals_and_no_p_values():
     found = compare(table({"base": 0.0, "better": 9.0}, seeds=5), "base", range(5), draws(5))[0]
-    assert (found.p, found.p_holm, found.p_signflip, found.verdict) == (None, None, None, "interval only")
+    assert (found.p, found.p_holm, found.p_signflip, found.verdict) == (None, None, None, "intervals only")
     assert found.difference.low > 0
 
 

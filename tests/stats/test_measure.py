@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from bench.stats.measure import STATIC, measure
-from bench.stats.resample import Effort, generator
+from bench.stats.resample import BootstrapConfig, generator
 from tests.helpers import stat_cells
 
-EFFORT = Effort(draws=10, sample_draws=20)
+BOOTSTRAP = BootstrapConfig(draws=10, sample_draws=20)
 
 
 @pytest.fixture(scope="module")
@@ -16,12 +16,12 @@ def cell():
 
 
 def resample(cell, number):
-    rng = generator(EFFORT, cell.test_set, "80")
+    rng = generator(BOOTSTRAP, cell.test_set, "80")
     return [rng.integers(0, 80, 80) for _ in range(number + 1)][number]
 
 
 def test_the_first_row_is_what_the_records_say(cell):
-    means = measure(cell, EFFORT)
+    means = measure(cell, BOOTSTRAP)
     point = cell.methods[1].points[3]
     assert means.rows == 21
     assert means.accuracy["b", point.name, point.seed][0] == point.accuracy
@@ -29,7 +29,7 @@ def test_the_first_row_is_what_the_records_say(cell):
 
 
 def test_other_rows_are_means_over_the_same_resamples_for_accuracy_cost_and_oracle(cell):
-    means, point = measure(cell, EFFORT), cell.methods[1].points[3]
+    means, point = measure(cell, BOOTSTRAP), cell.methods[1].points[3]
     exits = cell.static_at(point.seed)
     right = np.stack([p.correct for p in exits], 1)
     for number in (0, 7):
@@ -43,4 +43,4 @@ def test_other_rows_are_means_over_the_same_resamples_for_accuracy_cost_and_orac
 
 
 def test_a_static_exit_costs_the_same_on_every_resample(cell):
-    assert np.ptp(measure(cell, EFFORT).cost[STATIC, "exit=2", 1]) == 0
+    assert np.ptp(measure(cell, BOOTSTRAP).cost[STATIC, "exit=2", 1]) == 0

@@ -3,41 +3,41 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.stats.resample import Effort, exact, generator, sample_means
+from bench.stats.resample import BootstrapConfig, exact, generator, sample_means
 
-EFFORT = Effort(draws=100, sample_draws=300)
+BOOTSTRAP = BootstrapConfig(draws=100, sample_draws=300)
 
 
 def test_every_table_sees_the_same_resamples():
     x = np.random.default_rng(0).random((50, 3)).astype(np.float32)
-    one, two = sample_means([x, 2 * x[:, ::-1]], EFFORT, "t")
+    one, two = sample_means([x, 2 * x[:, ::-1]], BOOTSTRAP, "t")
     assert two[:, ::-1] == pytest.approx(2 * one, rel=1e-6)
-    again = sample_means([x[:, 1:2]], EFFORT, "t")[0]
+    again = sample_means([x[:, 1:2]], BOOTSTRAP, "t")[0]
     assert again[:, 0] == pytest.approx(one[:, 1], rel=1e-6)
 
 
 def test_means_are_those_of_resampled_rows():
     x = (np.random.default_rng(0).random((40, 2)) < 0.5).astype(np.float32)
-    rng = generator(EFFORT, "t", "40")
-    found = sample_means([x], EFFORT, "t")[0]
+    rng = generator(BOOTSTRAP, "t", "40")
+    found = sample_means([x], BOOTSTRAP, "t")[0]
     for row in found[:5]:
         assert np.array_equal(row, x[rng.integers(0, 40, 40)].mean(0, dtype=np.float64))
 
 
 def test_their_spread_is_that_of_a_mean():
     x = np.random.default_rng(0).standard_normal((400, 1)).astype(np.float32)
-    found = sample_means([x], Effort(sample_draws=4000), "t")[0]
+    found = sample_means([x], BootstrapConfig(sample_draws=4000), "t")[0]
     assert found.std() == pytest.approx(float(x.std()) / 20, rel=0.05)
 
 
 def test_other_test_sets_have_other_resamples():
     x = np.random.default_rng(0).random((50, 1)).astype(np.float32)
-    assert not np.array_equal(sample_means([x], EFFORT, "t")[0], sample_means([x], EFFORT, "u")[0])
+    assert not np.array_equal(sample_means([x], BOOTSTRAP, "t")[0], sample_means([x], BOOTSTRAP, "u")[0])
 
 
 def test_tables_of_two_test_sets_are_refused():
     with pytest.raises(ValueError, match="different test sets"):
-        sample_means([np.zeros((3, 1), np.float32), np.zeros((4, 1), np.float32)], EFFORT, "t")
+        sample_means([np.zeros((3, 1), np.float32), np.zeros((4, 1), np.float32)], BOOTSTRAP, "t")
 
 
 @pytest.mark.parametrize(("count", "apart"), [(10_000, 1 / 2048), (26_032, 1 / 512), (50, 1e-4)])

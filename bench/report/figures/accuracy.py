@@ -10,7 +10,7 @@ from bench.report.context import CellReport
 from bench.report.figures.curves import Chart, one, panels
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.lines import ORACLE, STATIC, STATIC_HULL, Line, Reference
-from bench.report.figures.points import exit_numbers, keys, marks_told, point_marks, seeds_told
+from bench.report.figures.points import exit_numbers, flags_described, keys, point_flags, seeds_described
 from bench.report.style import MOST_LINES
 from bench.stats.results import CurveStatistics, MethodStatistics, PointStatistics
 
@@ -23,7 +23,7 @@ CAPTION = (
 )
 BANDS = (
     " Shaded: the simultaneous 95 % band of the line over the budgets, from seeds and test samples. Bands of two "
-    "methods may overlap though one is better for certain, since all methods share seeds: see the comparison."
+    "methods may overlap though one is significantly better, since all methods share seeds: see the comparison."
 )
 
 
@@ -33,7 +33,7 @@ def accuracy(report: CellReport) -> Drawing:
     many = len(methods) > MOST_LINES
     data = curve_data(report, methods)
     chart = _chart(report, methods, data, "Accuracy against cost", focus=many)
-    return Drawing(panels(chart) if many else one(chart), data, CAPTION + BANDS + marks_told(methods))
+    return Drawing(panels(chart) if many else one(chart), data, CAPTION + BANDS + flags_described(methods))
 
 
 def best(report: CellReport) -> Drawing:
@@ -47,7 +47,7 @@ def best(report: CellReport) -> Drawing:
     if not chosen:
         raise Missing("No method has a complete grid, so none can be called best.")
     data = curve_data(report, chosen, bands=False)
-    told = f"{len(chosen)} of {len(methods)} methods: the best by NAUC"
+    notes = f"{len(chosen)} of {len(methods)} methods: the best by NAUC"
     chart = _chart(
         report,
         chosen,
@@ -56,8 +56,8 @@ def best(report: CellReport) -> Drawing:
         focus=True,
         bands=False,
     )
-    named = f" {told}, and the baseline {baseline.label}, {baseline.how}." if baseline else f" {told}."
-    return Drawing(one(chart), data, CAPTION + named + marks_told(chosen))
+    named = f" {notes}, and the baseline {baseline.label}, {baseline.how}." if baseline else f" {notes}."
+    return Drawing(one(chart), data, CAPTION + named + flags_described(chosen))
 
 
 def _with_points(report: CellReport) -> list[MethodStatistics]:
@@ -74,8 +74,8 @@ def curve_data(report: CellReport, methods: list[MethodStatistics], *, bands: bo
     for m in methods:
         for p in m.points:
             if p.accuracy.seeds:
-                marks = point_marks(report, p.marks, len(p.accuracy.seeds))
-                rows.append({"series": "policy", "method": m.label, "budget": p.budget, **_estimate(p), **marks})
+                flags = point_flags(report, p.flags, len(p.accuracy.seeds))
+                rows.append({"series": "policy", "method": m.label, "budget": p.budget, **_estimate(p), **flags})
         rows += _line("hull", m.label, m.curve)
         if m.curve.band and bands:
             b, seeds = m.curve.band, len(m.curve.seeds)
@@ -127,7 +127,7 @@ def _chart(
         Reference("oracle", part("oracle"), ORACLE, "dots"),
     ]
     policies = part("policy")
-    told = seeds_told(
+    notes = seeds_described(
         policies["seeds"], "shaded: simultaneous 95 % bands" if bands else "bands in the figure of all methods"
     )
     named = ["line: hull of policies and static exits, chosen on val", "markers: the policies"]
@@ -137,7 +137,7 @@ def _chart(
         "accuracy on test, %",
         lines,
         [r for r in references if len(r.data)],
-        [told, *named, *keys(policies)],
+        [notes, *named, *keys(policies)],
         focus=focus,
         bands=bands,
         aside=_aside(report) if focus else "",

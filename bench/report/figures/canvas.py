@@ -1,4 +1,4 @@
-"""The sheet that a figure is drawn on: title, what its marks mean and warnings above, axes placed below in inches."""
+"""The sheet that a figure is drawn on: title, what its flags mean and warnings above, axes placed below in inches."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def sheet(
     keys: Sequence[str] = (),
     warnings: Sequence[str] = (),
 ) -> Sheet:
-    """Start a figure: what it shows and of which cell in bold, the keys of its marks in grey, warnings in red."""
+    """Start a figure: what it shows and of which setting in bold, the keys of its flags in grey, warnings in red."""
     blocks = [(title, "black", 11.5, "bold"), (cell, "black", 9.5, "normal")]
     blocks += [("; ".join(filter(None, keys)), NOTE, 9.0, "normal")] if any(keys) else []
     blocks += [(warning, ALARM, 9.0, "bold") for warning in warnings]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from bench.report.context import CellReport, Report
+from bench.report.context import CellReport
 from bench.report.figures.accuracy import accuracy, best
 from bench.report.figures.coverage import coverage
 from bench.report.figures.critical import critical
@@ -19,12 +19,13 @@ from bench.report.figures.recipes import recipes
 from bench.report.figures.reliability import reliability
 from bench.report.figures.scores import ece, inefficiency
 from bench.report.figures.search import search_figures
+from bench.report.summary import Report
 
 Figures = Sequence[tuple[str, str, Callable[[], Drawing]]]
 
 
 def cell_figures(report: CellReport) -> FigureSet:
-    """Make all figures of a cell that its records allow."""
+    """Make all figures of a setting that its records allow."""
     made = _make(
         [
             ("best", "Accuracy against cost: the best methods", partial(best, report)),
@@ -36,7 +37,7 @@ def cell_figures(report: CellReport) -> FigureSet:
             ("coverage", "Requested and empirical coverage", partial(coverage, report)),
             ("exits", "Accuracy exit by exit", partial(decomposition, report)),
             ("exit_calibration", "Calibration exit by exit", partial(exit_calibration, report)),
-            ("depth", "Where samples leave", partial(depth, report)),
+            ("depth", "Exit distribution", partial(depth, report)),
             ("reliability", "Reliability", partial(reliability, report)),
         ]
     )
@@ -44,11 +45,11 @@ def cell_figures(report: CellReport) -> FigureSet:
 
 
 def overall_figures(report: Report) -> FigureSet:
-    """Make the figures over all cells."""
+    """Make the figures over all settings."""
     return _make(
         [
-            ("skill", "Skill over cells", partial(skill, report)),
-            ("tally", "Cells won, tied, lost", partial(tally, report)),
+            ("skill", "Skill over settings", partial(skill, report)),
+            ("tally", "Settings won, tied, lost", partial(tally, report)),
         ]
     )
 

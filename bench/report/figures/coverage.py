@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
+from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import marks_told
+from bench.report.figures.points import flags_described
 from bench.report.style import REFERENCE, settings
 
 ALPHAS = (0.01, 0.05, 0.1)
@@ -28,15 +31,15 @@ def coverage(report: CellReport) -> Drawing:
         labels = fit(names, 2.4, 8.5)
         left = max(inches(label, 8.5) for label in labels) + 0.2
         height = max(ROW * len(names) + 0.1, 0.7)
-        told = ["dots: one budget and seed each", "bar: their mean"]
-        told += [f"{shade}: {what}" for shade, (_, _, what) in zip(("light", "dark"), BANDS, strict=True)]
+        notes = ["dots: one budget and seed each", "bar: their mean"]
+        notes += [f"{shade}: {what}" for shade, (_, _, what) in zip(("light", "dark"), BANDS, strict=True)]
         page = sheet(
             "Requested and empirical coverage of LAC sets",
             report.name,
             width=9.2,
             body=height + 0.95,
-            keys=[told[0], told[1], "shaded: where 95 % of calibrated sets lie by chance, " + ", ".join(told[2:])],
-            warnings=report.cell.warnings,
+            keys=[notes[0], notes[1], "shaded: where 95 % of calibrated sets lie by chance, " + ", ".join(notes[2:])],
+            warnings=warnings(report.cell),
         )
         width = (9.2 - left - 0.15 - 0.2 * (len(alphas) - 1)) / len(alphas)
         for i, alpha in enumerate(alphas):
@@ -62,7 +65,7 @@ def coverage(report: CellReport) -> Drawing:
         "samples lies with 95 % probability, given the number of cal samples (Beta law); light: the same for this many "
         "test samples (Beta-binomial). Dots of one seed share cal samples: they move together."
     )
-    return Drawing(page.figure, data, caption + marks_told(report.statistics.methods))
+    return Drawing(page.figure, data, caption + flags_described(report.statistics.methods))
 
 
 def coverage_data(report: CellReport) -> pd.DataFrame:
@@ -72,13 +75,13 @@ def coverage_data(report: CellReport) -> pd.DataFrame:
         name = f"coverage_{KIND}@{alpha:g}"
         ends = {f"{band}_{end}": f"{band}_{end}@{alpha:g}" for band, _, _ in BANDS for end in ("low", "high")}
         for row in report.rows:
-            if row.kind == "method" and name in row.scores:
-                wanted = [name, *(e for e in ends.values() if e in row.scores)]
-                for seed, (_, scores) in zip(row.seeds, row.scores[wanted].iterrows(), strict=True):
-                    if np.isfinite(scores[name]):
+            if row.kind == "method" and name in row.values:
+                nothing = (math.nan,) * len(row.seeds)
+                bands = {key: row.values.get(full, nothing) for key, full in ends.items()}
+                for i, (seed, value) in enumerate(zip(row.seeds, row.values[name], strict=True)):
+                    if math.isfinite(value):
                         known = {"alpha": alpha, "method": row.method, "budget": row.budget, "seed": seed}
-                        bands = {key: scores.get(full, np.nan) for key, full in ends.items()}
-                        found.append(known | {"coverage": scores[name]} | bands)
+                        found.append(known | {"coverage": value} | {key: held[i] for key, held in bands.items()})
     if not found:
         raise Missing("No record holds the coverage of LAC sets.")
     return pd.DataFrame(found)

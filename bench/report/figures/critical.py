@@ -1,4 +1,4 @@
-"""The comparison of a cell's methods: differences of NAUC to the baseline, and the ranks that each may hold."""
+"""The comparison of a setting's methods: differences of NAUC to the baseline, and the ranks that each may hold."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import marks_told, rows_of, seeds_told
+from bench.report.figures.points import flags_described, rows_of, seeds_described
 from bench.report.style import MISSING, REFERENCE, ZONE, settings
 from bench.stats.across import ZONE as EQUAL
 from bench.stats.compare import MIN_SEEDS
@@ -32,16 +33,16 @@ def critical(report: CellReport) -> Drawing:
         labels = fit(list(data["method"]), 2.4, 8.5)
         left = max(inches(label, 8.5) for label in labels) + 0.2
         height = max(ROW * len(data) + 0.1, 0.8)
-        tested = bool(data["verdict"].isin(["better", "worse", "no difference shown"]).any())
-        told = [
-            seeds_told([len(statistics.seeds)], "bars: 95 % intervals, seeds × test samples, paired"),
+        tested = bool(data["verdict"].isin(["significantly better", "significantly worse", "not significant"]).any())
+        notes = [
+            seeds_described([len(statistics.seeds)], "bars: 95 % intervals, seeds × test samples, paired"),
             f"shaded: within {100 * EQUAL:g} points, practically equal",
-            "filled: better or worse at 5 % after Holm's correction" if tested else "",
+            "filled: significantly better or worse (95 %, Holm-corrected)" if tested else "",
             "" if tested else f"fewer than {MIN_SEEDS} seeds: no tests" if len(statistics.seeds) < MIN_SEEDS else "",
         ]
         page = sheet(
-            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.65, keys=told,
-            warnings=report.cell.warnings,
+            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.65, keys=notes,
+            warnings=warnings(report.cell),
         )  # fmt: skip
         words = 1.55
         ranks = 1.9 if several else 0.0
@@ -51,13 +52,13 @@ def critical(report: CellReport) -> Drawing:
         if several:
             _ranks(page.axes(9.2 - ranks - 0.1, 0.55, ranks, height), data, report)
     caption = (
-        f"NAUC less that of {baseline.label} ({baseline.how}), mean over paired seeds, with 95 % intervals of the "
-        "two-level bootstrap over seeds and test samples. Right: the ranks that a method may hold, from simultaneous "
-        "intervals of all pairwise differences; long bars mean that this many seeds and samples cannot tell. No "
-        "critical difference of mean ranks (Nemenyi) is drawn: with so few cells it could not separate anything. "
+        f"NAUC minus that of {baseline.label} ({baseline.how}), mean over paired seeds, with 95 % intervals of the "
+        "two-level bootstrap over seeds and test samples. Right: simultaneous 95 % "
+        "confidence intervals for the ranks; long bars mean that this many seeds and samples cannot tell. No "
+        "critical difference of mean ranks (Nemenyi) is drawn: with so few settings it could not separate anything. "
         "Methods with an incomplete grid are listed without a value."
     )
-    return Drawing(page.figure, data, caption + marks_told(statistics.methods))
+    return Drawing(page.figure, data, caption + flags_described(statistics.methods))
 
 
 def comparison_data(report: CellReport) -> pd.DataFrame:
@@ -69,7 +70,7 @@ def comparison_data(report: CellReport) -> pd.DataFrame:
     for m in statistics.methods:
         c = m.comparison.difference if m.comparison else None
         base = m.label == statistics.baseline.label
-        told = "baseline" if base else m.comparison.verdict if m.comparison else "incomplete"
+        notes = "baseline" if base else m.comparison.verdict if m.comparison else "incomplete"
         found.append(
             {
                 "method": m.label,
@@ -80,7 +81,7 @@ def comparison_data(report: CellReport) -> pd.DataFrame:
                 "p_holm": m.comparison.p_holm if m.comparison else None,
                 "first_rank": m.rank.first if m.rank else None,
                 "last_rank": m.rank.last if m.rank else None,
-                "verdict": told,
+                "verdict": notes,
             }
         )
     if not any(row["verdict"] not in ("baseline", "incomplete") for row in found):
@@ -96,7 +97,7 @@ def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: Cell
         if math.isfinite(row.low):
             axes.plot([100 * row.low, 100 * row.high], [y, y], color=look.colour, linewidth=1.6, zorder=3)
         if math.isfinite(row.difference):
-            sure = row.verdict in ("better", "worse", "interval only", "baseline")
+            sure = row.verdict in ("significantly better", "significantly worse", "intervals only", "baseline")
             axes.plot(
                 [100 * row.difference], [y], look.marker, color=look.colour, markersize=6, zorder=4,
                 markerfacecolor=look.colour if sure else "white",

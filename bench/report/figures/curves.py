@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
+from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures import grid, lines
 from bench.report.figures.canvas import fit, sheet
@@ -20,7 +21,7 @@ from bench.report.figures.lines import Line, Reference
 from bench.report.figures.points import cost_label
 from bench.report.style import settings
 
-BANDS = 4  # methods whose bands can still be told apart on one pair of axes
+BANDS = 4  # methods whose bands can still be notes apart on one pair of axes
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def one(chart: Chart) -> Figure:
         left, height, width = 0.72, 3.9, 9.2
         page = sheet(
             chart.title, report.name, width=width, body=height + 0.65, keys=[*chart.keys, chart.aside],
-            warnings=report.cell.warnings,
+            warnings=warnings(report.cell),
         )  # fmt: skip
         axes = page.axes(left, 0.52, width - left - right, height)
         ranges(chart).apply(axes)

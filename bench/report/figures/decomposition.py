@@ -10,7 +10,7 @@ from bench.report.context import CellReport
 from bench.report.figures.exits import LEAST, in_order, middle_budget, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import area_key, panels
-from bench.report.figures.points import budget_signs, marks_told, seeds_told, sign_keys
+from bench.report.figures.points import budget_signs, flags_described, seeds_described, sign_keys
 from bench.report.style import REFERENCE, settings
 
 AREA = 420.0  # points², of a circle that stands for all samples
@@ -28,14 +28,14 @@ def decomposition(report: CellReport) -> Drawing:
     names = in_order(report, data)
     signs = budget_signs(report, budget)
     with mpl.rc_context(settings()):
-        told = [
-            seeds_told(data["seeds"], "intervals are in the tables"),
+        notes = [
+            seeds_described(data["seeds"], "intervals are in the tables"),
             "circles: samples that leave at an exit, area: their share",
             "grey: the same exit on all samples",
             *sign_keys(signs),
         ]
         title = f"Accuracy exit by exit at budget {budget:g}"
-        grid = panels(report, title, names, "exit (0: the earliest)", "accuracy on test, %", keys=told, signs=signs)
+        grid = panels(report, title, names, "exit (0: the earliest)", "accuracy on test, %", keys=notes, signs=signs)
         top = 100 * float(np.nanmax(data[["accuracy_exited", "accuracy_all"]].to_numpy()))
         last = int(data["exit"].max())
         for name, axes in grid:
@@ -56,7 +56,7 @@ def decomposition(report: CellReport) -> Drawing:
         "A circle above the grey line: the samples that leave are easier than most. Means over seeds; the accuracy of "
         "leaving samples is weighted by how many they are."
     )
-    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
+    return Drawing(grid.page.figure, data, caption + flags_described(report.statistics.methods))
 
 
 def by_exit(raw: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from matplotlib.colors import PowerNorm
 from bench.report.context import CellReport
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import WIDTH, panels
-from bench.report.figures.points import CROSSED, marks_told, point_marks, rows_of, seeds_told
+from bench.report.figures.points import CROSSED, flags_described, point_flags, rows_of, seeds_described
 from bench.report.style import SHADES, settings
 
 SCALE = PowerNorm(0.5, 0, 100)  # small shares count: steps are finer there
@@ -26,15 +26,15 @@ def depth(report: CellReport) -> Drawing:
     states = data.drop_duplicates(["method", "budget"])
     gone = len(names) * len(budgets) > len(states)
     with mpl.rc_context(settings()):
-        told = [
-            seeds_told(states["seeds"], "shade: share of samples"),
+        notes = [
+            seeds_described(states["seeds"], "shade: share of samples"),
             CROSSED if states["collapsed"].any() else "",
             "○: not all seeds" if states["incomplete"].any() else "",
             "hatched: no result" if gone else "",
         ]
         cost = "budget, fraction of the plain backbone's MACs"
         title = "Where samples leave, budget by budget"
-        grid = panels(report, title, names, cost, "exit (0: the earliest)", keys=told, right=0.78)
+        grid = panels(report, title, names, cost, "exit (0: the earliest)", keys=notes, right=0.78)
         for name, axes in grid:
             _panel(axes, data[data["method"] == name], budgets, exits)
         grid.finish()
@@ -48,7 +48,7 @@ def depth(report: CellReport) -> Drawing:
         "Each column is a policy for one budget, each row an exit; the shade is the share of test samples that leave "
         "there, mean over seeds, on a scale that is finer for small shares. ×: one exit takes over 95 % in some seed."
     )
-    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
+    return Drawing(grid.page.figure, data, caption + flags_described(report.statistics.methods))
 
 
 def depth_data(report: CellReport) -> pd.DataFrame:
@@ -56,10 +56,10 @@ def depth_data(report: CellReport) -> pd.DataFrame:
     found = []
     for m in report.statistics.methods:
         for p in m.points:
-            told = point_marks(report, p.marks, len(p.accuracy.seeds))
+            notes = point_flags(report, p.flags, len(p.accuracy.seeds))
             for k, share in enumerate(p.depth):
                 known = {"method": m.label, "budget": p.budget, "exit": k, "share": share}
-                found.append(known | {"seeds": len(p.accuracy.seeds)} | told)
+                found.append(known | {"seeds": len(p.accuracy.seeds)} | notes)
     if not found:
         raise Missing("No record of a method says where samples leave.")
     return pd.DataFrame(found)

@@ -11,13 +11,14 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, sheet
 from bench.report.figures.exits import LEAST, in_order, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.labels import SIZE, Label, beside, room
 from bench.report.figures.lines import label, sample
-from bench.report.figures.points import marks_told
+from bench.report.figures.points import flags_described
 from bench.report.style import MOST_LINES, REFERENCE, Look, settings
 
 MEAN = "mean of methods"
@@ -33,14 +34,14 @@ def exit_calibration(report: CellReport) -> Drawing:
     complete = int(data[data["method"] != "mean"].groupby("method")["complete"].first().sum())
     many = len(methods) > MOST_LINES
     with mpl.rc_context(settings()):
-        told = [
+        notes = [
             f"black: mean of the {complete} methods with a complete grid" if complete else "no complete grid: no mean",
             f"{'grey' if many else 'coloured'}: single methods ({len(methods)}), mean over budgets and seeds",
             "hollow: not all seeds",
         ]
-        told = told if complete < len(methods) else told[:2]
+        notes = notes if complete < len(methods) else notes[:2]
         page = sheet(
-            "Calibration exit by exit", report.name, width=9.2, body=3.45, keys=told, warnings=report.cell.warnings
+            "Calibration exit by exit", report.name, width=9.2, body=3.45, keys=notes, warnings=warnings(report.cell)
         )
         names = [] if many else fit(methods, 2.2, SIZE)
         wide = (9.2 - 0.7 - 0.8 - (room([*names, MEAN]) if names else 0.1)) / 2
@@ -58,7 +59,7 @@ def exit_calibration(report: CellReport) -> Drawing:
         f"{complete} methods with a complete grid, each counting once; on the right, where at least half of them have "
         "a value. Methods on the same heads share a line on the left."
     )
-    return Drawing(page.figure, data, caption + marks_told(report.statistics.methods))
+    return Drawing(page.figure, data, caption + flags_described(report.statistics.methods))
 
 
 def calibration_data(report: CellReport) -> pd.DataFrame:

@@ -16,27 +16,22 @@ MIDDLE = 0.5  # the budget that figures of one budget show, or the nearest to it
 
 
 def per_exit(report: CellReport, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the per-exit scores of methods; of several records of a point and seed the newest counts.
+    """Return the per-exit scores of methods; NaN where an exit has none.
 
-    NaN where an exit has none. Raises Missing where no record holds the first of these columns.
+    Raises Missing if no record has the first of these columns.
     """
-    records = report.cell.records
-    order = [name for name in ("created", "id") if name in records]
-    kept = records[records["kind"] == "method"].sort_values(order, kind="stable")
-    kept = kept.drop_duplicates(["method", "point", "seed"], keep="last")
-    kept = kept[kept["status"] == "ok"].sort_values(["method", "budget", "seed"], kind="stable")
+    held = [record for record in report.newest if record.point.kind == "method" and record.status == "ok"]
+    held.sort(key=lambda r: (r.point.label, math.inf if r.point.budget is None else r.point.budget, r.point.seed))
     found = []
-    for method, budget, seed, full, table in zip(
-        *(kept[name] for name in ("method", "budget", "seed", "full_macs", "per_exit")), strict=True
-    ):
-        for line in table if isinstance(table, list) else []:
+    for record in held:
+        known = {"method": record.point.label, "budget": record.point.budget, "seed": record.point.seed}
+        for line in record.per_exit:
             if columns[0] in line:
+                cost = _number(line.get("macs")) / record.full_macs
                 values = {name: _number(line.get(name)) for name in columns}
-                cost = _number(line.get("macs")) / full
-                known = {"method": method, "budget": budget, "seed": seed, "exit": line["exit"], "cost": cost}
-                found.append(known | values)
+                found.append({**known, "exit": line["exit"], "cost": cost, **values})
     if not found:
-        raise Missing(f"No record of a method holds '{columns[0]}' per exit.")
+        raise Missing(f"No record of a method has '{columns[0]}' per exit.")
     return pd.DataFrame(found)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import seaborn as sns
 from matplotlib.axes import Axes
 
+from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import Sheet, fit, inches, sheet
 
@@ -79,12 +80,12 @@ def panels(
     rows = -(-len(names) // columns)
     high = row[0] if rows > 1 else row[1]
     height = rows * high + (rows - 1) * GAP[1]
-    page = sheet(title, report.name, width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=report.cell.warnings)
+    page = sheet(title, report.name, width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=warnings(report.cell))
     grid = page.grid(len(names), columns, left=LEFT, right=right, bottom=BOTTOM, row=high, gap=GAP, top=TOP)
     wide = (WIDTH - LEFT - right - (columns - 1) * GAP[0]) / columns
     for axes, name, short in zip(grid, names, titles(names, wide - 0.05, bool(signs)), strict=True):
-        told = " ".join(filter(None, [short, (signs or {}).get(name)]))
-        axes.set_title(told, fontsize=8.5, loc="left", pad=2, linespacing=1.0)
+        notes = " ".join(filter(None, [short, (signs or {}).get(name)]))
+        axes.set_title(notes, fontsize=8.5, loc="left", pad=2, linespacing=1.0)
     page.text(LEFT + (WIDTH - LEFT - right) / 2, 0.1, xlabel, ha="center", fontsize=9.5)
     page.text(0.1, BOTTOM + height / 2, ylabel, rotation=90, va="center", fontsize=9.5)
     return Grid(page, dict(zip(names, grid, strict=True)), BOTTOM, height)

@@ -1,4 +1,4 @@
-"""Figures over all cells: mean skill with its interval, and cells won, tied and lost."""
+"""Figures over all settings: mean skill with its interval, and settings won, tied and lost."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 
-from bench.report.context import Report
 from bench.report.figures.canvas import Sheet, fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.points import rows_of
 from bench.report.style import MISSING, REFERENCE, settings
+from bench.report.summary import Report
 from bench.stats.across import ZONE as EQUAL
-from bench.stats.marks import Mark
+from bench.stats.flags import Flag
 
 ROW = 0.235
-NAMED = 4  # cells that the header names; of more the caption does
+NAMED = 4  # settings that the header names; of more the caption does
 LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no method's line stands here
 
 
 def skill(report: Report) -> Drawing:
-    """Draw each method's skill in every cell and its mean with the interval over cells."""
+    """Draw each method's skill in every setting and its mean with the interval over settings."""
     data = skill_data(report)
     across = report.across
     means = data[data["series"] == "mean"]
@@ -32,16 +32,16 @@ def skill(report: Report) -> Drawing:
     with mpl.rc_context(settings()):
         low, high = _limits(data)
         cut = bool((data["low"] < low).any() or (data["high"] > high).any())
-        interval = "bars: 95 % intervals over cells" if len(across.cells) > 1 else "no interval over one cell"
+        interval = "bars: 95 % intervals over settings" if len(across.cells) > 1 else "no interval over one setting"
         interval += ", cut off at the frame" if cut else ""
         page, axes = _rows(
-            "Skill over cells",
+            "Skill over settings",
             _cells(report),
             names,
-            ["0: mixing static exits, 1: the oracle", "dots: single cells", "large: mean", interval],
+            ["0: mixing static exits, 1: the oracle", "dots: single settings", "large: mean", interval],
         )
         for y, row in enumerate(rows_of(means)):
-            mine = data[(data["series"] == "cell") & (data["method"] == row.method)]
+            mine = data[(data["series"] == "setting") & (data["method"] == row.method)]
             look = looks[row.method]
             axes.plot(mine["skill"], [y] * len(mine), "o", color=look.colour, alpha=0.45, markersize=4, zorder=3)
             if math.isfinite(row.skill):
@@ -52,7 +52,7 @@ def skill(report: Report) -> Drawing:
                 )
             else:
                 axes.annotate(
-                    f"{row.marks}: no mean", (1, y), (-4, 0),
+                    f"{row.flags}: no mean", (1, y), (-4, 0),
                     xycoords=("axes fraction", "data"), textcoords="offset points",
                     fontsize=8, color=MISSING, va="center", ha="right", zorder=3,
                 )  # fmt: skip
@@ -61,14 +61,14 @@ def skill(report: Report) -> Drawing:
         axes.set_xlabel("skill score")
     caption = (
         "Skill: (NAUC less that of the hull of static exits) over (NAUC of the oracle less the same). Means exist only "
-        "for methods with a complete grid in all cells that count; bars are cut off where they would dwarf the "
+        "for methods with a complete grid in all settings that count; bars are cut off where they would dwarf the "
         f"differences between means. {across.note}{_left_out(report)}"
     )
     return Drawing(page.figure, data, caption)
 
 
 def _limits(data: pd.DataFrame) -> tuple[float, float]:
-    """The range of the axis: few cells make intervals that would swallow the means; the data has them whole."""
+    """The range of the axis: few settings make intervals that would swallow the means; the data has them whole."""
     known = data["skill"].dropna()
     span = max(float(known.max() - known.min()), 0.02)
     low = max(float(data["low"].min()), known.min() - 0.6 * span) if data["low"].notna().any() else known.min()
@@ -78,12 +78,12 @@ def _limits(data: pd.DataFrame) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _told(mark: Mark) -> str:
-    return f"{mark.count} of {mark.of} cells" if mark.kind == "not run" else str(mark)
+def _told(flag: Flag) -> str:
+    return f"{flag.count} of {flag.of} settings" if flag.kind == "not run" else str(flag)
 
 
 def skill_data(report: Report) -> pd.DataFrame:
-    """Return a row per method for the mean, and one per method and cell with a complete grid."""
+    """Return a row per method for the mean, and one per method and setting with a complete grid."""
     across = report.across
     counted = [c.statistics for c in report.cells if c.name in across.cells]
     rows: list[dict[str, object]] = []
@@ -91,9 +91,9 @@ def skill_data(report: Report) -> pd.DataFrame:
         s = m.skill
         known = {
             "series": "mean",
-            "cell": "all",
+            "setting": "all",
             "method": m.label,
-            "marks": "; ".join(_told(mark) for mark in m.marks),
+            "flags": "; ".join(_told(flag) for flag in m.flags),
         }
         rows.append(
             known
@@ -101,32 +101,34 @@ def skill_data(report: Report) -> pd.DataFrame:
                 "skill": s.value if s else math.nan,
                 "low": s.low if s else math.nan,
                 "high": s.high if s else math.nan,
-                "cells": m.cells,
+                "settings": m.cells,
             }
         )
         for cell in counted:
             for c in cell.methods:
                 if c.label == m.label and c.complete and math.isfinite(c.curve.skill.value):
-                    known = {"series": "cell", "cell": cell.name, "method": m.label, "marks": ""}
-                    rows.append(known | {"skill": c.curve.skill.value, "low": math.nan, "high": math.nan, "cells": 1})
-    data = pd.DataFrame(rows, columns=["series", "method", "cell", "skill", "low", "high", "cells", "marks"])
+                    known = {"series": "setting", "setting": cell.name, "method": m.label, "flags": ""}
+                    rows.append(
+                        known | {"skill": c.curve.skill.value, "low": math.nan, "high": math.nan, "settings": 1}
+                    )
+    data = pd.DataFrame(rows, columns=["series", "method", "setting", "skill", "low", "high", "settings", "flags"])
     if not data["skill"].notna().any():
-        raise Missing("No cell that counts has a skill score: it needs static exits, an oracle and a complete grid.")
+        raise Missing("No setting that counts has a skill score: it needs static exits, an oracle and a complete grid.")
     return data
 
 
 def tally(report: Report) -> Drawing:
-    """Draw how many comparisons with other methods, cell by cell, each method wins, ties and loses."""
+    """Draw how many comparisons with other methods, setting by setting, each method wins, ties and loses."""
     data = tally_data(report)
     names = list(data["method"])
     with mpl.rc_context(settings()):
         page, axes = _rows(
-            "Cells won, tied and lost against the other methods",
+            "Settings won, tied and lost against the other methods",
             _cells(report),
             names,
             [
                 f"a tie: NAUC within {100 * EQUAL:g} points",
-                "one comparison per other method and cell, where both are complete",
+                "one comparison per other method and setting, where both are complete",
             ],
         )
         for y, row in enumerate(rows_of(data)):
@@ -147,7 +149,7 @@ def tally(report: Report) -> Drawing:
         axes.set_xlim(0, 100)
         axes.set_xlabel("share of comparisons, %:  blue won · grey tied · orange lost (counts inside)")
     caption = (
-        "Every other method in every cell is one comparison of NAUC, where both have a complete grid. Within "
+        "Every other method in every setting is one comparison of NAUC, where both have a complete grid. Within "
         f"{100 * EQUAL:g} points of accuracy two methods are practically equal: a tie. Counts, not tests."
         f"{_left_out(report)}"
     )
@@ -155,7 +157,7 @@ def tally(report: Report) -> Drawing:
 
 
 def tally_data(report: Report) -> pd.DataFrame:
-    """Return wins, ties and losses per method over all pairs and cells; most wins less losses first."""
+    """Return wins, ties and losses per method over all pairs and settings; most wins less losses first."""
     pairs = report.across.pairs
     rows = []
     for m in report.across.methods:
@@ -163,20 +165,20 @@ def tally_data(report: Report) -> pd.DataFrame:
         counts = [sum(getattr(t, name) for t in mine) for name in ("wins", "ties", "losses")]
         if sum(counts):
             rows.append(
-                {"method": m.label, **dict(zip(("wins", "ties", "losses"), counts, strict=True)), "cells": m.cells}
+                {"method": m.label, **dict(zip(("wins", "ties", "losses"), counts, strict=True)), "settings": m.cells}
             )
     if not rows:
-        raise Missing("No two methods have complete grids in one cell that counts.")
+        raise Missing("No two methods have complete grids in one setting that counts.")
     data = pd.DataFrame(rows)
     net = (data["wins"] - data["losses"]) / data[["wins", "ties", "losses"]].sum(axis=1)
     return data.assign(net=net).sort_values(["net", "method"], ascending=[False, True]).reset_index(drop=True)
 
 
-def _rows(title: str, told: str, names: list[str], keys: list[str]) -> tuple[Sheet, Axes]:
+def _rows(title: str, notes: str, names: list[str], keys: list[str]) -> tuple[Sheet, Axes]:
     labels = fit(names, 2.4, 8.5)
     left = max(inches(label, 8.5) for label in labels) + 0.2
     height = max(ROW * len(names) + 0.1, 0.7)
-    page = sheet(title, told, width=9.2, body=height + 0.72, keys=keys)
+    page = sheet(title, notes, width=9.2, body=height + 0.72, keys=keys)
     axes = page.axes(left, 0.55, 9.2 - left - 0.2, height)
     axes.set_yticks(range(len(names)), labels, fontsize=8.5)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -188,11 +190,11 @@ def _rows(title: str, told: str, names: list[str], keys: list[str]) -> tuple[She
 
 def _cells(report: Report) -> str:
     count = len(report.across.cells)
-    words = f"{count} cell{'' if count == 1 else 's'}"
+    words = f"{count} setting{'' if count == 1 else 's'}"
     return f"{words}: {'; '.join(report.across.cells)}" if count <= NAMED else words
 
 
 def _left_out(report: Report) -> str:
-    told = "; ".join(f"{name}: {reason}" for name, reason in report.across.left_out)
-    counted = f" Cells: {'; '.join(report.across.cells)}." if len(report.across.cells) > NAMED else ""
-    return counted + (f" Left out: {told}." if told else "")
+    notes = "; ".join(f"{name}: {reason}" for name, reason in report.across.left_out)
+    counted = f" Settings: {'; '.join(report.across.cells)}." if len(report.across.cells) > NAMED else ""
+    return counted + (f" Left out: {notes}." if notes else "")

@@ -1,4 +1,4 @@
-"""The operating points of a cell as rows of data: values with intervals, costs and marks; and the words for marks."""
+"""The operating points of a setting as rows of data: values with intervals, costs and flags; and what flags mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
 from bench.report.text import seeds_phrase
-from bench.stats.marks import Mark
+from bench.stats.flags import Flag
 from bench.stats.results import MethodStatistics
 
 HOLLOW = "hollow: not all seeds"
@@ -34,7 +34,6 @@ def _point(report: CellReport, row: Row, metric: str, others: Sequence[str]) -> 
     value, cost = row.estimate(metric), row.estimate("macs_fraction")
     if value is None or cost is None:
         return None
-    marks = report.statistics.marks.points.get((row.method, row.budget), ()) if row.budget is not None else ()
     return {
         "series": "method" if row.kind == "method" else row.method,
         "method": row.method,
@@ -46,7 +45,7 @@ def _point(report: CellReport, row: Row, metric: str, others: Sequence[str]) -> 
         "high": value.high,
         **{name: (e.value if (e := row.estimate(name)) else math.nan) for name in others},
         "seeds": len(value.seeds),
-        **point_marks(report, marks, len(value.seeds)),
+        **point_flags(report, row.flags if row.kind == "method" else (), len(value.seeds)),
     }
 
 
@@ -60,11 +59,11 @@ def rows_of(data: pd.DataFrame) -> list[Any]:
     return list(data.itertuples(index=False))
 
 
-def point_marks(report: CellReport, marks: Iterable[Mark], seeds: int) -> dict[str, bool]:
+def point_flags(report: CellReport, flags: Iterable[Flag], seeds: int) -> dict[str, bool]:
     """Return what a marker must show of a point with scores at so many seeds."""
     return {
         "incomplete": seeds < len(report.statistics.seeds),
-        "collapsed": any(mark.kind == "collapsed" for mark in marks),
+        "collapsed": any(flag.kind == "collapsed" for flag in flags),
     }
 
 
@@ -74,47 +73,44 @@ def budget_signs(report: CellReport, budget: float) -> dict[str, str]:
     for method in report.statistics.methods:
         for point in method.points:
             if point.budget == budget:
-                told = point_marks(report, point.marks, len(point.accuracy.seeds))
+                notes = point_flags(report, point.flags, len(point.accuracy.seeds))
                 found[method.label] = " ".join(
-                    sign for sign, name in (("×", "collapsed"), ("○", "incomplete")) if told[name]
+                    sign for sign, name in (("×", "collapsed"), ("○", "incomplete")) if notes[name]
                 )
     return found
 
 
 def sign_keys(signs: Mapping[str, str]) -> list[str]:
     """Return what the signs that occur mean."""
-    told = (("×", CROSSED), ("○", "○: not all seeds"))
-    return [text for sign, text in told if any(sign in shown for shown in signs.values())]
+    notes = (("×", CROSSED), ("○", "○: not all seeds"))
+    return [text for sign, text in notes if any(sign in shown for shown in signs.values())]
 
 
 def keys(data: pd.DataFrame) -> list[str]:
     """Return what the markers that occur mean."""
-    told = ((HOLLOW, data["incomplete"].eq(True).any()), (CROSSED, data["collapsed"].eq(True).any()))
-    return [text for text, there in told if there]
+    notes = ((HOLLOW, data["incomplete"].eq(True).any()), (CROSSED, data["collapsed"].eq(True).any()))
+    return [text for text, there in notes if there]
 
 
-def seeds_told(counts: Iterable[int], interval: str) -> str:
+def seeds_described(counts: Iterable[int], interval: str) -> str:
     """Say how many seeds stand behind the values and what the interval is; none from one seed."""
     n = sorted(set(counts)) or [0]
     many = seeds_phrase(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
     return f"mean of {many}, {interval}" if n[-1] > 1 else f"{many}, so no intervals"
 
 
-def marks_told(methods: Iterable[MethodStatistics]) -> str:
-    """Return a sentence with the methods that each mark concerns somewhere; empty where there are none."""
+def flags_described(methods: Iterable[MethodStatistics]) -> str:
+    """Return a sentence with the methods that each flag concerns somewhere; empty where there are none."""
     groups: dict[str, set[str]] = {}
     for method in methods:
-        for mark in method.marks:
-            groups.setdefault(mark.text if mark.kind == "note" else mark.kind, set()).add(method.label)
-    told = [f"{text} ({', '.join(sorted(labels))})" for text, labels in sorted(groups.items())]
-    return f" Marked at some budget or seed: {'; '.join(told)}." if told else ""
+        for flag in method.flags:
+            groups.setdefault(flag.text if flag.kind == "note" else flag.kind, set()).add(method.label)
+    notes = [f"{text} ({', '.join(sorted(labels))})" for text, labels in sorted(groups.items())]
+    return f" Flagged at some budget or seed: {'; '.join(notes)}." if notes else ""
 
 
 def cost_label(report: CellReport) -> str:
     """Label the axis of costs, with what the whole backbone costs."""
-    full = report.cell.records["full_macs"].dropna() if "full_macs" in report.cell.records else pd.Series(dtype=float)
-    if not len(full):
-        return "realised MACs on test, fraction of the plain backbone"
-    macs = float(full.iloc[0])
+    macs = float(report.records[0].full_macs)
     one = f"{macs / 1e9:.3g} GMACs" if macs >= 1e8 else f"{macs / 1e6:.3g} MMACs"
     return f"realised MACs on test, fraction of the plain backbone (1 = {one})"

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import TwoSlopeNorm
 
+from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import marks_told, rows_of
+from bench.report.figures.points import flags_described, rows_of
 from bench.report.style import DIVERGING, MISSING, settings
 
 MINUS = "\N{MINUS SIGN}"
@@ -28,11 +29,11 @@ def recipes(report: CellReport) -> Drawing:
         left = max(inches(label, 9) for label in labels) + 0.2
         cell = min(1.15, (9.2 - left - 1.1) / len(heads))
         width, height = max(left + cell * len(heads) + 1.1, 6.2), 0.36 * len(rules)
-        told = ["gain over the hull of static exits, points of NAUC", "small: its 95 % interval"]
+        notes = ["gain over the hull of static exits, points of NAUC", "small: its 95 % interval"]
         incomplete = bool((~data["complete"]).any())
         page = sheet(
             "Head recipes and exit rules", report.name, width=width, body=height + 0.75,
-            keys=[*told, "–: incomplete grid" if incomplete else ""], warnings=report.cell.warnings,
+            keys=[*notes, "–: incomplete grid" if incomplete else ""], warnings=warnings(report.cell),
         )  # fmt: skip
         axes = page.axes(left, 0.65, cell * len(heads), height)
         table = np.full((len(rules), len(heads)), np.nan)
@@ -52,12 +53,12 @@ def recipes(report: CellReport) -> Drawing:
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=8)
     caption = (
-        "Area under the accuracy-cost hull less that of mixing static exits of the cell, in points of accuracy, per "
+        "Area under the accuracy-cost hull less that of mixing static exits of the setting, in points of accuracy, per "
         "exit rule (rows) and head recipe (columns); blank: not run. Rules that were run on one recipe only are left "
         "out."
     )
     shown = [m for m in report.statistics.methods if m.label in set(data["method"])]
-    return Drawing(page.figure, data, caption + marks_told(shown))
+    return Drawing(page.figure, data, caption + flags_described(shown))
 
 
 def recipe_data(report: CellReport) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from bench.report.context import CellReport
 from bench.report.figures.exits import LEAST, MIDDLE, in_order, middle_budget, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import area_key, panels
-from bench.report.figures.points import budget_signs, marks_told, sign_keys
+from bench.report.figures.points import budget_signs, flags_described, sign_keys
 from bench.report.style import REFERENCE, settings
 from bench.report.text import seeds_phrase
 from bench.trials.record import Record
@@ -36,7 +36,7 @@ def reliability(report: CellReport) -> Drawing:
     counts = sorted(set(data["seeds"]))
     many = seeds_phrase(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     circles = "circles: bins of confidence" if binned else "circles: the samples that leave at an exit"
-    told = [f"all samples of {many} together", f"{circles}, area: share", "below the line: overconfident"]
+    notes = [f"all samples of {many} together", f"{circles}, area: share", "below the line: overconfident"]
     with mpl.rc_context(settings()):
         grid = panels(
             report,
@@ -44,7 +44,7 @@ def reliability(report: CellReport) -> Drawing:
             names,
             "confidence, %",
             "accuracy on test, %",
-            keys=[*told, *sign_keys(signs)],
+            keys=[*notes, *sign_keys(signs)],
             row=(1.45, 2.1),
             signs=signs,
         )
@@ -64,7 +64,7 @@ def reliability(report: CellReport) -> Drawing:
     caption = f"Every method at budget {budget:g}: mean confidence and accuracy of the answers that it gave on test, "
     caption += "in 15 bins of equal width" if binned else BY_EXIT
     caption += "; the area of a circle is its share of the samples. All seeds together."
-    return Drawing(grid.page.figure, data, caption + marks_told(report.statistics.methods))
+    return Drawing(grid.page.figure, data, caption + flags_described(report.statistics.methods))
 
 
 def exit_data(report: CellReport) -> pd.DataFrame:
@@ -95,13 +95,10 @@ def binned_data(report: CellReport) -> pd.DataFrame | None:
     if not budgets:
         return None
     budget = min(budgets, key=lambda b: (abs(b - MIDDLE), b))
-    newest: dict[tuple[str, int], Record] = {}
-    for record in sorted(report.records, key=lambda r: (r.created, r.id)):
-        if record.point.kind == "method" and record.point.budget == budget and record.status == "ok":
-            newest[record.point.label, record.point.seed] = record
     held: dict[str, list[Record]] = {}
-    for (label, _), record in sorted(newest.items()):
-        held.setdefault(label, []).append(record)
+    for record in report.newest:
+        if record.point.kind == "method" and record.point.budget == budget and record.status == "ok":
+            held.setdefault(record.point.label, []).append(record)
     # seeds are put together only where none of a method's is unknown
     tables = [_bins(label, mine) for label, mine in held.items() if all(record.reliability for record in mine)]
     return pd.concat(tables, ignore_index=True).assign(budget=budget) if tables else None

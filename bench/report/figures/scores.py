@@ -9,7 +9,7 @@ from bench.report.context import CellReport
 from bench.report.figures.curves import Chart, one, panels
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.lines import STATIC, Line, Reference
-from bench.report.figures.points import HOLLOW, exit_numbers, keys, marks_told, points, seeds_told
+from bench.report.figures.points import HOLLOW, exit_numbers, flags_described, keys, points, seeds_described
 from bench.report.style import MOST_LINES
 
 ALPHA = 0.05
@@ -25,7 +25,7 @@ def ece(report: CellReport) -> Drawing:
         "Expected calibration error of the answers that each policy gave on test, over 15 bins of equal mass, at the "
         "cost it had. Bars: 95 % t intervals over seeds, on this test set. Static exits send all samples to one exit."
     )
-    return Drawing(_figure(chart), data, caption + marks_told(report.statistics.methods))
+    return Drawing(_figure(chart), data, caption + flags_described(report.statistics.methods))
 
 
 def inefficiency(report: CellReport) -> Drawing:
@@ -45,7 +45,7 @@ def inefficiency(report: CellReport) -> Drawing:
         "calibrated set does so about half of the time, see the figure of requested and empirical coverage. Bars: 95 % "
         "t intervals over seeds."
     )
-    return Drawing(_figure(chart), data, caption + marks_told(report.statistics.methods))
+    return Drawing(_figure(chart), data, caption + flags_described(report.statistics.methods))
 
 
 def _needed(data: pd.DataFrame, reason: str) -> None:
@@ -67,11 +67,11 @@ def _chart(
     lines = [Line(name, methods[methods["method"] == name].sort_values("budget")) for name in order]
     static = shown[shown["series"] == "static"].sort_values("x", kind="stable")
     static = static.assign(number=static["point"].map(exit_numbers(report)))
-    told = [seeds_told(methods["seeds"], f"bars: {OVER_SEEDS}"), *keys(methods)]
+    notes = [seeds_described(methods["seeds"], f"bars: {OVER_SEEDS}"), *keys(methods)]
     if "hollow" in methods:
-        told = [text for text in told if text != HOLLOW]
+        notes = [text for text in notes if text != HOLLOW]
         gaps = ", or not all seeds" if methods["incomplete"].any() else ""
-        told += (
+        notes += (
             [f"hollow: covers less than {100 * (1 - ALPHA):g} % of test{gaps}"]
             if methods["hollow"].any() or gaps
             else []
@@ -82,6 +82,6 @@ def _chart(
         label,
         [line for line in lines if len(line.points)],
         [Reference("static exits", static, STATIC, "grey dots")] if len(static) else [],
-        told,
+        notes,
         log,
     )

@@ -35,7 +35,7 @@ CAPTION = (
 
 
 def search_figures(searches: Sequence[Tuned], looks: Mapping[str, Look]) -> list[FigureFile]:
-    """Draw each search of a cell: its trials one after the other, and what mattered.
+    """Draw each search of a setting: its trials one after the other, and what mattered.
 
     looks: of method labels; a method that it lacks is drawn in grey. Bytes depend on the searches alone, not on their
     order.

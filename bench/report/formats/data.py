@@ -1,7 +1,7 @@
 """A table as columns of plain values, unscaled: what CSV and Parquet hold.
 
 Numbers are rounded, so that every machine writes the same bytes. An estimate is three columns: `key`, `key_low` and
-`key_high`, its 95 % interval. What stands out in the forms for readers is said in `key_mark` (best, above, below).
+`key_high`, its 95 % interval. What stands out in the forms for readers is said in `key_highlight` (best, above, below).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ def columns(table: Table) -> dict[str, list[Plain]]:
         if any(isinstance(v, Estimate) for v in values):
             found[f"{key}_low"] = [plain(v.low) if isinstance(v, Estimate) else None for v in values]
             found[f"{key}_high"] = [plain(v.high) if isinstance(v, Estimate) else None for v in values]
-        if any(k == key for _, k in table.marks):
-            found[f"{key}_mark"] = [table.marks.get((i, key)) for i in range(len(values))]
+        if any(k == key for _, k in table.highlights):
+            found[f"{key}_highlight"] = [table.highlights.get((i, key)) for i in range(len(values))]
     return found
 
 

@@ -62,8 +62,8 @@ def escape(text: str) -> str:
 def _cell(cell: Shown) -> str:
     text = escape(cell.text)
     text = rf"\parbox[c]{{{WIDEST}mm}}{{\raggedright {text}}}" if len(cell.text) > WIDEST else text
-    text = rf"\textbf{{{text}}}" if cell.mark == "best" else text
+    text = rf"\textbf{{{text}}}" if cell.highlight == "best" else text
     # braces keep a row that begins with a bracket from being read as the length after \\
     text = f"{{{text}}}" if text.startswith("[") else text
-    text = f"{text}{ARROWS.get(cell.mark or '', '')}"
+    text = f"{text}{ARROWS.get(cell.highlight or '', '')}"
     return rf"\valued{{{text}}}{{{escape(cell.interval)}}}" if cell.interval else text

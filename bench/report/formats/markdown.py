@@ -19,7 +19,7 @@ def render(table: Table) -> str:
 
 def _cell(cell: Shown) -> str:
     text = escape(cell.text)
-    text = f"**{text}**" if cell.mark == "best" else text
-    sign = SIGNS.get(cell.mark or "")
+    text = f"**{text}**" if cell.highlight == "best" else text
+    sign = SIGNS.get(cell.highlight or "")
     interval = f"<br><sub>{escape(cell.interval).replace(' ', '&nbsp;')}</sub>" if cell.interval else ""
     return " ".join(filter(None, [text, sign])) + interval

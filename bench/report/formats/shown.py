@@ -14,26 +14,26 @@ SIGNS = {"above": "▲", "below": "▼"}
 
 @dataclass(frozen=True)
 class Shown:
-    """The text of one cell, its interval ('' where there is none to show), and how it stands out."""
+    """The text of one entry, its interval ('' where there is none to show), and how it stands out."""
 
     text: str
     interval: str = ""
-    mark: Highlight | None = None
+    highlight: Highlight | None = None
 
 
 def shown_rows(table: Table) -> list[list[Shown]]:
-    """Return the cells of all rows that are for readers."""
+    """Return the entries of all rows that are for readers."""
     rows = range(len(table.rows if table.shown is None else table.rows[: table.shown]))
-    return [[shown(table.rows[i].get(c.key), c, table.marks.get((i, c.key))) for c in table.visible] for i in rows]
+    return [[shown(table.rows[i].get(c.key), c, table.highlights.get((i, c.key))) for c in table.visible] for i in rows]
 
 
-def shown(value: Value, column: Column, mark: Highlight | None = None) -> Shown:
+def shown(value: Value, column: Column, highlight: Highlight | None = None) -> Shown:
     """Write a value: '–' where there is none, '∞' where it has no bound."""
     if isinstance(value, Estimate):
-        return Shown(number(value.value, column), _interval(value, column) if column.interval else "", mark)
+        return Shown(number(value.value, column), _interval(value, column) if column.interval else "", highlight)
     if isinstance(value, float):
-        return Shown(number(value, column), "", mark)
-    return Shown(NOTHING if value is None or value == "" else str(value), "", mark)
+        return Shown(number(value, column), "", highlight)
+    return Shown(NOTHING if value is None or value == "" else str(value), "", highlight)
 
 
 def number(value: float, column: Column) -> str:

@@ -1,4 +1,4 @@
-"""One table, five forms: Markdown and HTML for readers, LaTeX for papers, CSV and Parquet for programs."""
+"""A table before it is written in any form: Markdown for readers, LaTeX for papers, CSV and Parquet for programs."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Column:
 class Table:
     """Rows of values under columns. `name` is a file's stem, `title` its heading, `caption` all a reader must know.
 
-    marks: how the value at (row, column key) stands out. shown: only the first so many rows are for readers (None: all,
-    0: the table is data alone, and its other forms are empty); CSV and Parquet have every row.
+    highlights: how the value at (row, column key) is highlighted. shown: only the first so many rows are for readers
+    (None: all, 0: none, the table is data only); CSV and Parquet have every row.
     """
 
     name: str
@@ -44,38 +44,8 @@ class Table:
     columns: Sequence[Column]
     rows: Sequence[Mapping[str, Value]]
     caption: str = ""
-    marks: Mapping[tuple[int, str], Highlight] = field(default_factory=dict)
+    highlights: Mapping[tuple[int, str], Highlight] = field(default_factory=dict)
     shown: int | None = None
-
-    def markdown(self) -> str:
-        """Return a GitHub table followed by its caption."""
-        from bench.report.formats.markdown import render
-
-        return "" if self.shown == 0 else render(self)
-
-    def html(self) -> str:
-        """Return a `<table>` element with its caption; cells hold their unscaled values as `data-value`."""
-        from bench.report.formats.html import render
-
-        return "" if self.shown == 0 else render(self)
-
-    def latex(self) -> str:
-        """Return a `table` environment of booktabs rules."""
-        from bench.report.formats.latex import render
-
-        return "" if self.shown == 0 else render(self)
-
-    def csv(self) -> str:
-        """Return plain numbers; see `bench.report.formats.data`."""
-        from bench.report.formats.csv import render
-
-        return render(self)
-
-    def parquet(self) -> bytes:
-        """Return the same columns with their types, and title and caption in the file's metadata."""
-        from bench.report.formats.parquet import render
-
-        return render(self)
 
     @property
     def visible(self) -> list[Column]:

@@ -1,72 +1,65 @@
-"""What numbers rest on: splits, digests, versions and hardware, and what marks and intervals mean."""
+"""What numbers depend on: splits, digests, versions and hardware, and what flags and intervals mean."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from bench.report.cells import without_paths
-from bench.report.context import CellReport, Report
+from bench.report.context import CellReport
 from bench.report.site.words import count, percent
+from bench.report.summary import Report
 
-MARKS = (
-    ("limit", "A smoke run on a few images per split. Compares with nothing; left out across cells."),
+FLAGS = (
+    ("limit", "A smoke run on a few images per split. Not comparable with anything; left out across settings."),
     (
         "seen",
-        "The backbone’s weights have seen the training set; val and cal come from the test set. Left out across cells.",
+        "The backbone’s weights have seen the training set; val and cal come from the test set. "
+        "Left out across settings.",
     ),
-    ("variant", "The images are not the official ones, for instance compressed anew. Compare within the cell alone."),
+    ("variant", "The images are not the official ones, e.g. recompressed. Compare only within the setting."),
     (
         "few seeds",
-        "Fewer than 6 seeds: intervals, no p-values. With 1 seed the intervals cover test samples alone.",
+        "Fewer than 6 seeds: intervals, no p-values. With 1 seed the intervals cover test samples only.",
     ),
-    ("no samples", "Records without per-sample outcomes: intervals cover seeds alone."),
-    ("no static", "No static exits for some seeds, so there is no hull to compare with."),
+    ("no samples", "Records without per-sample outcomes: intervals cover seeds only."),
+    ("no static", "No static exits for some seeds, so there is no static hull to compare with."),
     ("no oracle", "No oracle, so there is no skill score."),
-    ("not run", "A gap: an operating point that nobody has run. A method with gaps has no rank."),
-    ("failed", "A gap: the run ended with an error, which the record holds."),
+    ("not run", "A gap: the operating point has not been run. A method with gaps has no rank."),
+    ("failed", "A gap: the run ended with an error, which is stored in the record."),
     ("timeout", "A gap: the run took longer than allowed."),
-    ("infeasible", "The method says that it cannot meet this budget: an answer, not a gap."),
+    ("infeasible", "The method cannot meet this budget and says so: an answer, not a gap."),
     ("collapsed", "More than 95 % of the samples leave at one exit."),
-    ("note", "What a method says of itself, e.g. unreachable: no setting spends the whole budget."),
+    ("note", "A note of the method itself, e.g. unreachable: no parameter value spends the whole budget."),
+    ("tuned", "The parameters were chosen by `bench tune`."),
     ("older", "Older records of the same operating point were left out."),
     ("versions", "Records of different versions of the method’s code are mixed."),
     ("other code", "Made by other code of the same version; bench run --rerun changed runs these points again."),
+    ("published", "Records read from a published store, beside one’s own."),
 )
 
 SPLITS = (
     ("train", "fits heads and gates"),
-    ("val", "thresholds, early stopping, choice of settings; membership of a frontier is decided here"),
+    ("val", "thresholds, early stopping, choice of parameters; decides which points are on a frontier"),
     ("cal", "conformal quantiles and the choice of the baseline; no method sees it"),
-    ("test", "scores alone"),
+    ("test", "scores only"),
 )
 
 
-@dataclass(frozen=True)
-class Facts:
-    """What a cell rests on, as pairs to show."""
-
-    name: str
-    folder: str
-    pairs: list[tuple[str, str]]
-
-
-def cell_facts(report: CellReport) -> Facts:
-    """Return data, backbone, digests and grid of a cell."""
+def cell_facts(report: CellReport) -> list[tuple[str, str]]:
+    """Return data, backbone, digests and grid of a setting, as pairs to show."""
     cell, found = report.cell, report.statistics
-    first = report.records[0]
     sizes = sorted({r.outcomes.samples for r in report.records if r.outcomes})
     budgets = {p.budget for m in found.methods for p in m.points if p.budget is not None}
-    pairs = [
+    return [
         ("Dataset", without_paths(cell.dataset)),
         ("Images", f"{cell.dataset_variant}: not the official ones" if cell.dataset_variant else "official"),
-        ("Dataset digest", first.cell.dataset_digest),
+        ("Dataset digest", cell.dataset_digest),
         ("Backbone", without_paths(cell.backbone)),
-        ("Image size", f"{cell.image_size} px" if cell.image_size else "–"),
-        ("Exits", ", ".join(first.cell.exit_names)),
+        ("Image size", f"{cell.image_size} px"),
+        ("Exits", ", ".join(cell.exit_names)),
         ("MACs of the plain backbone", ", ".join(f"{m:,}" for m in sorted({r.full_macs for r in report.records}))),
         ("Feature bank digest", cell.bank_digest),
-        ("Protocol", cell.protocol),
+        ("Protocol", cell.protocol_version),
         ("Limit", "none" if cell.limit is None else count(cell.limit, "image") + " per split"),
         ("Test samples", ", ".join(f"{s:,}" for s in sizes) or "–"),
         ("Seeds", ", ".join(map(str, found.seeds))),
@@ -76,7 +69,6 @@ def cell_facts(report: CellReport) -> Facts:
         ("Hypervolume reference", f"cost {found.reference.cost:g}, accuracy {found.reference.accuracy:.4g}"),
         ("Baseline", _baseline(report)),
     ]
-    return Facts(report.name, str(cell.folder), pairs)
 
 
 def _baseline(report: CellReport) -> str:
@@ -86,22 +78,24 @@ def _baseline(report: CellReport) -> str:
     return f"{chosen.label}, {chosen.how}"
 
 
-def marks_found(report: Report) -> dict[str, int]:
-    """Count the cells, and methods in cells, that carry each kind of mark."""
+def flags_found(report: Report) -> dict[str, int]:
+    """Count the settings, and methods in settings, that have each kind of flag."""
     found: Counter[str] = Counter()
     for cell in report.cells:
-        marks = cell.statistics.marks
-        for held in (marks.cell, *marks.methods.values()):
-            found.update({mark.kind for mark in held})
+        for held in (cell.statistics.flags, *(m.flags for m in cell.statistics.methods)):
+            found.update({flag.kind for flag in held})
     return dict(found)
 
 
 def provenance(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Return facts of the records' making: (fact, [(value, records)])."""
+    """Return facts of how the records were made: (fact, [(value, records)])."""
     return [(key, [(without_paths(v), n) for v, n in values.items()]) for key, values in report.provenance.items()]
 
 
-def sources(report: Report) -> list[tuple[str, str, int]]:
+def codes(report: Report) -> list[tuple[str, str, int]]:
     """Return the digests of the code that made each method's records: (method, digest, records)."""
-    found = Counter((r.point.label, r.point.code) for c in report.cells for r in c.records)
+    found: Counter[tuple[str, str]] = Counter()
+    for cell in report.cells:
+        for label, digests in cell.codes.items():
+            found.update({(label, digest): number for digest, number in digests.items()})
     return [(label, digest, number) for (label, digest), number in sorted(found.items())]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.report.context import CellReport
 from bench.report.site.words import points
+from bench.report.style import Look
 from bench.stats.bootstrap import Estimate
-from bench.stats.results import MethodStatistics
+from bench.stats.results import CellStatistics, MethodStatistics
 
 MARGIN = 0.06  # of the axis, left free at both ends
 
@@ -41,21 +41,20 @@ class Forest:
     more: int
 
 
-def forest(report: CellReport, most: int | None = None) -> Forest:
+def forest(cell: CellStatistics, looks: Mapping[str, Look], most: int | None = None) -> Forest:
     """Lay out the first `most` methods by NAUC (all of them if None), and the baseline in any case."""
-    cell = report.statistics
     known = [m for m in cell.methods if not math.isnan(m.curve.gain.value)]
     chosen = known[:most]
     if cell.baseline and cell.baseline.label not in {m.label for m in chosen}:
         chosen = [*chosen, *(m for m in known if m.label == cell.baseline.label)]
     low, high = _range([m.curve.gain for m in chosen])
-    lines = [_line(m, report, low, high) for m in chosen]
+    lines = [_line(m, cell, looks, low, high) for m in chosen]
     return Forest(lines, _at(0.0, low, high), points(low), points(high), len(cell.methods) - len(chosen))
 
 
-def _line(method: MethodStatistics, report: CellReport, low: float, high: float) -> Line:
-    gain, baseline = method.curve.gain, report.statistics.baseline
-    look = report.looks.get(method.label)
+def _line(method: MethodStatistics, cell: CellStatistics, looks: Mapping[str, Look], low: float, high: float) -> Line:
+    gain, baseline = method.curve.gain, cell.baseline
+    look = looks.get(method.label)
     known = gain.known and math.isfinite(gain.low) and math.isfinite(gain.high)
     return Line(
         label=method.label,

@@ -10,7 +10,7 @@ from bench.report.formats.shown import SIGNS, shown_rows
 from bench.report.formats.table import Column, Table, Value
 from bench.stats.bootstrap import Estimate
 
-LINKED = ("method", "cell")  # columns whose words have pages
+LINKED = ("method", "setting")  # columns whose words have pages
 LONG = 24  # characters from which a word column may wrap
 
 
@@ -26,7 +26,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Box:
-    """A cell of a table: what is read, what it sorts by, and how it stands out."""
+    """An entry of a table: what is read, what it sorts by, and how it is highlighted."""
 
     text: str
     value: str
@@ -34,7 +34,7 @@ class Box:
     interval: str = ""
     best: bool = False
     sign: str = ""
-    mark: str = ""
+    highlight: str = ""
     href: str = ""
     wide: bool = False
     sticky: bool = False
@@ -63,7 +63,7 @@ def grids(tables: Iterable[Table], links: Mapping[str, str]) -> list[Grid]:
 
 
 def grid(table: Table, links: Mapping[str, str]) -> Grid:
-    """Lay a table out; a word in the column `method` or `cell` that `links` knows becomes a link."""
+    """Lay a table out; a word in the column `method` or `setting` that `links` knows becomes a link."""
     heads = [Head(c.key, c.title, "text" if table.is_text(c) else "number", c.note) for c in table.visible]
     rows = []
     for row, cells in zip(table.rows, shown_rows(table), strict=False):
@@ -75,9 +75,9 @@ def grid(table: Table, links: Mapping[str, str]) -> Grid:
                     value=plain(row.get(column.key)),
                     kind=head.kind,
                     interval=shown.interval,
-                    best=shown.mark == "best",
-                    sign=SIGNS.get(shown.mark or "", ""),
-                    mark=shown.mark or "",
+                    best=shown.highlight == "best",
+                    sign=SIGNS.get(shown.highlight or "", ""),
+                    highlight=shown.highlight or "",
                     href=_link(column, row.get(column.key), links),
                     wide=head.kind == "text" and len(shown.text) > LONG and column.key not in LINKED,
                     sticky=column.key == "method",
@@ -88,7 +88,7 @@ def grid(table: Table, links: Mapping[str, str]) -> Grid:
 
 
 def plain(value: Value) -> str:
-    """Write what a cell sorts by: '' where nothing is known."""
+    """Write what an entry sorts by: '' if nothing is known."""
     if isinstance(value, Estimate):
         value = value.value
     if value is None or (isinstance(value, float) and math.isnan(value)):

@@ -1,13 +1,12 @@
-"""A cell in four answers: who leads, by how much, at which cost, how sure."""
+"""A setting in four answers: which method leads, by how much, at which cost, how certain."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from bench.report.context import CellReport
 from bench.report.site.words import count, gap, percent
-from bench.stats.marks import GAPS
+from bench.stats.flags import GAPS
 from bench.stats.results import CellStatistics, MethodStatistics
 
 LOSS = 0.01  # of accuracy, for the cost that the overview names
@@ -23,12 +22,11 @@ class Answer:
     behind: str
 
 
-def answers(report: CellReport) -> list[Answer]:
+def answers(cell: CellStatistics) -> list[Answer]:
     """Return the four answers; one that says that nothing is known where no method has a complete grid."""
-    cell = report.statistics
     complete = [m for m in cell.methods if m.complete and not math.isnan(m.curve.nauc.value)]
     if not complete:
-        return [Answer("Who leads?", "Not known", "No method has results for every budget and seed.")]
+        return [Answer("Which method leads?", "Not known", "No method has results for every budget and seed.")]
     top = complete[0]
     return [_who(complete), _by(top, complete, cell), _cost(top, complete), _sure(cell, complete)]
 
@@ -38,14 +36,16 @@ def _who(complete: list[MethodStatistics]) -> Answer:
     top = complete[0]
     nauc = f"NAUC {percent(top.curve.nauc.value, 2)}"
     if not first:
-        return Answer("Who leads?", top.label, f"{nauc}; one seed gives no ranks")
+        return Answer("Which method leads?", top.label, f"{nauc}; one seed gives no ranks")
     if len(first) == 1:
-        return Answer("Who leads?", top.label, f"{nauc}; surely ahead of all {len(complete) - 1} others")
+        return Answer(
+            "Which method leads?", top.label, f"{nauc}; significantly better than all {len(complete) - 1} others"
+        )
     names = ", ".join(first[:MOST]) + (f" and {len(first) - MOST} more" if len(first) > MOST else "")
     if len(first) == len(complete):
-        behind = f"Any of {len(first)} may be first; highest is {top.label}, {nauc}"
-        return Answer("Who leads?", "No method for sure", behind)
-    return Answer("Who leads?", f"{top.label}, but not alone", f"{nauc}; may be first: {names}")
+        behind = f"Any of {len(first)} may be first; the highest is {top.label}, {nauc}"
+        return Answer("Which method leads?", "Not significant", behind)
+    return Answer("Which method leads?", f"{top.label}, but not alone", f"{nauc}; may be first: {names}")
 
 
 def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStatistics) -> Answer:
@@ -53,7 +53,7 @@ def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStati
     if top.comparison is not None:
         parts.append(f"{gap(top.comparison.difference)} over the baseline {top.comparison.baseline}")
     elif cell.baseline and cell.baseline.label == top.label:
-        parts.append("it is itself the baseline")
+        parts.append("it is the baseline itself")
     if len(complete) > 1:
         parts.append(f"not corrected for being the highest of {len(complete)}")
     return Answer("By how much?", gap(top.curve.gain), "; ".join(parts))
@@ -63,7 +63,7 @@ def _cost(top: MethodStatistics, complete: list[MethodStatistics]) -> Answer:
     found = {m.label: i.cost.value for m in complete for i in m.curve.iso if i.loss == LOSS}
     costs = {label: cost for label, cost in found.items() if math.isfinite(cost)}
     if not costs:
-        return Answer("At which cost?", "None saves", "No method keeps full accuracy less 1 point on every seed.")
+        return Answer("At which cost?", "None saves", "No method keeps full accuracy minus 1 point on every seed.")
     cheapest = min(sorted(costs), key=lambda label: costs[label])
     own = "" if cheapest == top.label else f"; {top.label}: {percent(costs.get(top.label, math.inf))}"
     behind = f"least for full accuracy −1 point: {cheapest}{own}"
@@ -73,11 +73,12 @@ def _cost(top: MethodStatistics, complete: list[MethodStatistics]) -> Answer:
 def _sure(cell: CellStatistics, complete: list[MethodStatistics]) -> Answer:
     pairs = len(complete) * (len(complete) - 1) // 2
     known = {m.label for m in complete}
-    told = sum(a in known and b in known for a, b in cell.sure)
-    gaps = sum(any(mark.kind in GAPS for mark in m.marks) for m in cell.methods)
-    behind = [f"{told} of {count(pairs, 'pair')} of methods told apart at 95\u00a0%"] if pairs else []
+    found = sum(a in known and b in known for a, b in cell.sure)
+    gaps = sum(any(flag.kind in GAPS for flag in m.flags) for m in cell.methods)
+    behind = [f"{found} of {count(pairs, 'pair')} of methods differ significantly (95\u00a0%)"] if pairs else []
     behind += [f"{count(gaps, 'method')} with gaps, not ranked"] if gaps else []
     judged = [m.comparison.verdict for m in complete if m.comparison and m.comparison.p_holm is not None]
     if judged:
-        behind.append(f"{judged.count('better')} of {len(judged)} better than the baseline after Holm’s correction")
-    return Answer("How sure?", count(len(cell.seeds), "seed"), "; ".join(behind) or "one method")
+        better = judged.count("significantly better")
+        behind.append(f"{better} of {len(judged)} significantly better than the baseline (Holm-corrected)")
+    return Answer("How certain?", count(len(cell.seeds), "seed"), "; ".join(behind) or "one method")

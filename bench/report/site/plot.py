@@ -1,4 +1,4 @@
-"""The data of a cell's interactive plot: every score against cost, in the colours and markers of the figures."""
+"""The data of a setting's interactive plot: every score against cost, in the colours and markers of the figures."""
 
 from __future__ import annotations
 

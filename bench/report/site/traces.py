@@ -77,7 +77,7 @@ def _hover(row: Row, value: Estimate, cost: Estimate, score: Score) -> str:
         f"{score.title.lower()} {shown[0]}{ends}",
         f"cost {cost.value:.3f} of the backbone’s MACs",
         count(len(row.seeds), "seed") + ("" if row.complete else f" of {len(row.expected)}"),
-        *(label(flag) for flag in row.flags),
+        *(label(str(flag)) for flag in row.flags),
     ]
     return "<br>".join(lines)
 

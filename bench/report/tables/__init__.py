@@ -1,16 +1,17 @@
-"""The tables of a report: `cell_tables` of a cell, `overall_tables` across cells."""
+"""The tables of a report: `cell_tables` of a setting, `overall_tables` across settings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.report.context import CellReport, Report
+    from bench.report.context import CellReport
     from bench.report.formats.table import Table
+    from bench.report.summary import Report
 
 
 def cell_tables(report: CellReport) -> list[Table]:
-    """Return the tables of a cell in the order of its page; those that its records cannot fill are left out."""
+    """Return the tables of a setting in the order of its page; those that its records cannot fill are left out."""
     from bench.report.tables.budgets import accuracy_table, cost_table
     from bench.report.tables.leaderboard import leaderboard
     from bench.report.tables.longtail import longtail
@@ -19,13 +20,17 @@ def cell_tables(report: CellReport) -> list[Table]:
     from bench.report.tables.timing import timing
     from bench.report.tables.uncertainty import uncertainty
 
-    methods = [leaderboard(report), accuracy_table(report), cost_table(report)] if report.statistics.methods else []
+    methods = (
+        [leaderboard(report.statistics), accuracy_table(report), cost_table(report)]
+        if report.statistics.methods
+        else []
+    )
     found = [*methods, uncertainty(report), longtail(report), timing(report), searches(report), points(report)]
     return [table for table in found if table is not None]
 
 
 def overall_tables(report: Report) -> list[Table]:
-    """Return the tables across cells; none where fewer than two cells count."""
+    """Return the tables across settings; none where fewer than two settings count."""
     from bench.report.tables.overall import nauc_table, pairs_table, skill_table
 
     return [skill_table(report), nauc_table(report), pairs_table(report)] if len(report.across.cells) > 1 else []

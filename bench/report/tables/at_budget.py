@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
 from bench.report.formats.table import Column, Highlight, Table
-from bench.report.tables.words import MARKS, caption, marked, shown_budget
-from bench.stats.marks import Mark
+from bench.report.tables.words import FLAGS, caption, flagged, shown_budget
+from bench.stats.flags import Flag
 
 PLAIN = "plain backbone"
 Judge = Callable[[Row], Mapping[str, Highlight]]
@@ -29,7 +29,7 @@ def scores_at_budgets(
     held = {(row.method, row.budget): row for row in report.rows if row.kind == "method"}
     order = [budget, *sorted({b for _, b in held if b is not None and b != budget})]
     wanted = [held[m.label, b] for b in order for m in cell.methods if (m.label, b) in held]
-    last = f"exit={report.cell.num_exits - 1}" if report.cell.num_exits else None
+    last = f"exit={len(report.cell.exit_names) - 1}"
     plain = [row for row in report.rows if (row.kind, row.method, row.point) == ("reference", "static", last)]
     at = sum(row.budget == budget for row in wanted)
     wanted[at:at] = plain
@@ -42,12 +42,18 @@ def scores_at_budgets(
             "method": PLAIN if row.kind == "reference" else row.method,
             "budget": row.budget,
             "seeds": len(row.seeds),
-            **marked(cell, row.marks or ([Mark("note", "reference")] if row.kind == "reference" else [])),
+            **flagged(cell, row.flags or ([Flag("note", "reference")] if row.kind == "reference" else [])),
         }
         for row in wanted
     ]
-    marks = {(i, key): mark for i, row in enumerate(wanted) for key, mark in (judge(row) if judge else {}).items()}
+    highlights = {(i, key): h for i, row in enumerate(wanted) for key, h in (judge(row) if judge else {}).items()}
     there = [c for c in columns if any(row[c.key] is not None for row in rows)]
     return Table(
-        name, f"{title} at budget {budget:g}", [*shared, *there, *MARKS], rows, caption(cell), marks, at + len(plain)
+        name,
+        f"{title} at budget {budget:g}",
+        [*shared, *there, *FLAGS],
+        rows,
+        caption(cell),
+        highlights,
+        at + len(plain),
     )

@@ -1,12 +1,12 @@
-"""Two tables over the budgets of a cell: accuracy at equal cost, and what methods really spent."""
+"""Two tables over the budgets of a setting: accuracy at equal cost, and realised cost."""
 
 from __future__ import annotations
 
 from bench.report.context import CellReport
 from bench.report.formats.table import Column, Highlight, Table, Value
-from bench.report.tables.words import MARKS, budgets, caption, marked, seeds
+from bench.report.tables.words import FLAGS, budgets, caption, flagged, seeds
 from bench.stats.adherence import TOLERANCE
-from bench.stats.marks import Mark
+from bench.stats.flags import Flag
 from bench.stats.results import CurveStatistics
 
 
@@ -15,21 +15,21 @@ def accuracy_table(report: CellReport) -> Table:
     cell = report.statistics
     at = budgets(cell)
     rows: list[dict[str, Value]] = [
-        {"method": m.label, **_accuracies(m.curve), **marked(cell, m.marks)} for m in cell.methods
+        {"method": m.label, **_accuracies(m.curve), **flagged(cell, m.flags)} for m in cell.methods
     ]
-    marks: dict[tuple[int, str], Highlight] = {}
+    highlights: dict[tuple[int, str], Highlight] = {}
     for i, method in enumerate(cell.methods):
         if method.difference is not None:
-            marks |= {(i, f"accuracy@{b:g}"): "above" for b in method.difference.wins()}
-            marks |= {(i, f"accuracy@{b:g}"): "below" for b in method.difference.losses()}
+            highlights |= {(i, f"accuracy@{b:g}"): "above" for b in method.difference.wins()}
+            highlights |= {(i, f"accuracy@{b:g}"): "below" for b in method.difference.losses()}
     for title, curve in (("static hull", cell.static), ("oracle", cell.oracle)):
         if curve is not None:
-            rows.append({"method": title, **_accuracies(curve), **marked(cell, [Mark("note", "reference")])})
+            rows.append({"method": title, **_accuracies(curve), **flagged(cell, [Flag("note", "reference")])})
     columns = [Column("method", "Method")]
     for b in at:
         columns.append(Column(f"accuracy@{b:g}", f"at {b:g}", 2, 100, interval=True, note=f"accuracy at cost {b:g}, %"))
         columns += [Column(f"{key}@{b:g}", f"{key} at {b:g}", 2, 100, data=True) for key in ("gain", "regret")]
-    signs = "▲ ▼: surely above or below it, all budgets of a row judged at once (sup-t band)."
+    signs = "▲ ▼: significantly above or below it (simultaneous 95 % band over all budgets of a row)."
     text = caption(
         cell,
         "Test accuracy in % on a method's hull (with the static exits, chosen on val) where the cost equals the "
@@ -37,7 +37,7 @@ def accuracy_table(report: CellReport) -> Table:
         f"Baseline: {cell.baseline.label}. {signs}" if cell.baseline else "There is no baseline.",
         "–: below the first point of the hull.",
     )
-    return Table("budgets", "Accuracy at each budget", [*columns, *MARKS], rows, text, marks)
+    return Table("budgets", "Accuracy at each budget", [*columns, *FLAGS], rows, text, highlights)
 
 
 def _accuracies(curve: CurveStatistics) -> dict[str, Value]:
@@ -52,7 +52,7 @@ def cost_table(report: CellReport) -> Table:
     """Return the realised cost of each method's own policy for each budget, and how it keeps to its budgets."""
     cell = report.statistics
     rows: list[dict[str, Value]] = []
-    marks: dict[tuple[int, str], Highlight] = {}
+    highlights: dict[tuple[int, str], Highlight] = {}
     for i, method in enumerate(cell.methods):
         a = method.adherence
         rows.append(
@@ -65,11 +65,11 @@ def cost_table(report: CellReport) -> Table:
                 "utilisation": a.utilisation,
                 "violations": a.violations,
                 "count": a.count,
-                **marked(cell, method.marks),
+                **flagged(cell, method.flags),
             }
         )
         over = [p for p in method.points if p.adherence.violations > 0]
-        marks |= {(i, f"cost@{p.budget:g}"): "above" for p in over}
+        highlights |= {(i, f"cost@{p.budget:g}"): "above" for p in over}
     columns = [
         Column("method", "Method"),
         *(Column(f"cost@{b:g}", f"for {b:g}", 3, interval=True) for b in budgets(cell)),
@@ -79,7 +79,7 @@ def cost_table(report: CellReport) -> Table:
         Column("utilisation", "Utilisation, %", 1, 100, data=True),
         Column("violations", "Violations, %", 1, 100, note="share of points that overspend by more than 1 %"),
         Column("count", "Points", note="operating points with a result, over all seeds"),
-        *MARKS,
+        *FLAGS,
     ]
     text = caption(
         cell,
@@ -89,4 +89,4 @@ def cost_table(report: CellReport) -> Table:
         f"▲: some seed spends over {100 * TOLERANCE:g} % more than its budget; violations: the share of such points.",
         "Gap: mean of (cost − budget) / budget over all points with a result. –: no result.",
     )
-    return Table("costs", "What was spent", columns, rows, text, marks)
+    return Table("costs", "Realised cost", columns, rows, text, highlights)

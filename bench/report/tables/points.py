@@ -1,11 +1,11 @@
-"""Every operating point of a cell, for programs."""
+"""Every operating point of a setting, for programs."""
 
 from __future__ import annotations
 
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
 from bench.report.formats.table import Column, Table, Value
-from bench.report.tables.words import caption, marked
+from bench.report.tables.words import caption, flagged
 from bench.stats.results import CellStatistics, PointStatistics
 
 SCORES = (
@@ -17,7 +17,7 @@ SCORES = (
 
 
 def points(report: CellReport) -> Table:
-    """Return one row per operating point, references included, with its scores, marks and reasons."""
+    """Return one row per operating point, references included, with its scores, flags and reasons."""
     cell = report.statistics
     known = {(m.label, p.budget): p for m in cell.methods for p in m.points}
     exits = {p.name: p for p in cell.exits}
@@ -26,7 +26,7 @@ def points(report: CellReport) -> Table:
         *(Column(key, key, data=True) for key in ("kind", "method", "point")),
         Column("budget", "budget", 3, data=True),
         *(Column(name, name, 4, data=True) for name in SCORES if any(row[name] is not None for row in rows)),
-        *(Column(key, key, data=True) for key in ("seeds", "expected_seeds", "marks", "cell_marks", "reasons")),
+        *(Column(key, key, data=True) for key in ("seeds", "expected_seeds", "flags", "setting_flags", "reasons")),
     ]
     text = caption(
         cell,
@@ -51,6 +51,6 @@ def _row(cell: CellStatistics, row: Row, found: PointStatistics | None) -> dict[
         "budget": row.budget,
         "seeds": len(row.seeds),
         "expected_seeds": len(row.expected),
-        **marked(cell, row.marks),
+        **flagged(cell, row.flags),
         "reasons": " | ".join(row.reasons),
     }

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from bench.report.context import CellReport
 from bench.report.formats.table import Column, Table, Value
-from bench.report.tables.words import MARKS, caption, marked, seeds
+from bench.report.tables.words import FLAGS, caption, flagged, seeds
 from bench.stats.bootstrap import Estimate
-from bench.stats.marks import Mark
+from bench.stats.flags import Flag
 from bench.trials.record import Record
 
 TIMES = ("fit_seconds", "play_seconds", "score_seconds")
@@ -20,18 +20,14 @@ COLUMNS = (
     Column("score_seconds", "Score, s", 2, interval=True, note="all scores of one operating point"),
     Column("points", "Points", note="operating points that were timed, over all seeds"),
     Column("hardware", "Hardware", data=True),
-    *MARKS,
+    *FLAGS,
 )
 
 
 def timing(report: CellReport) -> Table | None:
     """Return methods by name with seconds, mean over seeds; None where no record has timings."""
     cell = report.statistics
-    newest: dict[tuple[str, str, int], Record] = {}
-    for record in sorted(report.records, key=lambda r: (r.created, r.id)):
-        if record.point.kind == "method":
-            newest[record.point.label, record.point.point, record.point.seed] = record
-    timed = [record for record in newest.values() if record.status == "ok" and record.timings]
+    timed = [r for r in report.newest if r.point.kind == "method" and r.status == "ok" and r.timings]
     if not timed:
         return None
     machines = sorted({hardware(record.provenance) for record in timed})
@@ -39,11 +35,11 @@ def timing(report: CellReport) -> Table | None:
     for method in sorted(cell.methods, key=lambda m: m.label):
         mine = [record for record in timed if record.point.label == method.label]
         used = sorted({hardware(record.provenance) for record in mine})
-        mixed = [Mark("note", "hardware mixed")] if len(used) > 1 else []
+        mixed = [Flag("note", "hardware mixed")] if len(used) > 1 else []
         known: dict[str, Value] = {name: _seconds(mine, name) for name in TIMES}
         known |= {"method": method.label, "points": len(mine), "hardware": " / ".join(used)}
-        gaps = [m for m in method.marks if m.kind in ("not run", "failed", "timeout", "older", "versions")]
-        rows.append(known | marked(cell, [*mixed, *gaps]))
+        gaps = [m for m in method.flags if m.kind in ("not run", "failed", "timeout", "older", "versions")]
+        rows.append(known | flagged(cell, [*mixed, *gaps]))
     where = (
         f"Measured on {machines[0]}"
         if len(machines) == 1

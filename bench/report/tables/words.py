@@ -1,34 +1,34 @@
-"""Words that several tables of a cell share: marks, captions, the budget that is shown."""
+"""What several tables of a setting share: flags, captions, the budget that is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from bench.report.formats.table import Column, Value
-from bench.stats.marks import Mark
+from bench.stats.flags import Flag
 from bench.stats.results import CellStatistics
 
-MARKS = (
-    Column("marks", "Marks", note="gaps, infeasible budgets, collapsed policies and the like; docs/reports.md"),
-    Column("cell_marks", "Marks of the cell", data=True),
+FLAGS = (
+    Column("flags", "Flags", note="gaps, infeasible budgets, collapsed policies and the like; docs/reports.md"),
+    Column("setting_flags", "Flags", data=True),
 )
 SHOWN = 0.5  # tables that have room for one budget show the one nearest to this
 T_INTERVAL = "brackets are Student's 95 % intervals over seeds"
 
 
-def joined(marks: Iterable[Mark]) -> str:
-    """Write marks in one cell of a table."""
-    return "; ".join(str(mark) for mark in marks)
+def joined(flags: Iterable[Flag]) -> str:
+    """Write flags in one entry of a table."""
+    return "; ".join(str(flag) for flag in flags)
 
 
-def marked(cell: CellStatistics, marks: Iterable[Mark]) -> dict[str, Value]:
-    """Return the cells under MARKS."""
-    return {"marks": joined(marks), "cell_marks": joined(cell.marks.cell)}
+def flagged(cell: CellStatistics, flags: Iterable[Flag]) -> dict[str, Value]:
+    """Return the entries under FLAGS."""
+    return {"flags": joined(flags), "setting_flags": joined(cell.flags)}
 
 
 def caption(cell: CellStatistics, *sentences: str) -> str:
-    """Join the sentences of a caption; what concerns every number of the cell comes last."""
-    about = f"All numbers: {joined(cell.marks.cell)}." if cell.marks.cell else ""
+    """Join the sentences of a caption; what concerns every number of the setting comes last."""
+    about = f"All numbers: {joined(cell.flags)}." if cell.flags else ""
     return " ".join(filter(None, [*sentences, about]))
 
 
@@ -39,7 +39,7 @@ def seeds(cell: CellStatistics) -> str:
 
 
 def budgets(cell: CellStatistics) -> list[float]:
-    """Return the budgets of a cell, ascending, as its methods' points have them."""
+    """Return the budgets of a setting, ascending, as its methods' points have them."""
     return [p.budget for p in cell.methods[0].points if p.budget is not None] if cell.methods else []
 
 

@@ -38,8 +38,8 @@ def test_bytes_depend_on_the_records_alone_not_on_their_order():
     held = records(methods=["jeidnn", "msdnet_thresh"], budgets=(0.3, 0.7)) + records(
         methods=["jeidnn", "msdnet_thresh"], budgets=(0.3, 0.7), dataset="svhn"
     )
+    assert cell_figures(one_cell(held)) == cell_figures(one_cell(held[::-1]))
     a, b = report(held), report(held[::-1])
-    assert cell_figures(a.cells[0]) == cell_figures(b.cells[0])
     found = overall_figures(a)
     assert found == overall_figures(b) and [f.name for f in found] == ["skill", "tally"]
     text = found.figures[0].files["skill.svg"].decode()
@@ -243,8 +243,8 @@ def test_figures_over_cells_draw_means_and_counts():
     for overall in whole.across.methods:
         value = overall.skill.value if overall.skill else math.nan
         assert means.loc[overall.label, "skill"] == pytest.approx(value, nan_ok=True)
-    assert means.loc["entropy_thresh", "marks"] == "1 of 2 cells" and "limit 100" in made.caption
-    assert any("1 of 2 cells: no mean" in t.get_text() for t in made.figure.axes[0].texts)
+    assert means.loc["entropy_thresh", "flags"] == "1 of 2 settings" and "limit 100" in made.caption
+    assert any("1 of 2 settings: no mean" in t.get_text() for t in made.figure.axes[0].texts)
     made = tally(whole)
     widths = np.array([bar.get_width() for bar in made.figure.axes[0].patches]).reshape(-1, 3)
     counts = made.data[["wins", "ties", "losses"]].to_numpy()

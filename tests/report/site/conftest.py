@@ -21,27 +21,13 @@ def report() -> Any:
 
 
 @pytest.fixture(scope="session")
-def parts(report: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The tables of the report, and one figure of each cell, by folder."""
-    from bench.report.tables import cell_tables, overall_tables
-    from tests.helpers.site_records import picture
-
-    tables = {str(c.cell.folder): cell_tables(c) for c in report.cells} | {"": overall_tables(report)}
-    return tables, {str(c.cell.folder): [picture()] for c in report.cells} | {"": []}
-
-
-@pytest.fixture(scope="session")
-def out(report: Any, parts: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def out(report: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with tables and figures, and the site beside them."""
-    from bench.report.files import write
-    from bench.report.site import files
+    from bench.report.files import save
+    from tests.helpers.site_records import made
 
     root = tmp_path_factory.mktemp("reports")
-    tables, figures = parts
-    made = {f"{f}/tables/{t.name}.csv".lstrip("/"): t.csv().encode() for f, held in tables.items() for t in held}
-    for folder, drawn in figures.items():
-        made |= {f"{folder}/figures/{name}": file for figure in drawn for name, file in figure.files.items()}
-    write(root, made | files(report, tables, figures, made))
+    save(root, made(report))
     return root
 
 

@@ -13,7 +13,7 @@ KINDS = ("index.html", "cell", "methods/index.html", "methods/pcee.html", "proto
 
 @pytest.fixture(scope="module")
 def cell(site) -> str:
-    return next(p for p in (site / "cells").glob("*.html") if "resnet18" in p.name).relative_to(site).as_posix()
+    return next(p for p in (site / "settings").rglob("*.html") if "resnet18" in p.name).relative_to(site).as_posix()
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_all_pages_load_without_network_errors_or_dialogs(browser, site):
     page.on("requestfailed", lambda r: wrong.append(f"{r.url} failed"))
     for path in sorted(site.rglob("*.html")):
         page.goto(path.as_uri())
-        if path.parent.name == "cells":
+        if path.is_relative_to(site / "settings"):
             page.wait_for_selector("#plot .scatterlayer .point", state="attached")
             page.select_option("#view", index=2)
             page.click("[data-show=all]")

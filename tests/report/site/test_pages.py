@@ -10,13 +10,13 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-from bench.report.context import make
+from bench.report.context import cell_reports
 from bench.report.site import files
+from bench.report.site.names import method_page
 from bench.report.style import looks
-from bench.report.tables import cell_tables, overall_tables
-from tests.helpers.paths import ROOT
+from bench.report.summary import report_of
 from tests.helpers.records import COSTS
-from tests.helpers.site_records import EFFORT, ESCAPES, EVIL, METHODS, records, shuffled
+from tests.helpers.site_records import BOOTSTRAP, ESCAPES, EVIL, METHODS, made, records, shuffled
 
 
 class Reader(HTMLParser):
@@ -46,10 +46,10 @@ def pages(site):
 
 
 def test_there_is_a_page_for_everything(pages, report):
-    methods = {m.label for c in report.cells for m in c.statistics.methods}
+    methods = {m.label for c in report for m in c.statistics.methods}
     assert methods == set(METHODS)
     assert len([p for p in pages if p.startswith("methods/")]) == len(methods) + 1
-    assert len([p for p in pages if p.startswith("cells/")]) == len(report.cells) == 2
+    assert len([p for p in pages if p.startswith("settings/")]) == len(report) == 2
     assert {"index.html", "protocol.html", "downloads.html", "methods/index.html"} <= set(pages)
 
 
@@ -87,7 +87,7 @@ def test_every_page_forbids_the_network_and_has_no_code_of_its_own(pages):
         rules = dict(rule.strip().partition(" ")[::2] for rule in policy.split(";"))
         assert rules["default-src"] == "'none'", name
         assert rules["script-src"] == "'self'", name
-        assert ("'unsafe-inline'" in rules["style-src"]) == name.startswith("cells/"), name
+        assert ("'unsafe-inline'" in rules["style-src"]) == name.startswith("settings/"), name
         for tag, attrs in page.tags:
             assert not [key for key in attrs if key.startswith("on") or key == "style"], (name, tag, attrs)
             if tag == "script":
@@ -98,7 +98,7 @@ def test_harmful_names_stay_text(pages, site, report):
     for name, page in pages.items():
         sources = [a.get("src") for t, a in page.tags if t == "script" and a.get("type") != "application/json"]
         assert all(s.endswith(("assets/site.js", "assets/plotly.min.js")) for s in sources), name
-        assert [a for t, a in page.tags if t == "img"] == [] or name.startswith("cells/"), name
+        assert [a for t, a in page.tags if t == "img"] == [] or name.startswith("settings/"), name
     heading = "".join(pages["index.html"].text)
     assert EVIL in heading or EVIL in "".join(pages["methods/index.html"].text)
     everything = "".join(p.read_text(encoding="utf-8") for p in site.rglob("*.html"))
@@ -107,15 +107,15 @@ def test_harmful_names_stay_text(pages, site, report):
 
 
 def test_data_of_plots_cannot_end_its_element(site):
-    for path in sorted((site / "cells").glob("*.html")):
+    for path in sorted((site / "settings").rglob("*.html")):
         (text,) = re.findall(r'<script type="application/json" id="plot-data">(.*?)</script>', path.read_text(), re.S)
         assert not set("<>&\u2028\u2029") & set(text)
         assert json.loads(text)["views"]
 
 
 def test_plots_wear_the_colours_of_the_figures_and_hold_every_point(site, report):
-    found = next(c for c in report.cells if c.cell.limit is None)
-    page = next(p for p in (site / "cells").glob("*.html") if "resnet18" in p.name)
+    found = next(c for c in report if c.cell.limit is None)
+    page = next(p for p in (site / "settings").rglob("*.html") if "resnet18" in p.name)
     data = json.loads(re.findall(r'id="plot-data">(.*?)</script>', page.read_text(), re.S)[0])
     wanted = looks(METHODS)
     symbols = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
@@ -137,12 +137,9 @@ def test_plots_wear_the_colours_of_the_figures_and_hold_every_point(site, report
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in drawn
 
 
-def test_the_same_records_give_the_same_bytes_in_any_order(report, parts):
-    tables, figures = parts
-    first = files(report, tables, figures, [])
-    again = make(shuffled(list(records())), EFFORT)
-    others = {str(c.cell.folder): cell_tables(c) for c in again.cells} | {"": overall_tables(again)}
-    assert files(again, others, figures, []) == first
+def test_the_same_records_give_the_same_bytes_in_any_order(report):
+    first = made(report)
+    assert made(cell_reports(shuffled(list(records())), BOOTSTRAP)) == first
     assert "site/assets/plotly.min.js" in first
 
 
@@ -152,11 +149,10 @@ def test_plotly_is_there_once_and_the_rest_is_small(site):
     assert sum(size for name, size in sizes.items() if not name.endswith("plotly.min.js")) < 1_000_000
 
 
-def test_what_does_not_lie_beside_the_site_is_not_linked(report, parts, pages):
-    tables, figures = parts
-    made = files(report, tables, figures, [])
-    assert b"accuracy.svg" not in b"".join(v for k, v in made.items() if k.endswith(".html"))
-    page = next(p for name, p in pages.items() if name.startswith("cells/") and "resnet18" in name)
+def test_what_is_not_beside_the_site_is_not_linked(report, pages):
+    alone = made(report, beside=False)
+    assert b"accuracy.svg" not in b"".join(v for k, v in alone.items() if k.endswith(".html"))
+    page = next(p for name, p in pages.items() if name.startswith("settings/") and "resnet18" in name)
     (shown,) = [a for t, a in page.tags if t == "img"]
     assert shown["src"].endswith("figures/accuracy.svg")
     assert (shown["width"], shown["height"]) == ("200", "100")
@@ -170,30 +166,24 @@ def test_the_records_csv_has_every_record_and_no_formula(site):
 
 
 def test_an_empty_report_says_so():
-    made = files(make([], EFFORT), {}, {}, [])
-    assert b"There are no records yet" in made["site/index.html"]
-    assert not [name for name in made if name.startswith("site/cells/")]
+    empty = files(report_of([], BOOTSTRAP), [], [], [])
+    assert b"There are no records yet" in empty["site/index.html"]
+    assert not [name for name in empty if name.startswith("site/settings/")]
 
 
-def test_a_method_page_says_what_it_is_its_settings_and_its_records(pages, report):
+def test_a_method_page_has_its_description_parameters_and_records(pages, report):
     text = " ".join("".join(pages["methods/pcee.html"].text).split())
     assert "One threshold δ on the accuracy" in text
     assert "rate" in text
-    ids = [r.id for c in report.cells for r in c.records if r.point.label == "pcee"]
+    ids = [r.id for c in report for r in c.records if r.point.label == "pcee"]
     assert len(ids) == 12
     assert all(i in text for i in ids)
-    gone = " ".join("".join(pages["methods/=gaps.html"].text).split())
+    gone = " ".join("".join(pages[method_page("=gaps")].text).split())
     assert "No method called =gaps is installed here" in gone
     assert "not run" in gone
 
 
-def test_the_protocol_page_names_versions_digests_and_marks(pages):
+def test_the_protocol_page_names_versions_digests_and_flags(pages):
     text = " ".join("".join(pages["protocol.html"].text).split())
     for wanted in ("2.13.0", "d" * 64, "b" * 16, "s" * 16, "collapsed", "smoke run", EVIL):
         assert wanted in text
-
-
-def test_the_package_keeps_its_function_whatever_is_imported():
-    from bench.report import site
-
-    assert callable(site.files) and not (ROOT / "bench" / "report" / "site" / "files.py").exists()

@@ -8,19 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.plugins import registry
-from bench.report.context import make
+from bench.report.context import cell_reports
 from bench.report.formats.table import Column, Table
 from bench.report.site.about import as_html, docstring
 from bench.report.site.forest import forest
 from bench.report.site.grid import grid, grids
 from bench.report.site.headline import answers
-from bench.report.site.names import LONGEST, stems
+from bench.report.site.names import LONGEST, stem
 from bench.report.site.plot import dash
 from bench.report.site.render import as_json, soft
 from bench.report.site.traces import label
 from bench.report.site.words import percent, points
 from bench.stats.bootstrap import Estimate
-from tests.helpers.site_records import EFFORT, METHODS, cell, cell_records, make_report
+from tests.helpers.site_records import BOOTSTRAP, METHODS, cell, cell_records, make_report
 
 
 def estimate(value: float, low: float = math.nan, high: float = math.nan) -> Estimate:
@@ -29,14 +29,13 @@ def estimate(value: float, low: float = math.nan, high: float = math.nan) -> Est
 
 @given(st.sets(st.text(max_size=120), max_size=12))
 def test_no_two_names_share_a_file(names):
-    found = stems(names, taken=("index",))
-    assert set(found) == names
+    found = {name: stem(name) for name in names}
     assert len({s.lower() for s in found.values()}) == len(names)
     assert all(0 < len(s) <= LONGEST + 9 and "/" not in s and s.lower() != "index" for s in found.values())
 
 
 def test_names_that_differ_in_case_or_marks_alone_stay_apart():
-    found = stems(["a[b]", "a(b)", "A_b", "plain"], taken=("index",))
+    found = {name: stem(name) for name in ("a[b]", "a(b)", "A_b", "plain")}
     assert len({s.lower() for s in found.values()}) == 4
     assert found["plain"] == "plain"
 
@@ -69,7 +68,8 @@ def test_a_grid_sorts_by_unscaled_values_and_links_methods():
         {"method": "cut", "a": None, "c": 1.0},
     ]
     found = grid(
-        Table("t", "T", columns, rows, marks={(0, "a"): "best", (1, "c"): "below"}, shown=2), {"m": "methods/m.html"}
+        Table("t", "T", columns, rows, highlights={(0, "a"): "best", (1, "c"): "below"}, shown=2),
+        {"m": "methods/m.html"},
     )
     assert [[b.value for b in row] for row in found.rows] == [["m", "0.5", "Infinity"], ["<n>", "", ""]]
     assert found.rows[0][0].href == "methods/m.html"
@@ -83,14 +83,13 @@ def test_a_grid_sorts_by_unscaled_values_and_links_methods():
 
 
 def test_a_forest_shares_one_axis_and_keeps_the_baseline():
-    report = make_report()
-    found = next(c for c in report.cells if c.cell.limit is None)
+    found = next(c for c in make_report() if c.cell.limit is None)
     baseline = found.statistics.baseline
     assert baseline is not None
-    few = forest(found, 1)
+    few = forest(found.statistics, found.looks, 1)
     assert baseline.label in [line.label for line in few.lines]
     assert few.more == len(found.statistics.methods) - len(few.lines)
-    whole = forest(found)
+    whole = forest(found.statistics, found.looks)
     ends = {line.label: (line.low, line.middle, line.high) for line in whole.lines}
     assert all(0 <= low <= middle <= high <= 100 for low, middle, high in ends.values())
     for method in found.statistics.methods:
@@ -99,7 +98,7 @@ def test_a_forest_shares_one_axis_and_keeps_the_baseline():
 
 
 def test_answers_name_the_leader_only_where_ranks_do():
-    found = make_report(("jeidnn", "msdnet_thresh")).cells[0]
+    found = make_report(("jeidnn", "msdnet_thresh"))[0]
     cell_ = found.statistics
     top = cell_.methods[0]
     assert top.rank is not None
@@ -107,19 +106,24 @@ def test_answers_name_the_leader_only_where_ranks_do():
     def told(first: tuple[int, int], second: tuple[int, int]) -> str:
         ranks = [replace(top.rank, first=a, last=b) for a, b in (first, second)]
         methods = tuple(replace(m, rank=r) for m, r in zip(cell_.methods, ranks, strict=True))
-        return answers(replace(found, statistics=replace(cell_, methods=methods)))[0].answer
+        return answers(replace(cell_, methods=methods))[0].answer
 
     assert told((1, 1), (2, 2)) == top.label
-    assert told((1, 2), (1, 2)) == "No method for sure"
-    assert [a.question for a in answers(found)] == ["Who leads?", "By how much?", "At which cost?", "How sure?"]
-    assert answers(found)[3].answer == "3 seeds"
+    assert told((1, 2), (1, 2)) == "Not significant"
+    assert [a.question for a in answers(cell_)] == [
+        "Which method leads?",
+        "By how much?",
+        "At which cost?",
+        "How certain?",
+    ]
+    assert answers(cell_)[3].answer == "3 seeds"
 
 
 def test_answers_of_one_seed_and_of_none_complete():
-    one = make_report(("jeidnn", "msdnet_thresh"), seeds=(0,)).cells[0]
-    assert "one seed gives no ranks" in answers(one)[0].behind
-    gaps = make([r for r in cell_records(cell("a"), ("jeidnn", "pcee"), (0,)) if _kept(r)], EFFORT).cells[0]
-    assert [a.answer for a in answers(gaps)] == ["Not known"]
+    one = make_report(("jeidnn", "msdnet_thresh"), seeds=(0,))[0]
+    assert "one seed gives no ranks" in answers(one.statistics)[0].behind
+    gaps = cell_reports([r for r in cell_records(cell("a"), ("jeidnn", "pcee"), (0,)) if _kept(r)], BOOTSTRAP)[0]
+    assert [a.answer for a in answers(gaps.statistics)] == ["Not known"]
 
 
 def _kept(record) -> bool:
@@ -148,7 +152,7 @@ def test_docstrings_are_read_without_importing(tmp_path, monkeypatch):
     assert html.count("<li>") == 2
 
 
-def test_marks_of_the_figures_in_plotly():
+def test_line_styles_of_the_figures_in_plotly():
     assert dash("-") == "solid"
     assert dash((0, (5, 2))) == "15px,6px"
     assert label("<b>a</b>&amp;$x$") == "&lt;b&gt;a&lt;/b&gt;&amp;amp;&#36;x&#36;"
@@ -156,4 +160,4 @@ def test_marks_of_the_figures_in_plotly():
 
 
 def test_every_method_has_a_look():
-    assert {m for c in make_report().cells for m in c.looks} == set(METHODS)
+    assert {m for c in make_report() for m in c.looks} == set(METHODS)

@@ -7,17 +7,20 @@ import math
 import numpy as np
 import pytest
 
-from bench.report.context import make
+from bench.report.context import cell_reports
+from bench.report.formats import csv as csv_form
+from bench.report.formats import markdown, write
 from bench.report.tables import cell_tables, overall_tables
-from bench.stats.resample import Effort
+from bench.stats.resample import BootstrapConfig
+from tests.helpers.figures import overall
 from tests.helpers.records import COSTS, at, cell, changed, measured, point, record, records
 
-QUICK = Effort(200, 40)
+QUICK = BootstrapConfig(200, 40)
 SEEDS = (0, 1, 2)
 
 
-def tables_of(held, effort=QUICK):
-    (report,) = make(held, effort).cells
+def tables_of(held, bootstrap=QUICK):
+    (report,) = cell_reports(held, bootstrap)
     return {t.name: t for t in cell_tables(report)}, report
 
 
@@ -30,7 +33,7 @@ def row_of(table, method, **known):
 
 
 def lines(table):
-    return list(csv.DictReader(io.StringIO(table.csv())))
+    return list(csv.DictReader(io.StringIO(csv_form.render(table))))
 
 
 def steady(accuracies: dict[str, float], seeds=SEEDS, samples=200):
@@ -62,17 +65,17 @@ def test_leaderboard_by_hand():
     assert board.rows[0]["cost@0"].value == pytest.approx(1.0)
     assert board.rows[0]["cost@0.005"].value == pytest.approx(0.94)
     assert column(board, "rank")[:2] == ["1", "2"] and board.rows[2].get("rank") is None
-    assert board.marks[0, "nauc"] == "best" and not any(i for i, _ in board.marks)
+    assert board.highlights[0, "nauc"] == "best" and not any(i for i, _ in board.highlights)
     assert board.rows[2]["gain"].value == 0.0
-    text = board.markdown()
-    assert "**good**" in text and "mean over 3 seeds" in text and "Bold: surely better" in text
+    text = markdown.render(board)
+    assert "**good**" in text and "mean over 3 seeds" in text and "Bold: significantly better" in text
     room = board.rows[3]["gain"].value
     assert board.rows[0]["skill"].value == pytest.approx(board.rows[0]["gain"].value / room)
 
 
 def test_ties_are_shown_as_ranges_without_bold():
     board = tables_of(records(methods=["entropy_thresh", "other"], samples=100))[0]["leaderboard"]
-    assert column(board, "rank")[:2] == ["1–2", "1–2"] and not board.marks
+    assert column(board, "rank")[:2] == ["1–2", "1–2"] and not board.highlights
 
 
 @pytest.mark.parametrize(("seeds", "p"), [(5, False), (6, True)])
@@ -81,16 +84,16 @@ def test_p_values_need_six_seeds(seeds, p):
     assert ("p_holm" in [c.key for c in board.columns]) == p
     assert ("corrected by Holm for 2 comparisons" in board.caption) == p
     assert ("intervals only, no p-values" in board.caption) == (not p)
-    assert sum("baseline" in row["marks"] for row in board.rows) == 1
+    assert sum("baseline" in row["flags"] for row in board.rows) == 1
     if p:
-        verdicts = {row["verdict"] for row in board.rows[:3] if "baseline" not in row["marks"]}
-        assert verdicts <= {"better", "worse", "no difference shown"}
+        verdicts = {row["verdict"] for row in board.rows[:3] if "baseline" not in row["flags"]}
+        assert verdicts <= {"significantly better", "significantly worse", "not significant"}
 
 
 def test_one_seed_says_what_it_cannot_say():
     board = tables_of(records(seeds=[0]))[0]["leaderboard"]
-    assert "One seed allows no ranks" in board.caption and "intervals cover test samples alone" in board.caption
-    assert "rank" not in [c.key for c in board.columns] and not board.marks
+    assert "One seed allows no ranks" in board.caption and "intervals cover test samples only" in board.caption
+    assert "rank" not in [c.key for c in board.columns] and not board.highlights
 
 
 def test_gaps_leave_a_method_without_rank_and_say_so_in_every_table():
@@ -99,13 +102,13 @@ def test_gaps_leave_a_method_without_rank_and_say_so_in_every_table():
     board = found["leaderboard"]
     assert column(board, "method")[:3] == ["msdnet_thresh", "entropy_thresh", "jeidnn"]  # last, though the best
     assert board.rows[2]["rank"] is None and board.rows[2]["seeds"] == 2
-    assert board.rows[2]["marks"] == "NAUC of seeds (2/3); not run at budget 0.5 (1/12)"
+    assert board.rows[2]["flags"] == "NAUC of seeds (2/3); not run at budget 0.5 (1/12)"
     assert "difference" not in board.rows[2]
     for name in ("budgets", "costs", "timing"):
-        assert "not run at budget 0.5 (1/12)" in row_of(found[name], "jeidnn")["marks"]
-    assert row_of(found["uncertainty"], "jeidnn", budget=0.5)["marks"] == "not run (1/3)"
+        assert "not run at budget 0.5 (1/12)" in row_of(found[name], "jeidnn")["flags"]
+    assert row_of(found["uncertainty"], "jeidnn", budget=0.5)["flags"] == "not run (1/3)"
     points = next(r for r in found["points"].rows if (r["method"], r["budget"]) == ("jeidnn", 0.5))
-    assert (points["marks"], points["seeds"], points["expected_seeds"]) == ("not run (1/3)", 2, 3)
+    assert (points["flags"], points["seeds"], points["expected_seeds"]) == ("not run (1/3)", 2, 3)
 
 
 def test_infeasible_failed_and_collapsed_points_are_marked():
@@ -121,29 +124,29 @@ def test_infeasible_failed_and_collapsed_points_are_marked():
     }
     for name in ("leaderboard", "budgets", "costs"):
         for method, words in expected.items():
-            assert words in row_of(found[name], method)["marks"], (name, method)
+            assert words in row_of(found[name], method)["flags"], (name, method)
     assert row_of(found["costs"], "jeidnn")["cost@0.3"] is None
-    assert row_of(found["uncertainty"], "entropy_thresh", budget=0.9)["marks"] == "collapsed"
+    assert row_of(found["uncertainty"], "entropy_thresh", budget=0.9)["flags"] == "collapsed"
     assert row_of(found["points"], "jeidnn", budget=0.3)["reasons"] == "too little"
 
 
 @pytest.mark.parametrize(
     ("known", "words"),
     [
-        ({"limit": 200}, "limit 200: smoke run, compares with nothing"),
+        ({"limit": 200}, "limit 200: smoke run, not comparable"),
         ({"protocol_version": "v1-seen"}, "the backbone has seen the training set"),
         ({"dataset_variant": "jpeg90"}, "jpeg90: not the official images"),
-        ({"bare": True}, "no per-sample outcomes: intervals cover seeds alone"),
+        ({"bare": True}, "no per-sample outcomes: intervals cover seeds only"),
     ],
 )
 def test_what_concerns_a_whole_cell_is_in_every_table_and_every_data_row(known, words):
     found, _ = tables_of(records(longtail=True, samples=60, **known))
     for table in found.values():
         assert words in table.caption, table.name
-        assert all(words in line["cell_marks"] for line in lines(table)), table.name
+        assert all(words in line["setting_flags"] for line in lines(table)), table.name
 
 
-def test_budgets_show_what_is_surely_better_or_worse_than_the_baseline():
+def test_budgets_show_what_is_significantly_better_or_worse_than_the_baseline():
     found, report = tables_of(records(samples=800, seeds=range(4)))
     table, rank = found["budgets"], {m.label: m for m in report.statistics.methods}
     baseline = report.statistics.baseline.label
@@ -151,10 +154,10 @@ def test_budgets_show_what_is_surely_better_or_worse_than_the_baseline():
         label = row["method"]
         wins = rank[label].difference.wins() if label in rank and rank[label].difference else ()
         losses = rank[label].difference.losses() if label in rank and rank[label].difference else ()
-        marked = {key: mark for (j, key), mark in table.marks.items() if i == j}
+        marked = {key: h for (j, key), h in table.highlights.items() if i == j}
         assert marked == {f"accuracy@{b:g}": "above" for b in wins} | {f"accuracy@{b:g}": "below" for b in losses}
         assert label != baseline or not marked
-    assert "below" in table.marks.values()
+    assert "below" in table.highlights.values()
     point = rank["jeidnn"].curve.budgets[1]
     assert row_of(table, "jeidnn")["accuracy@0.5"] == point.accuracy and f"Baseline: {baseline}." in table.caption
 
@@ -167,7 +170,7 @@ def test_costs_count_overspending():
     table = tables_of(held)[0]["costs"]
     (row,) = table.rows
     assert row["violations"] == pytest.approx(1 / 12) and row["count"] == 12
-    assert table.marks == {(0, "cost@0.5"): "above"}
+    assert table.highlights == {(0, "cost@0.5"): "above"}
     gaps = [(r.metrics["macs_fraction"] / r.point.budget - 1) for r in held if r.point.kind == "method"]
     assert row["gap"] == pytest.approx(np.mean(gaps)) and row["gap_absolute"] == pytest.approx(np.mean(np.abs(gaps)))
 
@@ -183,7 +186,7 @@ def test_uncertainty_shows_one_budget_and_keeps_all_as_data():
     assert table.rows[0]["ece_mass15"] == row.estimate("ece_mass15")
     assert table.rows[0]["coverage_lac@0.05"] == row.estimate("coverage_lac@0.05")
     assert "within 94.0–96.0 %" in table.caption
-    assert table.markdown().count("\n| ") == 5
+    assert markdown.render(table).count("\n| ") == 5
 
 
 def test_coverage_outside_its_band_stands_out():
@@ -192,7 +195,7 @@ def test_coverage_outside_its_band_stands_out():
         mine = {"coverage_lac@0.05": coverage}
         held = [r.model_copy(update={"metrics": r.metrics | mine}) if at(name)(r) else r for r in held]
     table = tables_of(held)[0]["uncertainty"]
-    shown = {table.rows[i]["method"]: mark for (i, _), mark in table.marks.items() if i < table.shown}
+    shown = {table.rows[i]["method"]: h for (i, _), h in table.highlights.items() if i < table.shown}
     assert shown == {"a": "below", "b": "above"}
 
 
@@ -211,17 +214,17 @@ def test_timing_by_hand_and_its_machines():
     (row,) = table.rows
     assert (row["fit_seconds"].value, row["fit_seconds"].low, row["fit_seconds"].high) == (4.0, 3.0, 5.0)
     assert (row["play_seconds"].value, row["points"]) == (0.5, 12)
-    assert "Measured on Made-up CPU, 1 thread." in table.caption and not row["marks"]
+    assert "Measured on Made-up CPU, 1 thread." in table.caption and not row["flags"]
     other = {"cpu": "Other CPU", "device": "cuda", "threads": 4}
     table = tables_of(changed(held, at(seed=2), provenance=other))[0]["timing"]
     assert "2 machines (Made-up CPU, 1 thread; Other CPU with cuda, 4 threads)" in table.caption
-    assert table.rows[0]["marks"] == "hardware mixed"
+    assert table.rows[0]["flags"] == "hardware mixed"
 
 
 def test_points_hold_every_operating_point():
     held = records(seeds=[0, 1])
     table = tables_of(held)[0]["points"]
-    assert table.shown == 0 and table.markdown() == ""
+    assert table.shown == 0
     found = lines(table)
     assert len(found) == len(held) / 2
     assert len({(line["kind"], line["method"], line["point"]) for line in found}) == len(found)
@@ -237,26 +240,26 @@ def test_cells_with_nothing_to_tell():
     found, _ = tables_of([r.model_copy(update={"timings": {}}) for r in failed])
     assert list(found) == ["leaderboard", "budgets", "costs", "points"]
     assert math.isnan(found["leaderboard"].rows[0]["nauc"].value)
-    assert "failed" in found["leaderboard"].rows[0]["marks"]
+    assert "failed" in found["leaderboard"].rows[0]["flags"]
     for table in found.values():
-        assert table.csv() and table.parquet()
+        assert write(table, "csv") and write(table, "parquet")
 
 
 def test_overall_tables():
     a, b = records(samples=100), records(samples=100, backbone="resnet18", methods=["jeidnn", "msdnet_thresh"])
-    report = make([*a, *b, *records(samples=100, limit=100)], QUICK)
+    report = overall([*a, *b, *records(samples=100, limit=100)])
     found = {t.name: t for t in overall_tables(report)}
-    overall, nauc, pairs = found["overall"], found["nauc"], found["pairs"]
-    assert row_of(overall, "jeidnn")["skill"] is not None and row_of(overall, "entropy_thresh")["skill"] is None
-    assert row_of(overall, "entropy_thresh")["marks"] == "cells (1/2)"
-    for row in overall.rows:
+    skills, nauc, pairs = found["overall"], found["nauc"], found["pairs"]
+    assert row_of(skills, "jeidnn")["skill"] is not None and row_of(skills, "entropy_thresh")["skill"] is None
+    assert row_of(skills, "entropy_thresh")["flags"] == "settings (1/2)"
+    for row in skills.rows:
         games = sum(row[key] for key in ("wins", "ties", "losses"))
         assert games == {"jeidnn": 3, "msdnet_thresh": 3, "entropy_thresh": 2}[row["method"]]
-    assert "Only 2 cells" in overall.caption and "limit 100: smoke run" in overall.caption
+    assert "Only 2 settings" in skills.caption and "limit 100: smoke run" in skills.caption
     assert len([c for c in nauc.visible if c.key.startswith("nauc")]) == 2  # the smoke run is no column
-    assert "not run: cifar100lt/resnet18" in row_of(nauc, "entropy_thresh")["marks"]
+    assert "not run: cifar100lt/resnet18" in row_of(nauc, "entropy_thresh")["flags"]
     assert len(pairs.rows) == 6
 
 
 def test_no_overall_tables_of_one_cell_that_counts():
-    assert overall_tables(make([*records(samples=50), *records(samples=50, limit=50)], QUICK)) == []
+    assert overall_tables(overall([*records(samples=50), *records(samples=50, limit=50)])) == []

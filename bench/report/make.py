@@ -1,0 +1,186 @@
+"""Make a report in memory: settings whose records did not change are taken from the report's folder."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+
+from bench.bank.cell import Cell
+from bench.errors import UserError, nearest
+from bench.report.cells import Address, addresses
+from bench.report.context import cell_report
+from bench.report.files import cell_files, overall_files
+from bench.report.inputs import code_digest
+from bench.report.parallel import workers
+from bench.report.readme import updated
+from bench.report.request import PAGE, Request, has_format, in_git
+from bench.report.state import LIST, Kept, digest, intact, listed, read_kept, settings_kept, state_path
+from bench.report.summary import Report, from_json, report_of, to_json
+from bench.stats.resample import BootstrapConfig
+from bench.trials.record import Record
+from bench.trials.stores import by_setting, open_store, read_all
+from bench.tune.history import FOLDER, Tuned, searches
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Made:
+    """A report: its new files in memory by their paths in the folder, and what is in the folder already."""
+
+    report: Report
+    files: dict[str, bytes] = field(default_factory=dict)
+    unchanged: dict[str, str] = field(default_factory=dict)  # path: digest
+    kept: dict[str, Kept] = field(default_factory=dict)  # folder of a setting: what is stored of it
+    stale: list[str] = field(default_factory=list)  # files of earlier reports that this one has no more
+    readme: bytes | None = None
+
+    def digests(self) -> dict[str, str]:
+        """Return the digest of every file."""
+        return {**self.unchanged, **{name: digest(content) for name, content in self.files.items()}}
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A setting to be made anew."""
+
+    address: Address
+    records: Sequence[Record]
+    searched: tuple[Tuned, ...]
+    published: frozenset[str]
+
+
+def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = lambda line: None) -> Made:
+    """Make everything that a report has. Bytes depend on the records alone, not on their order, nor on what is kept.
+
+    Raises UserError for stores without records, for a name in `only` that no setting has, and for a README without
+    markers. jobs: processes for several settings with many records. force: make all settings anew.
+    """
+    digests, searched = _digests(request), _searches(request)
+    places = _wanted(addresses(digests), request.only)
+    keys = {
+        cell: _key(request, digests[cell], address, searched.get(cell.bank_digest, ()))
+        for cell, address in places.items()
+    }
+    kept = {} if force else {c: k for c, a in places.items() if (k := _reusable(request, a, keys[c]))}
+    made = {cell: from_json(kept[cell].summary) for cell in kept}
+    for cell in kept:
+        tell(f"{places[cell].folder}: unchanged")
+    files: dict[str, bytes] = {}
+    found: dict[str, Kept] = {}
+    for cell, mine, content in _anew(request, places, [c for c in places if c not in kept], searched, jobs, tell):
+        own = {name: digest(value) for name, value in mine.items()}
+        files |= mine
+        found[str(places[cell].folder)] = Kept(keys[cell], request.formats, own, content)
+        made[cell] = from_json(content)
+    report = report_of([made[cell] for cell in places], request.bootstrap)
+    result = Made(report, files, _files_of(kept.values(), request.formats), found)
+    if request.only is None:
+        result.files |= overall_files(report, request.formats)
+        if request.readme is not None:
+            result.readme = updated(request.readme, report, request.out).encode()
+    _list(request, result)
+    return result
+
+
+def _digests(request: Request) -> dict[Cell, str]:
+    """Return a digest of the stored records of every setting, and of which of them are published ones."""
+    parts: dict[Cell, list[tuple[bool, str]]] = {}
+    for path in request.roots:
+        for cell, found in open_store(path).digests().items():
+            parts.setdefault(cell, []).append((path in request.against, found))
+    return {cell: digest(json.dumps(held).encode()) for cell, held in parts.items()}
+
+
+def _searches(request: Request) -> dict[str, tuple[Tuned, ...]]:
+    found: dict[str, tuple[Tuned, ...]] = {}
+    for search in (s for path in request.roots for s in searches(Path(path) / FOLDER)):
+        found[search.subject.bank_digest] = (*found.get(search.subject.bank_digest, ()), search)
+    return found
+
+
+def _wanted(places: Mapping[Cell, Address], only: str | None) -> dict[Cell, Address]:
+    known = {c: {str(a.folder), a.folder.parts[0], c.dataset} for c, a in places.items()}
+    wanted = {c: places[c] for c, names in known.items() if only is None or only.strip("/") in names}
+    if not wanted:
+        valid = {name for a in places.values() for name in (a.folder.parts[0], str(a.folder))}
+        raise UserError(f"No record belongs to '{only}'.{nearest(str(only), valid)}")
+    return wanted
+
+
+def _key(request: Request, records: str, address: Address, searched: Sequence[Tuned]) -> str:
+    """Return a digest of everything that the files of a setting depend on, besides formats."""
+    bootstrap = asdict(request.bootstrap or BootstrapConfig())
+    tuned = [search.model_dump_json() for search in searched]
+    parts = [code_digest(), records, str(address.folder), address.name, bootstrap, tuned]
+    return digest(json.dumps(parts).encode())
+
+
+def _reusable(request: Request, address: Address, key: str) -> Kept | None:
+    """Return what is kept of a setting if it would be made again just so."""
+    kept = read_kept(request.out, str(address.folder))
+    if kept is None or kept.key != key or not set(request.formats) <= set(kept.formats):
+        return None
+    linked = [form for form in PAGE if form in request.formats] == [form for form in PAGE if form in kept.formats]
+    whole = linked and intact(request.out, _files_of([kept], request.formats))
+    return kept if whole else None
+
+
+def _files_of(kept: Iterable[Kept], formats: Sequence[str]) -> dict[str, str]:
+    return {name: value for one in kept for name, value in one.files.items() if has_format(name, formats)}
+
+
+def _anew(
+    request: Request,
+    places: Mapping[Cell, Address],
+    cells: Sequence[Cell],
+    searched: Mapping[str, tuple[Tuned, ...]],
+    jobs: int,
+    tell: Tell,
+) -> Iterable[tuple[Cell, dict[str, bytes], bytes]]:
+    """Make settings anew: yield each with its files and its summary."""
+    if not cells:
+        return
+    records, published = _read(request, cells)
+    tasks = [_Task(places[c], records[c], searched.get(c.bank_digest, ()), published) for c in cells]
+    start = time.monotonic()
+    with workers(jobs, len(tasks), sum(len(task.records) for task in tasks)) as each:
+        done = each(partial(_make, request.formats, request.bootstrap), tasks)
+        for cell, task, (files, content) in zip(cells, tasks, done, strict=True):
+            tell(f"{task.address.folder}: {len(task.records):,} records, {time.monotonic() - start:.1f} s")
+            yield cell, files, content
+
+
+def _read(request: Request, cells: Sequence[Cell]) -> tuple[dict[Cell, list[Record]], frozenset[str]]:
+    """Return the records of some settings, and the ids of those that were read from a published store."""
+    own = {(r.cell, r.id): r for r in read_all(request.stores, cells)}
+    other = {(r.cell, r.id): r for r in read_all(request.against, cells)} if request.against else {}
+    found = other | {key: r for key, r in own.items() if key not in other or r.created >= other[key].created}
+    published = frozenset(record.id for key, record in found.items() if record is not own.get(key))
+    return by_setting(found.values()), published
+
+
+def _make(formats: Sequence[str], bootstrap: BootstrapConfig | None, task: _Task) -> tuple[dict[str, bytes], bytes]:
+    report = cell_report(task.records, task.address, bootstrap, searched=task.searched, published=task.published)
+    files, summary = cell_files(report, formats)
+    return files, to_json(summary)
+
+
+def _list(request: Request, made: Made) -> None:
+    """Add the list of files in git, and find what earlier reports wrote that this one has no more."""
+    before, folders = listed(request.out), [cell.folder for cell in made.report.cells]
+    now = {*made.files, *made.unchanged}
+    ours = {p for p in before if has_format(p, request.formats) and (request.only is None or _within(p, folders))}
+    made.stale = sorted(ours - now)
+    if request.only is None:
+        made.stale += [state_path(folder) for folder in settings_kept(request.out) if folder not in folders]
+    held = sorted(path for path in (before - ours) | now if in_git(path))
+    made.files[LIST] = (json.dumps(held, indent=0) + "\n").encode()
+
+
+def _within(path: str, folders: Iterable[str]) -> bool:
+    return any(path.startswith((f"{folder}/", f"site/settings/{folder}.")) for folder in folders)

@@ -1,0 +1,30 @@
+"""The markers in a README between which its leaderboard is written, set only by its owner. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bench.errors import UserError
+
+BEGIN, END = "<!-- leaderboard -->", "<!-- /leaderboard -->"
+BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+
+
+def read(readme: Path) -> str:
+    """Return the text of a README with its own line ends. Raises UserError if it cannot be read."""
+    try:
+        return readme.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"'{readme}' cannot be read ({error}).") from None
+
+
+def has_markers(text: str) -> bool:
+    """Whether a text has both markers, in order."""
+    return BLOCK.search(text) is not None
+
+
+def own_readme(out: Path) -> Path | None:
+    """Return the README beside the folder of reports, None unless it has the markers."""
+    readme = out.resolve().parent / "README.md"
+    return readme if readme.is_file() and has_markers(read(readme)) else None

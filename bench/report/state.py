@@ -1,0 +1,130 @@
+"""What an earlier report left in its folder: which files it wrote, and from what. Imports nothing heavy.
+
+`.state/<folder of a setting>.json`: a line with key, formats and files of the setting, and a line with its summary.
+`.state/index.json`: the state of everything that the whole report was made from. `files.json` lists what is in git.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+
+from bench.errors import UserError
+from bench.report.inputs import code_digest, described_digest, state_of
+from bench.report.request import Request
+
+LIST, FOLDER = "files.json", ".state"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A setting's part of the report: what it was made from, in which formats, and its files with their digests."""
+
+    key: str
+    formats: tuple[str, ...]
+    files: dict[str, str]
+    summary: bytes = b""
+
+    def write(self) -> bytes:
+        """Return the content of its file."""
+        head = {"key": self.key, "formats": self.formats, "files": self.files}
+        return json.dumps(head).encode() + b"\n" + self.summary + b"\n"
+
+
+def state_path(folder: str) -> str:
+    """Return where the state of a setting is stored within the report."""
+    return f"{FOLDER}/{folder}.json"
+
+
+def read_kept(out: Path, folder: str) -> Kept | None:
+    """Return what is stored of a setting; None if that is nothing, or damaged."""
+    try:
+        head, summary, *_ = (out / state_path(folder)).read_bytes().split(b"\n")
+        known = json.loads(head)
+        return Kept(known["key"], tuple(known["formats"]), dict(known["files"]), summary)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def digest(content: bytes) -> str:
+    """Return the digest that is stored of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def intact(out: Path, files: Mapping[str, str]) -> bool:
+    """Whether all these files are still as they were written."""
+    try:
+        return all(digest((out / name).read_bytes()) == known for name, known in files.items())
+    except OSError:
+        return False
+
+
+def current(request: Request) -> str:
+    """Return a digest of all that the report depends on; stores by the names, sizes and times of their files."""
+    bootstrap = asdict(request.bootstrap) if request.bootstrap else None
+    about = described_digest() if "site" in request.formats else ""
+    parts = [code_digest(), about, request.formats, bootstrap, len(request.against), state_of(request.roots)]
+    return digest(json.dumps(parts).encode())
+
+
+def index(state: str, files: Mapping[str, str], readme: bytes | None) -> bytes:
+    """Return the content of the index."""
+    held = {"state": state, "files": files, "readme": None if readme is None else digest(readme)}
+    return (json.dumps(held) + "\n").encode()
+
+
+def unchanged(request: Request, state: str) -> list[str] | None:
+    """Return the files of the report if all of them are as they would be written again, otherwise None."""
+    held = _index(request.out)
+    if held is None or held["state"] != state or not intact(request.out, held["files"]):
+        return None
+    if request.readme is not None and held["readme"] != _digest_of(request.readme):
+        return None
+    return sorted(held["files"])
+
+
+def _index(out: Path) -> dict[str, dict[str, str]] | None:
+    try:
+        found = json.loads((out / FOLDER / "index.json").read_bytes())
+        return found if {"state", "files", "readme"} <= found.keys() else None
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _digest_of(path: Path) -> str | None:
+    try:
+        return digest(path.read_bytes())
+    except OSError:
+        return None
+
+
+def settings_kept(out: Path) -> list[str]:
+    """Return the folders of all settings that have a stored state."""
+    paths = (path.relative_to(out / FOLDER).with_suffix("") for path in (out / FOLDER).glob("*/*.json"))
+    return sorted(str(PurePosixPath(path)) for path in paths)
+
+
+def listed(out: Path) -> set[str]:
+    """Return the paths that earlier reports wrote into the folder."""
+    try:
+        in_git = json.loads((out / LIST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        in_git = []
+    except ValueError:
+        raise UserError(f"'{out / LIST}' is damaged. Delete it, and files of old reports by hand.") from None
+    found: list[object] = list(in_git) if isinstance(in_git, list) else []
+    found += (_index(out) or {"files": {}})["files"]
+    for folder in settings_kept(out):
+        kept = read_kept(out, folder)
+        found += kept.files if kept else {}
+    return set(_safe(found))
+
+
+def _safe(paths: Iterable[object]) -> Iterable[str]:
+    """Leave out what a report cannot have written."""
+    for path in (PurePosixPath(p) for p in paths if isinstance(p, str)):
+        if path.parts and not path.is_absolute() and ".." not in path.parts and str(path) != LIST:
+            yield str(path)
