@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -85,7 +86,7 @@ class RunConfig(BaseModel):
         if not value:
             raise ValueError("give at least one")
         if len(set(value)) < len(value):
-            raise ValueError("the same value stands in it twice")
+            raise ValueError("the same value is given twice")
         return value
 
     @field_validator("budgets")
@@ -161,7 +162,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def resolve_device(name: str) -> str:
-    """Return 'cpu', 'cuda' or 'cuda:N' for 'auto' or one of these; raise UserError where the device is not there."""
+    """Return 'cpu', 'cuda' or 'cuda:N' for 'auto' or one of these; raise UserError if there is no such device."""
+    if name == "cpu" or (name == "auto" and not _has_accelerator()):
+        return "cpu"
     import torch
 
     if name == "auto":
@@ -174,13 +177,19 @@ def resolve_device(name: str) -> str:
         raise UserError(f"Device '{name}' is not supported. Valid: auto, cpu, cuda, cuda:0, ….")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         count = torch.cuda.device_count()
-        raise UserError(f"Device '{name}' is not there: this machine has {count} CUDA devices. Try --device cpu.")
+        raise UserError(f"There is no device '{name}': this machine has {count} CUDA devices. Try --device cpu.")
     return name
+
+
+def _has_accelerator() -> bool:
+    """Return whether this machine may have a CUDA device, without importing torch, which takes a second."""
+    drivers = ("nvidia*", "dxg", "kfd", "nvmap", "nvhost*")  # NVIDIA, WSL, ROCm, Jetson
+    return sys.platform != "linux" or any(any(Path("/dev").glob(name)) for name in drivers)
 
 
 @dataclass(frozen=True)
 class Dispatch:
-    """Who runs the trials, and what a trial takes."""
+    """Which executor runs the trials, and what a trial takes."""
 
     executor: Literal["serial", "ray"]
     device: str  # as the process that runs a trial sees it

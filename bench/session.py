@@ -1,177 +1,160 @@
-"""A run from its configuration: datasets and backbones to banks, banks to a plan, the plan to stored records."""
+"""A run from its configuration: sources of banks, banks with the trials that they owe, trials to stored records."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-import torch
-
-from bench import backbones, datasets, protocol
-from bench.backbones.staged import StagedBackbone
-from bench.bank import ensure as banks
-from bench.bank.bank import Bank
-from bench.bank.cell import Cell, cell_of
-from bench.bank.plan import Plan
+from bench.bank.cell import Cell
+from bench.bank.source import Images, Progress, Request, Source
 from bench.config import RunConfig, resolve_device, resolve_dispatch
-from bench.datasets.images import ImageDataset
-from bench.errors import UserError
+from bench.errors import BankError, UserError
 from bench.executors.memory import check_supported
-from bench.executors.worker import Settings
-from bench.method import Method
 from bench.plugins.files import load_files
-from bench.plugins.params import label
-from bench.protocol import Splits
 from bench.system.files import check_writable, uninterrupted
-from bench.trials.estimate import Group, History, groups, hardware
-from bench.trials.plan import Trial, load_methods, plan
+from bench.system.recall import Recording, recording
+from bench.trials.known import known_methods, known_trials, remember_methods, remember_trials
+from bench.trials.plan import Configured, Trial, every_trial, load_methods, owed
 from bench.trials.provenance import provenance
-from bench.trials.record import Record
-from bench.trials.run import Result
 from bench.trials.store import Store
 
-Progress = Callable[[int, int], None]
+if TYPE_CHECKING:
+    from bench.bank.bank import Bank
+    from bench.method import Method
+    from bench.trials.record import Record
+    from bench.trials.run import Result
 
 
 @dataclass(frozen=True)
-class Source:
-    """What one bank is made from: a dataset, the backbone frozen for it, and the split."""
+class Prepared:
+    """A setting that is ready to run, and what is left to do on it."""
 
-    dataset: ImageDataset
-    backbone: StagedBackbone
-    splits: Splits
-
-    @property
-    def title(self) -> str:
-        """What a progress display calls it."""
-        return f"{self.dataset.name} → {self.backbone.name}, {self.backbone.image_size} px"
-
-    @property
-    def images(self) -> int:
-        """How many images a build of the bank sends through the backbone."""
-        return len(self.splits.train) + len(self.splits.pool) + len(self.splits.test)
+    cell: Cell
+    work: list[tuple[Bank, Trial]]
+    done: int  # operating points
+    notes: list[str]  # which methods run with tuned values
 
 
 class Session:
-    """One configured run. Building it validates everything that can be wrong before any work starts."""
+    """One configured run: `sources`, `prepare` each of them, `run` their work, `close`.
+
+    Building it validates everything that can be wrong before any work starts. What is remembered of banks and
+    methods (`bench.system.recall`) is used where it suffices; then neither torch nor a backbone is imported.
+    """
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.device = resolve_device(config.device)
-        load_files(config.plugin)
-        self.methods: list[Method] = load_methods(config.methods)
-        self.store = Store(config.output)
         self.dispatch = resolve_dispatch(config, self.device)
+        self.store = Store(config.output)
+        self._recording = Recording()
+        self._running: Generator[tuple[Trial, list[Result]]] | None = None
         check_supported(config.memory)
+        load_files(config.plugin)
+        if not known_methods(config):
+            self.methods  # noqa: B018 - now, so that a wrong name is an error before data is opened
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
     def check_folders(self) -> None:
-        """Raise UserError now rather than after hours of work when records or report could not be written."""
+        """Raise UserError now rather than after hours of work if records or the report cannot be written."""
         check_writable(self.store.root, "results folder", "--output")
         check_writable(self.config.reports, "report's folder", "--reports")
 
     def sources(self) -> Iterator[Source]:
-        """Open every dataset and load every backbone that the run asks for; each dataset goes through each backbone."""
-        for name in self.config.dataset:
-            dataset = datasets.load(name, data_dir=self.config.data_dir)
-            for network in self.config.backbone:
-                yield self.source(dataset, network)
+        """Return the source of every bank that the run asks for: each dataset through each backbone."""
+        for dataset in self.config.dataset:
+            images = Images(dataset, self.config.data_dir)
+            for backbone in self.config.backbone:
+                yield Source(Request.of(self.config, dataset, backbone), images)
 
-    def source(self, dataset: ImageDataset, backbone: str) -> Source:
-        """Load a backbone for a dataset and split the dataset by the protocol, its `seen` rule included."""
-        size = self.config.image_size or backbones.default_image_size(backbone, dataset.native_size)
-        network = backbones.load(
-            backbone,
-            num_classes=dataset.num_classes,
-            image_size=size,
-            weights=self.config.weights,
-            exits=self.config.exits,
-            data_dir=self.config.data_dir,
-        )
-        seen = dataset.source in network.seen
-        return Source(dataset, network, protocol.split(dataset, seen=seen, limit=self.config.limit))
+    def prepare(self, source: Source, progress: Progress | None = None) -> Prepared:
+        """Return the work that is left on a source's bank, building the bank if it is missing.
 
-    def find_bank(self, source: Source) -> Bank | None:
-        """Return the bank of a source where it is built already."""
-        return banks.find(source.dataset, source.backbone, source.splits, **self._bank_options())
-
-    def bank_plan(self, source: Source) -> Plan:
-        """Say what the bank of a source contains, whether it is there or not."""
-        return Plan(source.dataset, source.backbone, source.splits, self.config.dtype, self.config.views)
-
-    def ensure_bank(self, source: Source, progress: Progress | None = None) -> Bank:
-        """Return the bank of a source, building it with all cores where it is missing."""
-        torch.set_num_threads(os.cpu_count() or 1)
-        return banks.ensure(
-            source.dataset,
-            source.backbone,
-            source.splits,
-            device=self.device,
-            progress=progress,
-            **self._bank_options(),
-        )
-
-    def _bank_options(self) -> dict:
-        return {"root": self.config.bank_dir, "dtype": self.config.dtype, "views": self.config.views}
-
-    def plan(self, bank: Bank) -> tuple[list[Trial], int]:
-        """Return the trials still to do on a bank, and how many operating points are done."""
-        return plan(self.config, bank, self.methods_on(cell_of(bank)), self.store)
-
-    def methods_on(self, cell: Cell) -> list[Method]:
-        """Return the methods as they run on a bank: under `tuned` with what `bench tune` kept for them there.
-
-        Raises UserError for a search that is missing, unfinished, of another bank, or on a seed of this run.
+        Raises UserError, before a bank is built, for a search that the run asks for and that is missing, unfinished,
+        of another bank, or on a seed of this run.
         """
-        return self._tuned(cell.dataset, cell.backbone, cell.bank_digest) if self.config.tuned else self.methods
-
-    def tuned_lines(self, bank: Bank) -> list[str]:
-        """Say which methods run on a bank with tuned values, and which with defaults that their search kept."""
-        said = {"tuned": "with the values that its search kept", "defaults": "with its defaults, which its search kept"}
-        found = self.methods_on(cell_of(bank)) if self.config.tuned else []
-        how = [said.get(getattr(method, "tuned", ""), "as it is, with nothing to search") for method in found]
-        return [f"{label(method.name, method.config)} runs {words}." for method, words in zip(found, how, strict=True)]
-
-    def check_tuned(self, source: Source) -> None:
-        """Raise UserError now rather than after a bank was built, where a search that the run asks for is not there."""
-        if self.config.tuned:
-            self._tuned(source.dataset.name, source.backbone.name, self.bank_plan(source).digest)
-
-    def _tuned(self, dataset: str, backbone: str, digest: str) -> list[Method]:
-        from bench.tune import tuned
-
-        folder = self.config.output / tuned.FOLDER
-        found: dict[str, Method] = {}
-        for method in tuned.apply(self.methods, dataset, backbone, folder, digest, self.config.seeds):
-            found.setdefault(label(method.name, method.config), method)  # tuned values may be those of another one
-        return list(found.values())
-
-    def history(self) -> History:
-        """Read the stored records for their states and timings."""
-        return History(self.store.records())
-
-    def groups(self, cell: Cell, history: History) -> list[Group]:
-        """Price the trials on a bank, method by method."""
-        here = hardware(provenance(self.device, self.config.threads))
-        return groups(self.config, cell, self.methods_on(cell), history, here)
+        status = source.status()
+        if status.cell is None or status.state == "broken":
+            raise BankError(status.problem)
+        cell = status.cell
+        left, done = owed(self.trials(cell), self.store, self.config.rerun)
+        if not left and status.state == "built":
+            return Prepared(cell, [], done, self._notes(cell))
+        bank = source.ensure(self.device, progress)
+        if "methods" not in vars(self):  # those trials could only be counted
+            left, _ = owed(self._loaded_trials(cell), self.store, self.config.rerun)
+        return Prepared(cell, [(bank, trial) for trial in left], done, self._notes(cell))
 
     def run(
-        self, trials: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None] = lambda trial: None
+        self, work: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None] = lambda trial: None
     ) -> Generator[tuple[Trial, list[Record], list[Path]]]:
         """Run trials and store their records as they arrive; yield each trial once its records are on disk.
 
-        Close the iterator to end a run early: what the executor started is then shut down. Raises UserError where
-        records can no longer be written; those written before are whole.
+        Close the session to end a run early. Raises UserError if records can no longer be written; those written
+        before are complete.
         """
-        with closing(self._executed(trials, started)) as ended:
-            for trial, results in ended:
+        with closing(self._executed(work, started)) as self._running:
+            for trial, results in self._running:
                 yield trial, [record for record, _ in results], self._stored(results)
 
+    def close(self) -> None:
+        """End a run that is under way and shut down what its executor started."""
+        if self._running is not None:
+            self._running.close()
+
+    @cached_property
+    def methods(self) -> list[Method]:
+        """The methods of the run, loaded and configured."""
+        with recording(self._recording):
+            found = load_methods(self.config.methods)
+        remember_methods(self.config, self._recording)
+        return found
+
+    def trials(self, cell: Cell) -> list[Trial]:
+        """Return all trials of the run on a setting, done or not; they can be counted, but perhaps not run."""
+        return known_trials(self.config, cell) or self._loaded_trials(cell)
+
+    def _loaded_trials(self, cell: Cell) -> list[Trial]:
+        methods = self._configured(cell)
+        with recording(self._recording):
+            found = every_trial(self.config, cell, methods)
+        remember_trials(self.config, cell, found, self._recording)
+        return found
+
+    def _configured(self, cell: Cell) -> list[Configured]:
+        """Return the methods as they run on a setting: under `tuned` with what `bench tune` kept for them there."""
+        if not self.config.tuned:
+            return [Configured(method) for method in self.methods]
+        from bench.tune import tuned
+
+        where = (cell.dataset, cell.backbone, self.config.output / tuned.FOLDER, cell.bank_digest, self.config.seeds)
+        found: dict[str, Configured] = {}
+        for configured in tuned.apply(self.methods, *where):
+            found.setdefault(configured.label, configured)  # tuned values may be those of another method of the run
+        return list(found.values())
+
+    def _notes(self, cell: Cell) -> list[str]:
+        """Say which methods run with tuned values, and which with defaults that their search kept."""
+        if not self.config.tuned:
+            return []
+        how = {"tuned": "the values that its search kept", "defaults": "its defaults, which its search kept"}
+        nothing = "its own values, as it has nothing to search"
+        return [f"{m.label} runs with {how.get(m.tuned or '', nothing)}." for m in self._configured(cell)]
+
     def _executed(
-        self, trials: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None]
+        self, work: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None]
     ) -> Generator[tuple[Trial, list[Result]]]:
+        from bench.executors.worker import Settings
+
         config, dispatch = self.config, self.dispatch
         settings = Settings(
             dispatch.device,
@@ -184,12 +167,12 @@ class Session:
         if dispatch.executor == "serial":
             from bench.executors import serial
 
-            yield from serial.run(trials, settings, started, plugins=config.plugin)
+            yield from serial.run(work, settings, started, plugins=config.plugin)
             return
         from bench.executors import ray
 
         cluster = ray.Cluster(config.ray_address, dispatch.jobs, dispatch.gpus_per_trial)
-        yield from ray.run(trials, settings, started, cluster=cluster, plugins=config.plugin)
+        yield from ray.run(work, settings, started, cluster=cluster, plugins=config.plugin)
 
     def _stored(self, results: list[Result]) -> list[Path]:
         try:
@@ -197,7 +180,5 @@ class Session:
                 return [self.store.write(record, samples) for record, samples in results]
         except OSError as error:
             problem = f"A record could not be written to the results folder '{self.store.root}' ({error.strerror})."
-            remedy = (
-                "All records written before are kept and whole: make room, and the same command goes on from there."
-            )
+            remedy = "All records written before are complete: make room, and run the same command again."
             raise UserError(f"{problem} {remedy}") from None

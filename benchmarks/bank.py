@@ -94,7 +94,7 @@ def whole_build(plan: Plan, batch_size: int, device: torch.device) -> tuple[floa
     nothing = (torch.zeros(len(probe.GRID), classes, width), torch.zeros(len(probe.GRID), classes))
     with tempfile.TemporaryDirectory() as folder, patch.object(probe, "fit", lambda *_: nothing):
         start = clocks()
-        build(plan.dataset, plan.backbone, plan.splits, root=Path(folder), batch_size=batch_size, device=device)
+        build(plan, Path(folder), batch_size=batch_size, device=device)
         return since(start)
 
 

@@ -75,8 +75,7 @@ def session(folder: Path, output: str) -> Session:
 
 def planned(made: Session) -> list[tuple[Bank, Trial]]:
     """Return the trials that are not stored yet."""
-    bank = made.ensure_bank(next(made.sources()))
-    return [(bank, trial) for trial in made.plan(bank)[0]]
+    return made.prepare(next(made.sources())).work
 
 
 def drive(address: str, folder: Path) -> None:

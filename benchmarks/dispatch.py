@@ -42,9 +42,8 @@ def trivial(count: int, folder: Path) -> Work:
         output=folder / "results",
     )
     session = Session(config)
-    bank = session.ensure_bank(next(session.sources()))
-    trials, _ = session.plan(bank)
-    return [(bank, next(t for t in trials if t.method == "msdnet_thresh"))] * count
+    work = session.prepare(next(session.sources())).work
+    return [next((bank, trial) for bank, trial in work if trial.method == "msdnet_thresh")] * count
 
 
 def measure(name: str, work: Work, run: Callable[[Work], Iterable]) -> float:

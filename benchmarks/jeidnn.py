@@ -112,13 +112,13 @@ def against_published_loop(steps: int, device: torch.device) -> None:
     with tempfile.TemporaryDirectory() as folder:
         session = Session(RunConfig(device=str(device), bank_dir=Path(folder)))
         source = next(session.sources())
-        build_seconds, bank = clock(lambda: session.ensure_bank(source), device)
+        build_seconds, bank = clock(lambda: source.ensure(str(device)), device)
         task = bank.task(0, str(device))
     jeidnn = registry.load("methods", "jeidnn")
     method = jeidnn(jeidnn.Config(preset="released", epochs=15))
     fit_seconds, _ = clock(lambda: method.curve(task, torch.logspace(-2, 0.7, 12).tolist()), device)
-    images = torch.randn(64, 3, source.backbone.image_size, source.backbone.image_size, device=device)
-    backbone = source.backbone.to(device)
+    images = torch.randn(64, 3, source.plan.transform.size, source.plan.transform.size, device=device)
+    backbone = source.plan.backbone.to(device)
     heads = [torch.nn.Linear(d, task.num_classes, device=device) for d in backbone.feature_dims]
     labels = torch.randint(task.num_classes, (64,), device=device)
     optimiser = torch.optim.SGD([p for h in heads for p in h.parameters()], lr=0.01)

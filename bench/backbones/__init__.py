@@ -59,9 +59,7 @@ def load(
         )
     if spec.argument is not None:
         if "argument" not in hints:
-            raise UserError(
-                f"'{spec.name}' takes nothing behind a colon; '{spec.argument}' stands there. Leave it out."
-            )
+            raise UserError(f"'{spec.name}' takes no argument after a colon; leave '{spec.argument}' out.")
         params["argument"] = spec.argument
     return builder(**given, **params)
 

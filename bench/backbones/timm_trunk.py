@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
@@ -25,6 +24,8 @@ from bench.backbones.weights import (
 )
 from bench.errors import UserError
 from bench.system.compat import import_timm
+from bench.system.network import ToDownload, about_to_download, downloads_allowed, hub_offline
+from bench.system.recall import unrepeatable, watch_tree
 
 IMAGENET = Origin(frozenset({"imagenet"}), "imagenet")
 _IMAGENET_TAGS = ("in1k", "in12k", "in21k", "in22k", "lvd142m")  # LVD-142M holds ImageNet's training images
@@ -95,31 +96,48 @@ def _origin(cfg: Any, classes: int) -> Origin:
 
 
 def _download(owner: str, arch: str, timm: Any, arguments: dict[str, Any]) -> Any:
-    """Create a model with timm's pretrained weights; UserError where they are neither cached nor reachable."""
+    """Create a model with timm's pretrained weights, which may be in the hub's cache.
+
+    Raises ToDownload if they are not and downloads are not allowed, UserError if they cannot be downloaded.
+    """
+    allowed, model_id = downloads_allowed(), timm.models.get_pretrained_cfg(arch).hf_hub_id
+    if not model_id:
+        about_to_download(f"The weights of {owner} (timm {arch})")  # from an address that has no cache of the hub
     try:
-        with _no_useless_retries():
-            return timm.create_model(arch, pretrained=True, **arguments)
+        with hub_offline(not allowed or not _hub_resolves()):
+            model = timm.create_model(arch, pretrained=True, **arguments)
     except (OSError, RuntimeError, ValueError) as error:
+        if not allowed:
+            raise ToDownload(f"The weights of {owner} (timm {arch})") from error
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"The weights of {owner} (timm {arch}) are not here and cannot be downloaded: {reason} "
+            f"The weights of {owner} (timm {arch}) are not on this machine and cannot be downloaded: {reason} "
             f"Connect to the Hugging Face hub once, or put {arch.partition('.')[0]}.safetensors into "
             "$BENCH_DATA/weights, or name a file with --weights PATH."
         ) from error
+    _watch_hub(model_id)
+    return model
 
 
-@contextmanager
-def _no_useless_retries() -> Iterator[None]:
-    """Where the hub's name does not resolve, look into its cache only, instead of retrying for a minute."""
+def _watch_hub(model_id: str | None) -> None:
+    """Watch the copy in the hub's cache; weights from elsewhere are not known by their file."""
     import huggingface_hub.constants as hub
 
-    before = hub.HF_HUB_OFFLINE
-    if not before and not any(os.environ.get(k) for k in _PROXIES):
-        try:
-            socket.getaddrinfo(urlparse(hub.ENDPOINT).hostname, 443)
-        except OSError:
-            hub.HF_HUB_OFFLINE = True
+    folder = Path(hub.HF_HUB_CACHE) / f"models--{(model_id or '').replace('/', '--')}"
+    if model_id and folder.is_dir():
+        watch_tree(folder)
+    else:
+        unrepeatable()
+
+
+def _hub_resolves() -> bool:
+    """Return whether the hub's name resolves; if not, the libraries would retry for a minute."""
+    import huggingface_hub.constants as hub
+
+    if any(os.environ.get(name) for name in _PROXIES):
+        return True
     try:
-        yield
-    finally:
-        hub.HF_HUB_OFFLINE = before
+        socket.getaddrinfo(urlparse(hub.ENDPOINT).hostname, 443)
+    except OSError:
+        return False
+    return True

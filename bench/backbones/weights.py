@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bench.backbones.staged import Options, Origin
 from bench.errors import UserError
+from bench.system.recall import watch
 
 RANDOM = "random"
 SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".bin")
@@ -29,11 +30,9 @@ T = TypeVar("T")
 def find_weights(names: Sequence[str], data_dir: Path | None) -> Path | None:
     """Return the first file of these names in data_dir, data_dir/weights, $BENCH_DATA or $BENCH_DATA/weights."""
     roots = [Path(root) for root in (data_dir, os.environ.get("BENCH_DATA")) if root]
-    for folder in (f for root in roots for f in (root, root / "weights")):
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
-    return None
+    places = [folder / name for root in roots for folder in (root, root / "weights") for name in names]
+    watch(*places)
+    return next((place for place in places if place.is_file()), None)
 
 
 def locate(weights: str | None, names: Sequence[str], data_dir: Path | None) -> Path | None:
@@ -41,6 +40,7 @@ def locate(weights: str | None, names: Sequence[str], data_dir: Path | None) -> 
     if weights is None:
         return find_weights(names, data_dir)
     path = Path(weights).expanduser()
+    watch(path)
     if not path.is_file():
         raise UserError(f"There is no weight file '{path}'. Give the path of a checkpoint, or 'random'.")
     return path
@@ -64,7 +64,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             content = content[wrapper]
             break
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"'{path}' holds no state dict, neither as it is nor under {', '.join(_WRAPPERS)}.")
+        raise UserError(f"'{path}' does not hold a state dict, neither itself nor under {', '.join(_WRAPPERS)}.")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 

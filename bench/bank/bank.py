@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +14,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bench.bank import probe
-from bench.bank.manifest import FILE, REMEDY, Manifest
+from bench.bank.manifest import REMEDY, Manifest
 from bench.bank.plan import Plan, array_file
-from bench.bank.store import checked
+from bench.bank.store import checked, mark_used
 from bench.errors import BankError, UserError
 from bench.method import ExitData, Task
 
@@ -37,14 +36,18 @@ class Bank:
         """
         path = Path(path)
         manifest = checked(path)
-        with contextlib.suppress(OSError):
-            os.utime(path / FILE)  # when it was last used, for `prune`
+        mark_used(path)
         return cls(path, manifest)
 
     @property
     def digest(self) -> str:
         """The digest of everything that decides the contents."""
         return self.manifest.digest
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a record says of the bank."""
+        return self.manifest.identity
 
     @property
     def num_exits(self) -> int:

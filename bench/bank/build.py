@@ -6,7 +6,7 @@ import platform
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,37 +23,26 @@ from bench.bank.store import lock_file, partial_folder
 from bench.bank.stream import Chunk, Job, ahead, read, views_of
 from bench.errors import UserError
 
-if TYPE_CHECKING:
-    from bench.backbones.staged import StagedBackbone
-    from bench.datasets.images import ImageDataset
-    from bench.protocol import Splits
-
 Progress = Callable[[int, int], None]
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow")
 
 
 def build(
-    dataset: ImageDataset,
-    backbone: StagedBackbone,
-    splits: Splits,
-    *,
+    plan: Plan,
     root: Path | None = None,
-    dtype: str = "float16",
-    views: int = 0,
+    *,
     batch_size: int = 64,
     device: str | torch.device = "cpu",
     progress: Progress | None = None,
     checkpoint_seconds: float = 5.0,
 ) -> Bank:
-    """Compute every feature of a dataset's splits once and return the opened bank; a finished one is opened as it is.
+    """Compute every feature of a plan once and return the opened bank; open a bank that is finished already.
 
-    Features are stored in the splits' canonical order as `dtype` (float16 by default: half the disk, and a rounding
-    of 2^-11, far below the noise of a trained head; float32 where exact features matter). `views` adds that many
-    augmented views of train. An interrupted build goes on where its last checkpoint was; of two builders at once the
-    second waits and opens the result. `progress(done, total)` counts images.
-    Raises UserError for no space, features beyond float16 or not finite; BankError where a finished bank is corrupt.
+    Features are stored in the splits' canonical order. An interrupted build continues at its last checkpoint. If two
+    processes build the same bank, the second waits and opens the result. `progress(done, total)` counts images.
+    Raises UserError for a full disk and for features that are not finite or exceed float16; BankError if a finished
+    bank is corrupt.
     """
-    plan = Plan(dataset, backbone, splits, dtype, views)
     root = default_root() if root is None else Path(root)
     final = root / plan.folder
     if batch_size < 1:
@@ -188,22 +177,14 @@ def _describe(plan: Plan, folder: Path) -> None:
 def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: dict[str, dict[str, Any]]) -> Manifest:
     dataset, backbone = plan.dataset, plan.backbone
     return Manifest(
-        digest=plan.digest,
-        dataset=dataset.name,
-        dataset_digest=dataset.digest,
+        **plan.identity,
         source=dataset.source,
-        dataset_variant=dataset.variant,
         class_names=tuple(map(str, dataset.class_names)),
         num_classes=int(dataset.num_classes),
-        protocol=plan.splits.protocol,
         seen=plan.splits.protocol.endswith("-seen"),
-        limit=plan.splits.limit,
         sizes={name: len(rows) for name, rows in plan.rows.items()},
         train_class_counts=tuple(np.bincount(plan.labels["train"], minlength=dataset.num_classes).tolist()),
-        backbone=backbone.name,
         weights_digest=backbone.weights_digest,
-        image_size=plan.transform.size,
-        exit_names=tuple(backbone.exit_names),
         feature_dims=plan.dims[:-1],
         final_dim=plan.dims[-1],
         macs=tuple(macs),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from bench.bank.bank import Bank
+    from bench.bank.manifest import Manifest
     from bench.bank.plan import Plan
 
 
@@ -25,38 +26,18 @@ class Cell(BaseModel):
     image_size: int
     exit_names: tuple[str, ...]
     bank_digest: str
-    protocol_version: str = Field(description="'v1', or 'v1-seen' where the backbone has seen the training set")
+    protocol_version: str = Field(description="'v1', or 'v1-seen' if the backbone has seen the training set")
     limit: int | None = Field(
-        default=None, description="images per split of a smoke run; such records compare with nothing"
+        default=None, description="images per split of a smoke run; such records are not comparable"
     )
 
-
-def cell_of(bank: Bank) -> Cell:
-    """Describe a bank as a record's cell."""
-    m = bank.manifest
-    return Cell(
-        dataset=m.dataset,
-        dataset_variant=m.dataset_variant,
-        dataset_digest=m.dataset_digest,
-        backbone=m.backbone,
-        image_size=m.image_size,
-        exit_names=tuple(m.exit_names),
-        bank_digest=bank.digest,
-        protocol_version=m.protocol,
-        limit=m.limit,
-    )
+    @property
+    def title(self) -> str:
+        """The setting as a display names it."""
+        return f"{self.dataset} → {self.backbone}, {self.image_size} px"
 
 
-def planned_cell(plan: Plan) -> Cell:
-    """Describe a planned bank, which may not be there yet, as its records will."""
-    return Cell(
-        dataset=plan.dataset.name,
-        dataset_variant=plan.dataset.variant,
-        dataset_digest=plan.dataset.digest,
-        backbone=plan.backbone.name,
-        image_size=plan.transform.size,
-        exit_names=tuple(plan.backbone.exit_names),
-        bank_digest=plan.digest,
-        protocol_version=plan.splits.protocol,
-        limit=plan.splits.limit,
-    )
+def cell_of(bank: Bank | Manifest | Plan) -> Cell:
+    """Return the setting of a bank, built or planned."""
+    facts = dict(bank.identity)
+    return Cell(bank_digest=facts.pop("digest"), protocol_version=facts.pop("protocol"), **facts)

@@ -1,36 +1,26 @@
-"""The bank of given inputs: found where it was built already, else built."""
+"""The bank of a plan: found if it was built before, otherwise built."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.bank.bank import Bank, open_for
 from bench.bank.build import build
 from bench.bank.plan import Plan, default_root
 
-if TYPE_CHECKING:
-    from bench.backbones.staged import StagedBackbone
-    from bench.datasets.images import ImageDataset
-    from bench.protocol import Splits
+
+def place(plan: Plan, root: Path | None = None) -> Path:
+    """Return the folder that the bank of a plan is stored in, built or not."""
+    return (default_root() if root is None else Path(root)) / plan.folder
 
 
-def find(
-    dataset: ImageDataset,
-    backbone: StagedBackbone,
-    splits: Splits,
-    *,
-    root: Path | None = None,
-    dtype: str = "float16",
-    views: int = 0,
-) -> Bank | None:
-    """Open the finished bank of exactly these inputs, or return None; raise BankError where it is corrupt."""
-    plan = Plan(dataset, backbone, splits, dtype, views)
-    path = (default_root() if root is None else Path(root)) / plan.folder
+def find(plan: Plan, root: Path | None = None) -> Bank | None:
+    """Open the finished bank of a plan, or return None; raise BankError if it is corrupt."""
+    path = place(plan, root)
     return open_for(plan, path) if path.exists() else None
 
 
-def ensure(dataset: ImageDataset, backbone: StagedBackbone, splits: Splits, **options: Any) -> Bank:
-    """Find the bank or build it; the options are those of `bench.bank.build.build`."""
-    where = {name: options[name] for name in ("root", "dtype", "views") if name in options}
-    return find(dataset, backbone, splits, **where) or build(dataset, backbone, splits, **options)
+def ensure(plan: Plan, root: Path | None = None, **options: Any) -> Bank:
+    """Find the bank of a plan or build it; the options are those of `bench.bank.build.build`."""
+    return find(plan, root) or build(plan, root, **options)

@@ -15,6 +15,10 @@ from bench.errors import BankError
 
 SCHEMA = 1
 FILE = "manifest.json"
+IDENTITY = (
+    *("dataset", "dataset_variant", "dataset_digest", "backbone", "image_size", "exit_names", "digest", "protocol"),
+    "limit",
+)
 SPLITS = ("train", "pool", "test")
 REMEDY = "Remove it with `bench bank prune` and make it again with `bench bank build`."
 
@@ -52,6 +56,11 @@ class Manifest:
     schema: int = SCHEMA
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What a record says of the bank; `bench.bank.cell.cell_of` reads it."""
+        return {name: getattr(self, name) for name in IDENTITY}
+
+    @property
     def folder(self) -> str:
         """The name of the bank's folder."""
         return folder_name(self.dataset, self.backbone, self.digest)
@@ -74,7 +83,7 @@ def read_manifest(folder: Path) -> Manifest:
         body = json.loads(path.read_text(encoding="utf-8"))
         claimed = body.pop("checksum")
     except FileNotFoundError:
-        raise BankError(f"{path} is missing: {folder} is no finished bank. {REMEDY}") from None
+        raise BankError(f"{path} is missing: {folder} is not a finished bank. {REMEDY}") from None
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise BankError(f"{path} cannot be read ({type(error).__name__}: {error}). {REMEDY}") from None
     if body.get("schema") != SCHEMA:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import time
@@ -13,9 +15,12 @@ from filelock import FileLock, Timeout
 
 from bench.bank.manifest import FILE, REMEDY, Manifest, file_digest, read_manifest
 from bench.errors import BankError, UserError
+from bench.system.cache import cache_dir
+from bench.system.recall import stamp
 
 _OURS = re.compile(r"[a-z0-9._-]+--[a-z0-9._-]+--[0-9a-f]{12}(\.partial|\.removed)?")
-_verified: dict[tuple[Path, str], tuple[tuple[int, ...] | None, ...]] = {}  # what this process has compared already
+Stamps = list[list[int] | None]
+_verified: dict[tuple[Path, str], Stamps] = {}  # what this process has compared already
 
 
 @dataclass(frozen=True)
@@ -40,14 +45,33 @@ def checked(path: Path) -> Manifest:
     manifest = read_manifest(path)
     state = _stamps(path, manifest)
     key = (path.resolve(), manifest.digest)
-    if _verified.get(key) != state or None in state:
-        problems = _problems(path, manifest, contents=True)
-    else:
-        problems = _problems(path, manifest, contents=False)
-    if problems:
+    if problems := _problems(path, manifest, contents=_verified.get(key) != state or None in state):
         raise BankError(f"{problems[0]} {REMEDY}")
     _verified[key] = state
     return manifest
+
+
+def stamps(path: Path, digest: str) -> Stamps:
+    """Return what the files of a bank looked like when this process verified it; `unchanged` compares with that."""
+    return _verified[path.resolve(), digest]
+
+
+def unchanged(path: Path, digest: str, seen: Stamps) -> Manifest | None:
+    """Return the manifest of a bank whose files are as they were when another process verified it, otherwise None."""
+    try:
+        manifest = read_manifest(path)
+        if manifest.digest != digest or _stamps(path, manifest) != seen or _problems(path, manifest, contents=False):
+            return None
+    except (BankError, OSError):
+        return None
+    _verified[path.resolve(), digest] = seen
+    return manifest
+
+
+def mark_used(path: Path) -> None:
+    """Note on disk that a bank was used now; `prune` removes banks that were not used for long."""
+    with contextlib.suppress(OSError):
+        os.utime(path / FILE)
 
 
 def verify(path: Path | str) -> list[str]:
@@ -149,16 +173,9 @@ def _problems(path: Path, manifest: Manifest, *, contents: bool) -> list[str]:
     return problems
 
 
-def _stamps(path: Path, manifest: Manifest) -> tuple[tuple[int, ...] | None, ...]:
-    """What changes when a file does: identity, size, time."""
-    stamps: list[tuple[int, ...] | None] = []
-    for name in manifest.files:
-        try:
-            stat = (path / name).stat()
-            stamps.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
-        except OSError:
-            stamps.append(None)
-    return tuple(stamps)
+def _stamps(path: Path, manifest: Manifest) -> Stamps:
+    found = (stamp(path / name) for name in manifest.files)
+    return [None if one is None else list(one) for one in found]
 
 
 def _look(path: Path) -> Found:
@@ -183,6 +200,4 @@ def _folders(root: Path) -> list[Path]:
 def _root(root: Path | None) -> Path:
     if root is not None:
         return Path(root)
-    from bench.system.cache import cache_dir
-
     return cache_dir("banks")

@@ -32,15 +32,16 @@ def build(
     given = {k: v for k, v in locals().items() if k != "config"}
     from rich.console import Console
 
-    from bench.cli.progress import building, opened
+    from bench.bank.cell import cell_of
+    from bench.cli.progress import building
     from bench.session import Session
 
     session = Session(o.run_config(config, given))
     console = Console()
-    for source in opened(console, session):
-        with building(console, source.title) as advance:
-            bank = session.ensure_bank(source, advance)
-        print(f"{source.title}: {bank.path}")
+    for source in session.sources():
+        with building(console, source.request.title) as advance:
+            bank = source.ensure(session.device, advance)
+        print(f"{cell_of(bank).title}: {bank.path}")
 
 
 @app.command("list")

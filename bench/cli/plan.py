@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -11,16 +11,12 @@ from bench.cli import options as o
 from bench.cli.planned import show
 from bench.cli.run import run
 
-if TYPE_CHECKING:
-    pass
-
 
 def plan(json_output: bool = False, **given: Any) -> None:
-    """Print what `bench run` with the same options would do and what it would cost, and do nothing.
+    """Print what `bench run` with the same options would do and what it would cost; run and download nothing.
 
-    Per bank: its state, size and build time; per method: trials done, failed and missing, and the time that those to
-    do are expected to take. Numbers of what is not there yet are estimates and say where they come from. The README
-    describes the keys of --json.
+    Per bank: its state, size and build time. Per method: trials that are done, failed and missing, and the time that
+    those to do are expected to take. Estimates say what they are based on. The README describes the keys of --json.
     """
     from rich.console import Console
 

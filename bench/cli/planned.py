@@ -9,41 +9,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.bank.source import Request, Source
     from bench.bank.status import BankStatus
     from bench.session import Session
-    from bench.trials.estimate import Group
+    from bench.trials.estimate import Counts, Group, History
 
 MEASURED = "measured on a few batches; the fit of a linear probe comes on top"
 
 
 @dataclass(frozen=True)
 class BankPlan:
-    """One bank of a run, and its trials."""
+    """One bank of a run, and its trials; none are known of a bank that must be downloaded first."""
 
+    request: Request
     bank_status: BankStatus
     build_seconds: float | None
     groups: list[Group]
 
+    @property
+    def title(self) -> str:
+        """What a table calls the bank."""
+        return self.bank_status.cell.title if self.bank_status.cell else self.request.title
+
 
 def show(session: Session, console: Console, *, json_output: bool = False) -> None:
-    """Look at all banks and trials of a session, and print the plan."""
-    from bench.cli.progress import opened
+    """Look at all banks and trials of a session, without downloading anything, and print the plan."""
+    from bench.system.network import no_downloads
+    from bench.trials.estimate import History
 
-    banks = []
     with console.status("Reading records …"):
-        history = session.history()
-    for source in opened(console, session):
-        from bench.bank.status import bank_status, images_per_second
-
-        bank_plan = session.bank_plan(source)
-        found = bank_status(bank_plan, session.config.bank_dir)
-        seconds: float | None = 0.0
-        if found.state == "broken":
-            seconds = None
-        elif found.to_compute:
-            with console.status(f"Measuring {source.backbone.name} …"):
-                seconds = found.to_compute / images_per_second(bank_plan, session.device)
-        banks.append(BankPlan(found, seconds, session.groups(found.cell, history)))
+        history = History(session.store.records())
+    with no_downloads():
+        banks = [plan_of(session, source, history, console) for source in session.sources()]
     if json_output:
         import json
 
@@ -52,12 +49,32 @@ def show(session: Session, console: Console, *, json_output: bool = False) -> No
         _print(session, console, banks)
 
 
+def plan_of(session: Session, source: Source, history: History, console: Console) -> BankPlan:
+    """Look for one bank, measure how long a build would take, and estimate the trials on it."""
+    from bench.trials.estimate import groups, hardware
+    from bench.trials.provenance import provenance
+
+    with console.status(f"Looking for the bank of {source.request.title} …"):
+        status = source.status()
+    if status.cell is None:
+        return BankPlan(source.request, status, None, [])
+    seconds: float | None = None if status.state == "broken" else 0.0
+    if status.to_compute:
+        from bench.bank.speed import images_per_second
+
+        with console.status(f"Measuring {source.request.title} …"):
+            seconds = status.to_compute / images_per_second(source.plan, session.device)
+    here = hardware(provenance(session.device, session.config.threads))
+    found = groups(session.trials(status.cell), history, here, session.config.rerun)
+    return BankPlan(source.request, status, seconds, found)
+
+
 def crowded(session: Session) -> str:
-    """Remark that more threads are asked for than there are cores on this machine, where that is so."""
+    """Return a remark if more threads are asked for than this machine has cores, otherwise ''."""
     jobs, threads, cores = session.dispatch.jobs, session.config.threads, os.cpu_count() or 1
     if session.config.ray_address is not None or jobs is None or jobs * threads <= max(cores, threads):
         return ""
-    return f"{jobs} trials of {threads} threads share {cores} cores: more jobs than cores make nothing faster."
+    return f"{jobs} trials of {threads} threads share {cores} cores: more jobs than cores do not make a run faster."
 
 
 def as_json(session: Session, banks: list[BankPlan]) -> dict[str, Any]:
@@ -81,7 +98,7 @@ def as_json(session: Session, banks: list[BankPlan]) -> dict[str, Any]:
         "output": str(session.config.output),
         "trials": _total([g.trials for g in groups]),
         "points": _total([g.points for g in groups]),
-        "bank_bytes": sum(b.bank_status.bytes for b in banks),
+        "bank_bytes": sum(b.bank_status.bytes or 0 for b in banks),
         "build_seconds": None if None in builds else _round(sum(s for s in builds if s is not None)),
         "trial_seconds": _round(serial),
         "wall_seconds": _round(wall_seconds(groups, jobs)),
@@ -90,21 +107,24 @@ def as_json(session: Session, banks: list[BankPlan]) -> dict[str, Any]:
 
 
 def _bank_json(bank: BankPlan) -> dict[str, Any]:
-    look, cell = bank.bank_status, bank.bank_status.cell
+    status, named = bank.bank_status, bank.bank_status.cell or bank.request
+    sizes = {"built": "the bank", "to download": "unknown"}
+    times = {"built": "the bank is built", "broken": "unknown", "to download": "unknown"}
     return {
-        "dataset": cell.dataset,
-        "backbone": cell.backbone,
-        "image_size": cell.image_size,
-        "limit": cell.limit,
-        "digest": cell.bank_digest,
-        "state": look.state,
-        "problem": look.problem,
-        "images": look.images,
-        "images_to_compute": look.to_compute,
-        "bytes": look.bytes,
-        "bytes_source": "the bank" if look.state == "built" else "images × features × bytes per number",
+        "dataset": named.dataset,
+        "backbone": named.backbone,
+        "image_size": named.image_size,
+        "limit": named.limit,
+        "digest": status.cell and status.cell.bank_digest,
+        "state": status.state,
+        "problem": status.problem,
+        "to_download": status.to_download,
+        "images": status.images,
+        "images_to_compute": status.to_compute,
+        "bytes": status.bytes,
+        "bytes_source": sizes.get(status.state, "images × features × bytes per number"),
         "build_seconds": _round(bank.build_seconds),
-        "build_source": {"built": "the bank is built", "broken": "unknown"}.get(look.state, MEASURED),
+        "build_source": times.get(status.state, MEASURED),
         "methods": [
             {
                 "method": g.method,
@@ -119,8 +139,10 @@ def _bank_json(bank: BankPlan) -> dict[str, Any]:
     }
 
 
-def _total(tallies: list[Any]) -> dict[str, int]:
-    return asdict(sum(tallies[1:], tallies[0]))
+def _total(counts: list[Counts]) -> dict[str, int]:
+    from bench.trials.estimate import Counts
+
+    return asdict(sum(counts, Counts()))
 
 
 def _round(seconds: float | None) -> float | None:
@@ -133,10 +155,10 @@ def _print(session: Session, console: Console, banks: list[BankPlan]) -> None:
 
     table = Table("bank", "images", "bank is", "size", "build", title="Plan: banks", title_justify="left")
     for b in banks:
-        look, cell = b.bank_status, b.bank_status.cell
-        name = f"{cell.dataset} → {cell.backbone}, {cell.image_size} px"
+        look = b.bank_status
         state = f"partly built, {look.to_compute:,} images left" if look.state == "partial" else look.state
-        table.add_row(escape(name), f"{look.images:,}", state, _size(look.bytes), _duration(b.build_seconds))
+        images = "unknown" if look.images is None else f"{look.images:,}"
+        table.add_row(escape(b.title), images, state, _size(look.bytes), _duration(b.build_seconds))
     console.print(table)
     for b in banks:
         if b.bank_status.problem:
@@ -157,7 +179,7 @@ def _trials(banks: list[BankPlan]) -> Any:
     table = Table(*(["bank"] if several else []), *columns, title="Plan: trials", title_justify="left")
     for b in banks:
         for g in b.groups:
-            first = [escape(f"{b.bank_status.cell.dataset} → {b.bank_status.cell.backbone}")] if several else []
+            first = [escape(b.title)] if several else []
             t = g.trials
             counts = [str(n) for n in (t.done, t.failed, t.missing, *([t.changed] if changed else []), t.todo)]
             row = [*first, escape(g.method), *counts, _duration(g.each.seconds), _duration(g.seconds), g.each.source]
@@ -166,7 +188,7 @@ def _trials(banks: list[BankPlan]) -> Any:
 
 
 def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
-    """Sum up: what is done, what the run needs, how long it may take, where the estimates come from."""
+    """Summarise what is done, what the run needs, how long it may take, and where the estimates come from."""
     total = as_json(session, banks)
     trials, points, needs = total["trials"], total["points"], total["needs"]
     gpus = f" and {needs['gpus_per_trial']:g} GPU" if needs["gpus_per_trial"] else ""
@@ -181,9 +203,12 @@ def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
         lines.append(remark)
     if any(b.bank_status.to_compute for b in banks):
         lines.append(f"Banks to build: about {_duration(total['build_seconds'])} ({MEASURED}).")
+    for b in banks:
+        if b.bank_status.state == "to download":
+            lines.append(f"{b.title}: its trials are known, and counted, only after the download.")
     if trials["todo"]:
         lines.append(_time(total))
-    return [*lines, f"Nothing was run. Results would go to {total['output']}."]
+    return [*lines, f"Nothing was run or downloaded. Results would go to {total['output']}."]
 
 
 def _changed(points: int) -> list[str]:
@@ -196,7 +221,7 @@ def _changed(points: int) -> list[str]:
 def _time(total: dict[str, Any]) -> str:
     alone, wall = total["trial_seconds"], total["wall_seconds"]
     if alone is None:
-        return "Expected time of the trials: unknown, no earlier record tells of trials like some of these."
+        return "Expected time of the trials: unknown, there is no earlier record of trials like some of these."
     if wall is None:
         return f"Expected time of the trials: about {_duration(alone)} divided by as many as the cluster runs at once."
     each = "" if total["jobs"] == 1 else f" ({_duration(alone)} one after the other)"
@@ -209,5 +234,7 @@ def _duration(seconds: float | None) -> str:
     return "unknown" if seconds is None else "–" if seconds == 0 else clock_time(seconds)
 
 
-def _size(count: int) -> str:
+def _size(count: int | None) -> str:
+    if count is None:
+        return "unknown"
     return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

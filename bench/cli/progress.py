@@ -26,7 +26,6 @@ from rich.text import Text
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from bench.session import Session, Source
     from bench.trials.plan import Trial
 
 MOST = 12  # running trials that the table names
@@ -45,30 +44,23 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=not console.is_terminal)
 
 
-def opened(console: Console, session: Session) -> Iterator[Source]:
-    """Yield the sources of a session, and say that something happens while the next one is opened."""
-    sources = session.sources()
-    while True:
-        with console.status("Opening dataset and backbone …"):
-            source = next(sources, None)
-        if source is None:
-            return
-        yield source
-
-
 @contextmanager
 def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bank build in images; nothing appears where the bank is there already."""
+    """Show that a bank is looked for and, if it is built, the images that are done; nothing remains otherwise."""
     with _progress(console) as progress:
-        task = None
+        looking = progress.add_task(f"opening {title}", total=None)
+        build = progress.add_task(f"bank {title}", visible=False, start=False)
 
         def advance(done: int, total: int) -> None:
-            nonlocal task
-            if task is None:
-                task = progress.add_task(f"bank {title}", total=total)
-            progress.update(task, completed=done)
+            if not progress.tasks[build].started:
+                progress.update(looking, visible=False)
+                progress.start_task(build)
+            progress.update(build, completed=done, total=total, visible=True)
 
-        yield advance
+        try:
+            yield advance
+        finally:
+            progress.update(looking, visible=False)
 
 
 class Board:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,9 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bench.bank.bank import Bank
-    from bench.session import Session
-    from bench.trials.plan import Trial
+    from bench.session import Prepared, Session
 
 
 def run(
@@ -74,37 +71,34 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
         from bench.cli.planned import show
 
         show(session, console)
-    else:
-        session.check_folders()
+        return
+    session.check_folders()
+    with session:
         _run(session, console)
 
 
 def _run(session: Session, console: Console) -> None:
-    from bench.cli.progress import building, opened, running
+    from bench.cli.progress import building, running
 
-    work: list[tuple[Bank, Trial]] = []
-    kept, cells = 0, []
-    for source in opened(console, session):
-        session.check_tuned(source)
-        with building(console, source.title) as advance:
-            bank = session.ensure_bank(source, advance)
-        trials, done = session.plan(bank)
-        for line in session.tuned_lines(bank):
+    ready: list[Prepared] = []
+    for source in session.sources():
+        with building(console, source.request.title) as advance:
+            ready.append(session.prepare(source, advance))
+        for line in ready[-1].notes:
             print(line)
-        work += [(bank, trial) for trial in trials]
-        kept += done
-        cells.append(bank)
+    work = [job for one in ready for job in one.work]
+    kept = sum(one.done for one in ready)
     statuses: Counter[str] = Counter()
     troubles: list[tuple[str, str]] = []
     if work:
         _announce(session, console, len(work))
-    with running(console, [t for _, t in work], kept) as board, closing(session.run(work, board.start)) as ended:
-        for trial, records, _ in ended:
+    with running(console, [t for _, t in work], kept) as board:
+        for trial, records, _ in session.run(work, board.start):
             statuses.update(r.status for r in records)
             bad = [r for r in records if r.status in ("failed", "timeout")]
             troubles += [(f"{trial.title}, {r.point.point}", r.reason or "") for r in bad]
             board.finish(trial, failed=bool(bad))
-    _finish(session, console, cells, statuses, troubles)
+    _finish(session, console, ready, statuses, troubles)
 
 
 def _announce(session: Session, console: Console, trials: int) -> None:
@@ -116,7 +110,7 @@ def _announce(session: Session, console: Console, trials: int) -> None:
 
 
 def _finish(
-    session: Session, console: Console, cells: list[Bank], statuses: Counter[str], troubles: list[tuple[str, str]]
+    session: Session, console: Console, ready: list[Prepared], statuses: Counter[str], troubles: list[tuple[str, str]]
 ) -> None:
     from bench import load_records
     from bench.cli.summary import summary_table
@@ -127,7 +121,7 @@ def _finish(
     from bench.stats.resample import BootstrapConfig
 
     records = load_records(session.config.output)
-    mine = records[records["bank_digest"].isin([bank.digest for bank in cells])]
+    mine = records[records["bank_digest"].isin([one.cell.bank_digest for one in ready])]
     for table in summary_table(mine):
         console.print(table)
     try:

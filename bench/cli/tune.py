@@ -83,7 +83,7 @@ def tune(
 
 def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Search], list[str]]:
     """Make the searches of all methods on all banks, and name the methods that have nothing to search."""
-    from bench.cli.progress import building, opened
+    from bench.cli.progress import building
     from bench.plugins.params import label
     from bench.tune.history import FOLDER
     from bench.tune.search import Search
@@ -93,9 +93,9 @@ def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Sea
     without = [name for name, has in spaces.items() if not has]
     searched = [m for m in session.methods if spaces[label(m.name, m.config)]]
     found = []
-    for source in opened(console, session) if searched else ():
-        with building(console, source.title) as advance:
-            bank = session.ensure_bank(source, advance)
+    for source in session.sources() if searched else ():
+        with building(console, source.request.title) as advance:
+            bank = source.ensure(session.device, advance)
         found += [Search(bank, method, budget, session.config.output / FOLDER) for method in searched]
     return found, without
 

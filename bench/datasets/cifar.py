@@ -17,6 +17,7 @@ from bench.datasets.official import MD5
 from bench.datasets.parquet import open_parquet
 from bench.datasets.stores import ArrayStore
 from bench.errors import UserError
+from bench.system.recall import watch
 
 ARCHIVE = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _RECONSTRUCT = np.zeros(0).__reduce__()[0]
@@ -65,11 +66,13 @@ def _download(key: str, folder: Path) -> None:
 
 
 def open_archive(key: str, root: Path) -> Found | None:
-    """Open the authors' extracted archive in a data folder; None where it holds none."""
+    """Open the authors' extracted archive in a data folder; return None if there is none."""
     bases = [root / ARCHIVE[key], root / key / ARCHIVE[key], *([root] if root.name == ARCHIVE[key] else [])]
+    watch(*bases)
     base = next((b for b in bases if b.is_dir()), None)
     if base is None:
         return None
+    watch(*(base / name for name in MD5[key]))
     *batches, test, meta = MD5[key]
     verified = all(_md5(base / name) == checksum for name, checksum in MD5[key].items())
     parts = [_load(base / name) for name in (*batches, test)]
@@ -99,7 +102,7 @@ def _md5(path: Path) -> str:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Reads plain containers and numpy arrays; anything else in the file is refused, so that no code can run."""
+    """Read plain containers and NumPy arrays; refuse anything else in the file, so that no code can run."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:

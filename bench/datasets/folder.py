@@ -11,6 +11,7 @@ from bench.datasets import official
 from bench.datasets.images import ImageDataset
 from bench.datasets.stores import FileStore
 from bench.errors import UserError
+from bench.system.recall import watch, watch_tree
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"}
 PARTITIONS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -20,11 +21,12 @@ def folder(argument: str | None, data_dir: Path | None) -> ImageDataset:
     """Any image folder, folder:PATH: a sub-folder per class, optionally below train, val and test.
 
     Images may have any size, and be RGB, grey, palette, transparent (shown on white) or 16-bit. Hidden files, and
-    files that are no images by their suffix, are passed over. Beside `train` only `val` and `test` count.
+    files whose suffix is not that of an image, are ignored. Beside `train` only `val` and `test` count.
     """
     if argument is None:
         raise UserError("'folder' needs the path of the images. Write folder:PATH.")
     root = _root(argument, data_dir)
+    watch_tree(root)
     parts = {name: _first(root, choices) for name, choices in PARTITIONS.items()}
     if parts["train"] is None or not _classes(parts["train"]):
         parts = {"train": root, "val": None, "test": None}
@@ -55,7 +57,9 @@ def folder(argument: str | None, data_dir: Path | None) -> ImageDataset:
 
 def _root(argument: str, data_dir: Path | None) -> Path:
     given = Path(argument).expanduser()
-    root = next((p for p in (given, *([data_dir / given] if data_dir else [])) if p.is_dir()), None)
+    places = (given, *([data_dir / given] if data_dir else []))
+    watch(*places)
+    root = next((p for p in places if p.is_dir()), None)
     if root is None:
         also = f", nor does {data_dir / given}" if data_dir and not given.is_absolute() else ""
         raise UserError(f"The image folder {given} does not exist{also}. Write folder:PATH with a folder of classes.")
@@ -71,7 +75,7 @@ def _classes(base: Path) -> list[Path]:
 
 
 def _labelled(base: Path, names: Sequence[str], *, whole: bool) -> list[tuple[int, list[Path]]]:
-    """Files per class below one partition's folder; where it is the `whole` list of classes none may be empty."""
+    """Return the files per class below a partition's folder; no class of the `whole` may be empty."""
     found = []
     for place in _classes(base):
         if place.name not in names:

@@ -14,6 +14,8 @@ from bench.datasets.images import ImageDataset
 from bench.datasets.stores import ArrowStore
 from bench.errors import UserError, nearest
 from bench.system.cache import cache_dir
+from bench.system.network import ToDownload, downloads_allowed, hub_offline
+from bench.system.recall import unrepeatable, watch, watch_tree
 
 LABELS = ("label", "labels", "fine_label", "class", "target", "y")
 SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
@@ -48,6 +50,7 @@ def hf(
         raise UserError(f"Column '{label_column}' of 'hf:{argument}' has one class only. Choose another with label=.")
     kept = [parts[part] for part in rows]
     files = tuple(Path(f["filename"]) for data in kept for f in data.cache_files)
+    watch(*files)
     title = f"hf:{path.name if path else argument}"
     chosen = [f"{k}={v}" for k, v in (("config", config), ("image", image), ("label", label)) if v is not None]
     return ImageDataset(
@@ -61,10 +64,13 @@ def hf(
 
 
 def _local(argument: str, data_dir: Path | None) -> Path | None:
-    """The local folder or file that is meant; None for a name on the hub."""
+    """Return the local folder or file that is meant; None for a name on the hub."""
     given = Path(argument).expanduser()
-    for path in (given, *([data_dir / given] if data_dir else [])):
+    places = (given, *([data_dir / given] if data_dir else []))
+    watch(*places)
+    for path in places:
         if path.exists():
+            watch_tree(path)
             return path.resolve()
     if argument[0] in "./~" or given.suffix == ".parquet" or argument.count("/") > 1:
         raise UserError(f"{given} does not exist. Write hf:PATH with a folder of parquet files or images.")
@@ -72,10 +78,13 @@ def _local(argument: str, data_dir: Path | None) -> Path | None:
 
 
 def _open(argument: str, path: Path | None, config: str | None) -> dict[str, hub.Dataset]:
-    """The splits that have a part to play, by partition."""
+    """Return the splits that are used, by partition."""
     try:
-        found = _load(argument, path, config)
-    except Exception as error:  # the hub and its file systems come up with many kinds
+        with hub_offline(not downloads_allowed()):
+            found = _load(argument, path, config)
+    except Exception as error:  # the hub and its file systems raise many kinds
+        if path is None and not downloads_allowed():
+            raise ToDownload(f"'hf:{argument}'") from error
         reason = (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
         advice = (
             f"Check that {path} holds parquet files or image folders"
@@ -96,6 +105,7 @@ def _open(argument: str, path: Path | None, config: str | None) -> dict[str, hub
 
 def _load(argument: str, path: Path | None, config: str | None) -> hub.Dataset | hub.DatasetDict:
     if path is None:
+        unrepeatable()  # the hub may hold something newer
         return hub.load_dataset(argument, config)
     converted = str(cache_dir("datasets"))
     if path.is_file():
@@ -129,7 +139,7 @@ def _text(kind: hub.Value) -> bool:
 def _one(
     argument: str, role: str, wanted: str | None, found: list[str], *, valid: list[str], preferred: tuple[str, ...]
 ) -> str:
-    """The column to use as image or label: the one asked for, the only candidate, or the best known name."""
+    """Return the column to use as image or label: the one asked for, the only candidate, or the best known name."""
     if wanted is not None:
         if wanted in valid:
             return wanted
@@ -142,7 +152,7 @@ def _one(
 
 
 def _values(argument: str, data: hub.Dataset, column: str) -> np.ndarray | None:
-    """Raw labels [N] of one split; None where the split has none."""
+    """Return the raw labels [N] of one split; None if the split has none."""
     if column not in data.column_names:
         return None
     values = data.with_format("arrow")[column][:]
@@ -158,7 +168,7 @@ def _values(argument: str, data: hub.Dataset, column: str) -> np.ndarray | None:
 
 
 def _encode(feature: object, rows: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Class names, and each split's labels as int64 indices into them; classes without names are sorted."""
+    """Return class names, and each split's labels as int64 indices into them; classes without names are sorted."""
     if isinstance(feature, hub.ClassLabel):
         return tuple(feature.names), {part: values.astype(np.int64) for part, values in rows.items()}
     known = np.unique(np.concatenate(list(rows.values())))
@@ -166,6 +176,6 @@ def _encode(feature: object, rows: Mapping[str, np.ndarray]) -> tuple[tuple[str,
 
 
 def _column(parts: list[hub.Dataset], name: str) -> pa.ChunkedArray:
-    """One Arrow column over all splits, in row order, still memory-mapped and encoded."""
+    """Return one Arrow column over all splits, in row order, still memory-mapped and encoded."""
     flat = [data.flatten_indices() if data._indices is not None else data for data in parts]
     return pa.chunked_array([chunk for data in flat for chunk in data.data.column(name).chunks])

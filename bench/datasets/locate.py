@@ -13,6 +13,7 @@ from bench.datasets.images import ImageDataset, Store
 from bench.datasets.official import DIGESTS, FAMILY
 from bench.errors import UserError
 from bench.system.cache import cache_dir
+from bench.system.network import about_to_download
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ Opener = Callable[[Path], Found | None]
 def no_argument(name: str, argument: str | None) -> None:
     """Refuse `name:argument` for a dataset that takes none."""
     if argument is not None:
-        raise UserError(f"'{name}' takes nothing behind a colon. Write {name} instead of {name}:{argument}.")
+        raise UserError(f"'{name}' takes no argument after a colon. Write {name} instead of {name}:{argument}.")
 
 
 def places(data_dir: Path | None) -> list[Path]:
@@ -42,7 +43,7 @@ def places(data_dir: Path | None) -> list[Path]:
     if variable:
         root = Path(variable).expanduser()
         if not root.is_dir():
-            raise UserError(f"$BENCH_DATA names {root}, which is no folder. Correct or unset it.")
+            raise UserError(f"$BENCH_DATA names {root}, which is not a folder. Correct or unset it.")
         roots.append(root)
     return [*roots, cache_dir("downloads")]
 
@@ -50,13 +51,17 @@ def places(data_dir: Path | None) -> list[Path]:
 def find(
     key: str, data_dir: Path | None, openers: tuple[Opener, ...], layouts: str, download: Callable[[Path], None]
 ) -> Found:
-    """Open the first copy that a place holds; download one where none does, or say in a sentence what to do."""
+    """Open the first copy that a place holds; if none does, download one, or raise UserError with what to do.
+
+    Raises ToDownload where downloads are not allowed. An opener tells `recall.watch` where it looks.
+    """
     roots = places(data_dir)
     for root in roots:
         for opener in openers:
             found = opener(root)
             if found is not None:
                 return found
+    about_to_download(FAMILY[key].title, FAMILY[key].bytes)
     try:
         download(roots[-1])
     except (Exception, SystemExit) as error:  # whatever the library and the network come up with
@@ -91,7 +96,7 @@ def dataset(key: str, found: Found, *, name: str | None = None, imbalance: int |
 
 
 def complete(key: str, where: Path, train: np.ndarray, test: np.ndarray) -> str | None:
-    """Say what is wrong with these labels [N] of the two official partitions; None where nothing is."""
+    """Return what is wrong with these labels [N] of the two official partitions; None if nothing is."""
     official = FAMILY[key]
     for part, labels, expected in (("training", train, official.train), ("test", test, official.test)):
         if len(labels) != expected:

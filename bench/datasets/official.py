@@ -1,4 +1,4 @@
-"""What is known of the official data: sizes, checksums, digests, and which hub names are the same images."""
+"""Facts about the official data: sizes, checksums, digests, and which hub names are the same images."""
 
 from __future__ import annotations
 
@@ -16,16 +16,22 @@ class Official:
     test: int
     folders: tuple[str, ...]  # sub-folders of a data folder that may hold it, '' being the folder itself
     label: tuple[str, ...]  # names that its label column may have in parquet files
+    bytes: int  # of the authors' archives, which are what is downloaded
 
 
 FAMILY = {
     "cifar10": Official(
-        "CIFAR-10", 10, 50_000, 10_000, ("cifar10", "cifar10/plain_text", "plain_text", ""), ("label",)
+        *("CIFAR-10", 10, 50_000, 10_000, ("cifar10", "cifar10/plain_text", "plain_text", ""), ("label",)),
+        bytes=170_498_071,
     ),
     "cifar100": Official(
-        "CIFAR-100", 100, 50_000, 10_000, ("cifar100", "cifar100/cifar100", ""), ("fine_label", "label")
+        *("CIFAR-100", 100, 50_000, 10_000, ("cifar100", "cifar100/cifar100", ""), ("fine_label", "label")),
+        bytes=169_001_437,
     ),
-    "svhn": Official("SVHN", 10, 73_257, 26_032, ("svhn", "svhn/cropped_digits", "cropped_digits", ""), ("label",)),
+    "svhn": Official(
+        *("SVHN", 10, 73_257, 26_032, ("svhn", "svhn/cropped_digits", "cropped_digits", ""), ("label",)),
+        bytes=246_316_178,
+    ),
 }
 
 # Digests of lossless copies, as `ImageDataset.digest` computes them; without one, MD5 sums decide.
@@ -73,7 +79,7 @@ _IMAGENET = re.compile(
 
 
 def source(name: str) -> str | None:
-    """Name the public dataset whose images a hub or folder name says it holds; None where it says none.
+    """Return the public dataset whose images a hub or folder name stands for; None if it stands for none.
 
     Subsets and resized copies of ImageNet's own images count as 'imagenet'; its re-collected test sets do not.
     """

@@ -14,21 +14,24 @@ from bench.datasets.locate import Found, complete, partitions
 from bench.datasets.official import FAMILY
 from bench.datasets.stores import parquet
 from bench.errors import UserError
+from bench.system.recall import watch
 
 IMAGE_COLUMNS = ("img", "image")
 
 
 def open_parquet(key: str, root: Path) -> Found | None:
-    """Open the copy of a public dataset in a data folder; None where it holds none.
+    """Open the copy of a public dataset in a data folder; return None if there is none.
 
-    A sub-folder of the dataset's name that holds something else raises UserError; parquet files in the data folder
-    itself may be any dataset, and are passed over where they are another.
+    A sub-folder of the dataset's name that holds something else raises UserError. Parquet files in the data folder
+    itself may belong to any dataset, and are ignored if they belong to another.
     """
     for sub in FAMILY[key].folders:
         base = root / sub
+        watch(base)
         train, test = sorted(base.glob("train-*.parquet")), sorted(base.glob("test-*.parquet"))
         if not train or not test:
             continue
+        watch(*train, *test)
         found = _read(key, base, train, test)
         if isinstance(found, Found):
             return found
@@ -38,7 +41,7 @@ def open_parquet(key: str, root: Path) -> Found | None:
 
 
 def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> Found | str:
-    """The copy in these files, or what is wrong with it."""
+    """Return the copy in these files, or what is wrong with it."""
     official = FAMILY[key]
     try:
         schema = pq.read_schema(train[0])
@@ -60,7 +63,7 @@ def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> 
 
 
 def _labels(files: Sequence[Path], column: str) -> np.ndarray:
-    """Labels of some files, int64 [N]; a missing one becomes -1."""
+    """Return the labels of some files, int64 [N]; a missing one becomes -1."""
     parts = [
         pq.read_table(file, columns=[column]).column(0).cast(pa.int64()).fill_null(-1).to_numpy() for file in files
     ]
@@ -68,7 +71,7 @@ def _labels(files: Sequence[Path], column: str) -> np.ndarray:
 
 
 def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
-    """Class names of a label column in the hub's schema metadata; None where it has none."""
+    """Return the class names of a label column from the hub's schema metadata; None if it has none."""
     try:
         info = json.loads((schema.metadata or {})[b"huggingface"])
         return tuple(info["info"]["features"][column]["names"])

@@ -14,6 +14,7 @@ from bench.datasets.official import MD5
 from bench.datasets.parquet import open_parquet
 from bench.datasets.stores import ArrayStore
 from bench.errors import UserError
+from bench.system.recall import watch
 
 FILES = tuple(MD5["svhn"])  # train, test
 LAYOUTS = f"svhn/{FILES[0]} with svhn/{FILES[1]}, or svhn/train-*.parquet with svhn/test-*.parquet"
@@ -36,8 +37,10 @@ def _download(folder: Path) -> None:
 
 
 def open_matlab(root: Path) -> Found | None:
-    """Open the authors' two files in a data folder or its `svhn`; None where it holds none."""
-    base = next((b for b in (root / "svhn", root) if all((b / name).is_file() for name in FILES)), None)
+    """Open the authors' two files in a data folder or its `svhn`; return None if they are not there."""
+    bases = (root / "svhn", root)
+    watch(*(base / name for base in bases for name in FILES))
+    base = next((b for b in bases if all((b / name).is_file() for name in FILES)), None)
     if base is None:
         return None
     paths = tuple(base / name for name in FILES)

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import UserError, nearest
+from bench.system.installed import entries, owner
+from bench.system.recall import unrepeatable
 
 Kind = Literal["methods", "heads", "datasets", "backbones"]
 KINDS: tuple[Kind, ...] = ("methods", "heads", "datasets", "backbones")
@@ -40,6 +42,8 @@ class Plugin:
 
     def load(self) -> Any:
         """Import the plugin; raise UserError with the reason if that fails or it is not of its kind."""
+        if self.distribution != "exitbench":
+            unrepeatable()  # `recall` watches this project's code alone
         loaded, problem = self._import()
         if problem:
             advice = "" if self.file else " Repair, reinstall or remove that distribution."
@@ -121,14 +125,14 @@ def plugins(kind: Kind) -> dict[str, Plugin]:
 
 @cache
 def _installed(kind: Kind) -> dict[str, Plugin]:
-    return collect(kind, entry_points(group=f"bench.{kind}"))
+    return collect(kind, entries(f"bench.{kind}"))
 
 
 def collect(kind: Kind, found: Iterable[EntryPoint]) -> dict[str, Plugin]:
     """Turn entry points into plugins; raise UserError if two different ones share a name."""
     result: dict[str, Plugin] = {}
     for entry in found:
-        plugin = Plugin(kind, entry.name, entry.value, entry.dist.name if entry.dist else "this run")
+        plugin = Plugin(kind, entry.name, entry.value, owner(entry) or "this run")
         other = result.setdefault(entry.name, plugin)
         if other.target != plugin.target:
             raise _twice(other, plugin, "Uninstall or rename one of them.")

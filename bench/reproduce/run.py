@@ -9,11 +9,11 @@ from typing import Protocol
 
 import torch
 
-from bench import datasets
 from bench.backbones.staged import Origin
 from bench.backbones.weights import origin_of
 from bench.bank.bank import Bank
-from bench.config import RunConfig
+from bench.bank.source import Images, Progress, Request, Source
+from bench.config import RunConfig, resolve_device
 from bench.errors import UserError
 from bench.inference import simulate
 from bench.method import Policy, Task
@@ -21,7 +21,6 @@ from bench.plugins import registry
 from bench.plugins.params import configure
 from bench.plugins.spec import Spec
 from bench.reproduce.grid import PaperCell
-from bench.session import Progress, Session
 from bench.stats.bootstrap import Estimate
 from bench.stats.student import interval
 from bench.trials.run import summary
@@ -78,17 +77,18 @@ def run_cell(
     Raises UserError if the checkpoint does not fit or has no classifier for the cell's classes.
     """
     own = {"image_size": cell.image_size, "weights": str(weights), "exits": "blocks"}
-    session = Session(config.model_copy(update=own))
-    dataset = datasets.load(cell.dataset, data_dir=config.data_dir)
-    source = session.source(dataset, _backbone(cell, weights, dataset.num_classes))
-    if source.backbone.head_for != dataset.source:
+    device, images = resolve_device(config.device), Images(cell.dataset, config.data_dir)
+    dataset = images.open()
+    backbone = _backbone(cell, weights, dataset.num_classes)
+    source = Source(Request.of(config.model_copy(update=own), cell.dataset, backbone), images)
+    if source.plan.backbone.head_for != dataset.source:
         raise UserError(
             f"'{weights}' has no classifier for the {dataset.num_classes} classes of {cell.dataset}; the grid needs a "
             f"network that was fine-tuned on it ({' or '.join(cell.checkpoints)})."
         )
-    bank = session.ensure_bank(source, progress)
+    bank = source.ensure(device, progress)
     torch.set_num_threads(config.threads)
-    seeds = [_evaluate(bank, seed, session.device, method, cell.lams) for seed in config.seeds]
+    seeds = [_evaluate(bank, seed, device, method, cell.lams) for seed in config.seeds]
     points = tuple(
         Ours(
             lam,

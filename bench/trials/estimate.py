@@ -9,10 +9,8 @@ from statistics import median
 from typing import Any, Literal
 
 from bench.bank.cell import Cell
-from bench.config import RunConfig
-from bench.method import Method
 from bench.trials.accepted import made_by_other_code
-from bench.trials.plan import REFERENCES, Trial, every_trial
+from bench.trials.plan import REFERENCES, Trial
 from bench.trials.record import Record, record_id
 from bench.trials.rerun import State
 
@@ -135,10 +133,10 @@ class Group:
         return self.each.seconds * self.trials.todo if self.each.seconds is not None else None
 
 
-def groups(config: RunConfig, cell: Cell, methods: Sequence[Method], history: History, here: Any) -> list[Group]:
+def groups(every: Sequence[Trial], history: History, here: Any, rerun: str) -> list[Group]:
     """Return the trials of a bank by method, with estimates; unknown ones take the median of the others."""
     by_name: dict[str, list[Trial]] = defaultdict(list)
-    for trial in every_trial(config, cell, methods):
+    for trial in every:
         by_name[_label(trial.points[0].kind, trial.points[0].label)].append(trial)
     estimates = {name: history.estimate(trials[0], here) for name, trials in by_name.items()}
     known = [e.seconds for name, e in estimates.items() if e.seconds is not None and name != REFERENCES]
@@ -146,8 +144,8 @@ def groups(config: RunConfig, cell: Cell, methods: Sequence[Method], history: Hi
     result = []
     for name, trials in by_name.items():
         states = [history.states(trial) for trial in trials]
-        whole = Counts.of(map(_of_trial, states), config.rerun)
-        points = Counts.of((s for trial in states for s in trial), config.rerun)
+        whole = Counts.of(map(_of_trial, states), rerun)
+        points = Counts.of((s for trial in states for s in trial), rerun)
         result.append(Group(name, whole, points, estimates[name] if estimates[name].seconds is not None else other))
     return result
 

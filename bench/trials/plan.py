@@ -6,21 +6,21 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from bench.bank.bank import Bank
-from bench.bank.cell import Cell, cell_of
+from bench.bank.cell import Cell
 from bench.config import RunConfig
 from bench.errors import UserError
-from bench.method import Method
 from bench.plugins import registry
 from bench.plugins.params import configure, label
 from bench.plugins.spec import parse
-from bench.trials.identity import method_identity, reference_identity
+from bench.system.recall import unrepeatable
 from bench.trials.record import Point
-from bench.trials.references import MIXED
 from bench.trials.rerun import wanted
 from bench.trials.store import Store
+
+if TYPE_CHECKING:
+    from bench.method import Method
 
 REFERENCES = "references"
 
@@ -45,6 +45,19 @@ class Trial:
         return f"{self.cell.dataset} · {name} · seed {self.seed}"
 
 
+@dataclass(frozen=True)
+class Configured:
+    """A method as a run uses it; `tuned` says what `bench tune` kept for it, if the run asks for that."""
+
+    method: Method
+    tuned: Literal["tuned", "defaults"] | None = None
+
+    @property
+    def label(self) -> str:
+        """The name with the parameters that differ from their defaults."""
+        return label(self.method.name, self.method.config)
+
+
 def load_methods(names: Sequence[str]) -> list[Method]:
     """Load and configure methods from what the user wrote; raise UserError for unknown names or parameters.
 
@@ -58,6 +71,7 @@ def load_methods(names: Sequence[str]) -> list[Method]:
             except UserError as error:
                 if text != "all":
                     raise
+                unrepeatable()
                 print(f"bench: skipped in 'all': {error}", file=sys.stderr)
             else:
                 found.setdefault(label(method.name, method.config), method)
@@ -65,6 +79,8 @@ def load_methods(names: Sequence[str]) -> list[Method]:
 
 
 def _load_method(text: str) -> Method:
+    from bench.trials.identity import method_identity
+
     spec = parse(text)
     cls = registry.load("methods", spec.name)
     method = cls(configure(cls.Config, spec))
@@ -72,8 +88,12 @@ def _load_method(text: str) -> Method:
     return method
 
 
-def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
+def method_points(
+    method: Method, budgets: Sequence[float], seed: int, tuned: Literal["tuned", "defaults"] | None = None
+) -> tuple[Point, ...]:
     """Return the operating points of one fit of a method: one per budget."""
+    from bench.trials.identity import method_identity
+
     identity = method_identity(method)._asdict()
     params = dataclasses.asdict(method.config)
     name = label(method.name, method.config)
@@ -87,7 +107,7 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
             point=f"budget={b:g}",
             budget=b,
             seed=seed,
-            tuned=getattr(method, "tuned", None),
+            tuned=tuned,
         )
         for b in budgets
     )
@@ -95,6 +115,9 @@ def method_points(method: Method, budgets: Sequence[float], seed: int) -> tuple[
 
 def reference_points(exits: int, budgets: Sequence[float], seed: int) -> tuple[Point, ...]:
     """Return the reference points of one seed on plain heads: static exits, oracle, hull and random per budget."""
+    from bench.trials.identity import reference_identity
+    from bench.trials.references import MIXED
+
     points: list[tuple[str, str, float | None, int | None]]
     points = [*(("static", f"exit={k}", None, k) for k in range(exits)), ("oracle", "oracle", None, None)]
     points += [(name, f"budget={b:g}", b, None) for name in MIXED for b in budgets]
@@ -115,23 +138,24 @@ def reference_points(exits: int, budgets: Sequence[float], seed: int) -> tuple[P
     )
 
 
-def every_trial(config: RunConfig, cell: Cell, methods: Sequence[Method]) -> list[Trial]:
+def every_trial(config: RunConfig, cell: Cell, methods: Sequence[Configured]) -> list[Trial]:
     """Return all trials of a run on a cell, done or not. They are ordered by seed, so that methods share heads."""
     trials = []
     for seed in config.seeds:
         points = reference_points(len(cell.exit_names), config.budgets, seed)
         trials.append(Trial(cell, REFERENCES, None, seed, points, config.budgets))
-        for m in methods:
-            points = method_points(m, config.budgets, seed)
+        for configured in methods:
+            m = configured.method
+            points = method_points(m, config.budgets, seed, configured.tuned)
             trials.append(Trial(cell, m.name, m.config, seed, points, config.budgets))
     return trials
 
 
-def plan(config: RunConfig, bank: Bank, methods: Sequence[Method], store: Store) -> tuple[list[Trial], int]:
-    """Return the trials to run on a bank, with the points to compute, and the number of points that are done."""
+def owed(every: Sequence[Trial], store: Store, rerun: str) -> tuple[list[Trial], int]:
+    """Return the trials to run, with the points to compute, and the number of points that are done."""
     trials, done = [], 0
-    for trial in every_trial(config, cell_of(bank), methods):
-        todo = tuple(wanted(store, trial.cell, trial.points, config.rerun))
+    for trial in every:
+        todo = tuple(wanted(store, trial.cell, trial.points, rerun))
         done += len(trial.points) - len(todo)
         if todo:
             trials.append(dataclasses.replace(trial, points=todo))

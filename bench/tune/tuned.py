@@ -9,6 +9,7 @@ from bench.errors import UserError
 from bench.method import Method
 from bench.plugins.params import label
 from bench.trials.identity import method_identity
+from bench.trials.plan import Configured
 from bench.tune.history import FOLDER, Tuned, path_of, read, searches, write
 
 __all__ = ["FOLDER", "Tuned", "apply", "path_of", "read", "searches", "write"]
@@ -21,12 +22,12 @@ def apply(
     folder: Path,
     bank_digest: str | None = None,
     seeds: Sequence[int] = (),
-) -> list[Method]:
+) -> list[Configured]:
     """Return the methods with what `bench tune` kept for them on a dataset and backbone.
 
-    A method without a search space stays as it is; others get an attribute `tuned`: 'tuned', or 'defaults' where these
-    were kept. Raises UserError for a method whose search is missing, not finished, of another bank or another version
-    of the method's code, or on one of these seeds, which are those that a run reports.
+    A method without a search space stays as it is. Raises UserError for a method whose search is missing, not
+    finished, of another bank or another version of the method's code, or on one of these seeds, which are those that
+    a run reports.
     """
     from bench.tune.space import configured, space_of
 
@@ -34,7 +35,7 @@ def apply(
     for method in methods:
         name = label(method.name, method.config)
         if not space_of(method):
-            found.append(method)
+            found.append(Configured(method))
             continue
         path = path_of(folder, dataset, backbone, name)
         again = (
@@ -55,13 +56,12 @@ def apply(
         shared = sorted({*tuned.protocol.seeds, *tuned.protocol.deciding} & set(seeds))
         if shared:
             raise UserError(
-                f"'{path}' was searched on seed {shared[0]}, which this run would report: a lucky one chose its own "
-                "parameters. Run on other --seeds, or search on others."
+                f"'{path}' was searched on seed {shared[0]}, which this run would report: its parameters were chosen "
+                "on it. Run on other --seeds, or search on others."
             )
         try:
             chosen = configured(method, tuned.parameters)
         except (TypeError, ValueError, AttributeError) as error:
             raise UserError(f"'{name}' does not take the parameters in '{path}' ({error}). {again}") from None
-        chosen.tuned = tuned.kept  # type: ignore[attr-defined]
-        found.append(chosen)
+        found.append(Configured(chosen, tuned.kept))
     return found

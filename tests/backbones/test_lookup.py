@@ -55,7 +55,7 @@ def test_default_image_sizes(name, native, expected):
         ("resnet81", "There is no backbone 'resnet81'. Did you mean 'resnet18'?"),
         ("resnet18[depth=3]", "'resnet18' has no parameter 'depth'"),
         ("resnet18[image_size=big]", "'big' is not a valid value for parameter 'image_size' of 'resnet18'"),
-        ("resnet18:x", "'resnet18' takes nothing behind a colon; 'x' stands there"),
+        ("resnet18:x", "'resnet18' takes no argument after a colon; leave 'x' out"),
         ("timm", "Say which timm model: timm:NAME"),
         ("timm:vit_tny_patch16_224", "timm has no model 'vit_tny_patch16_224'. Did you mean 'vit_tiny_patch16_224'?"),
         ("timm:resnet18.nothing_in1k", "timm has no weights 'resnet18.nothing_in1k'. Did you mean"),

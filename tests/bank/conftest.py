@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from bench.bank.bank import Bank
-from bench.bank.build import build
-from tests.helpers.banks import FakeBackbone, FakeImages, splits
+from tests.helpers.banks import FakeBackbone, FakeImages, build, splits
 
 
 @pytest.fixture(autouse=True)

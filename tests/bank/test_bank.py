@@ -12,9 +12,8 @@ import torch
 import bench.bank
 from bench import costs, protocol
 from bench.bank.bank import Bank
-from bench.bank.build import build
 from bench.errors import UserError
-from tests.helpers.banks import FakeBackbone, FakeImages, splits
+from tests.helpers.banks import FakeBackbone, FakeImages, build, splits
 
 
 def test_task_is_train_and_val_of_the_seed(bank: Bank) -> None:

@@ -18,12 +18,11 @@ import torch
 
 from bench.bank import build as building
 from bench.bank.bank import Bank
-from bench.bank.build import build
-from bench.bank.ensure import ensure, find
+from bench.bank.ensure import ensure
 from bench.bank.plan import Plan
 from bench.bank.transform import Transform
 from bench.errors import UserError
-from tests.helpers.banks import FakeBackbone, FakeImages, splits
+from tests.helpers.banks import FakeBackbone, FakeImages, build, find, splits
 from tests.helpers.paths import ROOT
 
 
@@ -153,7 +152,7 @@ def test_digest_follows_what_decides_the_contents(images: FakeImages, backbone: 
 def test_a_built_bank_is_found_and_not_built_again(bank: Bank, images: FakeImages, tmp_path: Path) -> None:
     fresh = FakeBackbone()
     assert find(images, fresh, splits(images), root=tmp_path).path == bank.path
-    assert ensure(images, fresh, splits(images), root=tmp_path, batch_size=5).digest == bank.digest
+    assert ensure(Plan(images, fresh, splits(images)), tmp_path, batch_size=5).digest == bank.digest
     assert fresh.images_seen == 0
     assert find(images, fresh, splits(images), root=tmp_path, views=1) is None
 
@@ -194,8 +193,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 sys.path.insert(0, {tests!r})
-from tests.helpers.banks import FakeBackbone, FakeImages, splits
-from bench.bank.build import build
+from tests.helpers.banks import FakeBackbone, FakeImages, build, find, splits
 images, backbone = FakeImages.random(), FakeBackbone()
 backbone.log, backbone.pause = Path({log!r}), {pause}
 build(images, backbone, splits(images), root=Path({root!r}), batch_size=8, views=1, checkpoint_seconds=0)

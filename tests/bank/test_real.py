@@ -10,6 +10,7 @@ import torch
 
 from bench import backbones, costs, datasets, protocol
 from bench.bank.ensure import ensure, find
+from bench.bank.plan import Plan
 from bench.bank.store import verify
 from bench.bank.transform import Transform
 
@@ -24,9 +25,10 @@ def test_digits_through_efficientnet_lite0() -> None:
     dataset = datasets.load("digits")
     backbone = backbones.load("efficientnet_lite0", num_classes=10, image_size=64)
     splits = protocol.split(dataset, limit=80)
-    assert find(dataset, backbone, splits) is None
-    bank = ensure(dataset, backbone, splits, batch_size=32)
-    assert find(dataset, backbone, splits) is not None
+    plan = Plan(dataset, backbone, splits)
+    assert find(plan) is None
+    bank = ensure(plan, batch_size=32)
+    assert find(plan) is not None
     assert verify(bank.path) == []
     m = bank.manifest
     assert (m.dataset, m.dataset_digest, m.limit, m.head) == ("digits", dataset.digest, 80, "probe")

@@ -12,11 +12,9 @@ import pytest
 from filelock import FileLock
 
 from bench.bank.bank import Bank
-from bench.bank.build import build
-from bench.bank.ensure import find
 from bench.bank.store import bank_paths, list_banks, lock_file, prune, survey, verify
 from bench.errors import BankError
-from tests.helpers.banks import FakeBackbone, FakeImages, splits
+from tests.helpers.banks import FakeBackbone, FakeImages, build, find, splits
 
 FILES = ["train.exit0.npy", "pool.final.npy", "test.labels.npy", "rows.npz", "head.safetensors"]
 

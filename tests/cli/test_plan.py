@@ -8,9 +8,10 @@ import pytest
 
 from bench.bank.cell import cell_of
 from bench.bank.partial import Partial
-from bench.bank.status import bank_status, images_per_second
+from bench.bank.speed import images_per_second
+from bench.bank.status import bank_status
 from bench.bank.store import partial_folder
-from bench.cli.planned import as_json
+from bench.cli.planned import BankPlan, as_json
 from bench.config import RunConfig, resolve_dispatch
 from bench.errors import UserError
 from bench.session import Session
@@ -36,7 +37,7 @@ def session(tmp_path, environment, monkeypatch):
 def test_a_dry_run_prints_the_plan_and_runs_nothing(finished, bench, tmp_path):
     for words in (["run", "-n", *JOB[1:]], ["plan", *JOB[1:]]):
         done = bench(*words)
-        assert done.returncode == 0 and "Nothing was run" in done.stdout
+        assert done.returncode == 0 and "Nothing was run or downloaded" in done.stdout
         assert "6 to do of 6 (0 done, 0 failed, 6 missing)" in done.stdout and "unknown" in done.stdout
     assert not (tmp_path / "results").exists() and not (tmp_path / "reports").exists()
 
@@ -68,8 +69,8 @@ def test_expected_times_are_shared_by_the_jobs(finished, bench):
 
 
 def test_more_threads_than_cores_are_remarked_and_allowed(finished, bench):
-    assert "make nothing faster" in " ".join(bench("plan", *JOB[1:], "-j", "9000").stdout.split())
-    assert "make nothing faster" not in bench("plan", *JOB[1:]).stdout
+    assert "do not make a run faster" in " ".join(bench("plan", *JOB[1:], "-j", "9000").stdout.split())
+    assert "do not make a run faster" not in bench("plan", *JOB[1:]).stdout
 
 
 def test_failed_trials_are_told_apart(finished, bench, tmp_path):
@@ -95,7 +96,7 @@ def test_records_of_other_code_of_the_same_version_are_counted(finished, bench, 
 
 def test_a_bank_is_foreseen_as_it_will_be(session):
     (source,) = session.sources()
-    plan, root = session.bank_plan(source), session.config.bank_dir
+    plan, root = source.plan, session.config.bank_dir
     before = bank_status(plan, root)
     assert (before.state, before.to_compute) == ("to build", before.images)
     assert images_per_second(plan, "cpu") > 0 and not root.exists()
@@ -105,7 +106,7 @@ def test_a_bank_is_foreseen_as_it_will_be(session):
     partial.close()
     half = bank_status(plan, root)
     assert (half.state, half.to_compute) == ("partial", half.images - 7)
-    bank = session.ensure_bank(source)
+    bank = source.ensure("cpu")
     after = bank_status(plan, root)
     assert (after.state, after.to_compute, after.bytes) == ("built", 0, bank.manifest.bytes)
     assert after.cell == before.cell == half.cell == cell_of(bank)
@@ -116,11 +117,8 @@ def test_a_bank_is_foreseen_as_it_will_be(session):
 
 
 def test_an_unknown_build_time_stays_unknown(session):
-    from bench.cli.planned import BankPlan
-
     (source,) = session.sources()
-    found = bank_status(session.bank_plan(source), session.config.bank_dir)
-    shown = as_json(session, [BankPlan(found, None, session.groups(found.cell, session.history()))])
+    shown = as_json(session, [BankPlan(source.request, source.status(), None, [])])
     assert shown["build_seconds"] is None and shown["banks"][0]["build_seconds"] is None
 
 

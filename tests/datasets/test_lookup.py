@@ -13,7 +13,7 @@ from bench.plugins.spec import Spec
     ("text", "sentence"),
     [
         ("cifar11", "no dataset 'cifar11'. Did you mean 'cifar10'"),
-        ("digits:x", "'digits' takes nothing behind a colon. Write digits"),
+        ("digits:x", "'digits' takes no argument after a colon. Write digits"),
         ("digits[a=1]", "no parameter 'a'. digits takes no parameters"),
         ("cifar100lt[imbalanc=5]", "no parameter 'imbalanc'. Did you mean 'imbalance'"),
         ("cifar100lt[imbalance=0]", "greater than or equal to 1"),

@@ -31,7 +31,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def bank(folder) -> Bank:
     session = _session(folder, ("msdnet_thresh",), (0,), (0.5,))
-    return session.ensure_bank(next(session.sources()))
+    return next(session.sources()).ensure("cpu")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -47,8 +47,9 @@ def work(folder, bank) -> Callable[..., Work]:
     """Plan trials of methods on the small bank; the references are left out unless they are asked for."""
 
     def make(*methods: str, seeds=(0,), budgets=(0.5, 0.9), references: bool = False) -> Work:
-        trials, _ = _session(folder, methods, seeds, budgets).plan(bank)
-        return [(bank, t) for t in trials if references or t.method != "references"]
+        session = _session(folder, methods, seeds, budgets)
+        ready = session.prepare(next(session.sources()))
+        return [(bank, t) for bank, t in ready.work if references or t.method != "references"]
 
     return make
 

@@ -11,6 +11,10 @@ import torch
 import xxhash
 from torch import Tensor, nn
 
+from bench.bank.bank import Bank
+from bench.bank.build import build as build_plan
+from bench.bank.ensure import find as find_plan
+from bench.bank.plan import Plan
 from bench.protocol import Splits
 
 
@@ -120,3 +124,15 @@ class FakeBackbone(nn.Module):
         if self.log:
             with self.log.open("a") as file:
                 file.write(f"{count}\n")
+
+
+def build(
+    dataset: FakeImages, backbone: FakeBackbone, rows: Splits, root: Path, dtype="float16", views=0, **options
+) -> Bank:
+    return build_plan(Plan(dataset, backbone, rows, dtype, views), root, **options)
+
+
+def find(
+    dataset: FakeImages, backbone: FakeBackbone, rows: Splits, root: Path, dtype="float16", views=0
+) -> Bank | None:
+    return find_plan(Plan(dataset, backbone, rows, dtype, views), root)

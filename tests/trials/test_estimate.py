@@ -5,7 +5,7 @@ import pytest
 from bench.config import RunConfig
 from bench.trials import plan as plans
 from bench.trials.estimate import OTHERS, SOURCES, Counts, Estimate, Group, History, groups, wall_seconds
-from bench.trials.plan import REFERENCES, load_methods
+from bench.trials.plan import REFERENCES, Configured, load_methods
 from bench.trials.record import Record
 from bench.trials.store import Store
 from tests.helpers import records as made_up
@@ -30,7 +30,7 @@ def config() -> RunConfig:
 
 @pytest.fixture
 def methods(config):
-    return load_methods(config.methods)
+    return [Configured(method) for method in load_methods(config.methods)]
 
 
 def test_a_trial_costs_its_fit_once_and_playing_and_scoring_per_point(trial_of):
@@ -72,9 +72,10 @@ def test_a_failure_is_no_price(trial_of):
 
 
 def test_unknown_trials_cost_what_the_others_of_the_run_do(trial_of, cell, config, methods):
-    assert {g.each.seconds for g in groups(config, cell, methods, History([]), HERE)} == {None}
+    every = plans.every_trial(config, cell, methods)
+    assert {g.each.seconds for g in groups(every, History([]), HERE, "missing")} == {None}
     history = History(records(trial_of("msdnet_thresh", budgets=(0.5, 1.0)), fit=6.0))
-    by_name = {g.method: g for g in groups(config, cell, methods, history, HERE)}
+    by_name = {g.method: g for g in groups(every, history, HERE, "missing")}
     assert list(by_name) == [REFERENCES, "msdnet_thresh", "entropy_thresh"]
     assert by_name["msdnet_thresh"].each.source == SOURCES[0]
     assert by_name["entropy_thresh"].each == by_name[REFERENCES].each == Estimate(6.0, OTHERS)
@@ -82,17 +83,16 @@ def test_unknown_trials_cost_what_the_others_of_the_run_do(trial_of, cell, confi
 
 
 @pytest.mark.parametrize("rerun", ["missing", "failed", "changed", "all"])
-def test_states_and_trials_are_those_that_a_run_finds(monkeypatch, tmp_path, cell, config, methods, rerun):
-    monkeypatch.setattr(plans, "cell_of", lambda bank: cell)
-    config, store = config.model_copy(update={"rerun": rerun}), Store(tmp_path)
+def test_states_and_trials_are_those_that_a_run_finds(tmp_path, cell, config, methods, rerun):
+    store = Store(tmp_path)
     every = plans.every_trial(config, cell, methods)
     assert len(every) == 9
     for trial, statuses in zip(every, (["ok"] * 9, ["ok", "infeasible"], ["failed", "ok"], ["ok"]), strict=False):
         for point, status in zip(trial.points, statuses, strict=False):
             made = point if trial.seed else point.model_copy(update={"code": "0-0"})
             store.write(record(cell, made, status=status))
-    todo, done = plans.plan(config, None, methods, store)
-    found = groups(config, cell, methods, History(store.records()), HERE)
+    todo, done = plans.owed(every, store, rerun)
+    found = groups(every, History(store.records()), HERE, rerun)
     trials, points = sum((g.trials for g in found), Counts()), sum((g.points for g in found), Counts())
     assert trials.todo == len(todo) and points.todo == sum(len(t.points) for t in todo)
     assert points.total == done + points.todo

@@ -32,7 +32,7 @@ def bank(banks) -> Bank:
         bank_dir=banks, threads=1,
     )  # fmt: skip
     session = Session(config)
-    return session.ensure_bank(next(session.sources()))
+    return next(session.sources()).ensure("cpu")
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import pytest
 import yaml
 
 from bench.errors import UserError
-from bench.plugins.params import label
-from bench.trials.plan import load_methods, method_points
+from bench.trials.plan import Configured, load_methods, method_points
 from bench.tune import tuned
 
 AT = ("digits", "cifar_resnet20")
@@ -23,10 +22,10 @@ def test_tuned_values_take_the_place_of_the_defaults(search_of, run_all, tmp_pat
     finish(search_of("patient_confident", 2), run_all, "defaults", {"n": 2})
     methods = load_methods(["eero", "patient_confident", "entropy_thresh"])
     eero, patient, entropy = tuned.apply(methods, *AT, tmp_path / "tuned")
-    assert label(eero.name, eero.config) == "eero[beta=3.5]" and eero.tuned == "tuned"
-    assert method_points(eero, [0.5], 0)[0].params == {"heads": "plain", "beta": 3.5, "vectors": 512}
-    assert label(patient.name, patient.config) == "patient_confident" and patient.tuned == "defaults"
-    assert entropy is methods[2] and methods[0].config.beta == 1.0 and not hasattr(methods[0], "tuned")
+    assert eero.label == "eero[beta=3.5]" and eero.tuned == "tuned"
+    assert method_points(eero.method, [0.5], 0)[0].params == {"heads": "plain", "beta": 3.5, "vectors": 512}
+    assert patient.label == "patient_confident" and patient.tuned == "defaults"
+    assert entropy == Configured(methods[2]) and methods[0].config.beta == 1.0
 
 
 def test_what_was_asked_for_with_parameters_has_a_search_of_its_own(search_of, run_all, tmp_path):
@@ -34,7 +33,7 @@ def test_what_was_asked_for_with_parameters_has_a_search_of_its_own(search_of, r
     assert search.path.name == "digits--cifar_resnet20--eero_heads=boosted.yaml"
     finish(search, run_all, "tuned", {"beta": 7.0})
     (method,) = tuned.apply(load_methods(["eero[heads=boosted]"]), *AT, tmp_path / "tuned")
-    assert label(method.name, method.config) == "eero[heads=boosted,beta=7.0]"
+    assert method.label == "eero[heads=boosted,beta=7.0]"
     with pytest.raises(UserError, match="'eero' has not been tuned"):
         tuned.apply(load_methods(["eero"]), *AT, tmp_path / "tuned")
 

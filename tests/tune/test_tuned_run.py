@@ -10,6 +10,7 @@ import yaml
 from bench.config import RunConfig
 from bench.errors import UserError
 from bench.session import Session
+from bench.trials.plan import Trial
 from bench.trials.record import Point, record_id
 from tests.helpers.searches import BUDGETS
 
@@ -43,26 +44,30 @@ def searched(search_of, run_all):
     return make
 
 
+def owed_by(session: Session) -> list[Trial]:
+    return [trial for _, trial in session.prepare(next(session.sources())).work]
+
+
 def test_a_tuned_plan_has_what_was_kept(session_of, searched, bank):
     searched(eero={"beta": 3.5}, eefp=None)
-    trials, _ = session_of("eero,eefp,entropy_thresh", tuned=True).plan(bank)
+    trials = owed_by(session_of("eero,eefp,entropy_thresh", tuned=True))
     found = {t.points[0].label: t.points[0].tuned for t in trials if t.points[0].kind == "method"}
     assert found == {"eero[beta=3.5]": "tuned", "eefp": "defaults", "entropy_thresh": None}
     assert {t.points[0].params["beta"] for t in trials if t.method == "eero"} == {3.5}
-    plain, _ = session_of("eero").plan(bank)
+    plain = owed_by(session_of("eero"))
     assert {p.tuned for t in plain for p in t.points} == {None}
 
 
 def test_tuned_values_that_were_also_given_by_hand_run_once(session_of, searched, bank):
     searched(eero={"beta": 3.5})
-    trials, _ = session_of("eero,eero[beta=3.5]", tuned=True).plan(bank)
+    trials = owed_by(session_of("eero,eero[beta=3.5]", tuned=True))
     assert [(t.seed, t.points[0].tuned) for t in trials if t.method == "eero"] == [(7, "tuned"), (8, "tuned")]
 
 
 def test_how_parameters_came_to_be_does_not_name_a_record(session_of, searched, bank):
     searched(eero={"beta": 3.5}, eefp=None)
-    tuned, _ = session_of("eero,eefp", tuned=True).plan(bank)
-    given, _ = session_of("eero[beta=3.5],eefp").plan(bank)
+    tuned = owed_by(session_of("eero,eefp", tuned=True))
+    given = owed_by(session_of("eero[beta=3.5],eefp"))
     ids = [{record_id(t.cell, p) for t in trials for p in t.points} for trials in (tuned, given)]
     assert ids[0] == ids[1]
     old = tuned[1].points[0].model_dump(exclude={"tuned"})
@@ -74,10 +79,8 @@ def test_a_search_of_another_bank_is_not_used(session_of, searched, bank, search
     path = search_of("eero", 2, seeds=(0,)).path
     data = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump(data | {"subject": data["subject"] | {"bank_digest": "f" * 32}}))
-    session = session_of("eero", tuned=True)
-    for ask in (lambda: session.plan(bank), lambda: session.check_tuned(next(session.sources()))):
-        with pytest.raises(UserError, match="another bank"):
-            ask()
+    with pytest.raises(UserError, match="another bank"):
+        owed_by(session_of("eero", tuned=True))
 
 
 def test_a_tuned_run_says_so_everywhere(bench, searched, tmp_path):

@@ -1,0 +1,151 @@
+"""The banks that a run asks for. Data and weights are opened only if what is remembered of a bank is not enough."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.bank.status import BankStatus, bank_status, built
+from bench.bank.store import mark_used, stamps, unchanged
+from bench.system.network import ToDownload
+from bench.system.recall import Recording, recall, recording, remember
+
+if TYPE_CHECKING:
+    from bench.bank.bank import Bank
+    from bench.bank.plan import Plan
+    from bench.config import RunConfig
+    from bench.datasets.images import ImageDataset
+
+KIND = "bank"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user asks for: a dataset through a backbone, and how. None stands for a default."""
+
+    dataset: str
+    backbone: str
+    image_size: int | None = None
+    exits: str | None = None
+    weights: str | None = None
+    dtype: str = "float16"
+    views: int = 0
+    limit: int | None = None
+    data_dir: Path | None = None
+    bank_dir: Path | None = None
+
+    @classmethod
+    def of(cls, config: RunConfig, dataset: str, backbone: str) -> Request:
+        """Return what a run asks for of a dataset through a backbone."""
+        names = [field.name for field in fields(cls) if field.name not in ("dataset", "backbone")]
+        return cls(dataset, backbone, **{name: getattr(config, name) for name in names})
+
+    @property
+    def title(self) -> str:
+        """What a display calls the bank before its data was opened."""
+        return f"{self.dataset} → {self.backbone}"
+
+
+class Images:
+    """A dataset that several banks share: opened once, by the first that needs it."""
+
+    def __init__(self, name: str, data_dir: Path | None) -> None:
+        self.name, self.data_dir = name, data_dir
+        self._recording = Recording()
+
+    @cached_property
+    def _opened(self) -> ImageDataset:
+        from bench import datasets
+
+        with recording(self._recording):
+            return datasets.load(self.name, data_dir=self.data_dir)
+
+    def open(self, by: Recording | None = None) -> ImageDataset:
+        """Return the dataset, and add to a recording what opening it looked at."""
+        found = self._opened
+        if by is not None:
+            by.include(self._recording)
+        return found
+
+
+class Source:
+    """What one bank is made from."""
+
+    def __init__(self, request: Request, images: Images | None = None) -> None:
+        self.request = request
+        self._images = images or Images(request.dataset, request.data_dir)
+        self._recording = Recording()
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Open the dataset, load the backbone, and split the dataset by the protocol, its `seen` rule included."""
+        from bench import backbones, protocol
+        from bench.bank.plan import Plan
+
+        wanted = self.request
+        with recording(self._recording):
+            dataset = self._images.open(self._recording)
+            size = wanted.image_size or backbones.default_image_size(wanted.backbone, dataset.native_size)
+            backbone = backbones.load(
+                wanted.backbone,
+                num_classes=dataset.num_classes,
+                image_size=size,
+                weights=wanted.weights,
+                exits=wanted.exits,
+                data_dir=wanted.data_dir,
+            )
+            splits = protocol.split(dataset, seen=dataset.source in backbone.seen, limit=wanted.limit)
+        return Plan(dataset, backbone, splits, wanted.dtype, wanted.views)
+
+    def status(self) -> BankStatus:
+        """Look for the bank without building it. Raises UserError if the data or the backbone is not valid."""
+        if (known := self._recalled()) is not None:
+            return known
+        try:
+            found = bank_status(self.plan, self.request.bank_dir)
+        except ToDownload as error:
+            return BankStatus("to download", None, None, None, None, None, str(error), error.bytes)
+        if found.state == "built":
+            self._remember(found)
+        return found
+
+    def ensure(self, device: str, progress: Progress | None = None) -> Bank:
+        """Return the bank, building it with all cores if it is missing; raise BankError if it is corrupt."""
+        import torch
+
+        from bench.bank.bank import Bank
+        from bench.bank.ensure import ensure
+
+        if (known := self._recalled()) is not None and known.path is not None:
+            return Bank.open(known.path)
+        torch.set_num_threads(os.cpu_count() or 1)
+        bank = ensure(self.plan, self.request.bank_dir, device=device, progress=progress)
+        self._remember(built(bank.manifest, bank.path))
+        return bank
+
+    @property
+    def _key(self) -> dict[str, str | None]:
+        return {name: None if value is None else str(value) for name, value in asdict(self.request).items()}
+
+    def _recalled(self) -> BankStatus | None:
+        """Return the status of a bank that is built and as it was when it was last verified; None in any doubt."""
+        known = recall(KIND, self._key)
+        if known is None:
+            return None
+        path = Path(known["path"])
+        manifest = unchanged(path, known["digest"], known["stamps"])
+        if manifest is None:
+            return None
+        mark_used(path)
+        return built(manifest, path)
+
+    def _remember(self, status: BankStatus) -> None:
+        assert status.path is not None and status.cell is not None
+        path, digest = status.path.absolute(), status.cell.bank_digest
+        value = {"path": str(path), "digest": digest, "stamps": stamps(path, digest)}
+        remember(KIND, self._key, value, self._recording)

