@@ -17,7 +17,7 @@ from bench.executors.memory import exhausted, memory_limit
 from bench.trials.plan import Trial
 from bench.trials.record import Status, without_result
 from bench.trials.run import Result, explain, run_trial
-from bench.trials.splits import Splits, load_splits
+from bench.trials.splits import SeedSplits, load_splits
 
 UNFINISHED = ("failed", "timeout")
 
@@ -40,7 +40,7 @@ class Worker:
     def __init__(self, settings: Settings, *, expendable: bool = False) -> None:
         self.settings = settings
         self.expendable = expendable  # whether this process may be ended to stop a trial that hangs
-        self._held: tuple[str, int, Splits] | None = None
+        self._held: tuple[str, int, SeedSplits] | None = None
 
     def run(self, bank: Bank, trial: Trial) -> list[Result]:
         """Return one result per operating point that the trial owes; what failed is tried again `retries` times."""
@@ -68,7 +68,7 @@ class Worker:
         self._held = None  # whatever the interrupted trial left in the task's shared_cache
         return failure_records(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
 
-    def _splits(self, bank: Bank, seed: int) -> Splits:
+    def _splits(self, bank: Bank, seed: int) -> SeedSplits:
         if self._held is None or self._held[:2] != (bank.digest, seed):
             self._held = None  # let go of the last splits before the next are loaded
             self._held = (bank.digest, seed, load_splits(bank, seed, self.settings.device))

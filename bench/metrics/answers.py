@@ -36,12 +36,12 @@ class Answers:
     _cache: dict[Hashable, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def table(self) -> Table | None:
+    def table(self) -> ClassProbabilities | None:
         """The table of all exits, exit after exit: [K·N, C]; None unless shared, or if it is too large to keep."""
         if not self.shared or self.logits.size > LARGEST:
             return None
         stack = np.swapaxes(self.logits, 0, 1).reshape(-1, self.logits.shape[-1])
-        return Table(softmax(stack, f"{self.split} logits"), np.tile(self.labels, self.logits.shape[1]))
+        return ClassProbabilities(softmax(stack, f"{self.split} logits"), np.tile(self.labels, self.logits.shape[1]))
 
     @cached_property
     def _columns(self) -> tuple[Floats, Floats]:
@@ -70,12 +70,12 @@ class Answers:
         """The probability of the label [N, K]."""
         return self._columns[1]
 
-    def as_exited(self, exit_index: Ints) -> Table:
+    def as_exited(self, exit_index: Ints) -> ClassProbabilities:
         """Return the table [N, C] of what samples left with, from exits [N]."""
         n = len(exit_index)
         if self.table is not None:
-            return Rows(self.table, exit_index * n + np.arange(n))
-        return Table(softmax(self.logits[np.arange(n), exit_index], f"{self.split} logits"), self.labels)
+            return ProbabilityRows(self.table, exit_index * n + np.arange(n))
+        return ClassProbabilities(softmax(self.logits[np.arange(n), exit_index], f"{self.split} logits"), self.labels)
 
     def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """Return what `make` gives, which must depend on these answers alone; the first call computes it."""
@@ -84,7 +84,7 @@ class Answers:
         return self._cache[key]
 
 
-class Table:
+class ClassProbabilities:
     """The probabilities [N, C] of all classes and, computed when first asked for, what follows from them."""
 
     def __init__(self, probabilities: Floats, labels: Ints) -> None:
@@ -147,10 +147,10 @@ def _of_rows(name: str) -> Any:
     return cached_property(lambda self: getattr(self.table, name)[self.rows])
 
 
-class Rows(Table):
+class ProbabilityRows(ClassProbabilities):
     """Some rows [N] of a larger table, whose columns are gathered when first asked for."""
 
-    def __init__(self, table: Table, rows: Ints) -> None:
+    def __init__(self, table: ClassProbabilities, rows: Ints) -> None:
         self.table, self.rows = table, rows
 
     labels = _of_rows("labels")

@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
 from bench.errors import UserError
-from bench.metrics.answers import Table
+from bench.metrics.answers import ClassProbabilities
 from bench.metrics.arrays import Floats, Ints, checked, mean, to_numpy
 
 TOLERANCE = 1e-8  # of MAPIE where it compares LAC scores with a quantile
@@ -103,7 +103,7 @@ def hits_and_sizes(
     return hits, sizes
 
 
-def lac_sizes(table: Table, quantiles: Floats | float) -> Ints:
+def lac_sizes(table: ClassProbabilities, quantiles: Floats | float) -> Ints:
     """Return the sizes of LAC sets [N] from a table of probabilities and quantiles [N], or one for all."""
     q = np.broadcast_to(np.asarray(quantiles, np.float64), len(table.first))
     return _leading(lambda rank, places: within(1.0 - table.falling.take(places), q), table)
@@ -127,7 +127,7 @@ class Uniforms:
 
 
 def adaptive_sets(
-    cal: Table, test: Table, uniforms: Uniforms, alphas: Sequence[float], regularised: bool
+    cal: ClassProbabilities, test: ClassProbabilities, uniforms: Uniforms, alphas: Sequence[float], regularised: bool
 ) -> tuple[NDArray[np.bool_], Ints]:
     """Return what `hits_and_sizes` gives for APS or, if regularised, RAPS: hits and sizes [alphas, N].
 
@@ -154,7 +154,7 @@ def adaptive_sets(
     return test.rank < sizes, sizes
 
 
-def _leading(inside: Callable[[Ints, Ints], NDArray[np.bool_]], table: Table) -> Ints:
+def _leading(inside: Callable[[Ints, Ints], NDArray[np.bool_]], table: ClassProbabilities) -> Ints:
     """Count the leading ranks of each row that are inside, [N], where no rank after an outside one is.
 
     inside: from ranks [N] and their places in the flat table.

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.errors import UserError
 from bench.inference import Outcomes
-from bench.metrics.answers import Answers, Table, Value
+from bench.metrics.answers import Answers, ClassProbabilities, Value
 from bench.metrics.arrays import Floats, Ints, to_numpy
 from bench.metrics.conformal import Uniforms
 
@@ -31,7 +31,7 @@ class Samples:
     p_true: Floats  # [N], the probability of the label, as exited
     labels: Ints | None = None  # [N]
     order: Ints | None = None  # [N]: the order of random numbers, which depends on content alone
-    table: Table | None = None  # of all classes [N, C], as exited
+    table: ClassProbabilities | None = None  # of all classes [N, C], as exited
     exit_prediction: Ints | None = None  # [N, K]: the prediction of every exit
     exit_confidence: Floats | None = None  # [N, K]
     exit_p_true: Floats | None = None  # [N, K]

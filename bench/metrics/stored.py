@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.metrics.answers import Table
+from bench.metrics.answers import ClassProbabilities
 from bench.metrics.arrays import Floats, Ints, softmax
 from bench.metrics.samples import Measured, Samples, known
 
@@ -72,7 +72,7 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: i
 def _split(arrays: Mapping[str, NDArray[Any]], split: str) -> Samples:
     held = {key.removeprefix(f"{split}_"): arrays[key] for key in arrays if key.startswith(f"{split}_")}
     codes, labels = held.get("logits"), _ints(held.get("label"))
-    table = None if codes is None or labels is None else Table(decode(codes), labels)
+    table = None if codes is None or labels is None else ClassProbabilities(decode(codes), labels)
     return Samples(
         held["exit_index"].astype(np.int64),
         held["prediction"].astype(np.int64),

@@ -26,13 +26,13 @@ from bench.trials.outcomes import pack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.record import Point, Record, Status, record_id
 from bench.trials.references import MIXED, StaticExits, StaticPolicy, oracle, oracle_macs
-from bench.trials.splits import Splits
+from bench.trials.splits import SeedSplits
 
 SLACK = 1e-9  # a budget is met on val up to rounding of the mean
 Result = tuple[Record, dict[str, np.ndarray] | None]
 
 
-def run_trial(trial: Trial, splits: Splits, provenance: dict[str, Any]) -> list[Result]:
+def run_trial(trial: Trial, splits: SeedSplits, provenance: dict[str, Any]) -> list[Result]:
     """Return one record per point, with per-sample outcomes if it is ok. An error of a method becomes a record."""
     make = _Maker(trial, splits, provenance)
     try:
@@ -51,7 +51,7 @@ def explain(error: BaseException) -> str:
 
 
 class _Maker:
-    def __init__(self, trial: Trial, splits: Splits, provenance: dict[str, Any]) -> None:
+    def __init__(self, trial: Trial, splits: SeedSplits, provenance: dict[str, Any]) -> None:
         self.trial, self.splits, self.provenance = trial, splits, provenance
         self.full_macs = splits.task.macs[-1]
 

@@ -55,7 +55,7 @@ class HeadsAnswers:
 
 
 @dataclass(frozen=True)
-class Splits:
+class SeedSplits:
     """The task for the method; cal and test for the harness alone."""
 
     task: Task
@@ -89,7 +89,7 @@ class Splits:
         return self._answers[heads]
 
 
-def load_splits(bank: Bank, seed: int, device: str) -> Splits:
+def load_splits(bank: Bank, seed: int, device: str) -> SeedSplits:
     """Open the splits of one seed; its methods share them, and with them the trained heads."""
     cal, test = bank.held_out(seed, device)
-    return Splits(bank.task(seed, device), cal, test)
+    return SeedSplits(bank.task(seed, device), cal, test)

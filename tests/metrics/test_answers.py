@@ -6,7 +6,7 @@ import torch
 
 from bench.inference import Outcomes
 from bench.metrics import answers as module
-from bench.metrics.answers import Answers, Table
+from bench.metrics.answers import Answers, ClassProbabilities
 from bench.metrics.arrays import softmax
 from bench.metrics.conformal import Uniforms, adaptive_sets, hits_and_sizes, lac_sizes, within
 from bench.metrics.samples import ALPHAS, measure
@@ -56,7 +56,8 @@ def test_answers_too_large_for_tables_change_no_bit(monkeypatch):
 @pytest.mark.parametrize(("classes", "scale"), [(2, 1.0), (12, 1.0), (100, 3.0), (12, 60.0)])
 def test_adaptive_sets_equal_those_through_mapie(kind, classes, scale):
     cal, test = (
-        Table(softmax(o.logits), o.labels.numpy()) for o in (drawn(n, 2, classes, n, scale=scale) for n in (500, 900))
+        ClassProbabilities(softmax(o.logits), o.labels.numpy())
+        for o in (drawn(n, 2, classes, n, scale=scale) for n in (500, 900))
     )
     dealt = Uniforms.dealt(np.arange(500), np.arange(900))
     hits, sizes = adaptive_sets(cal, test, dealt, ALPHAS, kind == "raps")
@@ -65,7 +66,9 @@ def test_adaptive_sets_equal_those_through_mapie(kind, classes, scale):
 
 
 def test_adaptive_sets_are_every_class_where_the_rank_exceeds_the_samples():
-    cal, test = (Table(softmax(o.logits), o.labels.numpy()) for o in (drawn(10, 2, 6, 0), drawn(50, 2, 6, 1)))
+    cal, test = (
+        ClassProbabilities(softmax(o.logits), o.labels.numpy()) for o in (drawn(10, 2, 6, 0), drawn(50, 2, 6, 1))
+    )
     hits, sizes = adaptive_sets(cal, test, Uniforms.dealt(np.arange(10), np.arange(50)), (0.05,), False)
     assert hits.all() and (sizes == 6).all()
 
@@ -73,7 +76,7 @@ def test_adaptive_sets_are_every_class_where_the_rank_exceeds_the_samples():
 @pytest.mark.parametrize("steps", [None, 2])
 def test_sizes_by_bisection_equal_counts(steps):
     outcomes = drawn(700, 2, 37, 5, steps=steps)
-    table = Table(softmax(outcomes.logits), outcomes.labels.numpy())
+    table = ClassProbabilities(softmax(outcomes.logits), outcomes.labels.numpy())
     scores = 1.0 - table.probabilities
     for q in (-1.0, 0.0, float(np.median(scores)), scores[3, 4], 1.0, np.inf):
         assert (lac_sizes(table, q) == np.count_nonzero(within(scores, q), axis=1)).all()

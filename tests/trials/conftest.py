@@ -6,7 +6,7 @@ import pytest
 
 from bench.bank.cell import Cell
 from bench.trials.plan import REFERENCES, Trial, load_methods, method_points, reference_points
-from bench.trials.splits import Splits
+from bench.trials.splits import SeedSplits
 from tests.helpers import records as made_up
 from tests.helpers.tasks import make_split, make_task
 
@@ -18,9 +18,9 @@ def cell() -> Cell:
 
 
 @pytest.fixture
-def splits() -> Splits:
+def splits() -> SeedSplits:
     cal, test = (make_split(300, exits=5, classes=6, dims=12, seed=s) for s in (901, 902))
-    return Splits(make_task(400), cal, test)
+    return SeedSplits(make_task(400), cal, test)
 
 
 @pytest.fixture

@@ -104,11 +104,11 @@ def test_static_exits_cost_what_their_policies_cost():
 @pytest.fixture(scope="module")
 def records(cell):
     from bench.trials.plan import Trial
-    from bench.trials.splits import Splits
+    from bench.trials.splits import SeedSplits
 
     cal, test = (make_split(300, exits=5, classes=6, dims=12, seed=s) for s in (901, 902))
     trial = Trial(cell, REFERENCES, None, 0, reference_points(5, BUDGETS, 0), BUDGETS)
-    return {(r.point.method, r.point.point): r for r, _ in run_trial(trial, Splits(make_task(400), cal, test), {})}
+    return {(r.point.method, r.point.point): r for r, _ in run_trial(trial, SeedSplits(make_task(400), cal, test), {})}
 
 
 def test_every_budget_has_its_two_records(records):

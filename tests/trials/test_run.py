@@ -11,7 +11,7 @@ from bench.metrics.thresholds import KINDS
 from bench.trials.outcomes import unpack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.run import run_trial
-from bench.trials.splits import Splits
+from bench.trials.splits import SeedSplits
 
 
 def relabelled(data: ExitData, seed: int = 0) -> ExitData:
@@ -35,7 +35,7 @@ def test_every_owed_point_gets_a_record(trial_of, splits, name):
 )
 def test_labels_of_cal_and_test_change_no_policy(trial_of, splits, name):
     before = run_trial(trial_of(name), splits, {})
-    leaky = Splits(splits.task, relabelled(splits.cal), relabelled(splits.test))
+    leaky = SeedSplits(splits.task, relabelled(splits.cal), relabelled(splits.test))
     after = run_trial(trial_of(name), leaky, {})
     for (a, rows_a), (b, rows_b) in zip(before, after, strict=True):
         assert a.status == b.status and a.val == b.val
@@ -47,7 +47,7 @@ def test_labels_of_cal_and_test_change_no_policy(trial_of, splits, name):
 
 def test_cal_moves_conformal_sets_its_own_accuracy_and_nothing_else(trial_of, splits):
     (before, _), (after, _) = (
-        run_trial(trial_of("msdnet_thresh"), Splits(splits.task, cal, splits.test), {})[1]
+        run_trial(trial_of("msdnet_thresh"), SeedSplits(splits.task, cal, splits.test), {})[1]
         for cal in (splits.cal, relabelled(splits.cal))
     )
     changed = {k for k in before.metrics if before.metrics[k] != after.metrics[k]} - {"cal_accuracy"}

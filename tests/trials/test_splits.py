@@ -6,7 +6,7 @@ from bench.plugins import registry
 from bench.rules import ThresholdPolicy
 from bench.trials.plan import REFERENCES, load_methods
 from bench.trials.run import run_trial
-from bench.trials.splits import KEPT, Splits
+from bench.trials.splits import KEPT, SeedSplits
 
 CONFIGURED = ["eefp[heads=boosted]", "pcee[heads=calibrated]", "jeidnn[preset=released,epochs=3,points=4]"]
 
@@ -20,7 +20,7 @@ def facts(results):
 @pytest.mark.parametrize("name", [REFERENCES, *registry.plugins("methods"), *CONFIGURED])
 def test_sharing_the_answers_of_heads_changes_no_bit(trial_of, splits, monkeypatch, name):
     shared = facts(run_trial(trial_of(name, budgets=(0.5, 0.8)), splits, {}))
-    monkeypatch.setattr(Splits, "answers_for", lambda self, policy, among: None)
+    monkeypatch.setattr(SeedSplits, "answers_for", lambda self, policy, among: None)
     alone = facts(run_trial(trial_of(name, budgets=(0.5, 0.8)), splits, {}))
     assert shared == alone
 
