@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from bench.plugins import registry
 from bench.plugins.params import configure
 from bench.plugins.spec import parse
+from bench.recipe import Heads, Recipe
 
 if TYPE_CHECKING:
     from bench.method import Task
-    from bench.recipe import Heads
+
+__all__ = ["Heads", "Recipe", "fit"]
 
 
 def fit(recipe: str, task: Task) -> Heads:
