@@ -1,30 +1,74 @@
-"""Shared fixtures: where reference data may lie, and caches that belong to the test run alone."""
+"""Fixtures of all tests, and how several processes share the tests: see [tool.pytest.ini_options] in pyproject.toml."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}  # read by torch and numpy
 
 import pytest
 import torch
 from hypothesis import settings
+from typer.testing import CliRunner
 
+from bench.bank.bank import Bank
+from bench.cli import app
+from bench.config import RunConfig
+from bench.plugins import registry
+from bench.session import Session
+from tests.helpers.commands import SMALL_CONFIG
 from tests.helpers.paths import GOLDEN, SHARED
 
-# On a busy machine an example may take long; and where a change is judged, luck must not decide.
+LONGEST = ("ray", "browser")  # marks of tests that are slow, in the order in which they begin
+
+# An example may take long on a busy machine. In continuous integration the examples are always the same.
 settings.register_profile("here", deadline=None)
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.load_profile("gate" if os.environ.get("CI") else "here")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _few_threads() -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts Ray or a browser as slow, and begin with the longest tests."""
+
+    def rank(item: pytest.Item) -> int:
+        marks = [*LONGEST, "slow"]
+        return next((i for i, mark in enumerate(marks) if item.get_closest_marker(mark)), len(marks))
+
+    items.sort(key=rank)
+    for item in items:
+        if rank(item) < len(LONGEST):
+            item.add_marker("slow")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Let a process take whole files, so that their fixtures are made once, and one process all that starts Ray."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "ray" if Path(file).stem.startswith("test_ray") else file
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real data, weights and reference numbers, where it is at hand."""
+    """The folder of real data, weights and reference numbers, if it is available."""
     if not (SHARED / "golden").is_dir():
         pytest.skip("needs the shared folder of reference data (set EXITBENCH_SHARED)")
     return SHARED
@@ -37,11 +81,53 @@ def golden() -> Path:
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory) -> Path:
-    """One cache for all command-line tests, so that the bank of the small job is built once."""
-    return tmp_path_factory.mktemp("bench-cache")
+def run_folder(tmp_path_factory) -> Path:
+    """A folder that all processes of a test run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(run_folder) -> dict[str, str]:
+    """The variables of this process and of every process that tests start: a cache of the run, no data of the user."""
+    os.environ.pop("BENCH_DATA", None)
+    os.environ |= {"BENCH_CACHE": str(run_folder / "cache"), "COLUMNS": "100"}
+    return dict(os.environ)
 
 
 @pytest.fixture(scope="session")
-def environment(cache) -> dict[str, str]:
-    return {**os.environ, "BENCH_CACHE": str(cache), "MPLBACKEND": "agg", "COLUMNS": "100"}
+def small_bank(environment) -> Bank:
+    """The bank of the small job; it is built once for all processes of a test run."""
+    session = Session(RunConfig(**SMALL_CONFIG))
+    return next(session.sources()).ensure("cpu")
+
+
+@pytest.fixture
+def bench(environment, tmp_path, monkeypatch) -> Callable[..., SimpleNamespace]:
+    """Run `bench …` in this process, in an empty folder, and return exit code and output."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_files", {kind: dict(known) for kind, known in registry._files.items()})
+
+    def run(*words: object) -> SimpleNamespace:
+        done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+        return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def start(environment, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
+    """Start `bench …` as a process of its own, in an empty folder; what still runs after the test is killed."""
+    started: list[subprocess.Popen] = []
+
+    def begin(*words: object, **options: Any) -> subprocess.Popen:
+        command = [sys.executable, "-m", "bench", *map(str, words)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, **(pipes | options)))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()

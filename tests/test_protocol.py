@@ -15,12 +15,6 @@ from bench.protocol import allocate, halves, longtail_counts, split
 from tests.helpers.paths import SHARED
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path_factory.getbasetemp() / "protocol-cache"))
-    monkeypatch.delenv("BENCH_DATA", raising=False)
-
-
 def made(labels, partition=None, *, name="set", source=None, pixels=None, seed=0, imbalance=None, order=None):
     """A dataset of random 2 × 2 images with these labels, its rows stored in this order."""
     labels = np.asarray(labels, dtype=np.int64)

@@ -2,20 +2,18 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 
 from bench import load_records
-from tests.helpers.commands import JOB, POINTS, SMALL, numbers, results, results_safely
+from tests.helpers.commands import JOB, POINTS, SMALL, begun, numbers, results, results_safely
 
 
 def test_the_job_ends_with_records_a_report_and_their_paths(finished):
-    folder, done = finished
+    folder, printed = finished
     frame = load_records(folder / "results")
     assert len(frame) == POINTS
     assert set(frame["status"]) == {"ok", "infeasible"}
-    assert str(folder / "reports" / "README.md") in done.stdout
+    assert str(folder / "reports" / "README.md") in printed
     page = folder / "reports" / "digits" / "cifar_resnet20"
     assert {p.suffix for p in page.rglob("*.*")} == {".md", ".csv", ".parquet", ".tex", ".html", ".svg", ".png"}
     text = (page / "leaderboard.md").read_text()
@@ -40,57 +38,30 @@ def test_a_second_run_repeats_nothing(finished, bench):
     assert {p: p.stat().st_mtime_ns for p in (folder / "results").rglob("*.json")} == before
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, environment, tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "bench",
-        *JOB,
-        "-o",
-        str(tmp_path / "results"),
-        "--reports",
-        str(tmp_path / "reports"),
-    ]
-    for enough in (1, 8, 14):
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 120
-        while (
-            process.poll() is None
-            and len(results_safely(tmp_path / "results")) < enough
-            and time.monotonic() < deadline
-        ):
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, start, bench, tmp_path):
+    results = tmp_path / "results"
+    for enough in (1, 14):
+        process = start(*JOB)
+        begun(process, results, enough)
+        process.kill()
         process.wait()
-    survived = {p: p.read_bytes() for p in (tmp_path / "results").rglob("[!.]*.json")}
+    survived = {p: p.read_bytes() for p in results_safely(results)}
     assert survived
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    done = bench(*JOB)
     assert done.returncode == 0, done.stderr
     assert all(p.read_bytes() == content for p, content in survived.items())
-    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+    assert numbers(results) == numbers(finished[0] / "results")
 
 
-def test_two_runs_at_once_into_one_folder_leave_every_record_whole(finished, environment, tmp_path):
-    command = [sys.executable, "-m", "bench", *JOB, "-o", str(tmp_path / "results")]
-    runs = [
-        subprocess.Popen(
-            [*command, "--reports", str(tmp_path / f"reports{i}")], env=environment, stdout=subprocess.DEVNULL
-        )
-        for i in (1, 2)
-    ]
+def test_two_runs_at_once_into_one_folder_leave_every_record_whole(finished, start, tmp_path):
+    runs = [start(*JOB, "--reports", tmp_path / f"reports{i}") for i in (1, 2)]
     assert [r.wait(timeout=300) for r in runs] == [0, 0]
     assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
 
 
-def test_ctrl_c_keeps_finished_trials_and_ends_with_130(environment, tmp_path):
-    slow = ["--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=200]", "-o", str(tmp_path / "results")]
-    command = [sys.executable, "-m", "bench", *JOB, *slow]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes)
-    while process.poll() is None and len(results_safely(tmp_path / "results")) < 7:
-        time.sleep(0.01)
+def test_ctrl_c_keeps_finished_trials_and_ends_with_130(small_bank, start, tmp_path):
+    process = start(*JOB, "--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=200]")
+    begun(process, tmp_path / "results", 7)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -115,7 +86,7 @@ def test_a_limited_run_is_marked(bench, tmp_path):
     assert "limit 40" in text
 
 
-def test_banks_are_listed_verified_and_pruned(finished, bench, cache, tmp_path):
+def test_banks_are_listed_verified_and_pruned(finished, bench, tmp_path):
     assert "digits" in bench("bank", "list").stdout
     assert bench("bank", "verify").returncode == 0
     own = tmp_path / "banks"
@@ -134,6 +105,6 @@ def test_banks_are_listed_verified_and_pruned(finished, bench, cache, tmp_path):
 
 
 def test_a_log_hears_of_the_trials_in_a_few_lines(finished):
-    lines = [line for line in finished[1].stdout.splitlines() if "trials" in line]
+    lines = [line for line in finished[1].splitlines() if "trials" in line]
     assert lines[0] == "6 trials to do: serial, one at a time."
     assert len(lines) <= 12 and lines[-1].startswith("6 of 6 trials done, 0 failed, 0 running")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import resource
-import subprocess
-import sys
 
 import pytest
 
@@ -13,21 +11,14 @@ from tests.helpers.commands import JOB, numbers, results_safely
 LARGEST = 2000  # bytes of a file that can still be written; a record takes more
 
 
-def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, bench, environment, tmp_path):
+def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, bench, start, tmp_path):
     assert bench(*JOB, "--seeds", "0").returncode == 0
     before = {path: path.read_bytes() for path in results_safely(tmp_path / "results")}
-    full = subprocess.run(
-        [sys.executable, "-m", "bench", *JOB],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)),
-    )
-    assert full.returncode == 2 and "Traceback" not in full.stderr, full.stderr
-    assert full.stderr.startswith("bench: A record could not be written to the results folder 'results'")
-    assert "make room, and the same command goes on from there" in full.stderr
+    full = start(*JOB, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)))
+    _, errors = full.communicate(timeout=300)
+    assert full.returncode == 2 and "Traceback" not in errors, errors
+    assert errors.startswith("bench: A record could not be written to the results folder 'results'")
+    assert "make room, and the same command goes on from there" in errors
     assert {path: path.read_bytes() for path in results_safely(tmp_path / "results")} == before
     assert not list((tmp_path / "results").rglob(".*")), "half a record was left behind"
     assert bench(*JOB).returncode == 0

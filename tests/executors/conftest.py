@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,6 +16,7 @@ from bench.plugins import registry
 from bench.plugins.files import load_file
 from bench.session import Session
 from bench.trials.plan import Trial
+from tests.helpers.commands import SMALL_CONFIG
 from tests.helpers.paths import ROOT
 from tests.helpers.trials import FAULTY
 
@@ -24,14 +24,8 @@ Work = list[tuple[Bank, Trial]]
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("executors")
-
-
-@pytest.fixture(scope="session")
-def bank(folder) -> Bank:
-    session = _session(folder, ("msdnet_thresh",), (0,), (0.5,))
-    return next(session.sources()).ensure("cpu")
+def bank(small_bank) -> Bank:
+    return small_bank
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -43,11 +37,12 @@ def _faulty() -> Iterator[None]:
 
 
 @pytest.fixture
-def work(folder, bank) -> Callable[..., Work]:
+def work(bank, tmp_path) -> Callable[..., Work]:
     """Plan trials of methods on the small bank; the references are left out unless they are asked for."""
 
     def make(*methods: str, seeds=(0,), budgets=(0.5, 0.9), references: bool = False) -> Work:
-        session = _session(folder, methods, seeds, budgets)
+        given = {"methods": methods, "seeds": seeds, "budgets": budgets, "output": tmp_path / "results"}
+        session = Session(RunConfig(**SMALL_CONFIG, **given))
         ready = session.prepare(next(session.sources()))
         return [(bank, t) for bank, t in ready.work if references or t.method != "references"]
 
@@ -110,21 +105,3 @@ def driver(bank, tmp_path):
         )
 
     return start
-
-
-def _session(folder: Path, methods, seeds, budgets) -> Session:
-    return Session(
-        RunConfig(
-            methods=methods,
-            seeds=seeds,
-            budgets=budgets,
-            dataset=("digits",),
-            backbone=("cifar_resnet20",),
-            weights="random",
-            image_size=16,
-            exits="2,5",
-            bank_dir=folder / "banks",
-            output=folder / "results",
-            threads=1,
-        )
-    )

@@ -127,7 +127,7 @@ def test_no_child_outlives_the_run(work, settings, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_child_outlives_its_parent(number, bank, tmp_path, folder):
+def test_no_child_outlives_its_parent(number, bank, tmp_path):
     """A driver that is interrupted or killed in the middle of a trial leaves nothing behind."""
     code = f"""
 import sys

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from pathlib import Path
 
-SMALL = [
-    "--dataset",
-    "digits",
-    "--backbone",
-    "cifar_resnet20",
-    "--weights",
-    "random",
-    "--exits",
-    "2,5",
-    "--threads",
-    "1",
-]
-
-
+SMALL_CONFIG = {
+    "dataset": "digits", "backbone": "cifar_resnet20", "weights": "random", "exits": "2,5", "threads": 1,
+}  # fmt: skip
+SMALL = [word for name, value in SMALL_CONFIG.items() for word in (f"--{name}", str(value))]
 JOB = ["run", *SMALL, "--methods", "jeidnn,msdnet_thresh", "--seeds", "0,1", "--budgets", "0.2,0.6,1"]
-
-
 POINTS = 2 * ((2 + 2) * 3 + 3 + 1)  # seeds × ((methods + hull and random) × budgets + static exits + oracle)
 
 
@@ -35,3 +25,11 @@ def numbers(folder: Path) -> dict[str, tuple]:
 
 def results_safely(folder: Path) -> list[Path]:
     return list(folder.rglob("[!.]*.json")) if folder.exists() else []
+
+
+def begun(process: subprocess.Popen, folder: Path, enough: int, seconds: float = 150) -> None:
+    """Wait until a run has stored so many records; fail if it ends before."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and len(results_safely(folder)) < enough and time.monotonic() < end:
+        time.sleep(0.01)
+    assert process.poll() is None, process.stderr.read() if process.stderr else ""

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 from bench.tune.history import Decision, Protocol, Row, Subject, Tuned
 from bench.tune.verdict import verdict, winner
+from tests.helpers.commands import SMALL
 
 BUDGETS = (0.4, 0.6, 0.8, 1.0)
-
-
-SMALL = ["--dataset", "digits", "--backbone", "cifar_resnet20", "--weights", "random", "--exits", "2,5"]
-
-
-SMALL += ["--threads", "1", "--budgets", "0.4,0.6,0.8,1"]
-
-
-TUNE = [sys.executable, "-m", "bench", "tune", *SMALL]
+TUNE = ["tune", *SMALL, "--budgets", ",".join(map(str, BUDGETS))]
 
 
 def without_times(search) -> dict:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from types import SimpleNamespace
 
 import pytest
-import torch
-from typer.testing import CliRunner
 
-from bench.cli import app
 from bench.plugins import registry
 
 
@@ -40,19 +35,3 @@ def install(tmp_path, monkeypatch):
     registry._installed.cache_clear()
     for module in laid:
         sys.modules.pop(module, None)
-
-
-@pytest.fixture
-def cli(environment, tmp_path, monkeypatch) -> Iterator[Callable[..., SimpleNamespace]]:
-    """Run `bench …` in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-    for name in ("BENCH_CACHE", "MPLBACKEND", "COLUMNS"):
-        monkeypatch.setenv(name, environment[name])
-    threads = torch.get_num_threads()
-
-    def run(*words: object) -> SimpleNamespace:
-        done = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-        return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
-
-    yield run
-    torch.set_num_threads(threads)

@@ -23,29 +23,29 @@ def test_two_packages_with_one_name_are_an_error_that_names_both():
     assert list(registry.collect("methods", [found[0], entry("a", "one:A", "first")])) == ["a"]
 
 
-def test_a_package_is_found_by_its_entry_point(install, cli):
+def test_a_package_is_found_by_its_entry_point(install, bench):
     install("mine", "plugin_of_mine", "print('noise')\n" + METHOD)
-    (row,) = [r for r in json.loads(cli("list", "methods", "--json").stdout) if r["name"] == "mine"]
+    (row,) = [r for r in json.loads(bench("list", "methods", "--json").stdout) if r["name"] == "mine"]
     assert row["summary"] == "A rule." and row["from"] == "plugin_of_mine" and row["broken"] is None
-    assert "A rule.  (plugin_of_mine)" in cli("list").stdout
+    assert "A rule.  (plugin_of_mine)" in bench("list").stdout
 
 
-def test_a_broken_package_is_listed_with_its_reason_and_fails_only_when_asked_for(install, cli):
+def test_a_broken_package_is_listed_with_its_reason_and_fails_only_when_asked_for(install, bench):
     install("mine", "plugin_of_mine", "import no_such_package\n")
-    listed = cli("list", "methods")
+    listed = bench("list", "methods")
     assert listed.returncode == 0 and "No module named 'no_such_package'" in listed.stdout
-    (row,) = [r for r in json.loads(cli("list", "--json").stdout) if r["name"] == "mine"]
+    (row,) = [r for r in json.loads(bench("list", "--json").stdout) if r["name"] == "mine"]
     assert "no_such_package" in row["broken"]
-    done = cli("plan", *SMALL, "--methods", "mine")
+    done = bench("plan", *SMALL, "--methods", "mine")
     assert done.returncode == 2 and "plugin_of_mine" in done.stderr and "no_such_package" in done.stderr
-    assert cli("plan", *SMALL, "--methods", "msdnet_thresh").returncode == 0
+    assert bench("plan", *SMALL, "--methods", "msdnet_thresh").returncode == 0
 
 
-def test_all_methods_are_all_that_work_and_the_rest_is_named(install, cli, tmp_path):
+def test_all_methods_are_all_that_work_and_the_rest_is_named(install, bench, tmp_path):
     install("mine", "plugin_of_mine", "raise RuntimeError('out of order')\n")
     (tmp_path / "here.py").write_text(METHOD.replace("'mine'", "'here'"))
     given = ["--methods", "all,msdnet_thresh[ratios=published]", "--plugin", "here.py"]
-    done = cli("plan", *SMALL, *given, "--json")
+    done = bench("plan", *SMALL, *given, "--json")
     assert done.returncode == 0, done.stderr
     assert "'mine'" in done.stderr and "out of order" in done.stderr
     (bank,) = json.loads(done.stdout)["banks"]
@@ -54,10 +54,10 @@ def test_all_methods_are_all_that_work_and_the_rest_is_named(install, cli, tmp_p
     assert "mine" not in names and len(names) == len(set(names))
 
 
-def test_two_installed_packages_with_one_name_stop_a_list(install, cli):
+def test_two_installed_packages_with_one_name_stop_a_list(install, bench):
     install("mine", "plugin_one", METHOD)
     install("mine", "plugin_two", METHOD)
-    done = cli("list", "methods")
+    done = bench("list", "methods")
     assert done.returncode == 2 and "plugin_one" in done.stderr and "plugin_two" in done.stderr
 
 

@@ -8,8 +8,8 @@ from bench.errors import UserError
 from bench.plugins import registry, scaffold
 
 
-def test_it_writes_two_files_and_says_what_comes_next(cli, tmp_path):
-    done = cli("new-method", "my_rule", "--to", "here/it is")
+def test_it_writes_two_files_and_says_what_comes_next(bench, tmp_path):
+    done = bench("new-method", "my_rule", "--to", "here/it is")
     assert done.returncode == 0, done.stderr
     assert {p.name for p in (tmp_path / "here" / "it is").iterdir()} == {"my_rule.py", "test_my_rule.py"}
     for command in ("bench run --plugin", "bench check --plugin", "python -m pytest"):

@@ -23,10 +23,10 @@ def test_paths_are_repeatable_or_comma_separated_and_become_absolute(tmp_path, m
         config.build({"plugin": 3}, "test")
 
 
-def test_a_method_in_a_file_runs_and_its_records_do_not_say_where_it_lies(cli, tmp_path):
+def test_a_method_in_a_file_runs_and_its_records_do_not_say_where_it_lies(bench, tmp_path):
     scaffold.write("my_rule", tmp_path / "mine")
     run = ["run", *SMALL, "--limit", "60", "--seeds", "0", "--budgets", "0.6,1", "--plugin", "mine/my_rule.py"]
-    done = cli(*run, "--methods", "my_rule,my_rule[growth=2]")
+    done = bench(*run, "--methods", "my_rule,my_rule[growth=2]")
     assert done.returncode == 0, done.stderr
     records = load_records(tmp_path / "results")
     mine = records[records["kind"] == "method"]
@@ -34,7 +34,7 @@ def test_a_method_in_a_file_runs_and_its_records_do_not_say_where_it_lies(cli, t
     texts = "".join(p.read_text() for p in (tmp_path / "results").rglob("*.json"))
     assert str(tmp_path) not in texts and "exitbench_plugin" not in texts
     (tmp_path / "run.yaml").write_text("plugin: [mine/my_rule.py]\nmethods: [my_rule]\n")
-    again = cli("run", "-c", "run.yaml", *run[1:-2])
+    again = bench("run", "-c", "run.yaml", *run[1:-2])
     assert again.returncode == 0 and "nothing new" in again.stdout, again.stderr
 
 
@@ -48,22 +48,22 @@ def test_a_method_in_a_file_runs_and_its_records_do_not_say_where_it_lies(cli, t
         (["--plugin", "my_rule.py,copy.py"], "Two methods are called 'my_rule'"),
     ],
 )
-def test_mistakes_are_one_sentence_and_code_2(cli, tmp_path, words, says):
+def test_mistakes_are_one_sentence_and_code_2(bench, tmp_path, words, says):
     scaffold.write("my_rule", tmp_path)
     (tmp_path / "copy.py").write_text((tmp_path / "my_rule.py").read_text())
     (tmp_path / "bad.py").write_text("\n\nx = y\n")
-    done = cli("run", *SMALL, *words)
+    done = bench("run", *SMALL, *words)
     assert done.returncode == 2 and says in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr and not done.stdout.strip()
 
 
-def test_the_list_shows_a_file_and_all_that_one_method_says_of_itself(cli, tmp_path):
+def test_the_list_shows_a_file_and_all_that_one_method_says_of_itself(bench, tmp_path):
     scaffold.write("my_rule", tmp_path)
-    assert "(my_rule.py)" in cli("list", "methods", "--plugin", "my_rule.py").stdout
-    shown = cli("list", "methods", "my_rule", "--plugin", "my_rule.py").stdout
+    assert "(my_rule.py)" in bench("list", "methods", "--plugin", "my_rule.py").stdout
+    shown = bench("list", "methods", "my_rule", "--plugin", "my_rule.py").stdout
     assert "how it differs from the paper" in shown
     assert "growth  float, default 1.0, searched 0.5 to 2 on a log scale" in shown
-    found = json.loads(cli("list", "methods", "my_rule", "--plugin", "my_rule.py", "--json").stdout)
+    found = json.loads(bench("list", "methods", "my_rule", "--plugin", "my_rule.py", "--json").stdout)
     assert [p["name"] for p in found["parameters"]] == ["heads", "growth"] and found["from"] == "my_rule.py"
 
 
@@ -76,11 +76,11 @@ def test_the_list_shows_a_file_and_all_that_one_method_says_of_itself(cli, tmp_p
         (["backbones", "resnet18"], "exits"),
     ],
 )
-def test_every_kind_tells_its_parameters(cli, words, says):
-    done = cli("list", *words)
+def test_every_kind_tells_its_parameters(bench, words, says):
+    done = bench("list", *words)
     assert done.returncode == 0 and says in done.stdout, done.stderr
 
 
-def test_an_unknown_name_has_a_nearest_one(cli):
-    done = cli("list", "methods", "jeidn")
+def test_an_unknown_name_has_a_nearest_one(bench):
+    done = bench("list", "methods", "jeidn")
     assert done.returncode == 2 and "Did you mean 'jeidnn'" in done.stderr

@@ -25,7 +25,6 @@ PER_CLASS = {"train": 12, "test": 8}
 @pytest.fixture(autouse=True)
 def _no_ambient_data(tmp_path, monkeypatch) -> None:
     """Nothing of this machine counts as at hand."""
-    monkeypatch.delenv("BENCH_DATA", raising=False)
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 

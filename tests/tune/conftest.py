@@ -2,65 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.bank.bank import Bank
-from bench.config import RunConfig
-from bench.session import Session
 from bench.trials.plan import load_methods
 from bench.tune import serial
 from bench.tune.search import Budget, Search
-from tests.helpers.searches import BUDGETS, SMALL, TUNE
+from tests.helpers.searches import BUDGETS, TUNE
 
 
 @pytest.fixture(scope="session")
-def banks(tmp_path_factory) -> Path:
-    """One folder of banks for all tests here, so that the small one is built once."""
-    return tmp_path_factory.mktemp("tune-banks")
-
-
-@pytest.fixture(scope="session")
-def bank(banks) -> Bank:
-    config = RunConfig(
-        methods=("eero",), dataset=("digits",), backbone=("cifar_resnet20",), weights="random", exits="2,5",
-        bank_dir=banks, threads=1,
-    )  # fmt: skip
-    session = Session(config)
-    return next(session.sources()).ensure("cpu")
+def bank(small_bank) -> Bank:
+    return small_bank
 
 
 @pytest.fixture
-def environment(banks) -> dict[str, str]:
-    """What a `bench` process of these tests is given."""
-    return {**os.environ, "BENCH_CACHE": str(banks), "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture
-def bench(environment, bank, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
-    """Run `bench COMMAND …` on the small bank in an empty folder and return the finished process."""
-
-    def run(command: str, *words: object) -> subprocess.CompletedProcess:
-        parts = [sys.executable, "-m", "bench", command, *SMALL, "--bank-dir", str(bank.path.parent), *map(str, words)]
-        return subprocess.run(parts, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-
-    return run
-
-
-@pytest.fixture
-def tune(environment, bank, tmp_path) -> Callable[..., subprocess.CompletedProcess]:
-    """Run `bench tune …` in an empty folder and return the finished process."""
-
-    def run(*words: object) -> subprocess.CompletedProcess:
-        command = [*TUNE, "--bank-dir", str(bank.path.parent), *map(str, words)]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
-
-    return run
+def tune(bench, bank, monkeypatch) -> Callable[..., SimpleNamespace]:
+    """Run `bench tune …` on the small bank."""
+    monkeypatch.setenv("COLUMNS", "160")
+    return lambda *words: bench(*TUNE, *words)
 
 
 @pytest.fixture

@@ -35,11 +35,9 @@ def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
 
 
 @pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
-def test_killed_it_ends_as_if_it_had_not_been(tune, environment, bank, tmp_path, workers):
-    words = [*JOB[:2], "--trials", "8", "--seeds", "0,1", "--bank-dir", str(bank.path.parent), "-o", "killed"]
-    driver = subprocess.Popen(
-        [*TUNE, *words, *workers], cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
-    )
+def test_killed_it_ends_as_if_it_had_not_been(tune, start, tmp_path, workers):
+    words = [*JOB[:2], "--trials", "8", "--seeds", "0,1", "-o", "killed"]
+    driver = start(*TUNE, *words, *workers)
     folder = tmp_path / "killed" / "tuned"
     _wait_for(lambda: sum(len(read(p).history) for p in folder.glob("*.yaml")) >= 3, driver)
     os.kill(driver.pid, signal.SIGKILL)
@@ -56,11 +54,8 @@ def test_killed_it_ends_as_if_it_had_not_been(tune, environment, bank, tmp_path,
             assert row == s.history[row.number]
 
 
-def test_interrupted_it_says_so_and_keeps_what_it_has(environment, bank, tmp_path):
-    words = ["--methods", "eefp", "--trials", "400", "--seeds", "0,1", "--bank-dir", str(bank.path.parent)]
-    driver = subprocess.Popen(
-        [*TUNE, *words], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+def test_interrupted_it_says_so_and_keeps_what_it_has(start, bank, tmp_path):
+    driver = start(*TUNE, "--methods", "eefp", "--trials", "400", "--seeds", "0,1")
     folder = tmp_path / "results" / "tuned"
     _wait_for(lambda: any(len(read(p).history) >= 2 for p in folder.glob("*.yaml")), driver)
     driver.send_signal(signal.SIGINT)

@@ -12,18 +12,17 @@ from bench.errors import UserError
 from bench.session import Session
 from bench.trials.plan import Trial
 from bench.trials.record import Point, record_id
+from tests.helpers.commands import SMALL, SMALL_CONFIG
 from tests.helpers.searches import BUDGETS
+
+GIVEN = ["--budgets", ",".join(map(str, BUDGETS))]
 
 
 @pytest.fixture
-def session_of(banks, tmp_path):
+def session_of(bank, tmp_path):
     def make(methods: str, **more) -> Session:
-        return Session(
-            RunConfig(
-                methods=methods, dataset="digits", backbone="cifar_resnet20", weights="random", exits="2,5",
-                bank_dir=banks, threads=1, budgets=BUDGETS, output=tmp_path, seeds=(7, 8), **more,
-            )
-        )  # fmt: skip
+        given = {"methods": methods, "budgets": BUDGETS, "output": tmp_path, "seeds": (7, 8)}
+        return Session(RunConfig(**SMALL_CONFIG, **given, **more))
 
     return make
 
@@ -85,7 +84,17 @@ def test_a_search_of_another_bank_is_not_used(session_of, searched, bank, search
 
 def test_a_tuned_run_says_so_everywhere(bench, searched, tmp_path):
     searched(eero={"beta": 3.5}, patient_confident=None)
-    words = ["--methods", "eero,patient_confident,entropy_thresh", "-o", tmp_path, "--tuned", "--seeds", "7,8"]
+    words = [
+        *SMALL,
+        *GIVEN,
+        "--methods",
+        "eero,patient_confident,entropy_thresh",
+        "-o",
+        tmp_path,
+        "--tuned",
+        "--seeds",
+        "7,8",
+    ]
     plan = json.loads(bench("plan", *words, "--json").stdout)
     assert "eero[beta=3.5]" in [m["method"] for m in plan["banks"][0]["methods"]]
     done = bench("run", *words)
@@ -113,6 +122,6 @@ def test_a_tuned_run_says_so_everywhere(bench, searched, tmp_path):
 )
 def test_what_cannot_be_used_is_a_sentence_before_any_work(bench, searched, tmp_path, words, said):
     searched(eero={"beta": 3.5})
-    done = bench("run", "--methods", "eero,eefp", "-o", tmp_path, "--tuned", *words)
+    done = bench("run", *SMALL, *GIVEN, "--methods", "eero,eefp", "-o", tmp_path, "--tuned", *words)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.rglob("*.json"))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.helpers.site_records import EVIL
 
+pytestmark = pytest.mark.browser
 KINDS = ("index.html", "cell", "methods/index.html", "methods/pcee.html", "protocol.html", "downloads.html")
 
 

@@ -4,31 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
 
 from bench import load_records
-from tests.helpers.commands import JOB, numbers, results_safely
+from tests.helpers.commands import JOB, begun, numbers, results_safely
 from tests.helpers.processes import family, survivors
 
+pytestmark = pytest.mark.ray
 RAY = ["--executor", "ray", "-j", "2"]
 SLOW = ["--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=400]"]
-
-
-def begun(words: list[str], environment: dict[str, str], folder: Path, enough: int) -> subprocess.Popen:
-    """Start a run, and return when so many records lie in its results folder."""
-    command = [sys.executable, "-m", "bench", *words, "-o", str(folder / "results")]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=folder, env=environment, text=True, start_new_session=True, **pipes)
-    deadline = time.monotonic() + 150
-    while process.poll() is None and len(results_safely(folder / "results")) < enough and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert process.poll() is None, process.stderr.read()
-    return process
 
 
 def lasting(pid: int) -> dict[int, str]:
@@ -36,26 +21,27 @@ def lasting(pid: int) -> dict[int, str]:
     return {child: command for child, command in family(pid).items() if "Agent" not in command}
 
 
-@pytest.mark.ray
-def test_a_killed_driver_is_started_again_and_ends_with_the_same_numbers(finished, environment, bench, tmp_path):
-    process = begun([*JOB, *RAY], environment, tmp_path, 6)
+def test_a_killed_driver_is_started_again_and_ends_with_the_same_numbers(finished, start, tmp_path):
+    process = start(*JOB, *RAY)
+    begun(process, tmp_path / "results", 6)
     started = lasting(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
     survived = {p: p.read_bytes() for p in results_safely(tmp_path / "results")}
     assert survived
-    done = bench(*JOB, *RAY)
-    assert (done.returncode, done.stderr.strip()) == (0, "")
-    assert "trials to do: ray, 2 at once." in done.stdout and " trials done, 0 failed" in done.stdout
+    again = start(*JOB, *RAY)
+    stdout, stderr = again.communicate(timeout=300)
+    assert (again.returncode, stderr.strip()) == (0, "")
+    assert "trials to do: ray, 2 at once." in stdout and " trials done, 0 failed" in stdout
     assert {p.name for p in tmp_path.iterdir()} == {"results", "reports"}
     assert all(p.read_bytes() == content for p, content in survived.items())
     assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
     assert started and not survivors(started, seconds=90)
 
 
-@pytest.mark.ray
-def test_ctrl_c_shuts_ray_down_keeps_finished_trials_and_ends_with_130(finished, environment, tmp_path):
-    process = begun([*JOB, *RAY, *SLOW], environment, tmp_path, 6)
+def test_ctrl_c_shuts_ray_down_keeps_finished_trials_and_ends_with_130(finished, start, tmp_path):
+    process = start(*JOB, *RAY, *SLOW)
+    begun(process, tmp_path / "results", 6)
     started = lasting(process.pid)
     assert any("raylet" in command for command in started.values())
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
