@@ -44,7 +44,7 @@ import pytest
         (["run", "--memory", "0"], "memory"),
         (["plan", "--executor", "dask"], "'serial' or 'ray'"),
         (["report"], "bench run"),
-        (["report", "-o", "/no/such"], "/no/such"),
+        (["report", "/no/such"], "/no/such"),
         (["list", "method"], "Did you mean 'methods'"),
         (["runn"], "run"),
         (["run", "--method", "x"], "--methods"),

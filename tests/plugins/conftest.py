@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from bench.plugins import registry
+from bench.system import installed
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +23,10 @@ def install(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(site)
     laid: list[str] = []
 
+    def forget() -> None:
+        for known in (registry._installed, installed.entries, installed._all):
+            known.cache_clear()
+
     def lay(name: str, module: str, source: str, *, attribute: str = "M") -> None:
         info = site / f"{module}-1.0.dist-info"
         info.mkdir()
@@ -29,9 +34,9 @@ def install(tmp_path, monkeypatch):
         (info / "entry_points.txt").write_text(f"[bench.methods]\n{name} = {module}:{attribute}\n")
         (site / f"{module}.py").write_text(source)
         laid.append(module)
-        registry._installed.cache_clear()
+        forget()
 
     yield lay
-    registry._installed.cache_clear()
+    forget()
     for module in laid:
         sys.modules.pop(module, None)
