@@ -15,11 +15,6 @@ def predictions(logits: Any) -> NDArray[np.int64]:
     return to_numpy(logits).argmax(axis=-1).astype(np.int64)
 
 
-def accuracy(predicted: Any, labels: Any) -> float:
-    """Return the share of predictions [N] that equal the labels [N]."""
-    return float((to_numpy(predicted) == to_numpy(labels)).mean())
-
-
 def exit_shares(exit_index: Any, num_exits: int) -> Floats:
     """Return the share of the samples that left at each of the K exits [K]."""
     index = to_numpy(exit_index)

@@ -11,7 +11,6 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import xxhash
 from mapie.classification import SplitConformalClassifier
 from mapie.conformity_scores import APSConformityScore, LACConformityScore
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +19,7 @@ from sklearn.utils import check_random_state
 
 from bench.errors import UserError
 from bench.metrics.answers import ClassProbabilities
-from bench.metrics.arrays import Floats, Ints, checked, mean, to_numpy
+from bench.metrics.arrays import Floats, Ints, to_numpy
 
 TOLERANCE = 1e-8  # of MAPIE where it compares LAC scores with a quantile
 ROUNDING = 1e-14  # of a sum of many probabilities
@@ -49,37 +48,6 @@ def lac_quantile(scores: ArrayLike, alpha: float) -> float:
 def within(scores: Floats, quantile: Floats | float) -> NDArray[np.bool_]:
     """Return which LAC scores are in the set, with MAPIE's tolerance, so that all kinds of LAC sets agree."""
     return scores - quantile <= TOLERANCE
-
-
-def lac_scores(probabilities: ArrayLike, labels: ArrayLike) -> Floats:
-    """Return 1 - p_y [N] of probabilities [N, C] and labels [N]."""
-    p, y = checked(probabilities, labels)
-    return 1.0 - np.take_along_axis(p, y[:, None], axis=1)[:, 0]
-
-
-@dataclass(frozen=True)
-class SetScores:
-    """What the prediction sets of one alpha do on the test split."""
-
-    coverage: float  # share of samples whose set holds the label
-    size: float  # mean number of classes in a set ("inefficiency")
-    empty_share: float
-    singleton_share: float
-
-
-def set_scores(
-    cal: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike], alphas: Sequence[float], score: str = "lac"
-) -> list[SetScores]:
-    """Score `lac`, `aps` or `raps` sets calibrated on (probabilities [n, C], labels [n]) over test's (… [N, C], … [N]).
-
-    One entry per alpha. APS is randomised in an order of the samples that only their content decides: permuting rows
-    changes nothing.
-    """
-    (cal_p, cal_y), (test_p, test_y) = _ordered(*cal), _ordered(*test)
-    return [
-        SetScores(float(h.mean()), mean(s), float((s == 0).mean()), float((s == 1).mean()))
-        for h, s in zip(*hits_and_sizes(cal_p, cal_y, test_p, test_y, alphas, score), strict=True)
-    ]
 
 
 def hits_and_sizes(
@@ -166,15 +134,6 @@ def _leading(inside: Callable[[Ints, Ints], NDArray[np.bool_]], table: ClassProb
         fits = inside(rank, table.first + rank) & (middle < high)
         low, high = np.where(fits, middle + 1, low), np.where(fits, high, middle)
     return low
-
-
-def _ordered(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
-    """Sort samples by a hash of their probabilities, then by label: what is left interchangeable is identical."""
-    p, y = to_numpy(probabilities).astype(np.float64), to_numpy(labels).astype(np.int64)
-    if len(p):
-        p, y = checked(p, y)
-    order = np.lexsort((y, np.array([xxhash.xxh3_64_intdigest(row.tobytes()) for row in p], np.uint64)))
-    return p[order], y[order]
 
 
 def _sets(

@@ -15,15 +15,11 @@ from bench.metrics.samples import Column, Measured, Samples, known
 TARGETS = ("eefp", "misclass")
 
 
-def auroc(score: Floats, target: NDArray[np.bool_]) -> float | None:
-    """Area under the ROC curve of scores [N] against a target [N]; None where the target has one class only.
+def auroc(ranks: Floats, target: NDArray[np.bool_]) -> float | None:
+    """Return the area under the ROC curve of scores with mean ranks [N] against a target [N].
 
-    The Mann-Whitney form on mean ranks. It equals sklearn.metrics.roc_auc_score, and lets two targets share one sort.
+    The Mann-Whitney form of sklearn.metrics.roc_auc_score: several targets share one sort. None if all are equal.
     """
-    return _from_ranks(rankdata(score), target)
-
-
-def _from_ranks(ranks: Floats, target: NDArray[np.bool_]) -> float | None:
     positives = int(target.sum())
     negatives = len(target) - positives
     if not positives or not negatives:
@@ -54,7 +50,7 @@ def columns(point: Measured) -> dict[str, Column]:
     for k, rows in enumerate(arrived):
         own = ranks[k] if rows.all() else rankdata(ranks[k][rows])
         for name, target in targets.items():
-            found[f"{name}_auroc_arrived"].append(_from_ranks(own, target[rows, k]))
+            found[f"{name}_auroc_arrived"].append(auroc(own, target[rows, k]))
     return found
 
 
@@ -64,7 +60,7 @@ def _of_all(test: Samples) -> tuple[dict[str, NDArray[np.bool_]], list[Floats], 
     targets = {"eefp": may_leave(test.exit_correct), "misclass": test.exit_correct}
     ranks = [rankdata(column) for column in confidence.T]
     of_all: dict[str, Column] = {
-        name: [_from_ranks(r, target[:, k]) for k, r in enumerate(ranks)] for name, target in targets.items()
+        name: [auroc(r, target[:, k]) for k, r in enumerate(ranks)] for name, target in targets.items()
     }
     return targets, ranks, of_all
 

@@ -16,15 +16,13 @@ from bench.metrics.conformal import (
     FREE,
     PENALTY,
     SEED,
-    _ordered,
     _PassThrough,
     conformal_rank,
     hits_and_sizes,
     lac_quantile,
-    lac_scores,
-    set_scores,
 )
 from tests.helpers import paths
+from tests.helpers.sets import lac_scores, ordered, set_scores
 
 ALPHAS = (0.01, 0.05, 0.1)
 GOLDEN = paths.GOLDEN / "conformal_jeidnn_small.npz"
@@ -187,7 +185,7 @@ def sharp(n: int, classes: int, scale: float, seed: int) -> tuple[np.ndarray, np
 @pytest.mark.parametrize("classes", [2, 12])
 def test_adaptive_sets_equal_plain_numpy_within_one_rank(score, classes):
     """One class after the other, one sample after the other, from the formula of the papers."""
-    cal, test = _ordered(*sharp(400, classes, 1.0, 1)), _ordered(*sharp(300, classes, 1.0, 2))
+    cal, test = ordered(*sharp(400, classes, 1.0, 1)), ordered(*sharp(300, classes, 1.0, 2))
     uniform = np.random.RandomState(SEED)
     weight = PENALTY if score == "raps" else 0.0
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from bench.metrics import thresholds
 from bench.metrics.arrays import softmax
-from bench.metrics.conformal import lac_quantile, set_scores, within
+from bench.metrics.conformal import lac_quantile, within
 from bench.metrics.thresholds import KINDS, mondrian, published_quantile
 from tests.helpers.outcomes import outcomes, point, scored
 from tests.helpers.paths import GOLDEN
+from tests.helpers.sets import set_scores
 
 
 def by_rank(scores, alpha: float) -> float:

@@ -1,0 +1,52 @@
+"""Prediction sets of one split pair, scored from probabilities; and the ECE of probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.metrics.arrays import checked, mean
+from bench.metrics.calibration import top_label_ece
+from bench.metrics.conformal import hits_and_sizes
+from bench.metrics.samples import content_order
+
+Split = tuple[Any, Any]  # probabilities [N, C] and labels [N]
+
+
+@dataclass(frozen=True)
+class SetScores:
+    """Scores of the prediction sets of one alpha."""
+
+    coverage: float
+    size: float
+    empty_share: float
+    singleton_share: float
+
+
+def set_scores(cal: Split, test: Split, alphas: Sequence[float], score: str = "lac") -> list[SetScores]:
+    """Score `lac`, `aps` or `raps` sets calibrated on cal over test, one entry per alpha, in order of content."""
+    return [
+        SetScores(float(h.mean()), mean(s), float((s == 0).mean()), float((s == 1).mean()))
+        for h, s in zip(*hits_and_sizes(*ordered(*cal), *ordered(*test), alphas, score), strict=True)
+    ]
+
+
+def ordered(probabilities: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples in the order in which scores draw random numbers."""
+    p, y = np.asarray(probabilities, np.float64), np.asarray(labels, np.int64)
+    order = content_order(p, y, np.zeros_like(y))
+    return p[order], y[order]
+
+
+def lac_scores(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return 1 - p_y [N]."""
+    return 1.0 - probabilities[np.arange(len(labels)), labels]
+
+
+def ece(probabilities: Any, labels: Any, bins: int = 15, strategy: str = "mass") -> float:
+    """Return the expected calibration error of probabilities [N, C] and labels [N]."""
+    p, y = checked(probabilities, labels)
+    return top_label_ece(p.max(axis=1), (p.argmax(axis=1) == y).astype(np.float64), bins, strategy)
