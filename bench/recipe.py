@@ -16,7 +16,7 @@ from bench.method import ExitData, Task
 class Heads(nn.Module):
     """Fitted heads of one recipe. The last exit answers with the frozen head's logits, unless a recipe changes them."""
 
-    needs_previous: bool = False  # True where exit k's head or answer reads the logits of earlier exits
+    needs_previous: bool = False  # True if exit k's head or answer reads the logits of earlier exits
 
     def forward(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k."""

@@ -29,7 +29,7 @@ class PaperCell:
     epochs: int  # of the published runs, warm-up included
     warmup_epochs: int
     batch_size: int = 64
-    release: str | None = None  # file name in the T2T-ViT authors' release, where the network is theirs
+    release: str | None = None  # file name in the T2T-ViT authors' release, if the network is theirs
     not_comparable: str | None = None  # why accuracies here and there must not be subtracted
 
     @property

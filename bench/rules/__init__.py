@@ -2,21 +2,16 @@
 
 from bench.rules.policies import (
     HeadsPolicy,
-    Pointwise,
-    Score,
     ThresholdPolicy,
-    energy,
     exit_fractions,
     many_thresholds,
-    margin,
-    max_probability,
-    negative_entropy,
     one_threshold,
     quota_policies,
     rule_fractions,
     shared_heads,
     too_small,
 )
+from bench.rules.scores import Pointwise, Score, energy, margin, max_probability, negative_entropy
 
 __all__ = [
     "HeadsPolicy",

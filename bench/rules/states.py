@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from bench.rules.policies import Score
+from bench.rules.scores import Score
 
 MARGIN = 20.0  # nats at which the log-margin is cut off: beyond e^20 to 1 a prediction is certain
 HISTORY = 5  # state features besides the top probabilities

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from bench.methods.eenet.schedule import Trainer, chain, describe
+from bench.methods.eenet.losses import chain, describe
+from bench.methods.eenet.schedule import Trainer
 from torch import Tensor
 
 from bench import heads

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from bench.methods.mie_lap.laplace import (
-    Posterior,
-    kfac,
-    linear_layers,
-    mix,
-    point_temperature,
-    predict,
-    safe_log,
-    tune,
-)
+from bench.methods.mie_lap.laplace import Posterior, kfac, linear_layers
+from bench.methods.mie_lap.predictive import mix, point_temperature, predict, safe_log, tune
 from torch import Tensor, nn
 
 from bench import heads

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from bench import heads
-from bench.heads.l2w import L2WConfig, Weighting, deal, lookahead, weigh
 from bench.heads.layers import Net
 from bench.heads.training import nll
+from bench.heads.weighting import L2WConfig, Weighting, deal, lookahead, weigh
 from tests.helpers.tasks import make_task
 
 

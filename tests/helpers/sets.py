@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xxhash
 
 from bench.metrics.arrays import checked, mean
 from bench.metrics.calibration import top_label_ece
-from bench.metrics.conformal import hits_and_sizes
-from bench.metrics.samples import content_order
+from bench.metrics.mapie_sets import hits_and_sizes
 
 Split = tuple[Any, Any]  # probabilities [N, C] and labels [N]
 
@@ -35,9 +35,9 @@ def set_scores(cal: Split, test: Split, alphas: Sequence[float], score: str = "l
 
 
 def ordered(probabilities: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the samples in the order in which scores draw random numbers."""
+    """Return the samples in an order that only their content decides."""
     p, y = np.asarray(probabilities, np.float64), np.asarray(labels, np.int64)
-    order = content_order(p, y, np.zeros_like(y))
+    order = np.lexsort((y, np.array([xxhash.xxh3_64_intdigest(row.tobytes()) for row in p], np.uint64)))
     return p[order], y[order]
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from bench.methods.eenet import EENet, EENetConfig, LinearScore
 from bench.methods.eenet import schedule as scheduler
-from bench.methods.eenet.schedule import Trainer, plan_loss, score_loss
+from bench.methods.eenet.losses import plan_loss, score_loss
+from bench.methods.eenet.schedule import Trainer
 from bench.methods.eero import EERO, EEROConfig, admissible, aggregate
 
 from bench.budgets import quota_thresholds, threshold_exits

@@ -8,7 +8,8 @@ from bench.inference import Outcomes
 from bench.metrics import answers as module
 from bench.metrics.answers import Answers, ClassProbabilities
 from bench.metrics.arrays import softmax
-from bench.metrics.conformal import Uniforms, adaptive_sets, hits_and_sizes, lac_sizes, within
+from bench.metrics.conformal import Uniforms, adaptive_sets, lac_sizes, within
+from bench.metrics.mapie_sets import hits_and_sizes
 from bench.metrics.samples import ALPHAS, measure
 from bench.metrics.score import score
 

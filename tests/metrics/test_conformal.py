@@ -12,15 +12,8 @@ from mapie.classification import SplitConformalClassifier
 
 from bench.errors import UserError
 from bench.metrics.arrays import softmax
-from bench.metrics.conformal import (
-    FREE,
-    PENALTY,
-    SEED,
-    _PassThrough,
-    conformal_rank,
-    hits_and_sizes,
-    lac_quantile,
-)
+from bench.metrics.conformal import FREE, PENALTY, SEED, conformal_rank, lac_quantile
+from bench.metrics.mapie_sets import PassThrough, hits_and_sizes
 from tests.helpers import paths
 from tests.helpers.sets import lac_scores, ordered, set_scores
 
@@ -113,7 +106,7 @@ def test_lac_sets_equal_hand_made_sets(n):
 def test_stock_mapie_agrees_within_one_rank(score):
     cal, test = drawn(999, seed=3), drawn(400, seed=4)
     stock = SplitConformalClassifier(
-        _PassThrough(8), confidence_level=[0.99, 0.95, 0.9], conformity_score=score, random_state=1
+        PassThrough(8), confidence_level=[0.99, 0.95, 0.9], conformity_score=score, random_state=1
     )
     sizes = stock.conformalize(*cal).predict_set(test[0], {"include_last_label": "randomized"})[1].sum(1).mean(0)
     ours = [s.size for s in set_scores(cal, test, ALPHAS, score)]
@@ -143,7 +136,7 @@ def test_order_of_rows_changes_nothing(score):
 def test_block_size_changes_nothing(score, monkeypatch):
     cal, test = drawn(300, seed=7), drawn(301, seed=8)
     whole = set_scores(cal, test, ALPHAS, score)
-    monkeypatch.setattr("bench.metrics.conformal.CHUNK", 8 * 3 * 17)
+    monkeypatch.setattr("bench.metrics.mapie_sets.CHUNK", 8 * 3 * 17)
     assert set_scores(cal, test, ALPHAS, score) == whole
 
 

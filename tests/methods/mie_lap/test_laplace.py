@@ -4,13 +4,10 @@ import math
 
 import pytest
 import torch
-from bench.methods.mie_lap.laplace import (
+from bench.methods.mie_lap.laplace import VARIANCES, Posterior, kfac, linear_layers
+from bench.methods.mie_lap.predictive import (
     TEMPERATURES,
-    VARIANCES,
-    Posterior,
     best_cell,
-    kfac,
-    linear_layers,
     mix,
     point_temperature,
     predict,
@@ -117,7 +114,7 @@ def test_probit_of_one_logit_by_hand():
 
 @pytest.mark.parametrize("kind", ["mc", "probit"])
 def test_the_batched_grid_equals_its_cells_one_by_one(kind, monkeypatch):
-    monkeypatch.setattr("bench.methods.mie_lap.laplace.BLOCK", 64)
+    monkeypatch.setattr("bench.methods.mie_lap.predictive.BLOCK", 64)
     x, y, layer = blobs(40)
     posterior = Posterior(kfac(x, layer(x)))
     z = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
