@@ -10,20 +10,31 @@ from pathlib import Path
 
 import bench
 
+# What the pages of one setting are made by, relative to the package. Other code makes records, or only calls this.
 USED = (
-    "errors.py", "report", "stats", "plugins/registry.py", "system/files.py",
-    "trials/outcomes.py", "trials/record.py", "trials/stores.py", "tune/history.py", "tune/study.py", "tune/verdict.py",
+    "errors.py", "metrics", "plugins/registry.py", "plugins/spec.py", "report", "stats", "system", "trials",
+    "tune/history.py", "tune/study.py", "tune/verdict.py",
 )  # fmt: skip
 LIBRARIES = ("jinja2", "matplotlib", "numpy", "optuna", "pandas", "pillow", "plotly", "pyarrow", "scipy", "seaborn")
-CODE = (".py", ".html", ".css", ".js")
+CODE = (".py", ".html", ".css", ".js", ".txt")
 
 
 def code_digest() -> str:
-    """Return a digest of the code of reports and statistics, of what they use, and of the versions of libraries."""
+    """Return a digest of the code that makes the pages of a setting, and of the versions of libraries."""
     root = Path(bench.__file__).parent
+    return _digest(root, [root / name for name in USED])
+
+
+def whole_digest() -> str:
+    """Return a digest of all code of bench and of its methods, whose docstrings the site shows."""
+    root = Path(bench.__file__).parents[1]
+    return _digest(root, [root / "bench", root / "methods"])
+
+
+def _digest(root: Path, places: Iterable[Path]) -> str:
     found = hashlib.sha256()
-    for path in sorted(p for name in USED for p in _files(root / name)):
-        found.update(str(path.relative_to(root)).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted(path for place in places for path in _files(place)):
+        found.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     for name in LIBRARIES:
         found.update(f"{name} {metadata.version(name)}\n".encode())
     return found.hexdigest()
@@ -34,19 +45,6 @@ def _files(place: Path) -> Iterator[Path]:
         yield place
     for folder, _, names in os.walk(place):
         yield from (Path(folder) / name for name in names if name.endswith(CODE))
-
-
-def described_digest() -> str:
-    """Return a digest of the built-in methods' sources, whose docstrings the site shows."""
-    from bench.plugins.registry import plugins
-
-    found = hashlib.sha256()
-    for name, plugin in sorted(plugins("methods").items()):
-        found.update(f"{name} {plugin.target}\n".encode())
-    folder = Path(bench.__file__).parents[1] / "methods"
-    for path in sorted(_files(folder)):
-        found.update(path.read_bytes())
-    return found.hexdigest()
 
 
 def state_of(roots: Iterable[Path]) -> str:

@@ -68,6 +68,8 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
     }
     kept = {} if force else {c: k for c, a in places.items() if (k := _reusable(request, a, keys[c]))}
     made = {cell: from_json(kept[cell].summary) for cell in kept}
+    for cell in [cell for cell, summary in made.items() if not all(maker.up_to_date for maker in summary.makers)]:
+        del kept[cell], made[cell]
     for cell in kept:
         tell(f"{places[cell].folder}: unchanged")
     files: dict[str, bytes] = {}

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.errors import UserError
-from bench.report.inputs import code_digest, described_digest, state_of
+from bench.report.inputs import state_of, whole_digest
 from bench.report.request import Request
 
 LIST, FOLDER = "files.json", ".state"
@@ -65,14 +65,13 @@ def intact(out: Path, files: Mapping[str, str]) -> bool:
 def current(request: Request) -> str:
     """Return a digest of all that the report depends on; stores by the names, sizes and times of their files."""
     bootstrap = asdict(request.bootstrap) if request.bootstrap else None
-    about = described_digest() if "site" in request.formats else ""
-    parts = [code_digest(), about, request.formats, bootstrap, len(request.against), state_of(request.roots)]
+    parts = [whole_digest(), request.formats, bootstrap, len(request.against), state_of(request.roots)]
     return digest(json.dumps(parts).encode())
 
 
 def index(state: str, files: Mapping[str, str], readme: bytes | None) -> bytes:
     """Return the content of the index."""
-    held = {"state": state, "files": files, "readme": None if readme is None else digest(readme)}
+    held = {"state": state, "files": dict(sorted(files.items())), "readme": None if readme is None else digest(readme)}
     return (json.dumps(held) + "\n").encode()
 
 

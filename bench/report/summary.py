@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -17,7 +17,8 @@ from bench.stats.across import AcrossStatistics, across
 from bench.stats.bootstrap import Estimate
 from bench.stats.resample import BootstrapConfig
 from bench.stats.results import CellStatistics
-from bench.trials.record import Record
+from bench.trials.accepted import made_by_other_code
+from bench.trials.record import Point, Record
 
 SCORES = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "set_size_lac@0.05",
           "coverage_lac@0.05", "aurc")  # fmt: skip
@@ -41,6 +42,31 @@ class Line(NamedTuple):
     def score(self, name: str) -> float | None:
         """Return one of SCORES."""
         return self.scores[SCORES.index(name)]
+
+
+class Maker(NamedTuple):
+    """Whose code made records, and whether it is neither the current one nor accepted for the same version."""
+
+    kind: Literal["method", "reference"]
+    method: str
+    version: int | None
+    heads: dict[str, int | str]
+    code: str
+    other_code: bool
+
+    @classmethod
+    def of(cls, point: Point) -> Maker:
+        """Return the maker of a record."""
+        return cls(point.kind, point.method, point.version, point.heads, point.code, made_by_other_code(point))
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether the code that is installed now gives the same answer."""
+        point = Point(
+            kind=self.kind, method=self.method, label=self.method, params={}, version=self.version, heads=self.heads,
+            code=self.code, point="", budget=None, seed=0,
+        )  # fmt: skip
+        return made_by_other_code(point) == self.other_code
 
 
 @dataclass(frozen=True)
@@ -72,6 +98,7 @@ class CellSummary:
     scores: dict[str, dict[str, dict[str, Estimate]]]  # label: point: mean over seeds of some scores
     provenance: dict[str, dict[str, int]]  # fact: value: records
     codes: dict[str, dict[str, int]]  # label: digest of the code: records
+    makers: tuple[Maker, ...]
     facts: tuple[tuple[str, str], ...]
     downloads: tuple[Download, ...] = ()
 
@@ -128,6 +155,7 @@ def summarised(report: CellReport, downloads: Iterable[Download] = ()) -> CellSu
         scores=scores,
         provenance=provenance(report.records),
         codes=_merged({r.point.label: {r.point.code: 1}} for r in report.records),
+        makers=_makers(report.records),
         facts=tuple(cell_facts(report)),
         downloads=tuple(downloads),
     )
@@ -155,6 +183,11 @@ def _line(record: Record) -> Line:
         tuple(record.metrics.get(name) for name in SCORES), record.timings.get("fit_seconds"),
         without_paths(record.note), None if record.reason is None else without_paths(record.reason),
     )  # fmt: skip
+
+
+def _makers(records: Sequence[Record]) -> tuple[Maker, ...]:
+    known = {(r.point.kind, r.point.method, r.point.version, r.point.code, str(r.point.heads)): r for r in records}
+    return tuple(Maker.of(record.point) for _, record in sorted(known.items(), key=lambda item: str(item[0])))
 
 
 def _params(records: Sequence[Record]) -> dict[str, dict[str, tuple[str, ...]]]:
