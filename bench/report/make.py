@@ -70,8 +70,8 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
     made = {cell: from_json(kept[cell].summary) for cell in kept}
     for cell in [cell for cell, summary in made.items() if not all(maker.up_to_date for maker in summary.makers)]:
         del kept[cell], made[cell]
-    for cell in kept:
-        tell(f"{places[cell].folder}: unchanged")
+    for cell, address in places.items():
+        tell(f"{address.folder}: {'unchanged' if cell in kept else 'making …'}")
     files: dict[str, bytes] = {}
     found: dict[str, Kept] = {}
     for cell, mine, content in _anew(request, places, [c for c in places if c not in kept], searched, jobs, tell):
@@ -153,7 +153,7 @@ def _anew(
     with workers(jobs, len(tasks), sum(len(task.records) for task in tasks)) as each:
         done = each(partial(_make, request.formats, request.bootstrap), tasks)
         for cell, task, (files, content) in zip(cells, tasks, done, strict=True):
-            tell(f"{task.address.folder}: {len(task.records):,} records, {time.monotonic() - start:.1f} s")
+            tell(f"{task.address.folder}: made from {len(task.records):,} records in {time.monotonic() - start:.1f} s")
             yield cell, files, content
 
 
