@@ -53,6 +53,7 @@ class RunConfig(BaseModel):
     limit: int | None = Field(default=None, ge=2)
     rerun: Literal["missing", "failed", "changed", "all"] = "missing"
     tuned: bool = False
+    report: bool = True
 
     @field_validator("plugin", mode="before")
     @classmethod

@@ -67,7 +67,8 @@ class Session:
     def check_folders(self) -> None:
         """Raise UserError now rather than after hours of work if records or the report cannot be written."""
         check_writable(self.store.root, "results folder", "--output")
-        check_writable(self.config.reports, "report's folder", "--reports")
+        if self.config.report:
+            check_writable(self.config.reports, "report's folder", "--reports")
 
     def sources(self) -> Iterator[Source]:
         """Return the source of every bank that the run asks for: each dataset through each backbone."""
@@ -102,6 +103,8 @@ class Session:
         Close the session to end a run early. Raises UserError if records can no longer be written; those written
         before are complete.
         """
+        if not work:
+            return  # without importing an executor
         with closing(self._executed(work, started)) as self._running:
             for trial, results in self._running:
                 yield trial, [record for record, _ in results], self._stored(results)

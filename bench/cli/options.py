@@ -64,6 +64,7 @@ Tuned = Annotated[
     bool | None,
     typer.Option("--tuned/--defaults", help="Use what `bench tune` kept in tuned/ of the results folder."),
 ]
+Report = Annotated[bool | None, typer.Option("--report/--no-report", help="Write the report at the end.")]
 
 Executor = Annotated[
     str | None,

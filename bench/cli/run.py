@@ -40,6 +40,7 @@ def run(
     limit: o.Limit = None,
     rerun: o.Rerun = None,
     tuned: o.Tuned = None,
+    report: o.Report = None,
     executor: o.Executor = None,
     jobs: o.Jobs = None,
     ray_address: o.RayAddress = None,
@@ -112,32 +113,35 @@ def _announce(session: Session, console: Console, trials: int) -> None:
 def _finish(
     session: Session, console: Console, ready: list[Prepared], statuses: Counter[str], troubles: list[tuple[str, str]]
 ) -> None:
-    from bench import load_records
-    from bench.cli.summary import summary_table
-    from bench.errors import UserError
-    from bench.report.build import build
-    from bench.report.page import bootstrap_phrase
-    from bench.report.request import request_of
-    from bench.stats.resample import BootstrapConfig
+    from bench.cli.summary import summary_tables
 
-    records = load_records(session.config.output)
-    mine = records[records["bank_digest"].isin([one.cell.bank_digest for one in ready])]
-    for table in summary_table(mine):
+    for table in summary_tables(session.store.records({one.cell for one in ready})):
         console.print(table)
-    try:
-        with console.status("Writing the report …"):
-            paths = build(request_of(session.config.output, session.config.reports))
-    except OSError as error:
-        problem = f"The report could not be written to '{session.config.reports}' ({error.strerror or error})."
-        remedy = "All records are stored: make room, and `bench report` writes it from them."
-        raise UserError(f"{problem} {remedy}") from None
+    report = _report(session, console) if session.config.report else None
     count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items())) or "nothing new"
     print(f"Operating points of this run: {count}.")
     print(f"Records: {session.config.output.resolve()}")
-    print(f"Report:  {next((p for p in paths if p.name == 'README.md'), session.config.reports).resolve()}")
-    print(bootstrap_phrase(BootstrapConfig()))
+    if report is not None:
+        print(f"Report:  {report.resolve()}")
     if troubles:
         print(f"\n{len(troubles)} operating points did not finish:")
         for title, reason in troubles:
             print(f"  {title}: {reason}")
         raise typer.Exit(FAILED)
+
+
+def _report(session: Session, console: Console) -> Path:
+    """Write the report of the store, setting by setting, and return its first page."""
+    from bench.errors import UserError
+    from bench.report.build import build
+    from bench.report.request import request_of
+
+    out = session.config.reports
+    try:
+        with console.status("Writing the report …") as status:
+            build(request_of(session.config.output, out), tell=lambda line: status.update(f"Report: {line}"))
+    except OSError as error:
+        problem = f"The report could not be written to '{out}' ({error.strerror or error})."
+        remedy = "All records are stored: make room, and `bench report` writes it from them."
+        raise UserError(f"{problem} {remedy}") from None
+    return out / "README.md"

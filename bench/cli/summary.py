@@ -1,37 +1,40 @@
-"""The table that a run ends with."""
+"""The tables that a run ends with."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import mean
 
 from rich.markup import escape
 from rich.table import Table
 
-if TYPE_CHECKING:
-    import pandas as pd
+from bench.trials.record import Record
+from bench.trials.stores import by_setting, versions
 
 
-def summary_table(records: pd.DataFrame) -> Iterator[Table]:
-    """Yield one table per dataset and backbone: methods × budgets, mean test accuracy over mean realised cost."""
-    methods = records[records["kind"] == "method"]
-    for (dataset, backbone), cell in methods.groupby(["dataset", "backbone"], sort=True):
-        budgets = sorted(cell["budget"].dropna().unique())
-        seeds = cell["seed"].nunique()
-        table = Table(title=f"{dataset} · {backbone}", title_justify="left", show_lines=True)
-        table.caption = f"Test accuracy %, below it the realised cost as a share of the backbone; {seeds} seeds, mean."
+def summary_tables(records: Iterable[Record]) -> Iterator[Table]:
+    """Yield one table per setting: methods × budgets, mean test accuracy over mean realised cost."""
+    for cell, found in sorted(by_setting(records).items(), key=lambda item: (item[0].dataset, item[0].backbone)):
+        rows = [newest for newest, *_ in versions(found) if newest.point.kind == "method"]
+        budgets = sorted({row.point.budget for row in rows if row.point.budget is not None})
+        seeds = len({row.point.seed for row in rows})
+        table = Table(title=f"{cell.dataset} · {cell.backbone}", title_justify="left", show_lines=True)
+        table.caption = f"Means over {seeds} seeds: test accuracy (%), below it the cost as a share of the backbone's."
         table.caption_justify = "left"
         table.add_column("budget", no_wrap=True)
         for budget in budgets:
             table.add_column(f"{budget:g}", justify="right", no_wrap=True)
-        for method, rows in cell.groupby("method", sort=True):
-            table.add_row(escape(str(method)), *(_entry(rows[rows["budget"] == b], seeds) for b in budgets))
+        for label in sorted({row.point.label for row in rows}):
+            mine = [row for row in rows if row.point.label == label]
+            entries = [_entry([row for row in mine if row.point.budget == budget], seeds) for budget in budgets]
+            table.add_row(escape(label), *entries)
         yield table
 
 
-def _entry(rows: pd.DataFrame, seeds: int) -> str:
-    ok = rows[rows["status"] == "ok"]
-    if ok.empty:
-        return {"infeasible": "–\ninf."}.get(rows["status"].iloc[0], "–\nfail") if len(rows) else "–"
+def _entry(rows: Sequence[Record], seeds: int) -> str:
+    ok = [row.metrics for row in rows if row.status == "ok"]
+    if not ok:
+        return {"infeasible": "–\nn/a"}.get(rows[0].status, "–\nfail") if rows else "–"
     missing = "" if len(ok) >= seeds else f"\n{len(ok)}/{seeds}"
-    return f"{100 * ok['accuracy'].mean():.1f}\n{ok['macs_fraction'].mean():.2f}{missing}"
+    accuracy, cost = (mean(metrics[name] for metrics in ok) for name in ("accuracy", "macs_fraction"))
+    return f"{100 * accuracy:.1f}\n{cost:.2f}{missing}"

@@ -1,4 +1,4 @@
-"""A bank on its way to a worker: by its path where the worker sees it, else its bytes, once per node."""
+"""How a worker gets a bank: by its path if the worker sees it, otherwise as bytes, sent once to each node."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Files = Iterable[tuple[str, np.ndarray]]  # names and bytes of the files of a ba
 
 @dataclass(frozen=True)
 class BankRef:
-    """Where a bank lies for the driver, and what it holds."""
+    """The path of a bank as the driver sees it, and its digest."""
 
     path: Path
     digest: str
 
 
-def pack(bank: Bank) -> BankRef:
-    """Make the bank_ref of a bank."""
+def reference(bank: Bank) -> BankRef:
+    """Return the reference of a bank."""
     return BankRef(bank.path.resolve(), bank.digest)
 
 
@@ -38,10 +38,10 @@ def files_of(bank: Bank) -> Iterator[tuple[str, np.ndarray]]:
         yield path.name, np.fromfile(path, dtype=np.uint8)
 
 
-def unpack(bank_ref: BankRef, fetch: Callable[[], Files]) -> Bank:
-    """Open a bank_ref's bank: at its path, else at this node's copy, which the first worker of the node writes.
+def resolve(bank_ref: BankRef, fetch: Callable[[], Files]) -> Bank:
+    """Open a bank at its path, otherwise at this node's copy, which the first worker of the node writes.
 
-    `fetch` gets the files from the driver. Raises BankError where neither is to be had.
+    `fetch` gets the files from the driver. Raises BankError if neither is available.
     """
     if _here(bank_ref.path, bank_ref.digest):
         return Bank.open(bank_ref.path)
@@ -62,12 +62,12 @@ def copies() -> Path:
     folder = Path(tempfile.gettempdir()) / f"exitbench-{os.getuid()}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise BankError(f"'{folder}' belongs to somebody else. Set TMPDIR on this node to a folder of your own.")
+        raise BankError(f"'{folder}' belongs to another user. Set TMPDIR on this node to a folder of your own.")
     return folder
 
 
 def _write(folder: Path, files: Files) -> None:
-    """Write a copy so that it is there as a whole or not at all, whenever this process ends."""
+    """Write a copy that is complete or absent, whenever this process ends."""
     partial = folder.with_name(f"{folder.name}.partial")
     for leftover in (partial, folder):
         shutil.rmtree(leftover, ignore_errors=True)

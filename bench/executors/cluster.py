@@ -1,4 +1,4 @@
-"""The machines of a run: connecting to a cluster or starting Ray here, and what they have room for."""
+"""The cluster of a run: connect to one or start Ray on this machine, and count how many trials fit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.executors.worker import Settings
 
 # Set before ray is imported: it reads them then. No telemetry, no change of directory, no loggers and no progress
-# output of its own, no state of the run saved for a resume that is ours, no second Ray started behind our back.
+# output of its own, no state saved for its own resume, no second Ray started implicitly.
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
@@ -39,7 +39,7 @@ LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data", "ray.air")
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a run may use: a cluster's address or this machine, and what each trial takes of it."""
+    """What a run may use: a cluster's address or this machine, and the share of it that each trial takes."""
 
     address: str | None = None  # None: this machine; else auto, HOST:PORT or ray://HOST:PORT
     jobs: int | None = None  # trials at once; None: as many as fit
@@ -59,9 +59,9 @@ def need(cluster: Cluster, settings: Settings) -> dict[str, float]:
 
 @contextlib.contextmanager
 def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[None]:
-    """Connect to the cluster, or start Ray on this machine for at most `most` trials at once; leave nothing running.
+    """Connect to the cluster, or start Ray here for at most `most` trials at once; at the end stop what was started.
 
-    A process that is connected already stays so. Raises UserError where Ray cannot be reached or started.
+    A process that is connected already stays connected. Raises UserError if Ray cannot be reached or started.
     """
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -90,7 +90,7 @@ def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[None]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the logs of nodes that died off the terminal: Ray prints them whatever its options are."""
+    """Keep logs of nodes that died off the terminal; Ray prints them in spite of its options."""
     from ray._private import worker
 
     before = worker.print_to_stdstream
@@ -102,7 +102,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _start(options: dict[str, Any]) -> None:
-    """Call ray.init, and again where a head lost the process that it forks for a client: gRPC's threads may end it."""
+    """Call ray.init; repeat it if the head lost the process that it forks for a client (gRPC's threads may end it)."""
     for left in reversed(range(ATTEMPTS)):
         try:
             ray.init(**options)
@@ -114,14 +114,14 @@ def _start(options: dict[str, Any]) -> None:
 
 
 def _knock(address: str | None) -> None:
-    """Raise OSError where nobody answers at HOST:PORT: Ray itself tries for minutes, and fills the terminal."""
+    """Raise OSError if nothing answers at HOST:PORT; Ray itself would try for minutes and fill the terminal."""
     host, _, port = (address or "").removeprefix("ray://").rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK).close()
 
 
 def _show_token(address: str | None) -> None:
-    """Let Ray's client use this user's token where there is one, as Ray's other ways to connect do by themselves."""
+    """Let Ray's client use this user's token if there is one, as Ray's other ways to connect do by default."""
     if (address or "").startswith("ray://"):
         from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 
@@ -139,7 +139,7 @@ def _unreachable(cluster: Cluster, error: Exception) -> UserError:
 
 
 def alive(nodes: set[str]) -> set[str]:
-    """Return which of these nodes, by their ids, live: the cluster may take half a minute to notice that one is gone.
+    """Return the ids of those nodes that live; the cluster may take half a minute to notice that one is gone.
 
     A node lives while its raylet takes connections.
     """
@@ -154,7 +154,7 @@ def _answers(node: dict[str, Any]) -> bool:
 
 
 def slots(needed: dict[str, float], at_once: int | None = None) -> int:
-    """Return how many trials the cluster can do at once now; raise UserError where no node has room for one."""
+    """Return how many trials the cluster can do at once now; raise UserError if no node has room for one."""
     rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     count = sum(min(int(room.get(k, 0) / v + 1e-9) for k, v in needed.items()) for room in rooms)
     if count == 0:

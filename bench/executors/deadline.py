@@ -15,15 +15,15 @@ GRACE = 5.0  # seconds between the exception and the end of the process
 
 
 class TrialTimeout(BaseException):
-    """The time of a trial is over. No `except Exception` of a method can catch it."""
+    """The time of a trial is over. It is no Exception, so that no `except Exception` of a method catches it."""
 
 
 @contextmanager
 def deadline(seconds: float | None, *, kill: bool = False) -> Iterator[None]:
     """Raise TrialTimeout in the block after `seconds`, and again every second while it goes on.
 
-    With `kill`, a process that is still in the block GRACE seconds later ends, whatever it hangs in: the watch is a
-    thread of the interpreter's own that needs neither the interpreter's lock nor its signals. None: no limit.
+    With `kill`, a process that is still in the block GRACE seconds later ends, whatever it does: the watch is a thread
+    of the interpreter that needs neither the interpreter's lock nor its signals. None: no limit.
     """
     if seconds is None:
         yield

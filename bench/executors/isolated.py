@@ -1,4 +1,4 @@
-"""The serial executor with a safety net: trials one after the other in one child process that can be ended."""
+"""The serial executor with limits: trials one after the other in one child process that can be ended."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def run(
     *,
     plugins: Sequence[Path | str] = (),
 ) -> Iterator[tuple[Trial, list[Result]]]:
-    """Yield each trial with its results as it ends; one that hangs or whose process dies fails, and the run goes on."""
-    cell = _Cell(settings, plugins)
+    """Yield each trial with its results as it ends; one that hangs or dies fails, and the run continues."""
+    keeper = _Keeper(settings, plugins)
     try:
         for bank, trial in trials:
             started(trial)
-            yield trial, retry(bank, trial, settings.retries, cell.attempt)
+            yield trial, retry(bank, trial, settings.retries, keeper.attempt)
     finally:
-        cell.close()
+        keeper.close()
 
 
-class _Cell:
-    """Keeps one child for attempts, and starts a fresh one after a death."""
+class _Keeper:
+    """Keep one child process for attempts, and start a new one after it died."""
 
     def __init__(self, settings: Settings, plugins: Sequence[Path | str]) -> None:
         self.settings, self.plugins = settings, tuple(Path(p).absolute() for p in plugins)
@@ -73,7 +73,7 @@ class _Cell:
 
 
 class _Child:
-    """A spawned process that does one trial after the other."""
+    """A spawned process that runs one trial after the other."""
 
     def __init__(self, settings: Settings, plugins: tuple[Path, ...]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -85,7 +85,7 @@ class _Child:
         self.ready = False
 
     def ask(self, job: bytes, seconds: float | None) -> list[Result] | None:
-        """Return a trial's results, or None where the child died, or did not answer in time."""
+        """Return a trial's results, or None if the child died or did not answer in time."""
         try:
             if not self.ready:
                 self.ready = self.pipe.recv() == "ready"
@@ -96,7 +96,7 @@ class _Child:
             return None
 
     def end(self) -> int | None:
-        """End the child, and what it started, at once where it still lives; return its exit code."""
+        """End the child and what it started, if it still lives; return its exit code."""
         atexit.unregister(self.end)
         self.process.join(0.2 if self.pipe.closed or not self.process.is_alive() else 0)
         if self.process.is_alive():
@@ -109,7 +109,7 @@ class _Child:
 
 
 def _serve(pipe: Connection, settings: Settings, plugins: tuple[Path, ...]) -> None:
-    """Live as the child: answer trials until the parent is gone."""
+    """Run as the child: answer trials until the parent is gone."""
     os.setsid()  # a group of its own, which the parent ends as a whole; Ctrl-C is for the parent alone
     parent = multiprocessing.parent_process()
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()

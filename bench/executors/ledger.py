@@ -1,4 +1,4 @@
-"""The ledger of a distributed run: which trial was begun where and how often, and the results on their way home."""
+"""The ledger of a distributed run: which trial was started where and how often, and the results for the driver."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = Literal["go", "wait", "stop"]
 
 @dataclass(frozen=True)
 class Event:
-    """Something the driver should know: of trial `index`, or of a bank that a node cannot see."""
+    """Something that the driver must know about trial `index`, or about a bank that a node cannot see."""
 
     kind: Literal["started", "finished", "died", "refused", "wanted"]
     index: int
@@ -36,14 +36,14 @@ class Entry:
 
     attempts: list[Attempt] = field(default_factory=list)
     closed: bool = False
-    doubt: float | None = None  # since when it looks as if its processes died too often
+    doubt: float | None = None  # since when its processes seem to have died too often
 
 
 class Ledger:
-    """Lives in one small process of the cluster. Workers ask it before they begin a trial, and hand results to it.
+    """The object in one small process of the cluster that workers ask before a trial and send its results to.
 
-    An attempt that neither finished nor had its node die is a process that died; after `retries` + 1 of those a
-    trial is given up. Attempts on nodes that died count for nothing: their trials simply move.
+    An attempt that did not finish although its node lives is a process that died; after `retries` + 1 of those a
+    trial is given up. Attempts on nodes that died do not count: their trials move to other nodes.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Ledger:
         self.shut = False
 
     def begin(self, index: int, node: str) -> Answer:
-        """Say whether a worker should do this trial now, ask again in a moment, or leave it."""
+        """Return whether a worker should do this trial now, ask again soon, or skip it."""
         entry = self._entry(index)
         if entry.closed or self.shut:
             return "stop"
@@ -75,32 +75,32 @@ class Ledger:
         return "go"
 
     def died(self, index: int) -> None:
-        """Note that the process of the latest attempt at a trial is gone, if that is news."""
+        """Note that the process of the latest attempt at a trial is gone, unless it is noted already."""
         attempts = self._entry(index).attempts
         if attempts and attempts[-1].ended is None:
             attempts[-1].ended = self.clock()
 
     def finish(self, index: int, results: Any) -> None:
-        """Take the results of a trial; those of a second worker that was believed dead are dropped."""
+        """Take the results of a trial; those of a second worker that was believed dead are ignored."""
         self._close(index, Event("finished", index, results))
 
     def refuse(self, index: int, reason: str) -> None:
-        """Give up a trial for which no worker could even be started."""
+        """Give up a trial for which no worker could be started."""
         self._close(index, Event("refused", index, reason))
 
     def want(self, digest: str) -> dict[str, Any] | None:
-        """Return references to the files of a bank, None until the driver has offered them; the first call asks it."""
+        """Return references to the files of a bank, None before the driver offered them; the first call asks it."""
         if digest not in self.banks:
             self.banks[digest] = None
             self.events.append(Event("wanted", -1, digest))
         return self.banks[digest]
 
     def offer(self, digest: str, files: dict[str, Any]) -> None:
-        """Take references to the files of a bank; none at all where the driver cannot read them."""
+        """Take references to the files of a bank; an empty mapping if the driver cannot read them."""
         self.banks[digest] = files
 
     def shut_down(self) -> None:
-        """Let no worker begin any more."""
+        """Let no further trial start."""
         self.shut = True
 
     def take(self) -> list[Event]:

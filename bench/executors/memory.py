@@ -15,7 +15,7 @@ _SIGNS = re.compile(r"^_?\w*MemoryError\b|can't allocate memory|std::bad_alloc")
 
 
 def check_supported(gib: float | None) -> None:
-    """Raise UserError where a limit is asked for that this system cannot keep."""
+    """Raise UserError if a limit is asked for that this system cannot enforce."""
     if gib is not None and not sys.platform.startswith("linux"):
         raise UserError("A limit on memory needs Linux. Leave --memory out on this machine.")
 
@@ -24,8 +24,8 @@ def check_supported(gib: float | None) -> None:
 def memory_limit(gib: float | None) -> Iterator[None]:
     """Let the block allocate at most `gib` GiB more than the process holds at its start; None: no limit.
 
-    An allocation beyond it raises MemoryError, or RuntimeError from torch. What is mapped from files, and what lies
-    on a GPU, does not count.
+    An allocation beyond it raises MemoryError, or RuntimeError from torch. What is mapped from files and what is
+    on a GPU does not count.
     """
     if gib is None:
         yield
@@ -44,7 +44,7 @@ def memory_limit(gib: float | None) -> Iterator[None]:
 
 
 def exhausted(reason: str | None) -> bool:
-    """Say whether an error, as its record explains it, is an allocation that was refused."""
+    """Return whether an error, as its record explains it, is an allocation that was refused."""
     return bool(reason and _SIGNS.search(reason))
 
 

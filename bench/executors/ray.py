@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.bank.bank import Bank
 from bench.errors import BankError, UserError
-from bench.executors.bank_ref import BankRef, Files, copies, files_of, pack, unpack
+from bench.executors.bank_ref import BankRef, Files, copies, files_of, reference, resolve
 from bench.executors.cluster import Cluster, alive, connected, need, slots
 from bench.executors.ledger import Event, Ledger
 from bench.executors.memory import check_supported
@@ -27,21 +27,21 @@ from bench.trials.run import Result
 import ray  # isort: skip - bench.executors.cluster tells it what not to do, before it is imported
 from ray import tune  # isort: skip
 
-POLL = 0.05  # seconds between two looks into the ledger
-JOIN = 10.0  # seconds that Tune has to come to its end
-PATIENCE = 20  # failures of one trial that Tune itself bears with; when it is given up, the ledger decides before that
-HEAD = "node:__internal_head__"  # a resource that only the head has, with which the cluster lives and dies
+POLL = 0.05  # seconds between two reads of the ledger
+JOIN = 10.0  # seconds that Tune has to stop
+PATIENCE = 20  # failures of one trial that Tune itself tolerates; the ledger gives up before that
+HEAD = "node:__internal_head__"  # a resource that only the head has, without which there is no cluster
 
 __all__ = ["Cluster", "run"]
 
 
 @dataclass(frozen=True)
 class WorkerPayload:
-    """What all workers are sent once. Trials are pickled each by itself: their plugins must be loaded first."""
+    """What is sent once to all workers. Every trial is pickled on its own, because its plugins must be loaded first."""
 
-    parcels: dict[str, BankRef]  # by the bank's digest
+    banks: dict[str, BankRef]  # by the bank's digest
     jobs: tuple[tuple[str, bytes], ...]  # digest of the bank, and the trial
-    plugins: tuple[tuple[Path, bytes], ...]  # where plugin files lie for the driver, and their contents
+    plugins: tuple[tuple[Path, bytes], ...]  # paths of plugin files as the driver sees them, and their contents
 
 
 class TrialWorker(tune.Trainable):
@@ -56,12 +56,12 @@ class TrialWorker(tune.Trainable):
         self.banks: dict[str, Bank] = {}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on the next trial."""
+        """Continue with the next trial."""
         self.index = new_config["index"]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Do the trial, unless the ledger knows better, and hand its results in."""
+        """Do the trial unless the ledger says otherwise, and report its results."""
         node = ray.get_runtime_context().get_node_id()
         while (answer := ray.get(self.ledger.begin.remote(self.index, node))) == "wait":
             time.sleep(0.5)
@@ -75,7 +75,7 @@ class TrialWorker(tune.Trainable):
             load_plugins(self.payload.plugins)
             trial = pickle.loads(pickled)
             if digest not in self.banks:
-                self.banks[digest] = unpack(self.payload.parcels[digest], lambda: self._fetch(digest))
+                self.banks[digest] = resolve(self.payload.banks[digest], lambda: self._fetch(digest))
         except Exception as error:
             text = " ".join(str(error).split())
             return f"a worker could not open it: {text if isinstance(error, UserError) else repr(error)}"
@@ -97,8 +97,8 @@ def run(
 ) -> Iterator[tuple[Trial, list[Result]]]:
     """Yield each trial with its results as it ends, in no particular order.
 
-    A process that dies is a failed attempt, a node that is lost is none: its trials move. Raises UserError where the
-    cluster cannot be reached, is lost, or has no room for a single trial.
+    A process that dies is a failed attempt. A lost node is not: its trials move to other nodes. Raises UserError if
+    the cluster cannot be reached, is lost, or has no room for a single trial.
     """
     if not trials:
         return
@@ -130,7 +130,7 @@ class _Dispatch:
         self.results: list[dict[int, list[Result]]] = [{} for _ in trials]  # by trial, then by part
         self.trouble = "no worker could run it"
         self.payload = WorkerPayload(
-            {digest: pack(bank) for digest, bank in self.banks.items()},
+            {digest: reference(bank) for digest, bank in self.banks.items()},
             tuple((trials[part.origin][0].digest, pickle.dumps(part.trial)) for part in parts),
             tuple((Path(p).absolute(), Path(p).read_bytes()) for p in plugins),
         )
@@ -178,11 +178,11 @@ class _Dispatch:
             text = " ".join(str(error).split())[:200]
             raise UserError(
                 f"The Ray cluster was lost ({type(error).__name__}: {text}). Finished trials are kept; the same "
-                "command goes on from there."
+                "command continues from there."
             ) from None
 
     def _landed(self, event: Event) -> Iterator[tuple[Trial, list[Result]]]:
-        """Keep the results of a part; yield its trial once they are complete."""
+        """Keep the results of a part; yield its trial when they are complete."""
         origin = self.parts[event.index].origin
         landed = self.results[origin]
         landed[event.index] = self._results(event)
@@ -205,7 +205,7 @@ class _Dispatch:
         return failure_records(part.trial, self.settings.provenance, full, "failed", reason)
 
     def _send(self, digest: str) -> None:
-        """Put a bank that some node cannot see into the object store."""
+        """Put a bank that a node cannot see into the object store."""
         try:
             files = {name: ray.put(array) for name, array in files_of(self.banks[digest])}
         except (OSError, BankError):
@@ -214,7 +214,7 @@ class _Dispatch:
         self.ledger.offer.remote(digest, files)
 
     def _tune(self) -> None:
-        """Let Ray Tune run all parts; what comes of them goes through the ledger."""
+        """Let Ray Tune run all parts; their results go through the ledger."""
         worker = tune.with_parameters(TrialWorker, payload=self.payload, settings=self.settings, ledger=self.ledger)
         try:
             with tempfile.TemporaryDirectory(prefix="exitbench-ray-", ignore_cleanup_errors=True) as folder:
@@ -238,11 +238,11 @@ class _Dispatch:
 
 
 class _Left(BaseException):
-    """The run was left: Tune, which bears with every Exception, must not go on."""
+    """The run was closed: Tune, which tolerates every Exception, must stop."""
 
 
 class _Watch(tune.Callback):
-    """Tells the ledger what Tune learns of processes that died, and Tune that the run was left."""
+    """Tell the ledger of processes that died as Tune learns of them, and tell Tune when the run was closed."""
 
     def __init__(self, ledger: Any) -> None:
         self.ledger, self.left = ledger, False
@@ -261,7 +261,7 @@ class _Watch(tune.Callback):
 
 
 def load_plugins(files: Sequence[tuple[Path, bytes]]) -> None:
-    """Load plugin files, from this node's copies where it does not see the driver's."""
+    """Load plugin files, from copies if this node does not see those of the driver."""
     from bench.plugins.files import load_file
 
     for path, content in files:

@@ -1,4 +1,4 @@
-"""The serial executor: trials one after the other, in this process or, where one may have to be ended, in a child."""
+"""The serial executor: trials one after the other, in this process or, with limits, in a child process."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def run(
 ) -> Iterator[tuple[Trial, list[Result]]]:
     """Yield each trial with its results as it ends.
 
-    With a limit on time or memory they run in a child process, which loads the files `plugins` for itself. Raises
-    UserError where this system cannot limit memory.
+    With a limit on time or memory they run in a child process, which loads the files `plugins` itself. Raises
+    UserError if this system cannot limit memory.
     """
     if settings.timeout is not None or settings.memory is not None:
         from bench.executors import isolated

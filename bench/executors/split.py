@@ -1,4 +1,4 @@
-"""Dividing trials where workers would idle: the points that a trial owes are dealt out, its fit stays whole."""
+"""Divide trials if workers would be idle: the points of a trial are distributed, its fit is repeated for each part."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.trials.plan import Trial
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the points that trial number `origin` owes, as a trial of its own."""
+    """Some of the points of trial number `origin`, as a separate trial."""
 
     origin: int
     trial: Trial
 
 
 def split(trials: Sequence[Trial], slots: int) -> list[Part]:
-    """Divide trials until there are as many parts as slots, or one point in each; never where there are enough.
+    """Divide trials until there are as many parts as slots, or one point in each part.
 
     A part keeps the budgets of its trial's fit and takes neighbouring points, so that the parts' results, in order,
     are the trial's. The trial with the most points per part is divided next; ties go to the earlier one.

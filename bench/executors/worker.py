@@ -1,4 +1,4 @@
-"""What runs trials in one process, whichever executor sends them: neighbours share splits, faults are caught."""
+"""Run trials in one process, for every executor: consecutive trials share splits, and errors become records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Settings:
 
 
 class Worker:
-    """Runs trials one by one; those of one bank and seed that follow each other share their task."""
+    """Runs trials one by one; consecutive trials of one bank and seed share their task."""
 
     def __init__(self, settings: Settings, *, expendable: bool = False) -> None:
         self.settings = settings
@@ -43,11 +43,11 @@ class Worker:
         self._held: tuple[str, int, SeedSplits] | None = None
 
     def run(self, bank: Bank, trial: Trial) -> list[Result]:
-        """Return one result per operating point that the trial owes; what failed is tried again `retries` times."""
+        """Return one result per operating point that the trial owes; what failed is repeated up to `retries` times."""
         return retry(bank, trial, self.settings.retries, self.attempt)
 
     def attempt(self, bank: Bank, trial: Trial) -> list[Result]:
-        """Try a trial once, within its limits of threads, time and memory; whatever goes wrong becomes its results."""
+        """Try a trial once, within its limits of threads, time and memory; every error becomes a result."""
         s = self.settings
         torch.set_num_threads(s.threads)
         try:
@@ -65,12 +65,12 @@ class Worker:
         return results
 
     def _nothing(self, bank: Bank, trial: Trial, status: Status, reason: str) -> list[Result]:
-        self._held = None  # whatever the interrupted trial left in the task's shared_cache
+        self._held = None  # the interrupted trial may have left something in the task's shared cache
         return failure_records(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
 
     def _splits(self, bank: Bank, seed: int) -> SeedSplits:
         if self._held is None or self._held[:2] != (bank.digest, seed):
-            self._held = None  # let go of the last splits before the next are loaded
+            self._held = None  # free the previous splits before the next are loaded
             self._held = (bank.digest, seed, load_splits(bank, seed, self.settings.device))
         return self._held[2]
 
@@ -91,7 +91,7 @@ def retry(bank: Bank, trial: Trial, retries: int, attempt: Callable[[Bank, Trial
 def failure_records(
     trial: Trial, provenance: dict[str, Any], full_macs: int, status: Status, reason: str
 ) -> list[Result]:
-    """Return a result for each point of a trial that came to nothing."""
+    """Return a result for each point of a trial that failed as a whole."""
     return [(without_result(trial.cell, p, full_macs, provenance, status, reason), None) for p in trial.points]
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from bench.bank.cell import Cell
 from bench.system.files import write_atomic
 from bench.trials.folders import folders_of
 from bench.trials.record import Record
-from bench.trials.sheet import NAMES, Sheet, write_sheet
+
+if TYPE_CHECKING:
+    from bench.trials.sheet import Sheet
+
+NAMES = ("scores.parquet", "outcomes.parquet")
 
 
 class PublishedStore:
@@ -41,6 +46,8 @@ class PublishedStore:
 
     def write(self, settings: dict[Cell, Sequence[Record]]) -> list[Path]:
         """Replace the records of some settings, leaving all others alone; return the paths of the files."""
+        from bench.trials.sheet import write_sheet
+
         folders = folders_of(settings, self.folders() if self.root.is_dir() else {})
         written = []
         for cell, records in settings.items():
@@ -54,6 +61,8 @@ class PublishedStore:
         return sorted(path.parent for path in self.root.rglob(NAMES[0]))
 
     def _sheet(self, folder: Path) -> Sheet:
+        from bench.trials.sheet import Sheet  # pyarrow and scipy, only where something is published
+
         return Sheet(*_contents(folder), str(folder))
 
 

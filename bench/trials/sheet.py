@@ -18,7 +18,6 @@ from bench.trials.record import SCHEMA_VERSION, Point, Record
 from bench.trials.sample_table import SampleTable, to_table
 from bench.trials.stored import SAMPLES, StoredRecord, samples_of
 
-NAMES = ("scores.parquet", "outcomes.parquet")
 KEY = "exitbench"
 SIZE = 1 << 28  # bytes and rows that no file of a setting reaches: one row group, one page per column
 

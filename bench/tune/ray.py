@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.bank.bank import Bank
-from bench.executors.bank_ref import BankRef, files_of, pack, unpack
+from bench.executors.bank_ref import BankRef, files_of, reference, resolve
 from bench.executors.cluster import Cluster, connected, need, slots
 from bench.executors.ray import load_plugins
 from bench.executors.worker import Settings
@@ -126,7 +126,7 @@ class SeedBySeed(tune.Trainable):
         subject, trial = self.payload.subjects[new_config["search"]], json.loads(new_config["trial"])
         digest = subject.bank_ref.digest
         if digest not in self.banks:
-            self.banks[digest] = unpack(
+            self.banks[digest] = resolve(
                 subject.bank_ref, lambda: ((name, ray.get(reference)) for name, reference in subject.files.items())
             )
         self.bank = self.banks[digest]
@@ -195,7 +195,7 @@ def _subjects(searches: Sequence[Search]) -> tuple[Subject, ...]:
         files = {d: {name: ray.put(array) for name, array in files_of(bank)} for d, bank in banks.items()}
     return tuple(
         Subject(
-            pack(s.bank),
+            reference(s.bank),
             files[s.bank.digest],
             pickle.dumps(s.method),
             s.budget.seeds,

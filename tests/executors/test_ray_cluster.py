@@ -104,7 +104,7 @@ def test_what_no_worker_sees_travels_once_and_the_cluster_is_left_as_it_was(
     sent = []
     send = module._Dispatch._send
     monkeypatch.setattr(module._Dispatch, "_send", lambda self, digest: (sent.append(digest), send(self, digest)))
-    monkeypatch.setattr(module, "pack", lambda bank: BankRef(tmp_path / "elsewhere" / bank.path.name, bank.digest))
+    monkeypatch.setattr(module, "reference", lambda bank: BankRef(tmp_path / "elsewhere" / bank.path.name, bank.digest))
     trials = work("msdnet_thresh", f"fine[mark={tmp_path}]", seeds=(0, 1), references=True)
     seen = tmp_path / "plugin.py"
     seen.write_bytes(FAULTY.read_bytes())

@@ -14,9 +14,8 @@ import pytest
 
 from bench.errors import UserError
 from bench.trials.outcomes import pack, unpack
-from bench.trials.published import PublishedStore
+from bench.trials.published import NAMES, PublishedStore
 from bench.trials.record import Record
-from bench.trials.sheet import NAMES
 from bench.trials.stored import samples_of
 from bench.trials.stores import by_setting, digest_all, open_store, read_all, versions
 from tests.helpers import records as make
