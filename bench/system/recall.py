@@ -122,17 +122,21 @@ def stamp(path: Path | str) -> Stamp:
     return s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns
 
 
-@cache
 def surroundings() -> str:
     """Hash what every lookup depends on: this project's code, installed packages, plugins, environment, folder."""
+    return _digest([_software(), str(Path.cwd()), *(os.environ.get(name) for name in VARIABLES)])
+
+
+@cache
+def _software() -> str:
+    """Hash what runs in this process, as it was when it was first asked for."""
     places = [Path(__file__).parents[1], *_locations("bench.methods")]
     code = [(path, stamp(path)) for place in places for path in sorted(map(str, place.rglob("*.py")))]
     plugins = [
         (group, entry.name, entry.value, owner(entry)) for group in GROUPS for entry in entries(f"bench.{group}")
     ]
-    variables = [os.environ.get(name) for name in VARIABLES]
     packages = [release(name) for name in PACKAGES]
-    return _digest([SCHEMA, sys.version, sys.prefix, str(Path.cwd()), code, plugins, variables, packages])
+    return _digest([SCHEMA, sys.version, sys.prefix, code, plugins, packages])
 
 
 def _locations(package: str) -> list[Path]:

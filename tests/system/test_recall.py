@@ -14,9 +14,9 @@ from bench.system import recall as r
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(r, "TICK", 0)
-    r.surroundings.cache_clear()
+    r._software.cache_clear()
     yield
-    r.surroundings.cache_clear()
+    r._software.cache_clear()
 
 
 @pytest.fixture
@@ -106,7 +106,6 @@ def test_a_tree_is_watched_down_to_its_empty_folders(data):
 def test_another_environment_recalls_nothing(data, monkeypatch, name):
     assert looked_up("x", data)
     monkeypatch.setenv(name, str(data))
-    r.surroundings.cache_clear()
     assert r.recall("test", "x") is None
 
 
@@ -115,14 +114,14 @@ def test_other_code_and_other_packages_recall_nothing(data, tmp_path, monkeypatc
     source = tmp_path / "code" / "method.py"
     source.write_text("x = 1\n")
     monkeypatch.setattr(r, "_locations", lambda package: [source.parent])
-    r.surroundings.cache_clear()
+    r._software.cache_clear()
     assert looked_up("x", data)
     source.write_text("x = 2\n")
-    r.surroundings.cache_clear()
+    r._software.cache_clear()
     assert r.recall("test", "x") is None
     assert looked_up("x", data)
     monkeypatch.setattr(r, "release", lambda name: ("0", 0))
-    r.surroundings.cache_clear()
+    r._software.cache_clear()
     assert r.recall("test", "x") is None
 
 
@@ -130,10 +129,10 @@ def test_a_new_plugin_and_another_folder_recall_nothing(data, tmp_path, monkeypa
     assert looked_up("x", data)
     with monkeypatch.context() as inner:
         inner.setattr(r, "entries", lambda group: ())
-        r.surroundings.cache_clear()
+        r._software.cache_clear()
         assert r.recall("test", "x") is None
+    r._software.cache_clear()
     monkeypatch.chdir(tmp_path)
-    r.surroundings.cache_clear()
     assert r.recall("test", "x") is None
 
 

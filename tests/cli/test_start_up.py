@@ -1,0 +1,203 @@
+"""What a command may import, and that nothing remembered is ever used after what it depends on changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.commands import JOB, SMALL
+
+HEAVY = ("torch", "torchvision", "timm", "pandas", "scipy", "sklearn", "mapie", "matplotlib", "datasets", "pyarrow")
+SPY = """
+import sys
+from bench.cli import app
+try:
+    app(sys.argv[1:], standalone_mode=False)
+finally:
+    print("HEAVY", *sorted({heavy!r} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def spied(environment, tmp_path):
+    """Run `bench …` in an empty folder; return what it printed, and which heavy packages it imported."""
+
+    def run(*words: object, **variables: str) -> tuple[str, list[str]]:
+        command = [sys.executable, "-c", SPY.format(heavy=set(HEAVY)), *map(str, words)]
+        where = {"cwd": tmp_path, "env": environment | variables}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, **where)
+        assert "Traceback" not in done.stderr, done.stderr
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("HEAVY")]
+        return done.stdout, line.split()[1:]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory) -> Path:
+    """A folder of data with images and a checkpoint."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    from safetensors.torch import save_file
+
+    from bench import backbones
+
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (folder / "pets" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = rng.integers(0, 255, (8, 8, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "pets" / name / f"{i}.png")
+    network = backbones.load("cifar_resnet20", num_classes=10, weights="random")
+    state = {k.removeprefix("trunk."): v for k, v in network.state_dict().items()}
+    state = {k.replace("head.", "linear."): torch.clone(v) for k, v in state.items()}
+    save_file(state, folder / "resnet20_cifar10.safetensors")
+    time.sleep(0.1)
+    return folder
+
+
+def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(finished, spied):
+    words = [*JOB[1:], "-o", finished[0] / "results"]
+    spied("plan", *words)  # remembers
+    shown, heavy = spied("plan", *words)
+    assert heavy == [] and "0 to do of 6 (6 done" in " ".join(shown.split())
+    assert spied("run", "-n", *words)[1] == []
+    shown, heavy = spied("run", "--no-report", *words)
+    assert heavy == [] and "nothing new" in shown
+
+
+def test_what_is_recalled_is_what_a_look_would_find(finished, spied, environment):
+    words = ["plan", "--json", *JOB[1:], "-o", finished[0] / "results", "--seeds", "0,1,2"]
+    spied(*words)
+    recalled, heavy = spied(*words)
+    assert heavy == []
+    shutil.rmtree(Path(environment["BENCH_CACHE"]) / "recalled")
+    looked_up, heavy = spied(*words)
+    assert "torch" in heavy and json.loads(recalled) == json.loads(looked_up)
+
+
+CHANGES = {
+    "an image": lambda data, banks: (data / "pets/cats/0.png").write_bytes((data / "pets/dogs/0.png").read_bytes()),
+    "one more image": lambda data, banks: shutil.copy(data / "pets/cats/0.png", data / "pets/dogs/new.png"),
+    "one image less": lambda data, banks: (data / "pets/cats/0.png").unlink(),
+    "weights": lambda data, banks: _flip(data / "resnet20_cifar10.safetensors"),
+    "weights that are found earlier": lambda data, banks: _flip(
+        Path(shutil.copy(data / "resnet20_cifar10.safetensors", data / "resnet20_cifar10.pth"))
+    ),
+    "features": lambda data, banks: _flip(next(banks.rglob("train.exit0.npy"))),
+    "a file of the bank is gone": lambda data, banks: next(banks.rglob("test.labels.npy")).unlink(),
+    "a stranger in the bank": lambda data, banks: (next(banks.rglob("manifest.json")).parent / "x").write_text(""),
+    "the manifest": lambda data, banks: _flip(next(banks.rglob("manifest.json"))),
+    "the bank is gone": lambda data, banks: shutil.rmtree(next(banks.rglob("manifest.json")).parent),
+}
+
+
+def _flip(file: Path) -> None:
+    """Change a byte, and hide it: neither size nor time of the file differ."""
+    before, content = file.stat(), bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_any_change_the_plan_looks_again(spied, weights, tmp_path, change):
+    data, banks = tmp_path / "data", tmp_path / "banks"
+    shutil.copytree(weights, data)
+    where = ["--data-dir", data, "--bank-dir", banks, "--dataset", "folder:pets", "--backbone", "cifar_resnet20"]
+    words = ["plan", "--json", *where, "--exits", "2,5", "--methods", "msdnet_thresh"]
+    time.sleep(0.1)
+    spied("bank", "build", *where, "--exits", "2,5")
+    spied(*words)
+    _, heavy = spied(*words)
+    assert heavy == []
+    CHANGES[change](data, banks)
+    shown, heavy = spied(*words)
+    assert "torch" in heavy
+    shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
+    assert _without_times(shown) == _without_times(spied(*words, BENCH_CACHE=str(tmp_path / "fresh"))[0])
+
+
+def _without_times(shown: str) -> dict:
+    plan = json.loads(shown) if shown.strip() else {}
+    plan.pop("build_seconds", None)
+    for bank in plan.get("banks", ()):
+        bank.pop("build_seconds")
+    return plan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--exits", "2,6"],
+        ["--image-size", "16"],
+        ["--limit", "100"],
+        ["--dtype", "float32"],
+        ["--views", "1"],
+        ["--dataset", "digits,mnist5k"],
+        ["--backbone", "cifar_resnet32"],
+    ],
+)
+def test_other_words_are_another_bank(small_bank, bench, words):
+    def digests(*more: str) -> set[str]:
+        shown = bench("plan", "--json", *SMALL, "--methods", "msdnet_thresh", *more).stdout
+        return {bank["digest"] for bank in json.loads(shown)["banks"]}
+
+    assert digests(*words) - digests()
+
+
+def test_a_method_of_another_distribution_or_file_is_never_recalled(finished, spied, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from bench.methods.msdnet_thresh import MSDNetThreshold\n\n\nclass Mine(MSDNetThreshold):\n"
+        '    """Mine."""\n\n    name = "mine"\n'
+    )
+    words = ["plan", *SMALL, "--plugin", "mine.py", "--methods", "mine,msdnet_thresh"]
+    spied(*words)
+    assert "torch" in spied(*words)[1]
+
+
+NO_NETWORK = """
+import socket, sys
+def refuse(*arguments, **options):
+    raise AssertionError("a plan must not use the network")
+socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
+from bench.cli import app
+app(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "missing", "size"),
+    [
+        (["--dataset", "cifar100lt"], "CIFAR-100 (169 MB)", 169_001_437),
+        pytest.param(["--dataset", "svhn"], "SVHN", 246_316_178, marks=pytest.mark.slow),
+        (["--dataset", "digits", "--backbone", "deit_tiny"], "weights of deit_tiny", None),
+        pytest.param(["--dataset", "hf:me/something"], "hf:me/something", None, marks=pytest.mark.slow),
+    ],
+)
+def test_a_plan_downloads_nothing_and_says_what_a_run_would(environment, tmp_path, words, missing, size):
+    variables = environment | {"HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path), "BENCH_CACHE": str(tmp_path)}
+    variables.pop("BENCH_DATA", None)
+
+    def shown(*command: str) -> str:
+        parts = [sys.executable, "-c", NO_NETWORK, *command, *words, "--methods", "msdnet_thresh"]
+        done = subprocess.run(parts, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    (bank,) = json.loads(shown("plan", "--json"))["banks"]
+    assert bank["state"] == "to download" and missing in bank["problem"]
+    assert (bank["to_download"], bank["digest"], bank["bytes"], bank["methods"]) == (size, None, None, [])
+    text = " ".join(shown("run", "-n").split())
+    assert "to download" in text and "Nothing was run or downloaded" in text
