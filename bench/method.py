@@ -37,19 +37,15 @@ class ExitData:
 
 @dataclass(frozen=True)
 class Task:
-    """All that a method may ever see: train and val, never cal or test."""
+    """Everything a method may see: train and val, never cal or test."""
 
     train: ExitData
     val: ExitData
-    macs: tuple[
-        int, ...
-    ]  # backbone MACs up to each of the K exits, heads and gates excluded (the last has the frozen head)
+    macs: tuple[int, ...]  # of the backbone up to each exit [K], its frozen head included, other heads and gates not
     num_classes: int
     seed: int
     device: torch.device
-    shared_cache: dict[Any, Any] = field(
-        default_factory=dict, compare=False, repr=False
-    )  # what methods of one task may share
+    shared_cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)  # shared by methods of a task
 
     @property
     def num_exits(self) -> int:
@@ -58,7 +54,7 @@ class Task:
 
 
 class Policy(nn.Module):
-    """A fitted early-exit classifier at one operating point. Subclasses give heads for k < K-1 and say who leaves.
+    """A fitted early-exit classifier at one operating point. Subclasses define heads for k < K-1 and who leaves.
 
     At exit k: `head` computes logits, `combine` may mix them with those of earlier exits, `leave` decides.
     """
@@ -68,19 +64,20 @@ class Policy(nn.Module):
     def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
         """Return the logits [N, C] of exit k from its features [N, D_k] and the logits of exits < k.
 
-        For the last exit `features` is the frozen head's logits; the default returns them as they are.
+        For the last exit `features` is the frozen head's logits; the default returns them unchanged.
         """
         return features
 
     def combine(self, k: int, logits: Tensor) -> Tensor:
-        """Return what exit k answers, logits [N, C], from the heads' logits [N, k+1, C] of exits 0 … k.
+        """Return exit k's answer, logits [N, C], from the heads' logits [N, k+1, C] of exits 0 … k.
 
-        By default its own head's. An ensemble of exits mixes here, so that heads still see each other's own logits.
+        The default is its own head's logits. An ensemble of exits mixes here, so that heads still see each other's own
+        logits.
         """
         return logits[:, k]
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
-        """Say which samples stop at exit k < K-1: bool [N] from what exits 0 … k answered, [N, k+1, C]."""
+        """Return which samples stop at exit k < K-1: bool [N] from the answers [N, k+1, C] of exits 0 … k."""
         raise NotImplementedError(f"{type(self).__name__} must define leave(k, logits).")
 
     def macs(self, k: int) -> int:
@@ -99,7 +96,7 @@ class Infeasible:
 
 
 class Method(ABC):
-    """How policies come to be. One instance is one configured method; `config` is an instance of `Config`.
+    """Makes policies. One instance is one configured method; `config` is an instance of `Config`.
 
     Stored records are identified by the method's `version`, not by its code, so code can be cleaned without running
     anything again. Raise the version when numbers may change. The default of 1 counts for the methods of exitbench; any
