@@ -25,9 +25,10 @@ def check(
     plugin: o.Plugin = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Check that methods hold the contract: budgets, determinism, causality, honest costs, hard inputs, workers.
+    """Check methods against the interface and explain each violation.
 
-    Made-up tasks, a few seconds per method. Ends with 0 where all pass, 1 where one fails, 2 for a wrong command.
+    Covers budgets, determinism, causality, costs, edge cases and workers on synthetic tasks, a few seconds per method.
+    Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong command.
     """
     from rich.console import Console
 
