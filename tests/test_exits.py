@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from bench.exits import (
+    ForwardPass,
     at_exits,
     cumulative_distribution,
     exit_distribution,
@@ -92,3 +93,14 @@ def test_values_are_read_where_each_policy_leaves():
     exits = torch.tensor([[2, 2], [1, 1], [0, 2]])
     assert at_exits(values, exits).tolist() == [[0, 0], pytest.approx([0.2, -1]), [0.5, 0]]
     assert torch.equal(at_exits(values, exits[1:][None]), at_exits(values, exits[1:])[None])
+
+
+def test_a_forward_pass_hands_on_logits_and_combines_them():
+    forward = ForwardPass(
+        lambda k, features, previous: features + sum(previous), lambda k, logits: logits.flip(1)[:, 0] * 10**k
+    )
+    first = forward.step(torch.tensor([[1.0], [2.0], [3.0]]))
+    assert first.flatten().tolist() == [1, 2, 3]
+    forward.keep(torch.tensor([True, False, True]))
+    assert forward.step(torch.tensor([[10.0], [30.0]])).flatten().tolist() == [110, 330]
+    assert forward.answers[..., 0].tolist() == [[1, 110], [3, 330]]
