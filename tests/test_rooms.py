@@ -12,7 +12,6 @@ from tests.helpers.paths import ROOT
 
 def test_rooms_import_only_from_the_floors_below_them(tmp_path):
     """Check .importlinter on a copy that has methods/ where it is installed, inside bench/."""
-    pytest.importorskip("importlinter")
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "methods", tmp_path / "bench" / "methods", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / ".importlinter", tmp_path)
