@@ -1,4 +1,4 @@
-"""RunConfig: what a run is. The keys of its YAML file are the names of the command line."""
+"""RunConfig: the settings of a run. The keys of its YAML file are the names of the command-line options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
 class RunConfig(BaseModel):
-    """Everything that `bench run` can be told; the defaults are the embedded main job."""
+    """All settings of `bench run`; the defaults are the embedded main job."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
@@ -109,12 +109,12 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        """Refuse what only Ray can do where the serial executor is asked for, and devices that Ray hands out itself."""
+        """Refuse options of Ray beside the serial executor, and devices that Ray assigns itself."""
         if self.executor == "serial":
             if self.ray_address is not None:
                 raise ValueError("'ray-address' needs the ray executor, not executor 'serial'; leave one of them out")
             if (self.jobs or 1) > 1:
-                raise ValueError(f"executor 'serial' runs one trial at a time, not {self.jobs}; say 'ray', or jobs 1")
+                raise ValueError(f"executor 'serial' runs one trial at a time, not {self.jobs}; give 'ray', or jobs 1")
             if self.gpus_per_trial is not None:
                 raise ValueError("'gpus-per-trial' is for the ray executor, not for executor 'serial'; leave one out")
         if self.gpus_per_trial and self.device == "cpu":
@@ -122,14 +122,14 @@ class RunConfig(BaseModel):
         by_ray = self.executor == "ray" or self.ray_address is not None or (self.jobs or 1) > 1
         if by_ray and self.device.startswith("cuda:"):
             raise ValueError(
-                f"Ray hands out the GPUs, so '{self.device}' cannot be chosen with it; say device 'cuda', and limit "
+                f"Ray hands out the GPUs, so '{self.device}' cannot be chosen with it; give device 'cuda', and limit "
                 "the GPUs with the CUDA_VISIBLE_DEVICES variable"
             )
         return self
 
 
 def build(values: dict[str, Any], source: str) -> RunConfig:
-    """Validate values into a RunConfig; every error becomes one sentence that names `source` and the valid names."""
+    """Validate values into a RunConfig; every error becomes one sentence with `source` and the valid names."""
     keys = {name.replace("_", "-") for name in RunConfig.model_fields}
     for key in values:
         if str(key).replace("_", "-") not in keys:
@@ -146,7 +146,7 @@ def build(values: dict[str, Any], source: str) -> RunConfig:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file of settings; raise UserError where it cannot be read or holds no settings."""
+    """Read a YAML file of settings; raise UserError if it cannot be read or is not a mapping."""
     import yaml
 
     try:
@@ -158,7 +158,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if values is None:
         return {}
     if not isinstance(values, dict):
-        raise UserError(f"The config file '{path}' must hold `name: value` lines, one per setting.")
+        raise UserError(f"The config file '{path}' must contain `name: value` lines, one per setting.")
     return values
 
 
@@ -208,7 +208,7 @@ class Dispatch:
 def resolve_dispatch(config: RunConfig, device: str) -> Dispatch:
     """Choose the executor for a resolved device: ray for an address, several jobs or several GPUs, else serial.
 
-    Raises UserError where trials are to share GPUs that are not there.
+    Raises UserError if trials are to share GPUs that this machine does not have.
     """
     count = _cuda_devices() if device.startswith("cuda") else 0
     if config.gpus_per_trial and not count:

@@ -28,9 +28,9 @@ def load(
     image_size: side of the square input in pixels; None takes the size that suits large images (`default_image_size`).
     weights: None (the pretrained ones), the path of a checkpoint, or "random" (the same draw every time).
     exits: None (the family's default), "blocks", "stages" (CNNs), "every=N", or 0-based block indices, "2,5,8".
-    data_dir: where weight files are looked for first, also in its folder `weights`; then come `$BENCH_DATA` and
+    data_dir: searched first for weight files, with its folder `weights`; then come `$BENCH_DATA` and
         the libraries' own caches and downloads.
-    `exits`, `image_size` and `weights` may also stand in the brackets. Raises UserError on anything that cannot be had.
+    `exits`, `image_size` and `weights` may be given in brackets, too. Raises UserError for what is not available.
     """
     spec, builder, hints = _builder(name)
     from bench.errors import UserError

@@ -26,7 +26,7 @@ SEEN = Origin(frozenset({"cifar10"}), "cifar10")
 
 
 class BasicBlock(nn.Module):
-    """Two 3 × 3 convolutions and a shortcut that subsamples and pads channels with zeros where the shape changes."""
+    """Two 3 × 3 convolutions and a shortcut that subsamples and pads channels with zeros if the shape changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -99,8 +99,9 @@ def _build(depth: int, options: Options) -> StagedBackbone:
         path = locate(weights, [stem + suffix for suffix in SUFFIXES], options.get("data_dir"))
         if path is None:
             raise UserError(
-                f"The weights of {name} are not here. Put {stem}.safetensors (a CIFAR ResNet-{depth} with keys conv1, "
-                "bn1, layer1-3, linear) into $BENCH_DATA/weights or --data-dir, or name a file with --weights PATH."
+                f"The weights of {name} are not on this machine. Put {stem}.safetensors (a CIFAR ResNet-{depth} with "
+                "keys conv1, bn1, layer1-3, linear) into $BENCH_DATA/weights or --data-dir, "
+                "or name a file with --weights PATH."
             )
         state = read_checkpoint(path)
         classes = len(state["linear.weight"]) if "linear.weight" in state else 10

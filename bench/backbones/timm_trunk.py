@@ -51,7 +51,7 @@ def build_trunk(
     Weights come from the option `weights`, else from a file `ARCH.safetensors` (or .pth, with or without the tag) in
     the data folders, else from timm's own download and cache.
     resizable: the model is built for one image size (ViT). headless: leave out the classifier that the weights bring.
-    Raises UserError where weights cannot be had or do not fit.
+    Raises UserError if weights are not available or do not fit.
     """
     timm = import_timm()
     cfg = timm.models.get_pretrained_cfg(arch)

@@ -1,4 +1,4 @@
-"""Weight files: where they are looked for, how they are read, and how strictly they must fit."""
+"""Find weight files, read them, and load them strictly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def find_weights(names: Sequence[str], data_dir: Path | None) -> Path | None:
 
 
 def locate(weights: str | None, names: Sequence[str], data_dir: Path | None) -> Path | None:
-    """Return the file that a user named, else the first of `names` found; UserError for a path that is no file."""
+    """Return the file that a user named, else the first of `names` found; UserError for a path that is not a file."""
     if weights is None:
         return find_weights(names, data_dir)
     path = Path(weights).expanduser()
@@ -104,12 +104,12 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], source: str) ->
 
 
 def origin_of(path: Path, *, classes: int | None, options: Options, family: Origin) -> Origin:
-    """Say what the weights of a file have seen and what their head of `classes` classes predicts (None: no head).
+    """Return what the weights of a file have seen and what their head of `classes` classes predicts (None: no head).
 
     In this order: the option `seen` (names joined by '+', or 'nothing'); a dataset's name in the file name, as in
     `cifar10_t2t-vit-7_94.95.pth` or `resnet20_cifar10.safetensors` (a long-tailed subset counts as the whole); 1,000
     classes mean ImageNet; no head means what the family's own weights have seen. Nothing else is guessed: UserError.
-    The head predicts `head_for` where that is given, else the one dataset that was named, ImageNet aside.
+    The head predicts `head_for` if that is given, otherwise the one dataset that was named, ImageNet aside.
     """
     seen, head_for = options.get("seen"), options.get("head_for")
     named = _TRAINED_ON.findall(path.name.lower())
@@ -135,9 +135,7 @@ def fit_head(
 ) -> tuple[nn.Linear, Origin]:
     """Keep a head of the right size, else put a fresh one (a fixed draw) in its place, which predicts nothing yet."""
     if num_classes is None and head is None:
-        raise UserError(
-            f"{owner} has no classifier of its own. Say how many classes its head shall have (num_classes)."
-        )
+        raise UserError(f"{owner} has no classifier of its own. Give the number of classes of its head (num_classes).")
     if head is not None and num_classes in (None, head.out_features):
         return head, origin
     assert num_classes is not None

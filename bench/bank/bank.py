@@ -1,4 +1,4 @@
-"""Open a feature bank and hand out what a run needs: the method's task, the held-out splits, the frozen head."""
+"""Open a feature bank and return what a run needs: the method's task, the held-out splits, the frozen head."""
 
 from __future__ import annotations
 
@@ -145,10 +145,10 @@ class Bank:
 
 
 def open_for(plan: Plan, path: Path) -> Bank:
-    """Open a bank and make sure that it is the planned one; raise BankError where it is another's."""
+    """Open a bank; raise BankError if it is not the planned one."""
     bank = Bank.open(path)
     if bank.digest != plan.digest:
-        raise BankError(f"{path} holds another bank (digest {bank.digest} instead of {plan.digest}). {REMEDY}")
+        raise BankError(f"{path} contains another bank (digest {bank.digest} instead of {plan.digest}). {REMEDY}")
     return bank
 
 

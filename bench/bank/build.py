@@ -51,7 +51,7 @@ def build(
         lock = lock_file(final)
         lock.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"Banks cannot be kept in {root}: {error}. Give another folder.") from error
+        raise UserError(f"Banks cannot be stored in {root}: {error}. Give another folder.") from error
     with FileLock(lock):
         if not final.exists():
             partial = Partial(partial_folder(final), plan, checkpoint_seconds)
@@ -66,7 +66,7 @@ def build(
 
 
 def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device, progress: Progress | None) -> None:
-    """Run all that is pending through the backbone; keep what is done whatever interrupts."""
+    """Send all pending images through the backbone; keep what is done if it is interrupted."""
     plan.backbone.to(device).eval()
     total, done = sum(map(len, plan.rows.values())), partial.done
     report = progress or (lambda done, total: None)
@@ -93,7 +93,7 @@ def _jobs(partial: Partial, batch_size: int) -> Iterator[Job]:
 
 
 def _one_behind(launched: Iterator[Any]) -> Iterator[Any]:
-    """Hand out each item after the next was launched, so that an accelerator computes while results are written."""
+    """Yield each item after the next was launched, so that an accelerator computes while results are written."""
     previous = None
     for item in launched:
         if previous is not None:
@@ -118,7 +118,7 @@ class _Output:
             self._ready.record()
 
     def arrays(self, plan: Plan, chunk: Chunk) -> list[np.ndarray]:
-        """Wait for the K blocks [B, D_k] and check them."""
+        """Wait for the K blocks [B, D_k], check them and return them."""
         if self._ready:
             self._ready.synchronize()
         for name, (computed, stored) in zip(plan.backbone.exit_names, self._finite.tolist(), strict=True):

@@ -145,13 +145,13 @@ class Plan:
 
 
 def array_file(split: str, view: int, exit_: int, num_exits: int) -> str:
-    """Name the file of one split's features at one exit; the last exit's are the final features."""
+    """Return the file name of one split's features at one exit; those of the last exit are the final features."""
     part = "final" if exit_ == num_exits - 1 else f"exit{exit_}"
     return f"{split}.view{view}.{part}.npy" if view else f"{split}.{part}.npy"
 
 
 def default_root() -> Path:
-    """The folder in which banks are kept unless another is given."""
+    """Return the folder that banks are stored in unless another is given."""
     from bench.system.cache import cache_dir
 
     return cache_dir("banks")

@@ -124,10 +124,10 @@ def _minimise(problem: _Problem, start: Tensor, l2: float) -> Tensor:
 
 
 def _gap(gradient: Tensor, l2: float) -> float:
-    """Estimate how far the objective lies above its minimum, in nats: |gradient|² / (2 · curvature).
+    """Estimate how far the objective is above its minimum, in nats: |gradient|² / (2 · curvature).
 
     The weights' curvature is l2 at least; that of the C biases, which no penalty holds, is taken as 1 / (10·C):
-    mean p(1 - p) where predictions are confident.
+    mean p(1 - p) if predictions are confident.
     """
     weight, bias = gradient[:, :-1].square().sum(), gradient[:, -1].square().sum()
     return float(weight / l2 + bias * 10 * len(gradient)) / 2

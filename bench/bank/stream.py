@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A read batch: either small squares of one size, to be resized where the backbone runs, or finished inputs."""
+    """A read batch: small squares of one size, to be resized on the backbone's device, or finished inputs."""
 
     job: Job
     keys: np.ndarray

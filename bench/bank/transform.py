@@ -38,7 +38,7 @@ class Transform:
         """Read the evaluation transform off a backbone."""
         mean, std = (tuple(float(v) for v in values) for values in (backbone.mean, backbone.std))
         if backbone.interpolation not in ("bilinear", "bicubic"):
-            raise UserError(f"'{backbone.interpolation}' is no interpolation of a bank. Valid: bicubic, bilinear.")
+            raise UserError(f"'{backbone.interpolation}' is not an interpolation of a bank. Valid: bicubic, bilinear.")
         return cls(int(backbone.image_size), mean, std, backbone.interpolation)
 
     def describe(self, views: int = 0) -> dict[str, Any]:

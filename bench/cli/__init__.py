@@ -1,4 +1,4 @@
-"""The command line. Each command is one thin file: parse, call, print; what it needs is imported when it runs."""
+"""The command line. Every command is one thin file that parses, calls and prints, and imports only what it needs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _version(show: bool) -> None:
 @app.callback()
 def _options(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and leave."
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
     ),
 ) -> None:
     """Compare early-exit methods on one frozen backbone: accuracy, calibration and conformal set size against cost."""

@@ -47,7 +47,7 @@ def build(
 @app.command("list")
 @guarded
 def list_banks(bank_dir: o.BankDir = None) -> None:
-    """List the banks on this machine with what they hold, their size and their state."""
+    """List the banks on this machine with their contents, size and state."""
     from rich.console import Console
     from rich.table import Table
 
@@ -68,7 +68,7 @@ def list_banks(bank_dir: o.BankDir = None) -> None:
 @app.command("verify")
 @guarded
 def verify(bank_dir: o.BankDir = None) -> None:
-    """Compare every bank with its checksums; exit code 1 where one is damaged."""
+    """Compare every bank with its checksums; exit with code 1 if one is damaged."""
     from bench.bank import store
 
     bad = 0
@@ -86,9 +86,9 @@ def prune(
     bank_dir: o.BankDir = None,
     unused_days: Annotated[float | None, typer.Option(help="Also remove banks not opened for this many days.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove every bank.")] = False,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would go, and remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="List what would be removed.")] = False,
 ) -> None:
-    """Remove unfinished and damaged banks, and say what was freed."""
+    """Remove unfinished and damaged banks, and print how much space was freed."""
     from bench.bank import store
 
     removed, freed = store.prune(bank_dir, everything=everything, unused_days=unused_days, dry_run=dry_run)

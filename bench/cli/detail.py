@@ -1,4 +1,4 @@
-"""What `bench list KIND NAME` tells of one plugin: its whole description, and its parameters."""
+"""The parameters of a plugin, as `bench list KIND NAME` prints them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HARNESS = ("argument", "num_classes", "data_dir", "return")  # what the harness 
 
 
 def parameters(loaded: Any) -> list[dict[str, Any]]:
-    """Describe what may stand in a plugin's brackets: name, type, default, allowed and searched range (None: open)."""
+    """Return the parameters that a plugin takes: name, type, default, allowed and searched range (None: any)."""
     if isinstance(loaded, type):
         hints = get_type_hints(loaded.Config, include_extras=True)  # type: ignore[attr-defined]
         fields = dataclasses.fields(loaded.Config)  # type: ignore[attr-defined]
@@ -35,7 +35,7 @@ def _default(field: dataclasses.Field) -> Any:
 
 
 def words(annotation: Any) -> str:
-    """Write a type as a user would say it: the words of a Literal, `none` for None, `int`, `str` …"""
+    """Return a type as text: the words of a Literal, `none` for None, `int`, `str` …"""
     if annotation in (None, type(None)):
         return "none"
     if get_origin(annotation) is Annotated:

@@ -1,4 +1,4 @@
-"""One place where errors become sentences and exit codes."""
+"""Turn errors into messages and exit codes, for every command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAILED, USAGE, DRIFT, INTERRUPTED = 1, 2, 3, 130
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command: a UserError is printed as one sentence with exit code 2, Ctrl-C ends with 130."""
+    """Wrap a command: a UserError is printed as one sentence with exit code 2, Ctrl-C exits with code 130."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -26,7 +26,8 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(USAGE) from None
         except KeyboardInterrupt:
             print(
-                "\nbench: interrupted. Finished trials are kept; the same command goes on from there.", file=sys.stderr
+                "\nbench: interrupted. Finished trials are kept; run the same command again to continue.",
+                file=sys.stderr,
             )
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:

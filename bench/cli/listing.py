@@ -16,13 +16,13 @@ def list_names(
     kind: Annotated[
         str | None, typer.Argument(help="methods, heads, datasets or backbones; all of them by default.")
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="One of them: all that it says of itself.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One of them: its description and parameters.")] = None,
     plugin: o.Plugin = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """List what can be named: methods, heads, datasets and backbones, built-in or from plugins.
+    """List available methods, heads, datasets and backbones, built-in or from plugins.
 
-    With a name behind its kind, print its whole description and its parameters with defaults and ranges.
+    With a kind and a name, print its description and its parameters with defaults and ranges.
     """
     from bench.errors import UserError, nearest
     from bench.plugins import registry
@@ -70,7 +70,7 @@ def _detail(kind: Kind, name: str, json_output: bool) -> None:
         _print_json(shown)
         return
     print(f"{name} ({found.distribution})\n\n{about}\n")
-    print("Parameters:" if rows else "It takes no parameters.")
+    print("Parameters:" if rows else "No parameters.")
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
         notes = [row["type"], f"default {row['default']}"]

@@ -44,10 +44,8 @@ Weights = Annotated[
 ]
 Views = Annotated[int | None, typer.Option(help="Augmented views of the train split to store beside the clean one.")]
 Dtype = Annotated[str | None, typer.Option(help="Storage of features: float16 or float32.")]
-DataDir = Annotated[
-    Path | None, typer.Option(help="Where datasets and weights are looked for first, then $BENCH_DATA.")
-]
-BankDir = Annotated[Path | None, typer.Option(help="Where feature banks are kept. Default: the user's cache folder.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder to search for datasets and weights before $BENCH_DATA.")]
+BankDir = Annotated[Path | None, typer.Option(help="Folder of feature banks. Default: the user's cache folder.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="Results folder: one JSON per operating point.")]
 Reports = Annotated[Path | None, typer.Option(help="Folder that the report is written to.")]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:0, ….")]
@@ -80,7 +78,7 @@ GpusPerTrial = Annotated[
     float | None, typer.Option(help="Share of a GPU that a trial takes under ray; 0.25 lets four trials share one.")
 ]
 Timeout = Annotated[float | None, typer.Option(help="Seconds for one attempt at a trial. Default: no limit.")]
-Retries = Annotated[int | None, typer.Option(help="How often a trial that failed is tried again. Default: once.")]
+Retries = Annotated[int | None, typer.Option(help="How often a failed trial is repeated. Default: once.")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a trial may allocate. Default: no limit.")]
 
 

@@ -1,4 +1,4 @@
-"""Live progress in the terminal: building a bank, running trials."""
+"""Show progress in the terminal while banks are built and trials run."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from bench.trials.plan import Trial
 
-MOST = 12  # running trials that the table names
-PAUSE = 60.0  # seconds after which a log may hear of a trial that ended
+MOST = 12  # running trials that the table lists
+PAUSE = 60.0  # seconds after which a log gets another line
 
 
 def _progress(console: Console) -> Progress:
@@ -64,7 +64,7 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
 
 
 class Board:
-    """A run as its trials start and end: what is running, done and failed, and how long the rest may take."""
+    """The state of a run: which trials are running, done and failed, and how long the rest may take."""
 
     def __init__(self, trials: Sequence[Trial], clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -98,7 +98,7 @@ class Board:
         self.failed += failed
 
     def left(self) -> float | None:
-        """Expect how many seconds the open trials take, from finished ones of their methods; None before the first."""
+        """Estimate the seconds that open trials take, from finished ones of their methods; None before the first."""
         every = [seconds for times in self.took.values() for seconds in times]
         if not every:
             return None
@@ -110,14 +110,14 @@ class Board:
         return max(sum(rest) / max(len(self.running), 1), max(rest, default=0.0))
 
     def line(self) -> str:
-        """Say it in one line."""
+        """Return the state in one line."""
         parts = [f"{self.done} of {self.total} trials done", f"{self.failed} failed", f"{len(self.running)} running"]
         left = self.left()
         ahead = f", about {clock_time(left)} left" if left is not None and self.open else ""
         return f"{', '.join(parts)}; {clock_time(self.elapsed)} so far{ahead}"
 
     def table(self) -> RenderableType:
-        """Draw it: the line, a bar, and the running trials by name."""
+        """Draw the line, a bar, and the running trials by name."""
         now, shown = self.clock(), list(self.running.items())
         grid = Table.grid(padding=(0, 2))
         for key, began in shown[:MOST]:
@@ -134,10 +134,10 @@ class Board:
 
 @contextmanager
 def running(console: Console, trials: Sequence[Trial], kept: int) -> Iterator[Board]:
-    """Show trials as they start and finish: a live table on a terminal, elsewhere a line now and then."""
+    """Show trials as they start and finish: a live table on a terminal, otherwise a line from time to time."""
     board = Board(trials)
     if kept:
-        console.print(f"{kept} operating points were there already.", highlight=False)
+        console.print(f"{kept} operating points were done already.", highlight=False)
     if not trials:
         yield board
     elif console.is_interactive:
@@ -155,7 +155,7 @@ class _Lines(Board):
         self._console, self._next, self._spoke = console, 0.0, self.began
 
     def finish(self, trial: Trial, *, failed: bool = False) -> None:
-        """Note that a trial has ended, and say so where it is time to."""
+        """Note that a trial has ended, and print a line if it is time to."""
         super().finish(trial, failed=failed)
         if self.done >= self._next or not self.open or self.clock() - self._spoke > PAUSE:
             self._next, self._spoke = self.done + self.total / 10, self.clock()

@@ -50,7 +50,7 @@ def run(
     memory: o.Memory = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the plan and stop: `bench plan`.")] = False,
 ) -> None:
-    """Compare methods: build the feature bank once, fit, play, score, store records, write the report.
+    """Compare methods: build the feature bank once, fit, evaluate, score, store records, write the report.
 
     Without options: JEI-DNN, max-probability and entropy thresholds on 5,000 MNIST images through a pretrained
     EfficientNet-Lite0. Finished operating points are never repeated.

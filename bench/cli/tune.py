@@ -49,9 +49,9 @@ def tune(
     timeout: o.Timeout = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Search the parameters of methods on val alone: as many trials and the same seeds for every method.
+    """Search parameters of methods on val alone, with the same number of trials and the same seeds for every method.
 
-    A search that was interrupted goes on. `bench run --tuned` uses what it kept, in tuned/ of the results folder.
+    An interrupted search continues. `bench run --tuned` uses its results, stored in tuned/ of the working store.
     """
     given = {k: v for k, v in locals().items() if k not in ("config", "trials", "search_seed", "json_output")}
     from rich.console import Console
@@ -162,14 +162,14 @@ def _show(console: Console, searches: list[Search], without: list[str]) -> None:
     for search in searches:
         result = search.result()
         kept = {"defaults": "kept its defaults", "tuned": "kept tuned values"}
-        unfinished = f"not finished, {_done(search)} of {result.trials} trials; the same command goes on from there"
+        unfinished = f"not finished, {_done(search)} of {result.trials} trials; run the same command again to continue"
         print(f"{search.title}: {f'{kept[result.kept]}; {result.reason}' if result.kept else unfinished}.")
         if result.kept == "tuned":
             print("  " + ", ".join(f"{k}={v}" for k, v in result.parameters.items()))
         for row in (row for row in result.history if row.status == "failed" and row.same_as is None):
             print(f"  trial {row.number} failed: {row.reason}")
     if without:
-        print(f"No search space: {', '.join(without)}; they stay as they are.")
+        print(f"No search space: {', '.join(without)}; they keep their defaults.")
     if searches:
         print(f"Searches: {searches[0].path.parent.resolve()}")
 

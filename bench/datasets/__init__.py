@@ -14,7 +14,7 @@ def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDatase
     """Open the dataset that `name[param=value]` or `family:argument[param=value]` names.
 
     Data is looked for in `data_dir`, then in `$BENCH_DATA`, then in the cache, and is downloaded last.
-    Raises UserError for an unknown name or parameter, and where the data cannot be had.
+    Raises UserError for an unknown name or parameter, and if the data is not available.
     """
     import inspect
     from typing import get_type_hints
@@ -29,5 +29,5 @@ def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDatase
     params = spec.typed(wanted.name, wanted.params, {name: hints.get(name, str) for name in keywords})
     folder = None if data_dir is None else Path(data_dir).expanduser()
     if folder is not None and not folder.is_dir():
-        raise UserError(f"The data folder {folder} does not exist. Give --data-dir a folder that holds the data.")
+        raise UserError(f"The data folder {folder} does not exist. Give --data-dir a folder that contains the data.")
     return loader(wanted.argument, folder, **params)

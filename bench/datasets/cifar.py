@@ -107,7 +107,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:
             return _ALLOWED[module, name]
-        raise pickle.UnpicklingError(f"it holds {module}.{name}, which is not data")
+        raise pickle.UnpicklingError(f"it contains {module}.{name}, which is not data")
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Encoded image bytes to RGB arrays, and what can be told about their encoding."""
+"""Decode images to RGB arrays, and recognise their encoding."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rgb(image: Image.Image) -> np.ndarray:
 
 
 def lossy(samples: Iterable[bytes]) -> str | None:
-    """Name the lossy encoding among these files: 'jpeg90' (the lowest quality found) or 'webp'; None if none."""
+    """Return the lossy encoding among these files: 'jpeg90' (the lowest quality found) or 'webp'; None if none."""
     found = [name for name in map(_encoding, samples) if name]
     return min(found, key=lambda name: (len(name), name)) if found else None
 

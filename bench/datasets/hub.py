@@ -87,7 +87,7 @@ def _open(argument: str, path: Path | None, config: str | None) -> dict[str, hub
             raise ToDownload(f"'hf:{argument}'") from error
         reason = (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
         advice = (
-            f"Check that {path} holds parquet files or image folders"
+            f"Check that {path} contains parquet files or image folders"
             if path
             else "Check the name and the network, or give the path of a local copy"
         )

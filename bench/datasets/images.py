@@ -13,16 +13,16 @@ from bench.datasets import digests
 
 
 class Store(Protocol):
-    """Where the pixels of N images lie."""
+    """The pixels of N images."""
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Decode the images of these rows, in the order asked: uint8 [H, W, 3] each."""
 
     def fingerprint(self) -> str | None:
-        """Name the files behind the pixels (paths, sizes, times); None where there are none."""
+        """Return a fingerprint of the files of the pixels (paths, sizes, times); None if there are none."""
 
     def encoding(self) -> str | None:
-        """Name the lossy encoding of the images ('jpeg90'); None where it is lossless."""
+        """Return the lossy encoding of the images ('jpeg90'); None if it is lossless."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class ImageDataset:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of all images and labels, whatever order they are stored in (64 hexadecimal digits)."""
+        """Digest of all images and labels (64 hexadecimal digits); the order of storage does not matter."""
         return digests.combine(self.keys)
 
     @cached_property
@@ -79,7 +79,7 @@ class ImageDataset:
 
     @cached_property
     def variant(self) -> str | None:
-        """Why this is not the official data: 'jpeg90', 'unverified'; None where it is, or where nothing is official."""
+        """Why this is not the official data: 'jpeg90', 'unverified'; None if it is or if nothing is official."""
         if self.official is None or self.verified:
             return None
         return self.store.encoding() or (None if self.digest in self.official else "unverified")

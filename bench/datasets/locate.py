@@ -31,7 +31,7 @@ Opener = Callable[[Path], Found | None]
 
 
 def no_argument(name: str, argument: str | None) -> None:
-    """Refuse `name:argument` for a dataset that takes none."""
+    """Raise UserError for `name:argument` if the dataset takes no argument."""
     if argument is not None:
         raise UserError(f"'{name}' takes no argument after a colon. Write {name} instead of {name}:{argument}.")
 
@@ -53,7 +53,7 @@ def find(
 ) -> Found:
     """Open the first copy that a place holds; if none does, download one, or raise UserError with what to do.
 
-    Raises ToDownload where downloads are not allowed. An opener tells `recall.watch` where it looks.
+    Raises ToDownload if downloads are not allowed. An opener tells `recall.watch` where it looks.
     """
     roots = places(data_dir)
     for root in roots:
@@ -64,11 +64,11 @@ def find(
     about_to_download(FAMILY[key].title, FAMILY[key].bytes)
     try:
         download(roots[-1])
-    except (Exception, SystemExit) as error:  # whatever the library and the network come up with
+    except (Exception, SystemExit) as error:  # library and network raise many kinds
         looked = ", ".join(str(root) for root in roots)
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
-            f"{FAMILY[key].title} is not in {looked} ({layouts} there would do), and downloading it failed "
+            f"{FAMILY[key].title} is not in {looked} (expected: {layouts}), and downloading it failed "
             f"({reason}). Put a copy into one of these folders, or name its folder with --data-dir or $BENCH_DATA."
         ) from error
     for opener in openers:
@@ -76,7 +76,7 @@ def find(
         if found is not None:
             return found
     raise UserError(
-        f"{FAMILY[key].title} was downloaded to {roots[-1]}, but is not there. Empty that folder; try again."
+        f"{FAMILY[key].title} was downloaded to {roots[-1]}, but is not there. Empty that folder and try again."
     )
 
 
@@ -100,7 +100,7 @@ def complete(key: str, where: Path, train: np.ndarray, test: np.ndarray) -> str 
     official = FAMILY[key]
     for part, labels, expected in (("training", train, official.train), ("test", test, official.test)):
         if len(labels) != expected:
-            return f"{where} has {len(labels):,} {part} images where {official.title} has {expected:,}"
+            return f"{where} has {len(labels):,} {part} images, but {official.title} has {expected:,}"
         if len(labels) and not 0 <= labels.min() <= labels.max() < official.classes:
             return f"{where} has {part} labels outside 0 … {official.classes - 1}"
     return None

@@ -54,7 +54,7 @@ def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> 
         return f"The parquet files in {base} cannot be read ({str(error).strip()})"
     names = class_names(schema, label) or tuple(str(c) for c in range(official.classes))
     if len(names) != official.classes:
-        return f"{train[0]} has {len(names)} classes where {official.title} has {official.classes}"
+        return f"{train[0]} has {len(names)} classes, but {official.title} has {official.classes}"
     problem = complete(key, base, *labels)
     if problem:
         return problem

@@ -1,4 +1,4 @@
-"""Where pixels lie: arrays in memory, Arrow columns of encoded images, image files."""
+"""Stores of pixels: arrays in memory, Arrow columns of encoded images, image files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ArrayStore:
         return list(np.repeat(block[..., None], 3, axis=3) if block.ndim == 3 else block)
 
     def fingerprint(self) -> str | None:
-        """Name the files that the array came from."""
+        """Return a fingerprint of the files that the array came from."""
         return digests.files(self.files) if self.files else None
 
     def encoding(self) -> str | None:
@@ -72,11 +72,11 @@ class ArrowStore:
         return [decode(self.encoded(int(row)), f"Row {row} of column '{self.name}' in {self._where()}") for row in rows]
 
     def fingerprint(self) -> str | None:
-        """Name the files and the column."""
+        """Return a fingerprint of the files and the column."""
         return digests.files(self.files, self.name) if self.files else None
 
     def encoding(self) -> str | None:
-        """Name the lossy encoding among a spread of rows."""
+        """Return the lossy encoding among a spread of rows."""
         rows = np.unique(np.linspace(0, len(self.column) - 1, SAMPLES).astype(np.int64))
         return lossy(self.encoded(int(row)) for row in rows)
 
@@ -105,11 +105,11 @@ class FileStore:
         return [decode(read_file(self.paths[int(row)]), str(self.paths[int(row)])) for row in rows]
 
     def fingerprint(self) -> str | None:
-        """Name the files."""
+        """Return a fingerprint of the files."""
         return digests.files(self.paths)
 
     def encoding(self) -> str | None:
-        """Name the lossy encoding among a spread of files."""
+        """Return the lossy encoding among a spread of files."""
         rows = np.unique(np.linspace(0, len(self.paths) - 1, SAMPLES).astype(np.int64))
         return lossy(read_file(self.paths[int(row)]) for row in rows)
 

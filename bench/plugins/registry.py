@@ -97,13 +97,14 @@ def _summaries() -> dict[str, tuple[str, None]]:
 
 
 def _source(module: str) -> Path | None:
-    """Return the file of a module of this project without importing the packages that it is in, which is slow."""
-    room, _, rest = module.partition(".")[2].partition(".")
-    spec = importlib.util.find_spec(f"bench.{room}")
-    places = list(spec.submodule_search_locations or []) if spec else []
-    if not rest or not places:
-        return Path(spec.origin) if spec and spec.origin and not rest else None
-    path = Path(places[0], *rest.split("."))
+    """Return the file of a module without importing the package that it is in, which is slow."""
+    package, _, name = module.rpartition(".")
+    spec = importlib.util.find_spec(package or name)
+    if spec is None:
+        return None
+    if not package:
+        return Path(spec.origin) if spec.origin else None
+    path = Path((spec.submodule_search_locations or [""])[0], name)
     return next((p for p in (path.with_suffix(".py"), path / "__init__.py") if p.is_file()), None)
 
 

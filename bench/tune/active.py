@@ -27,7 +27,7 @@ BUILT_IN: dict[str, dict[str, When]] = {
 def conditions(config: Any, name: str) -> dict[str, When]:
     """Return field → when it does something, for those fields of a plugin's Config that do not always.
 
-    Raises UserError where a condition names a field that the Config does not have.
+    Raises UserError if a condition names a field that the Config does not have.
     """
     fields = {f.name: f for f in dataclasses.fields(config)}
     own = {n: f.metadata["tune"]["when"] for n, f in fields.items() if f.metadata.get("tune", {}).get("when")}
@@ -35,12 +35,14 @@ def conditions(config: Any, name: str) -> dict[str, When]:
     for field, when in found.items():
         for other in when:
             if other not in fields:
-                raise UserError(f"Parameter '{field}' of '{name}' hangs on '{other}', which is no parameter of it.")
+                raise UserError(
+                    f"Parameter '{field}' of '{name}' depends on '{other}', which is not a parameter of it."
+                )
     return found
 
 
 def meaning(config: Any, name: str, value: Any) -> Any:
-    """Return what a value of a field stands for: where None means 'as the preset has it', what the preset has."""
+    """Return what a value of a field stands for: if None means 'as the preset has it', what the preset has."""
     if value is None and getattr(config, name) is None and callable(getattr(config, "option", None)):
         try:
             return config.option(name)
@@ -58,7 +60,7 @@ def distinct(config: Any, name: str, choices: Sequence[Any]) -> list[Any]:
 def within(config: Any, when: Mapping[str, Sequence[Any]], searched: Mapping[str, Sequence[Any]]) -> When | None:
     """Return what of a condition hangs on the search: searched field → its values that fulfil it.
 
-    searched: the choices of the searched fields. None where a field that is not searched rules it out.
+    searched: the choices of the searched fields. None if a field that is not searched rules it out.
     """
     found: When = {}
     for other, wanted in when.items():

@@ -109,13 +109,13 @@ class Tuned(_Model):
     parameters: dict[str, Any] = Field(
         default_factory=dict, description="of its space, as kept; what does nothing under the others is left out"
     )
-    decision: Decision | None = Field(default=None, description="None where no trial scored above the defaults")
+    decision: Decision | None = Field(default=None, description="None if no trial scored above the defaults")
     versions: dict[str, str | None]
     history: tuple[Row, ...] = ()
 
 
 def path_of(folder: Path, dataset: str, backbone: str, method: str) -> Path:
-    """Return where the search of a method (its label) on a dataset and backbone lies or would lie."""
+    """Return where the search of a method (its label) on a dataset and backbone is stored or would be."""
     return Path(folder) / f"{slug(dataset)}--{slug(backbone)}--{slug(method)}.yaml"
 
 
@@ -130,7 +130,7 @@ def write(path: Path, tuned: Tuned) -> None:
 
 
 def read(path: Path) -> Tuned:
-    """Read a search; raise UserError naming the file where it is damaged or of another schema."""
+    """Read a search; raise UserError naming the file if it is damaged or of another schema."""
     import yaml
 
     try:

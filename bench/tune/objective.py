@@ -49,7 +49,7 @@ class OperatingPoint:
 
 
 def window(budgets: Sequence[float], macs: Sequence[int]) -> tuple[float, float]:
-    """Return the costs between which curves are compared; raise UserError where no budget reaches the first exit."""
+    """Return the costs between which curves are compared; raise UserError if no budget reaches the first exit."""
     within = [b for b in sorted(budgets) if b > macs[0] / macs[-1]]
     if not within:
         raise UserError(
@@ -59,7 +59,7 @@ def window(budgets: Sequence[float], macs: Sequence[int]) -> tuple[float, float]
 
 
 def area(points: Sequence[OperatingPoint], low: float, high: float) -> float:
-    """Return the mean of f over costs from low to high (f(low) where they are equal); 0 without any point."""
+    """Return the mean of f over costs from low to high (f(low) if they are equal); 0 without any point."""
     if not points:
         return 0.0
     by_cost: dict[float, list[float]] = {}
@@ -73,7 +73,7 @@ def area(points: Sequence[OperatingPoint], low: float, high: float) -> float:
 
 
 def deciding(labels: np.ndarray) -> np.ndarray:
-    """Say which images of a pool are kept from every search: bool [N], a third of each class, the same for all seeds.
+    """Return the images of a pool that no search sees: bool [N], a third of each class, equal for all seeds.
 
     Classes start the count at different places, so that small ones do not all lose the same way.
     """
@@ -98,7 +98,7 @@ class Parts:
 
 
 def parts(task: Task, rows: np.ndarray, kept: np.ndarray) -> Parts:
-    """Part a task's val, whose rows lie at these positions of the pool; raise ValueError where it is too small.
+    """Split a task's val, whose rows are at these positions of the pool; raise ValueError if it is too small.
 
     kept: bool [N_pool], as `deciding` has it.
     """

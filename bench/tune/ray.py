@@ -44,7 +44,7 @@ class Subject:
     """One search as it travels. The method is pickled by itself: its plugins must be loaded before it is read."""
 
     bank_ref: BankRef
-    files: dict[str, Any]  # references to the bank's files; empty where there is one node, which has them
+    files: dict[str, Any]  # references to the bank's files; empty if there is one node, which has them
     method: bytes
     seeds: tuple[int, ...]
     deciding: tuple[int, ...]
@@ -156,7 +156,7 @@ def run(
 ) -> None:
     """Run every trial, those of several searches side by side; `started` and `ended` hear of each.
 
-    Raises UserError where Ray cannot be reached or has no room for a trial, or a file cannot be written.
+    Raises UserError if Ray cannot be reached or has no room for a trial, or a file cannot be written.
     """
     owed = sum(search.owed for search in searches)
     if owed == 0:

@@ -116,7 +116,7 @@ class Search:
         return 0 if self.finished else self.budget.trials - len(self.history[: self.budget.trials]) + 1
 
     def take(self) -> Job | None:
-        """Return a job to run now; None while the round is under way, or where nothing is left."""
+        """Return a job to run now; None while the round is under way, or if nothing is left."""
         if self.searched:
             return self._last()
         for number, params in sorted(self._proposed.items()):
@@ -149,7 +149,7 @@ class Search:
         self._write()
 
     def result(self) -> Tuned:
-        """Return the search as its file has it: with its verdict where it is finished."""
+        """Return the search as its file has it: with its verdict if it is finished."""
         state = Tuned(
             subject=self._subject,
             protocol=self._protocol,
@@ -193,7 +193,7 @@ class Search:
         return False
 
     def _resume(self) -> None:
-        """Go on from the file where it was the same search; move one with other settings aside."""
+        """Continue from the file if it was the same search; move one with other settings aside."""
         if not self.path.exists():
             return
         stored = files.read(self.path)

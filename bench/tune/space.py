@@ -28,9 +28,7 @@ class Space:
 
     distributions: dict[str, BaseDistribution]
     defaults: dict[str, Any]
-    when: dict[str, When] = field(
-        default_factory=dict
-    )  # searched parameter → {other: values}, where it hangs on others
+    when: dict[str, When] = field(default_factory=dict)  # searched parameter → {other: values}, if it depends on others
 
     def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return those parameters that do something under the values of the others."""
@@ -55,7 +53,7 @@ class Space:
 
 
 def space_of(method: Method) -> Space:
-    """Return the search space of a configured method, in the order of its fields; an empty one where it declares none.
+    """Return the search space of a configured method, in the order of its fields; an empty one if it declares none.
 
     Parameters that the user set to something else than their default are not searched, nor are those that do nothing
     under values that are not searched (`bench.tune.active`). Where the method's own default
@@ -72,7 +70,7 @@ def space_of(method: Method) -> Space:
 
 
 def configured(method: Method, params: Mapping[str, Any]) -> Method:
-    """Return the method with these parameters of its space; raise ValueError where its Config refuses them together."""
+    """Return the method with these parameters of its space; raise ValueError if its Config rejects them."""
     changes = {name: value for name, value in params.items() if not name.startswith(OWN_HEADS)}
     heads = {name.removeprefix(OWN_HEADS): value for name, value in params.items() if name.startswith(OWN_HEADS)}
     if heads:

@@ -1,4 +1,4 @@
-"""What `bench tune` kept, put to use: methods with the parameters that results/tuned holds for them."""
+"""Configure methods with the parameters that `bench tune` kept for them."""
 
 from __future__ import annotations
 

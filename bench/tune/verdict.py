@@ -1,4 +1,4 @@
-"""What a search keeps: its best trial where that is better than the defaults beyond the noise, else the defaults."""
+"""What a search keeps: its best trial if that is significantly better than the defaults, otherwise the defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def compared(decision: Decision | None) -> list[str]:
 def winner(history: Sequence[Row]) -> Row | None:
     """Return the trial with the largest mean over all seeds, the earliest among equals.
 
-    None where that is trial 0, which has the defaults, or where the defaults have no score to compare with.
+    None if that is trial 0, which has the defaults, or if the defaults have no score to compare with.
     """
     rows = sorted(history, key=lambda row: row.number)
     if rows[0].status != "ok":
@@ -35,8 +35,8 @@ def winner(history: Sequence[Row]) -> Row | None:
 def verdict(history: Sequence[Row], decision: Decision | None) -> tuple[Kept, Row, str]:
     """Return what to keep, the trial it is, and why in a sentence.
 
-    The winner flatters itself on the images that chose it. So it is kept where the 95 % interval of its difference to
-    the defaults lies above zero on images and with seeds that did not choose it.
+    The winner flatters itself on the images that chose it. So it is kept if the 95 % interval of its difference to
+    the defaults is above zero on images and with seeds that did not choose it.
     """
     defaults, best = min(history, key=lambda row: row.number), winner(history)
     if best is None:

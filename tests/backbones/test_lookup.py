@@ -56,7 +56,7 @@ def test_default_image_sizes(name, native, expected):
         ("resnet18[depth=3]", "'resnet18' has no parameter 'depth'"),
         ("resnet18[image_size=big]", "'big' is not a valid value for parameter 'image_size' of 'resnet18'"),
         ("resnet18:x", "'resnet18' takes no argument after a colon; leave 'x' out"),
-        ("timm", "Say which timm model: timm:NAME"),
+        ("timm", "Give the name of the timm model: timm:NAME"),
         ("timm:vit_tny_patch16_224", "timm has no model 'vit_tny_patch16_224'. Did you mean 'vit_tiny_patch16_224'?"),
         ("timm:resnet18.nothing_in1k", "timm has no weights 'resnet18.nothing_in1k'. Did you mean"),
         ("timm:swin_tiny_patch4_window7_224", "cannot be cut into stages (swin_transformer). Families that can: ViT"),
@@ -65,7 +65,7 @@ def test_default_image_sizes(name, native, expected):
         ("resnet18[exits=blocks]", "says exits=blocks, but exits=every=2 was asked for as well"),
         (
             "cifar_resnet32[weights=none]",
-            "The weights of cifar_resnet32 are not here. Put resnet32_cifar10.safetensors",
+            "The weights of cifar_resnet32 are not on this machine. Put resnet32_cifar10.safetensors",
         ),
         ("resnet18[seen=cifar10]", "'seen' describes a weight file, and 'resnet18[seen=cifar10]' names none"),
         ("clip_vit_b16[weights=random]", "clip_vit_b16 has no classifier of its own"),

@@ -110,7 +110,7 @@ def test_a_foreign_bank_under_this_name(bank: Bank, images: FakeImages, backbone
     other = build(other_images, backbone, splits(other_images), root=bank.path.parent)
     shutil.rmtree(bank.path)
     shutil.copytree(other.path, bank.path)
-    with pytest.raises(BankError, match="holds another bank"):
+    with pytest.raises(BankError, match="contains another bank"):
         find(images, backbone, splits(images), root=bank.path.parent)
 
 

@@ -89,7 +89,7 @@ def test_a_pipe_gets_one_line_for_a_tenth_of_the_trials():
             board.start(t)
             board.finish(t)
     lines = console.file.getvalue().splitlines()
-    assert lines[0] == "7 operating points were there already."
+    assert lines[0] == "7 operating points were done already."
     assert 9 <= len(lines) <= 13 and "[" not in "".join(lines)
 
 

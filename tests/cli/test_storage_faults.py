@@ -18,7 +18,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, benc
     _, errors = full.communicate(timeout=300)
     assert full.returncode == 2 and "Traceback" not in errors, errors
     assert errors.startswith("bench: A record could not be written to the results folder 'results'")
-    assert "make room, and the same command goes on from there" in errors
+    assert "make room, and run the same command again" in errors
     assert {path: path.read_bytes() for path in results_safely(tmp_path / "results")} == before
     assert not list((tmp_path / "results").rglob(".*")), "half a record was left behind"
     assert bench(*JOB).returncode == 0

@@ -128,7 +128,7 @@ def test_code_in_a_pickle_does_not_run(tmp_path, put_archive):
 
 def test_an_incomplete_copy_is_named(tmp_path, put_parquet, put_archive):
     put_parquet(tmp_path / "cifar10", order=np.arange(150))
-    with pytest.raises(UserError, match="cifar10 has 150 training images where CIFAR-10 has 200"):
+    with pytest.raises(UserError, match="cifar10 has 150 training images, but CIFAR-10 has 200"):
         datasets.load("cifar10", data_dir=tmp_path)
     base = put_archive(tmp_path / "b")
     (base / "data_batch_3").unlink()

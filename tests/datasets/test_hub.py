@@ -82,7 +82,7 @@ def test_the_hub_out_of_reach_is_a_sentence(monkeypatch):
 
 
 def test_a_folder_without_data_is_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="holds parquet files or image folders"):
+    with pytest.raises(UserError, match="contains parquet files or image folders"):
         datasets.load(f"hf:{tmp_path}")
 
 

@@ -72,7 +72,7 @@ def test_the_list_shows_a_file_and_all_that_one_method_says_of_itself(bench, tmp
     [
         (["methods", "msdnet_thresh"], "ratios  fine | published, default fine"),
         (["datasets", "cifar100lt"], "imbalance  int, default 100, allowed ≥ 1 and ≤ 450"),
-        (["datasets", "cifar10"], "It takes no parameters."),
+        (["datasets", "cifar10"], "No parameters."),
         (["backbones", "resnet18"], "exits"),
     ],
 )

@@ -60,7 +60,7 @@ def test_interrupted_it_says_so_and_keeps_what_it_has(start, bank, tmp_path):
     _wait_for(lambda: any(len(read(p).history) >= 2 for p in folder.glob("*.yaml")), driver)
     driver.send_signal(signal.SIGINT)
     _, errors = driver.communicate(timeout=60)
-    assert driver.returncode == 130 and "goes on from there" in errors
+    assert driver.returncode == 130 and "run the same command again" in errors
     assert searches(folder)[0].kept is None
 
 

@@ -121,7 +121,7 @@ def test_what_does_nothing_under_the_others_is_left_out():
 def test_a_condition_on_a_parameter_that_is_not_there_is_a_sentence():
     field = tunable(0.1, 0.01, 1.0, when={"king": ("b",)})
     config = dataclass(frozen=True)(type("C", (), {"x": field, "__annotations__": {"x": float}}))
-    with pytest.raises(UserError, match="hangs on 'king'"):
+    with pytest.raises(UserError, match="depends on 'king'"):
         space_of(type("Bad", (Made,), {"Config": config})())
 
 
