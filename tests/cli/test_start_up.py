@@ -201,3 +201,33 @@ def test_a_plan_downloads_nothing_and_says_what_a_run_would(environment, tmp_pat
     assert (bank["to_download"], bank["digest"], bank["bytes"], bank["methods"]) == (size, None, None, [])
     text = " ".join(shown("run", "-n").split())
     assert "to download" in text and "Nothing was run or downloaded" in text
+
+
+OPENED = """
+import sys
+from pathlib import Path
+opened = set()
+def note(event, arguments):
+    if event == "open" and isinstance(arguments[0], str):
+        opened.add(str(Path(arguments[0]).absolute()))
+from bench.bank.source import Request, Source
+data, dataset, backbone = sys.argv[1:]
+source = Source(Request(dataset, backbone, limit=20, data_dir=Path(data)))
+sys.addaudithook(note)
+source.plan.digest
+print(*(opened - source._recording.paths), sep="\\n")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("dataset", "backbone"), [("folder:pets", "cifar_resnet20"), ("mnist5k", "efficientnet_lite0")]
+)
+def test_every_file_of_data_that_a_lookup_opens_is_watched(environment, weights, dataset, backbone):
+    command = [sys.executable, "-c", OPENED, str(weights), dataset, backbone]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    system = ("/proc", "/sys", "/dev", "/etc", environment["BENCH_CACHE"])
+    code = {".py", ".pyc", ".so", ".txt", ".json", ".toml", ".zip", ""}  # of packages, whose versions are watched
+    strangers = [Path(path) for path in done.stdout.splitlines() if path and not path.startswith(system)]
+    assert [path for path in strangers if path.suffix not in code or weights in path.parents] == []
