@@ -1,4 +1,4 @@
-"""How long a whole report takes: made-up records of 15 methods × 8 budgets × 10 seeds × 4 cells, and their references.
+"""Time a whole report: made-up records of 15 methods × 8 budgets × 10 seeds × 4 settings, and their references.
 
     python benchmarks/report.py [--samples 10000] [--keep FOLDER]
 
@@ -39,7 +39,7 @@ def timed(command: Sequence[str]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=10_000, help="test samples of each cell")
+    parser.add_argument("--samples", type=int, default=10_000, help="test samples of each setting")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--keep", type=Path, help="folder for records and report; else a temporary one")
     args = parser.parse_args()
@@ -50,8 +50,8 @@ def main() -> None:
             held = records(METHODS, range(args.seeds), BUDGETS, args.samples, **known)
             write(root / "results", held)
             count += len(held)
-        print(f"{count} records of {len(CELLS)} cells, {args.samples} test samples each", flush=True)
-        command = [sys.executable, "-c", "from bench.cli import main; main()", "report", "-o", str(root / "results")]
+        print(f"{count} records of {len(CELLS)} settings, {args.samples} test samples each", flush=True)
+        command = [sys.executable, "-c", "from bench.cli import main; main()", "report", str(root / "results")]
         command += ["--reports", str(root / "reports")]
         for title, more in (("bench report", []), ("bench report --check", ["--check"])):
             wall, cpu = timed([*command, *more])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from bench.report import site
+from bench.report.condense import summarised
 from bench.report.context import CellReport
 from bench.report.figures import FigureSet, cell_figures, overall_figures
 from bench.report.formats import DATA, FORMS, write
@@ -13,7 +14,7 @@ from bench.report.formats.table import Table
 from bench.report.page import cell_page, index_page
 from bench.report.request import DRAWN, ENDINGS
 from bench.report.site.downloads import beside
-from bench.report.summary import CellSummary, Report, summarised
+from bench.report.summary import CellSummary, Report
 from bench.report.tables import cell_tables, overall_tables
 
 

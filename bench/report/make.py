@@ -17,7 +17,7 @@ from bench.report.files import cell_files, overall_files
 from bench.report.inputs import code_digest
 from bench.report.parallel import workers
 from bench.report.readme import updated
-from bench.report.request import PAGE, Request, has_format, in_git
+from bench.report.request import PAGE, Request, has_format, in_git, is_published
 from bench.report.state import LIST, Kept, digest, intact, listed, read_kept, settings_kept, state_path
 from bench.report.summary import Report, from_json, report_of, to_json
 from bench.stats.resample import BootstrapConfig
@@ -26,6 +26,7 @@ from bench.trials.stores import by_setting, open_store, read_all
 from bench.tune.history import FOLDER, Tuned, searches
 
 Tell = Callable[[str], None]
+LEAST = 4_000_000  # bytes of stores from which a process per setting pays
 
 
 @dataclass
@@ -44,14 +45,17 @@ class Made:
         return {**self.unchanged, **{name: digest(content) for name, content in self.files.items()}}
 
 
+Held = tuple[Sequence[Record], frozenset[str]]  # the records of a setting, and the ids of those that are published
+
+
 @dataclass(frozen=True)
 class _Task:
-    """A setting to be made anew."""
+    """A setting to be made anew; without its records these are read in the process that makes it."""
 
+    cell: Cell
     address: Address
-    records: Sequence[Record]
     searched: tuple[Tuned, ...]
-    published: frozenset[str]
+    held: Held | None
 
 
 def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = lambda line: None) -> Made:
@@ -147,29 +151,37 @@ def _anew(
     """Make settings anew: yield each with its files and its summary."""
     if not cells:
         return
-    records, published = _read(request, cells)
-    tasks = [_Task(places[c], records[c], searched.get(c.bank_digest, ()), published) for c in cells]
+    # a published setting is read in no time; of a working store every file must be looked at
+    held = {} if all(map(is_published, request.roots)) else _read(request, cells)
+    tasks = [_Task(cell, places[cell], searched.get(cell.bank_digest, ()), held.get(cell)) for cell in cells]
     start = time.monotonic()
-    with workers(jobs, len(tasks), sum(len(task.records) for task in tasks)) as each:
-        done = each(partial(_make, request.formats, request.bootstrap), tasks)
-        for cell, task, (files, content) in zip(cells, tasks, done, strict=True):
-            tell(f"{task.address.folder}: made from {len(task.records):,} records in {time.monotonic() - start:.1f} s")
-            yield cell, files, content
+    with workers(jobs if _large(request) else 1, len(tasks)) as each:
+        done = each(partial(_make, request), tasks)
+        for task, (count, files, content) in zip(tasks, done, strict=True):
+            tell(f"{task.address.folder}: made from {count:,} records in {time.monotonic() - start:.1f} s")
+            yield task.cell, files, content
 
 
-def _read(request: Request, cells: Sequence[Cell]) -> tuple[dict[Cell, list[Record]], frozenset[str]]:
-    """Return the records of some settings, and the ids of those that were read from a published store."""
+def _large(request: Request) -> bool:
+    """Whether there is enough to read that new processes save more than they cost."""
+    paths = (path for root in request.roots for path in open_store(root).paths())
+    return sum(path.stat().st_size for path in paths) >= LEAST
+
+
+def _make(request: Request, task: _Task) -> tuple[int, dict[str, bytes], bytes]:
+    records, published = task.held or _read(request, [task.cell])[task.cell]
+    report = cell_report(records, task.address, request.bootstrap, searched=task.searched, published=published)
+    files, summary = cell_files(report, request.formats)
+    return len(records), files, to_json(summary)
+
+
+def _read(request: Request, cells: Sequence[Cell]) -> dict[Cell, Held]:
+    """Return the records of some settings; of two with the same id the newer counts, or one's own."""
     own = {(r.cell, r.id): r for r in read_all(request.stores, cells)}
-    other = {(r.cell, r.id): r for r in read_all(request.against, cells)} if request.against else {}
+    other = {(r.cell, r.id): r for r in read_all(request.against, cells)}
     found = other | {key: r for key, r in own.items() if key not in other or r.created >= other[key].created}
     published = frozenset(record.id for key, record in found.items() if record is not own.get(key))
-    return by_setting(found.values()), published
-
-
-def _make(formats: Sequence[str], bootstrap: BootstrapConfig | None, task: _Task) -> tuple[dict[str, bytes], bytes]:
-    report = cell_report(task.records, task.address, bootstrap, searched=task.searched, published=task.published)
-    files, summary = cell_files(report, formats)
-    return files, to_json(summary)
+    return {cell: (records, published) for cell, records in by_setting(found.values()).items()}
 
 
 def _list(request: Request, made: Made) -> None:

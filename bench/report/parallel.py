@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
-LEAST = 1000  # records below which new processes cost more than they save
 _limits: list[Any] = []
 
 
@@ -40,10 +39,10 @@ class _Pool:
         self.executor.shutdown(cancel_futures=kind is not None)
 
 
-def workers(jobs: int, settings: int, records: int) -> AbstractContextManager[Each]:
-    """Return what maps work over settings: up to `jobs` processes, or none where there is little to do."""
+def workers(jobs: int, settings: int) -> AbstractContextManager[Each]:
+    """Return what maps work over settings: up to `jobs` processes, or none for one of them."""
     count = min(jobs, settings)
-    return _Pool(count, max(jobs // count, 1)) if count > 1 and records >= LEAST else nullcontext(serially)
+    return _Pool(count, max(jobs // count, 1)) if count > 1 else nullcontext(serially)
 
 
 def _limit(threads: int) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("md", "csv", "parquet", "latex", "svg", "png", "site")
 PAGE = ("md", "csv", "png")  # pages, and what they link: the formats of which files are in git, see `in_git`
-DRAWN = {"svg", "png", "site"}  # formats that need figures
+DRAWN = {"svg", "png"}  # formats that need figures
 ENDINGS = {"latex": "tex"}  # of the others the name is the ending
 
 

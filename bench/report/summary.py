@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 
-from bench.report.cells import without_paths
-from bench.report.context import CellReport
 from bench.report.style import Look
 from bench.stats.across import AcrossStatistics, across
 from bench.stats.bootstrap import Estimate
 from bench.stats.resample import BootstrapConfig
 from bench.stats.results import CellStatistics
 from bench.trials.accepted import made_by_other_code
-from bench.trials.record import Point, Record
+from bench.trials.record import Point
 
 SCORES = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "set_size_lac@0.05",
           "coverage_lac@0.05", "aurc")  # fmt: skip
@@ -123,42 +121,13 @@ class Report:
     @property
     def provenance(self) -> dict[str, dict[str, int]]:
         """The values of every fact that records state of how they were made, and how many records have each."""
-        return _merged(cell.provenance for cell in self.cells)
+        return merged(cell.provenance for cell in self.cells)
 
 
 def report_of(cells: Iterable[CellSummary], bootstrap: BootstrapConfig | None = None) -> Report:
     """Compute what holds across settings."""
     bootstrap, held = bootstrap or BootstrapConfig(), tuple(cells)
     return Report(held, across([cell.statistics for cell in held], bootstrap), bootstrap)
-
-
-def summarised(report: CellReport, downloads: Iterable[Download] = ()) -> CellSummary:
-    """Return what pages across settings need of a setting."""
-    from bench.report.site.facts import cell_facts
-
-    methods = [record for record in report.records if record.point.kind == "method"]
-    points = {(row.method, row.point): row for row in report.rows if row.kind == "method"}
-    scores: dict[str, dict[str, dict[str, Estimate]]] = {}
-    for (label, point), row in points.items():
-        known = {name: row.estimate(name) for name in ("ece_mass15", "set_size_lac@0.05")}
-        scores.setdefault(label, {})[point] = {name: value for name, value in known.items() if value is not None}
-    return CellSummary(
-        folder=report.folder,
-        name=report.name,
-        dataset=without_paths(report.cell.dataset),
-        backbone=without_paths(report.cell.backbone),
-        protocol=report.cell.protocol_version,
-        statistics=report.statistics,
-        looks=dict(report.looks),
-        lines=tuple(map(_line, report.records)),
-        params=_params(methods),
-        scores=scores,
-        provenance=provenance(report.records),
-        codes=_merged({r.point.label: {r.point.code: 1}} for r in report.records),
-        makers=_makers(report.records),
-        facts=tuple(cell_facts(report)),
-        downloads=tuple(downloads),
-    )
 
 
 def to_json(summary: CellSummary) -> bytes:
@@ -176,43 +145,7 @@ def _adapter() -> TypeAdapter[tuple[CellSummary]]:
     return TypeAdapter(tuple[CellSummary], config=ConfigDict(ser_json_inf_nan="constants"))
 
 
-def _line(record: Record) -> Line:
-    point = record.point
-    return Line(
-        record.id, point.kind, point.label, point.point, point.budget, point.seed, record.status,
-        tuple(record.metrics.get(name) for name in SCORES), record.timings.get("fit_seconds"),
-        without_paths(record.note), None if record.reason is None else without_paths(record.reason),
-    )  # fmt: skip
-
-
-def _makers(records: Sequence[Record]) -> tuple[Maker, ...]:
-    known = {(r.point.kind, r.point.method, r.point.version, r.point.code, str(r.point.heads)): r for r in records}
-    return tuple(Maker.of(record.point) for _, record in sorted(known.items(), key=lambda item: str(item[0])))
-
-
-def _params(records: Sequence[Record]) -> dict[str, dict[str, tuple[str, ...]]]:
-    found: dict[str, dict[str, set[str]]] = {}
-    for record in records:
-        for key, value in record.point.params.items():
-            written = "–" if value is None else without_paths(str(value))
-            found.setdefault(record.point.label, {}).setdefault(key, set()).add(written)
-    return {label: {key: tuple(sorted(v)) for key, v in held.items()} for label, held in sorted(found.items())}
-
-
-def provenance(records: Iterable[Record]) -> dict[str, dict[str, int]]:
-    """Count the values of every fact that records state of their making: 'packages.torch': {'2.13.0+cpu': 831}."""
-    return _merged({key: {value: 1} for key, value in _flat(record.provenance)} for record in records)
-
-
-def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
-    for key, value in facts.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        elif not isinstance(value, list | tuple | set):
-            yield f"{prefix}{key}", str(value)
-
-
-def _merged(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+def merged(parts: Iterable[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter[str]] = {}
     for part in parts:
         for key, values in part.items():

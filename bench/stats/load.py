@@ -11,8 +11,8 @@ import numpy as np
 from bench.errors import UserError
 from bench.stats.data import CellData, Entry, OperatingPoint
 from bench.trials.accepted import made_by_other_code
-from bench.trials.outcomes import unpack
 from bench.trials.record import Point, Record
+from bench.trials.stored import samples_of
 from bench.trials.stores import by_setting, versions
 
 
@@ -92,8 +92,7 @@ def _point(record: Record, older: int, published: bool) -> OperatingPoint:
         "exit_costs": tuple(line["macs"] / record.full_macs for line in table if "macs" in line),
         "exit_accuracy": tuple(float(line["accuracy_all"]) for line in table if "accuracy_all" in line),
     }
-    if record.outcomes is not None and (point.kind, point.method) != ("reference", "oracle"):
-        outcomes = unpack(record)
+    if (point.kind, point.method) != ("reference", "oracle") and (outcomes := samples_of(record)) is not None:
         known |= {"correct": outcomes.correct, "exit_index": outcomes.exit_index.astype(np.int64)}
     return OperatingPoint(**known)
 

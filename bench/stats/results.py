@@ -91,6 +91,7 @@ class CellStatistics:
 
     name: str
     seeds: tuple[int, ...]
+    samples: tuple[int, ...]  # of the test set, from per-sample outcomes
     window: Window
     raw_window: Window
     reference: Reference

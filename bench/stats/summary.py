@@ -24,7 +24,7 @@ from bench.stats.curves import (
     static_curve,
 )
 from bench.stats.data import CellData, Entry
-from bench.stats.flags import flags, whole_seeds
+from bench.stats.flags import flags, measured, whole_seeds
 from bench.stats.measure import STATIC, Means, measure
 from bench.stats.ranks import pairwise_sure, ranks_from
 from bench.stats.resample import BootstrapConfig
@@ -99,6 +99,7 @@ class _Summary:
         return CellStatistics(
             name=self.cell.name,
             seeds=self.cell.seeds,
+            samples=tuple(sorted({len(p.correct) for p in measured(self.cell) if p.correct is not None})),
             window=self.common.window,
             raw_window=self.common.raw_window,
             reference=self.common.reference,

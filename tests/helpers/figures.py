@@ -7,8 +7,9 @@ import io
 import numpy as np
 import pandas as pd
 
+from bench.report.condense import summarised
 from bench.report.context import cell_reports
-from bench.report.summary import report_of, summarised
+from bench.report.summary import report_of
 from bench.stats.resample import BootstrapConfig
 from tests.helpers.records import records
 

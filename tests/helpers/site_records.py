@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.bank.cell import Cell
+from bench.report.condense import summarised
 from bench.report.context import CellReport, cell_reports
 from bench.report.formats import csv
 from bench.report.site import files, setting_page
 from bench.report.site.downloads import beside as links
-from bench.report.summary import report_of, summarised
+from bench.report.summary import report_of
 from bench.report.tables import cell_tables, overall_tables
 from bench.stats.resample import BootstrapConfig
 from bench.trials.record import Record, record_id

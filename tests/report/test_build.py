@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.report import build as written
-from bench.report import check, parallel
+from bench.report import check, make
 from bench.report.markers import BEGIN, END
 from bench.report.request import FORMATS, in_git, parse_formats, request_of
 from bench.stats.resample import BootstrapConfig
@@ -98,7 +98,7 @@ def test_several_processes_change_no_byte(tmp_path, monkeypatch):
     held = [*records(**SMALL), *records(**SMALL, backbone="resnet18", bank_digest="c" * 16)]
     results = write(tmp_path / "results", held)
     build(results, tmp_path / "one", **TEXT)
-    monkeypatch.setattr(parallel, "LEAST", 0)
+    monkeypatch.setattr(make, "LEAST", 0)
     build(results, tmp_path / "two", **TEXT, jobs=2)
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import random
 
+from bench.report.condense import provenance, summarised
 from bench.report.context import cell_reports
-from bench.report.summary import from_json, provenance, report_of, summarised, to_json
+from bench.report.summary import from_json, report_of, to_json
 from bench.stats.resample import BootstrapConfig
 from tests.helpers.records import records
 

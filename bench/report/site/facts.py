@@ -48,7 +48,6 @@ SPLITS = (
 def cell_facts(report: CellReport) -> list[tuple[str, str]]:
     """Return data, backbone, digests and grid of a setting, as pairs to show."""
     cell, found = report.cell, report.statistics
-    sizes = sorted({r.outcomes.samples for r in report.records if r.outcomes})
     budgets = {p.budget for m in found.methods for p in m.points if p.budget is not None}
     return [
         ("Dataset", without_paths(cell.dataset)),
@@ -61,7 +60,7 @@ def cell_facts(report: CellReport) -> list[tuple[str, str]]:
         ("Feature bank digest", cell.bank_digest),
         ("Protocol", cell.protocol_version),
         ("Limit", "none" if cell.limit is None else count(cell.limit, "image") + " per split"),
-        ("Test samples", ", ".join(f"{s:,}" for s in sizes) or "–"),
+        ("Test samples", ", ".join(f"{s:,}" for s in found.samples) or "–"),
         ("Seeds", ", ".join(map(str, found.seeds))),
         ("Budgets", ", ".join(f"{b:g}" for b in sorted(budgets)) or "–"),
         ("Records", f"{len(report.records):,}"),
