@@ -102,6 +102,11 @@ def cumulative_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
     return cumulative.diff(dim=-1, prepend=torch.zeros_like(g[..., :1])), cumulative
 
 
+def first_exit(conditional: Tensor) -> Tensor:
+    """Return int64 [...]: the first index along the last axis [..., G] with value >= 0.5, else G."""
+    return first_true(conditional >= 0.5)
+
+
 def first_true(stop: Tensor) -> Tensor:
     """Return int64 [...]: the first index along the last axis of bool [..., G] that is true, else G."""
     never = stop.new_ones((*stop.shape[:-1], 1))

@@ -4,9 +4,9 @@
                                  [--methods all] [--bench PATH]…
 
 Builds the bank first if it is missing; that is not counted. Prints CPU and wall seconds of the run, per operating
-point, and of each method. `--bench` names the `bench` command of another checkout; given several times, the runs follow
-each other on the same bank options, so that two versions are compared in one go. With `--jobs` above 1 the trials run in
-processes of Ray, whose CPU seconds are not counted: compare the sums of the methods then.
+point, and of each method. `--bench` names the `bench` command of another checkout; given several times, the runs
+follow each other on the same bank options, so that two versions are compared in one go. With `--jobs` above 1 the
+trials run in processes of Ray, whose CPU seconds are not counted: compare the sums of the methods then.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from bench.exits import (
     at_exits,
     cumulative_distribution,
     exit_distribution,
-    first_true,
+    first_exit,
     mean_cost,
     uncertainty_features,
 )
@@ -29,7 +29,7 @@ def test_golden_gate_features_and_exit_model(golden, name):
     torch.testing.assert_close(z.double(), d["gate_logits"].double(), atol=1e-4, rtol=0)
     marginal, conditional = exit_distribution(torch.sigmoid(d["gate_logits"]))
     torch.testing.assert_close(marginal.double(), d["exit_probability"].double(), atol=1e-5, rtol=0)
-    assert torch.equal(first_true(conditional >= 0.5), d["exit_index"].long())
+    assert torch.equal(first_exit(conditional), d["exit_index"].long())
 
 
 def test_features_of_uniform_and_certain_predictions():
@@ -61,7 +61,7 @@ def test_hand_worked_exit_distributions(g, marginal, conditional, leaves):
     got = exit_distribution(torch.tensor(g, dtype=torch.float64))
     torch.testing.assert_close(got[0], torch.tensor(marginal, dtype=torch.float64))
     torch.testing.assert_close(got[1], torch.tensor(conditional, dtype=torch.float64), atol=1e-9, rtol=0)
-    assert int(first_true(got[1] >= 0.5)) == leaves
+    assert int(first_exit(got[1])) == leaves
 
 
 @given(arrays(np.float32, (4, 7), elements=unit))

@@ -15,7 +15,7 @@ from bench.plugins.params import tunable
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """TrainingConfig of the heads, and the hidden units of each (0: a linear head).
+    """How heads are trained, and the hidden units of each (0: a linear head).
 
     A layer of D inputs learns at the rate min(lr, rate / D): what a step of AdamW adds to a logit grows with D.
     """

@@ -8,7 +8,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
+from bench.errors import UserError, nearest
 from bench.metrics.arrays import Floats, checked
+
+STRATEGIES = ("mass", "width")
+
+
+def ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15, strategy: str = "mass") -> float:
+    """Return the expected calibration error of probabilities [N, C] and labels [N]; see `top_label_ece`.
+
+    Raises UserError for values that are not probabilities, an unknown strategy or fewer than one bin.
+    """
+    if strategy not in STRATEGIES:
+        raise UserError(f"'{strategy}' is not a binning strategy of ece.{nearest(strategy, STRATEGIES)}")
+    if bins < 1:
+        raise UserError(f"ece needs at least one bin, not {bins}.")
+    p, y = checked(probabilities, labels)
+    return top_label_ece(p.max(axis=1), (p.argmax(axis=1) == y).astype(np.float64), bins, strategy)
 
 
 def top_label_ece(confidence: Floats, correct: Floats, bins: int = 15, strategy: str = "mass") -> float:

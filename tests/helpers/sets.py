@@ -1,4 +1,4 @@
-"""Prediction sets of one split pair, scored from probabilities; and the ECE of probabilities."""
+"""Prediction sets of one split pair, scored from probabilities."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from bench.metrics.arrays import checked, mean
-from bench.metrics.calibration import top_label_ece
+from bench.metrics.arrays import mean
 from bench.metrics.mapie_sets import hits_and_sizes
 
 Split = tuple[Any, Any]  # probabilities [N, C] and labels [N]
@@ -44,9 +43,3 @@ def ordered(probabilities: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
 def lac_scores(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return 1 - p_y [N]."""
     return 1.0 - probabilities[np.arange(len(labels)), labels]
-
-
-def ece(probabilities: Any, labels: Any, bins: int = 15, strategy: str = "mass") -> float:
-    """Return the expected calibration error of probabilities [N, C] and labels [N]."""
-    p, y = checked(probabilities, labels)
-    return top_label_ece(p.max(axis=1), (p.argmax(axis=1) == y).astype(np.float64), bins, strategy)

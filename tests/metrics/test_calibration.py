@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from bench.errors import UserError
 from bench.metrics.arrays import softmax
-from bench.metrics.calibration import classwise_ece, debiased_ece, reliability, top_label_ece
+from bench.metrics.calibration import classwise_ece, debiased_ece, ece, reliability, top_label_ece
 from bench.system.compat import ensure_torchvision
-from tests.helpers.sets import ece
 
 
 def two_class(confidence: list[float], correct: list[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -96,6 +95,10 @@ def test_logits_are_no_probabilities():
         ece([[0.5, 0.5]], [2])
     with pytest.raises(UserError, match="empty"):
         ece(np.zeros((0, 2)), np.zeros(0, int))
+    with pytest.raises(UserError, match="Did you mean 'mass'"):
+        ece([[0.5, 0.5]], [0], strategy="mas")
+    with pytest.raises(UserError, match="at least one bin"):
+        ece([[0.5, 0.5]], [0], bins=0)
 
 
 def calibrated(n: int, seed: int, most: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
