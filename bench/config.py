@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from bench.errors import UserError, nearest
 from bench.plugins.spec import split_list
 
 DEFAULT_METHODS = ("jeidnn", "msdnet_thresh", "entropy_thresh")
+REPORT = "report"  # folder in the working store
 DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -39,8 +40,8 @@ class RunConfig(BaseModel):
     dtype: Literal["float16", "float32"] = "float16"
     data_dir: Path | None = None
     bank_dir: Path | None = None
-    output: Path = Path("results")
-    reports: Path = Path("reports")
+    output: Path = Path("runs")
+    reports: Path = Field(default=None, validate_default=True)  # None: in the store
     device: str = "auto"
     threads: int = Field(default=2, ge=1, le=256)
     executor: Literal["auto", "serial", "ray"] = "auto"
@@ -63,6 +64,11 @@ class RunConfig(BaseModel):
             return value
         parts = [part.strip() for item in items for part in str(item).split(",")]
         return tuple(Path(part).expanduser().absolute() for part in parts if part)
+
+    @field_validator("reports", mode="before")
+    @classmethod
+    def _report(cls, value: Any, info: ValidationInfo) -> Any:
+        return info.data.get("output", Path()) / REPORT if value is None else value
 
     @field_validator("methods", "dataset", "backbone", mode="before")
     @classmethod

@@ -17,9 +17,7 @@ SHOWN = 8  # names of one line
 
 
 def score(
-    results: Annotated[Path, typer.Option("-o", "--output", help="Results folder to read and write.")] = Path(
-        "results"
-    ),
+    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read and write.")] = Path("runs"),
     only: Annotated[str | None, typer.Option(help="Only this dataset, or dataset/backbone.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Make every score again, not only those missing.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be added; write nothing.")] = False,
@@ -36,7 +34,7 @@ def score(
     from bench.trials.store import Store
 
     console = Console(stderr=True)
-    paths = wanted_paths(Store(results), only)
+    paths = wanted_paths(Store(store), only)
     found = rescore_all(paths, again=again, write=not dry_run)
     shown = track(found, "Scoring", len(paths), console=console, transient=True, disable=not console.is_terminal)
     done = list(shown)

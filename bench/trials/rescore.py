@@ -23,6 +23,7 @@ from bench.trials.outcomes import pack
 from bench.trials.provenance import made_with
 from bench.trials.record import SCHEMA_VERSION, Record
 from bench.trials.store import Store, read, write_record
+from bench.trials.stores import open_store
 
 NO_FILE = "outcomes (.npz) beside them"
 EXPECTED = ("oracle", "hull", "random")  # references in closed form: nothing was played, no samples are stored
@@ -131,12 +132,12 @@ def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Resc
 
 
 def wanted_paths(store: Store, only: str | None = None) -> list[Path]:
-    """Return the records below a results folder, or those of one dataset or dataset/backbone.
+    """Return the paths of the records of a working store, or those of one dataset or dataset/backbone.
 
     Raises UserError where there are none.
     """
-    if not store.root.is_dir():
-        raise UserError(f"There is no results folder '{store.root}'. Run `bench run` first, or name one with --output.")
+    if not isinstance(open_store(store.root), Store):
+        raise UserError(f"'{store.root}' is a published store; scores are added to a working store. Name one with -o.")
     paths = store.paths()
     folders = {path: path.relative_to(store.root).parts for path in paths}
     if only is not None:

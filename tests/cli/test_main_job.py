@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import time
 
@@ -10,21 +11,21 @@ from tests.helpers.commands import JOB, POINTS, SMALL, begun, numbers, results, 
 
 def test_the_job_ends_with_records_a_report_and_their_paths(finished):
     folder, printed = finished
-    frame = load_records(folder / "results")
+    frame = load_records(folder / "runs")
     assert len(frame) == POINTS
     assert set(frame["status"]) == {"ok", "infeasible"}
-    assert str(folder / "reports" / "README.md") in printed
-    page = folder / "reports" / "digits" / "cifar_resnet20"
-    assert {p.suffix for p in page.rglob("*.*")} == {".md", ".csv", ".parquet", ".tex", ".html", ".svg", ".png"}
+    assert str(folder / "runs" / "report" / "README.md") in printed
+    page = folder / "runs" / "report" / "digits" / "cifar_resnet20"
+    assert {p.suffix for p in page.rglob("*.*")} == {".md", ".csv", ".parquet", ".tex", ".svg", ".png"}
     text = (page / "leaderboard.md").read_text()
     for name in ("jeidnn", "msdnet_thresh", "static hull", "plain backbone", "oracle"):
         assert name in text
-    assert (folder / "reports" / "site" / "index.html").is_file()
+    assert (folder / "runs" / "report" / "site" / "index.html").is_file()
 
 
 def test_records_carry_provenance_and_no_names(finished):
     folder, _ = finished
-    for record in results(folder / "results").values():
+    for record in results(folder / "runs").values():
         assert record["schema_version"] == 3 and record["cell"]["protocol_version"] == "v1"
         assert record["provenance"]["packages"]["torch"]
         assert str(folder) not in json.dumps(record)
@@ -32,14 +33,31 @@ def test_records_carry_provenance_and_no_names(finished):
 
 def test_a_second_run_repeats_nothing(finished, bench):
     folder, _ = finished
-    before = {p: p.stat().st_mtime_ns for p in (folder / "results").rglob("*.json")}
-    done = bench(*JOB, "-o", folder / "results")
+    before = {p: p.stat().st_mtime_ns for p in results_safely(folder / "runs")}
+    done = bench(*JOB, "-o", folder / "runs")
     assert done.returncode == 0 and "nothing new" in done.stdout
-    assert {p: p.stat().st_mtime_ns for p in (folder / "results").rglob("*.json")} == before
+    assert {p: p.stat().st_mtime_ns for p in results_safely(folder / "runs")} == before
+
+
+def test_a_run_touches_nothing_outside_its_store(finished, bench, tmp_path):
+    decoys = {}
+    for name in ("report", "reports", "results", "runs/report", "runs/tuned"):
+        for file in ("README.md", "files.json", "old.md", "digits/cifar_resnet20/leaderboard.md"):
+            path = tmp_path / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text('["README.md", "old.md"]' if file == "files.json" else f"mine: {name}/{file}")
+            decoys[path] = path.stat().st_mtime_ns, path.read_bytes()
+    shutil.copytree(finished[0] / "runs", tmp_path / "elsewhere")
+    done = bench(*JOB, "--seeds", "0,1,2", "-o", "elsewhere")
+    assert done.returncode == 0, done.stderr
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in decoys} == decoys
+    found = {path for path in tmp_path.rglob("*") if path.is_file() and "elsewhere" not in path.parts}
+    assert found == set(decoys)
+    assert (tmp_path / "elsewhere" / "report" / "digits" / "cifar_resnet20" / "leaderboard.md").is_file()
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, start, bench, tmp_path):
-    results = tmp_path / "results"
+    results = tmp_path / "runs"
     for enough in (1, 14):
         process = start(*JOB)
         begun(process, results, enough)
@@ -50,23 +68,23 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, start, be
     done = bench(*JOB)
     assert done.returncode == 0, done.stderr
     assert all(p.read_bytes() == content for p, content in survived.items())
-    assert numbers(results) == numbers(finished[0] / "results")
+    assert numbers(results) == numbers(finished[0] / "runs")
 
 
 def test_two_runs_at_once_into_one_folder_leave_every_record_whole(finished, start, tmp_path):
     runs = [start(*JOB, "--reports", tmp_path / f"reports{i}") for i in (1, 2)]
     assert [r.wait(timeout=300) for r in runs] == [0, 0]
-    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+    assert numbers(tmp_path / "runs") == numbers(finished[0] / "runs")
 
 
 def test_ctrl_c_keeps_finished_trials_and_ends_with_130(small_bank, start, tmp_path):
     process = start(*JOB, "--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=200]")
-    begun(process, tmp_path / "results", 7)
+    begun(process, tmp_path / "runs", 7)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "kept" in errors and "Traceback" not in errors
-    assert len(load_records(tmp_path / "results")) >= 7
+    assert len(load_records(tmp_path / "runs")) >= 7
 
 
 def test_yaml_and_command_line_mean_the_same(finished, bench, tmp_path):
@@ -74,15 +92,15 @@ def test_yaml_and_command_line_mean_the_same(finished, bench, tmp_path):
         "dataset: digits\nbackbone: cifar_resnet20\nweights: random\nexits: [2, 5]\nthreads: 1\n"
         "methods: [jeidnn, msdnet_thresh]\nseeds: [0, 1]\nbudgets: [0.2, 0.6, 1]\n"
     )
-    done = bench("run", "-c", "run.yaml", "-o", finished[0] / "results")
+    done = bench("run", "-c", "run.yaml", "-o", finished[0] / "runs")
     assert done.returncode == 0 and "nothing new" in done.stdout
 
 
 def test_a_limited_run_is_marked(bench, tmp_path):
     done = bench(*JOB, "--limit", "40", "--seeds", "0")
     assert done.returncode == 0, done.stderr
-    assert set(load_records(tmp_path / "results")["limit"]) == {40}
-    text = "".join(p.read_text() for p in (tmp_path / "reports").rglob("leaderboard.md"))
+    assert set(load_records(tmp_path / "runs")["limit"]) == {40}
+    text = "".join(p.read_text() for p in (tmp_path / "runs" / "report").rglob("leaderboard.md"))
     assert "limit 40" in text
 
 

@@ -39,11 +39,11 @@ def test_a_dry_run_prints_the_plan_and_runs_nothing(finished, bench, tmp_path):
         done = bench(*words)
         assert done.returncode == 0 and "Nothing was run or downloaded" in done.stdout
         assert "6 to do of 6 (0 done, 0 failed, 6 missing)" in done.stdout and "unknown" in done.stdout
-    assert not (tmp_path / "results").exists() and not (tmp_path / "reports").exists()
+    assert not (tmp_path / "runs").exists() and not (tmp_path / "runs" / "report").exists()
 
 
 def test_the_plan_as_json_counts_what_is_there(finished, bench):
-    plan = planned(bench, "-o", finished[0] / "results", "--seeds", "0,1,2")
+    plan = planned(bench, "-o", finished[0] / "runs", "--seeds", "0,1,2")
     assert set(plan) == KEYS
     assert plan["trials"] == {"total": 9, "done": 6, "failed": 0, "missing": 3, "changed": 0, "todo": 3}
     assert plan["points"]["done"] == POINTS and plan["points"]["missing"] == POINTS // 2
@@ -59,7 +59,7 @@ def test_the_plan_as_json_counts_what_is_there(finished, bench):
 
 
 def test_expected_times_are_shared_by_the_jobs(finished, bench):
-    where = ("-o", finished[0] / "results", "--seeds", "2,3")
+    where = ("-o", finished[0] / "runs", "--seeds", "2,3")
     alone, together = planned(bench, *where), planned(bench, *where, "-j", "2")
     assert together["executor"] == "ray" and together["needs"]["threads"] == 2
     assert together["trial_seconds"] == alone["trial_seconds"] == alone["wall_seconds"]
@@ -74,16 +74,16 @@ def test_more_threads_than_cores_are_remarked_and_allowed(finished, bench):
 
 
 def test_failed_trials_are_told_apart(finished, bench, tmp_path):
-    shutil.copytree(finished[0] / "results", tmp_path / "results")
-    path = next((tmp_path / "results").rglob("jeidnn/*.json"))
+    shutil.copytree(finished[0] / "runs", tmp_path / "runs")
+    path = next((tmp_path / "runs").rglob("jeidnn/*.json"))
     path.write_text(json.dumps({**json.loads(path.read_text()), "status": "failed"}))
     assert planned(bench)["trials"] == {"total": 6, "done": 5, "failed": 1, "missing": 0, "changed": 0, "todo": 0}
     assert planned(bench, "--rerun", "failed")["trials"]["todo"] == 1
 
 
 def test_records_of_other_code_of_the_same_version_are_counted(finished, bench, tmp_path):
-    shutil.copytree(finished[0] / "results", tmp_path / "results")
-    path = next((tmp_path / "results").rglob("jeidnn/*.json"))
+    shutil.copytree(finished[0] / "runs", tmp_path / "runs")
+    path = next((tmp_path / "runs").rglob("jeidnn/*.json"))
     record = json.loads(path.read_text())
     path.write_text(json.dumps({**record, "point": {**record["point"], "code": "0-0"}}))
     plan = planned(bench)

@@ -23,32 +23,32 @@ def lasting(pid: int) -> dict[int, str]:
 
 def test_a_killed_driver_is_started_again_and_ends_with_the_same_numbers(finished, start, tmp_path):
     process = start(*JOB, *RAY)
-    begun(process, tmp_path / "results", 6)
+    begun(process, tmp_path / "runs", 6)
     started = lasting(process.pid)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    survived = {p: p.read_bytes() for p in results_safely(tmp_path / "results")}
+    survived = {p: p.read_bytes() for p in results_safely(tmp_path / "runs")}
     assert survived
     again = start(*JOB, *RAY)
     stdout, stderr = again.communicate(timeout=300)
     assert (again.returncode, stderr.strip()) == (0, "")
     assert "trials to do: ray, 2 at once." in stdout and " trials done, 0 failed" in stdout
-    assert {p.name for p in tmp_path.iterdir()} == {"results", "reports"}
+    assert {p.name for p in tmp_path.iterdir()} == {"runs"}
     assert all(p.read_bytes() == content for p, content in survived.items())
-    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+    assert numbers(tmp_path / "runs") == numbers(finished[0] / "runs")
     assert started and not survivors(started, seconds=90)
 
 
 def test_ctrl_c_shuts_ray_down_keeps_finished_trials_and_ends_with_130(finished, start, tmp_path):
     process = start(*JOB, *RAY, *SLOW)
-    begun(process, tmp_path / "results", 6)
+    begun(process, tmp_path / "runs", 6)
     started = lasting(process.pid)
     assert any("raylet" in command for command in started.values())
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, errors = process.communicate(timeout=180)
     assert process.returncode == 130 and "kept" in errors and "Traceback" not in errors, errors
     assert started and not survivors(started, seconds=90)
-    assert len(load_records(tmp_path / "results")) >= 6
+    assert len(load_records(tmp_path / "runs")) >= 6
 
 
 PLUGIN = '''
@@ -86,7 +86,7 @@ def test_faults_become_records_a_list_and_exit_code_1(finished, bench, tmp_path)
     bad = ["--plugin", "bad.py", "--methods", "raises,dies,hangs,msdnet_thresh", "--seeds", "0", "--budgets", "0.6,1"]
     done = bench(*JOB, *bad, "--timeout", "10", "--retries", "0")
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
-    frame = load_records(tmp_path / "results").groupby("method")["status"].agg(set)
+    frame = load_records(tmp_path / "runs").groupby("method")["status"].agg(set)
     assert frame["raises"] == frame["dies"] == {"failed"}
     assert frame["hangs"] == {"timeout"} and frame["msdnet_thresh"] == {"ok"}
     assert "6 operating points did not finish" in done.stdout

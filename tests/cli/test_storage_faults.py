@@ -13,16 +13,16 @@ LARGEST = 2000  # bytes of a file that can still be written; a record takes more
 
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, bench, start, tmp_path):
     assert bench(*JOB, "--seeds", "0").returncode == 0
-    before = {path: path.read_bytes() for path in results_safely(tmp_path / "results")}
+    before = {path: path.read_bytes() for path in results_safely(tmp_path / "runs")}
     full = start(*JOB, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)))
     _, errors = full.communicate(timeout=300)
     assert full.returncode == 2 and "Traceback" not in errors, errors
-    assert errors.startswith("bench: A record could not be written to the results folder 'results'")
+    assert errors.startswith("bench: A record could not be written to the results folder 'runs'")
     assert "make room, and run the same command again" in errors
-    assert {path: path.read_bytes() for path in results_safely(tmp_path / "results")} == before
-    assert not list((tmp_path / "results").rglob(".*")), "half a record was left behind"
+    assert {path: path.read_bytes() for path in results_safely(tmp_path / "runs")} == before
+    assert not list((tmp_path / "runs").rglob(".*.tmp")), "half a record was left behind"
     assert bench(*JOB).returncode == 0
-    assert numbers(tmp_path / "results") == numbers(finished[0] / "results")
+    assert numbers(tmp_path / "runs") == numbers(finished[0] / "runs")
 
 
 @pytest.mark.parametrize("option", ["--output", "--reports"])

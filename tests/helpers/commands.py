@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from bench.trials.store import Store
+
 SMALL_CONFIG = {
     "dataset": "digits", "backbone": "cifar_resnet20", "weights": "random", "exits": "2,5", "threads": 1,
 }  # fmt: skip
@@ -16,7 +18,7 @@ POINTS = 2 * ((2 + 2) * 3 + 3 + 1)  # seeds × ((methods + hull and random) × b
 
 
 def results(folder: Path) -> dict[str, dict]:
-    return {p.name: json.loads(p.read_text()) for p in folder.rglob("[!.]*.json")}
+    return {path.name: json.loads(path.read_text()) for path in Store(folder).paths()}
 
 
 def numbers(folder: Path) -> dict[str, tuple]:
@@ -24,7 +26,7 @@ def numbers(folder: Path) -> dict[str, tuple]:
 
 
 def results_safely(folder: Path) -> list[Path]:
-    return list(folder.rglob("[!.]*.json")) if folder.exists() else []
+    return Store(folder).paths() if folder.exists() else []
 
 
 def begun(process: subprocess.Popen, folder: Path, enough: int, seconds: float = 150) -> None:

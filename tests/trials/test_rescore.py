@@ -186,7 +186,7 @@ def test_only_and_wrong_folders(folder, tmp_path):
     assert path in wanted_paths(Store(root), "made-up/noise") and len(wanted_paths(Store(root), "made-up")) == 3
     with pytest.raises(UserError, match=r"Did you mean 'made-up/noise'"):
         wanted_paths(Store(root), "made-up/noize")
-    with pytest.raises(UserError, match="no results folder"):
+    with pytest.raises(UserError, match="does not exist"):
         wanted_paths(Store(tmp_path / "nowhere"))
     missing = run("-o", tmp_path / "nowhere")
     assert missing.exit_code == 2

@@ -19,19 +19,19 @@ JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "6", "-
 def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
     done = tune(*JOB)
     assert done.returncode == 0, done.stderr
-    found = searches(tmp_path / "results" / "tuned")
+    found = searches(tmp_path / "runs" / "tuned")
     assert [s.subject.method for s in found] == ["eefp", "patient_confident"]
     assert all(len(s.history) == 6 and s.kept for s in found)
     assert all(s.protocol == found[0].protocol for s in found)  # the same budget for every method
     assert "No search space: entropy_thresh" in done.stdout
     for s in found:
         assert s.reason in done.stdout
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("*.yaml")}
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.yaml")}
     again = tune(*JOB, "--json")
     told = json.loads(again.stdout)
     assert again.returncode == 0 and told["without_space"] == ["entropy_thresh"]
     assert [t["kept"] for t in told["searches"]] == [s.kept for s in found]
-    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "results").rglob("*.yaml")} == before
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.yaml")} == before
 
 
 @pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
@@ -56,7 +56,7 @@ def test_killed_it_ends_as_if_it_had_not_been(tune, start, tmp_path, workers):
 
 def test_interrupted_it_says_so_and_keeps_what_it_has(start, bank, tmp_path):
     driver = start(*TUNE, "--methods", "eefp", "--trials", "400", "--seeds", "0,1")
-    folder = tmp_path / "results" / "tuned"
+    folder = tmp_path / "runs" / "tuned"
     _wait_for(lambda: any(len(read(p).history) >= 2 for p in folder.glob("*.yaml")), driver)
     driver.send_signal(signal.SIGINT)
     _, errors = driver.communicate(timeout=60)
@@ -91,7 +91,7 @@ def test_a_failed_trial_ends_with_one_and_its_reason(tune, tmp_path):
     )
     done = tune("--plugin", "brittle.py", "--methods", "brittle", "--trials", "4", "--seeds", "0")
     assert done.returncode == 1 and "beta is too much" in done.stdout and "Traceback" not in done.stderr
-    assert len(searches(tmp_path / "results" / "tuned")[0].history) == 4
+    assert len(searches(tmp_path / "runs" / "tuned")[0].history) == 4
 
 
 def _wait_for(true, driver: subprocess.Popen, seconds: float = 120) -> None:
