@@ -91,8 +91,7 @@ class Session:
         if not left and status.state == "built":
             return Prepared(cell, [], done, self._notes(cell))
         bank = source.ensure(self.device, progress)
-        if "methods" not in vars(self):  # those trials could only be counted
-            left, _ = owed(self._loaded_trials(cell), self.store, self.config.rerun)
+        left, _ = owed(self._loaded_trials(cell), self.store, self.config.rerun)  # known trials can only be counted
         return Prepared(cell, [(bank, trial) for trial in left], done, self._notes(cell))
 
     def run(
