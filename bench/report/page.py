@@ -91,9 +91,10 @@ def index_page(report: Report, tables: Sequence[Table], figures: FigureSet, form
     parts = [
         "# Report",
         "Early-exit methods on frozen backbones. A setting is one dataset through one backbone under one protocol; "
-        "settings never share a table unless it is said.",
+        "scores of different settings do not compare.",
         "This folder is written by `bench report`, which also makes SVG figures, LaTeX and Parquet tables, and a site "
-        "with interactive plots and sortable tables (`site/index.html`). Only Markdown, CSV and PNG files are in git.",
+        "with interactive plots and sortable tables (`site/index.html`). Of the published report git has only "
+        "Markdown, CSV and PNG files.",
     ]
     head = ["Setting", "Methods", "Budgets", "Seeds", "Results", "First by NAUC", "Flags"]
     lines = ["| " + " | ".join(head) + " |", "| --- | --: | --: | --: | --: | --- | --- |"]

@@ -107,6 +107,8 @@ def _note(count: int) -> str:
     if count < 2:
         return f"{count} setting: no interval over settings." if count else "No setting counts."
     few = (
-        f"Only {count} settings: the interval over settings has {count - 1} degrees of freedom. " if count < FEW else ""
+        f"Only {count} settings: the interval over settings has {count - 1} degree{'s' * (count > 2)} of freedom. "
+        if count < FEW
+        else ""
     )
     return few + "Intervals treat settings as a random sample of datasets and backbones; these were chosen by hand."

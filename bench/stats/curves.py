@@ -52,7 +52,7 @@ class Setting:
 
 
 def setting(cell: CellData, seeds: Sequence[int]) -> Setting:
-    """Return the common window, from the dearest first exit of any method to the plain backbone, and the rest.
+    """Return the common window, from the most expensive first exit of any method to the plain backbone, and the rest.
 
     Without static exits a curve begins at its cheapest point, so that the window does too, as the raw one always does.
     The reference accuracy of hypervolumes is that of static exit 0, mean over seeds, and 0 without static exits.

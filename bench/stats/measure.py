@@ -72,7 +72,7 @@ def measure(cell: CellData, bootstrap: BootstrapConfig) -> Means:
 
 
 def _centred_costs(point: OperatingPoint) -> NDArray[np.float32]:
-    """What each sample cost, less the mean."""
+    """What each sample cost, minus the mean."""
     return exact(np.asarray(point.exit_costs)[point.exit_index])
 
 

@@ -1,8 +1,8 @@
-"""Ranks with ties: the ranks a method may hold, given simultaneous intervals of all pairwise differences.
+"""Ranks with ties: simultaneous confidence intervals from those of all pairwise differences.
 
-A method is placed behind those that are certainly better and before those that are certainly worse: its best rank is
-1 + the first number, its last M - the second. All pairs are judged at once by one sup-t quantile, so with 95 %
-probability all true ranks lie in the ranges shown (Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91,
+A method is ranked behind those that are significantly better and before those that are significantly worse: its best
+rank is 1 + the first number, its last M - the second. All pairs are judged at once by one sup-t quantile, so with 95 %
+probability all true ranks are in the ranges shown (Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91,
 2024).
 """
 
@@ -35,7 +35,7 @@ class Rank:
 def pairwise_sure(
     values: dict[str, Array], seeds: Sequence[int], draws: Draws, level: float = LEVEL
 ) -> set[tuple[str, str]]:
-    """Return the pairs (better, worse) that differ for certain, from one statistic's values [1+R, S] per method.
+    """Return the pairs (better, worse) that differ significantly, from one statistic's values [1+R, S] per method.
 
     Empty for fewer than two seeds: nothing is known of how seeds differ.
     """
@@ -55,7 +55,7 @@ def pairwise_sure(
 
 
 def ranks_from(sure: set[tuple[str, str]], names: Sequence[str]) -> dict[str, Rank]:
-    """Return each method's range of ranks, given the pairs (better, worse) that differ for certain."""
+    """Return each method's range of ranks, given the pairs (better, worse) that differ significantly."""
     better = {name: sum(worse == name for _, worse in sure) for name in names}
     worse = {name: sum(good == name for good, _ in sure) for name in names}
     return {name: Rank(1 + better[name], len(names) - worse[name]) for name in sorted(names)}

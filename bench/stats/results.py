@@ -41,7 +41,7 @@ class BudgetStatistics:
 
 @dataclass(frozen=True)
 class IsoCost:
-    """The least cost of full accuracy less `loss`, inf unless all seeds reach it; `reached` of `of` seeds do."""
+    """The least cost of full accuracy minus `loss`, inf unless all seeds reach it; `reached` of `of` seeds do."""
 
     loss: float
     cost: Estimate
@@ -70,7 +70,7 @@ class CurveStatistics:
 
 @dataclass(frozen=True)
 class MethodStatistics:
-    """All about one method of a setting. Rank, comparison and difference exist for complete grids alone."""
+    """All about one method of a setting. Rank, comparison and difference exist for complete grids only."""
 
     label: str
     name: str
@@ -82,7 +82,7 @@ class MethodStatistics:
     flags: tuple[Flag, ...]
     rank: Rank | None = None
     comparison: Comparison | None = None
-    difference: Band | None = None  # accuracy at budgets less the baseline's
+    difference: Band | None = None  # accuracy at budgets minus the baseline's
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class CellStatistics:
     bootstrap: BootstrapConfig
 
     def beats_shared(self, label: str) -> bool:
-        """Whether a method is better for certain than every candidate for the baseline, whichever is the best of them.
+        """Whether a method is significantly better than every candidate for the baseline.
 
         This needs no choice of a baseline, and all pairs of the setting are judged at once.
         """

@@ -83,7 +83,7 @@ def coverage_data(report: CellReport) -> pd.DataFrame:
                         known = {"alpha": alpha, "method": row.method, "budget": row.budget, "seed": seed}
                         found.append(known | {"coverage": value} | {key: held[i] for key, held in bands.items()})
     if not found:
-        raise Missing("No record holds the coverage of LAC sets.")
+        raise Missing("No record has the coverage of LAC sets.")
     return pd.DataFrame(found)
 
 

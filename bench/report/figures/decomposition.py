@@ -23,7 +23,7 @@ def decomposition(report: CellReport) -> Drawing:
     budget = middle_budget(raw)
     raw = raw[raw["budget"] == budget]
     if raw["accuracy_exited"].isna().all():
-        raise Missing("No record holds the accuracy of the samples that leave at an exit.")
+        raise Missing("No record has the accuracy of the samples that leave at an exit.")
     data = by_exit(raw)
     names = in_order(report, data)
     signs = budget_signs(report, budget)

@@ -28,7 +28,7 @@ COLUMNS = ("ece_mass15_all", "share", "accuracy_exited", "mean_confidence_exited
 
 
 def exit_calibration(report: CellReport) -> Drawing:
-    """Draw ECE per exit on all samples, and confidence less accuracy of those that leave: methods and their mean."""
+    """Draw ECE per exit on all samples, and confidence minus accuracy of those that leave: methods and their mean."""
     data = calibration_data(report)
     methods = in_order(report, data)
     complete = int(data[data["method"] != "mean"].groupby("method")["complete"].first().sum())
@@ -48,12 +48,12 @@ def exit_calibration(report: CellReport) -> Drawing:
         left, right = page.axes(0.7, 0.55, wide, 2.6), page.axes(1.5 + wide, 0.55, wide, 2.6)
         looks = {} if many else report.looks
         _side(left, data, "ece", "all test samples", "ECE, % (15 bins of equal mass)", looks)
-        _side(right, data, "gap", "samples that leave at the exit", "confidence less accuracy, points", looks)
+        _side(right, data, "gap", "samples that leave at the exit", "confidence minus accuracy, points", looks)
         if names:
             beside(right, _labels(data, methods, names, looks))
         right.axhline(0, color=REFERENCE, linewidth=0.9, zorder=1)
     caption = (
-        "Left: expected calibration error of each exit on all test samples. Right: mean confidence less accuracy of "
+        "Left: expected calibration error of each exit on all test samples. Right: mean confidence minus accuracy of "
         "the samples that leave there; above zero: overconfident. Each thin line is a method, mean over its budgets "
         f"and seeds, at exits where at least {100 * LEAST:g} % of its samples leave; the black line is the mean of the "
         f"{complete} methods with a complete grid, each counting once; on the right, where at least half of them have "
@@ -66,7 +66,7 @@ def calibration_data(report: CellReport) -> pd.DataFrame:
     """Return `ece` and `gap` per method and exit, and a method 'mean' over the methods with a complete grid."""
     raw = per_exit(report, COLUMNS)
     if raw["ece_mass15_all"].isna().all():
-        raise Missing("No record holds the calibration error of single exits.")
+        raise Missing("No record has the calibration error of single exits.")
     weight = raw["share"].where(raw["accuracy_exited"].notna(), 0.0).fillna(0.0)
     raw = raw.assign(
         weight=weight, over=((raw["mean_confidence_exited"] - raw["accuracy_exited"]) * weight).fillna(0.0)

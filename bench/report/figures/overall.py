@@ -60,8 +60,8 @@ def skill(report: Report) -> Drawing:
         axes.set_xlim(low, high)
         axes.set_xlabel("skill score")
     caption = (
-        "Skill: (NAUC less that of the hull of static exits) over (NAUC of the oracle less the same). Means exist only "
-        "for methods with a complete grid in all settings that count; bars are cut off where they would dwarf the "
+        "Skill: (NAUC minus that of the static hull) over (NAUC of the oracle minus the same). Means exist only for "
+        "methods with a complete grid in all settings that count; bars are cut off where they would dwarf the "
         f"differences between means. {across.note}{_left_out(report)}"
     )
     return Drawing(page.figure, data, caption)

@@ -53,7 +53,7 @@ def recipes(report: CellReport) -> Drawing:
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=8)
     caption = (
-        "Area under the accuracy-cost hull less that of mixing static exits of the setting, in points of accuracy, per "
+        "Area under the accuracy-cost hull minus that of mixing static exits, in points of accuracy, per "
         "exit rule (rows) and head recipe (columns); blank: not run. Rules that were run on one recipe only are left "
         "out."
     )

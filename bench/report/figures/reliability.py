@@ -18,7 +18,7 @@ from bench.trials.record import Record
 
 AREA = 300.0  # points², of a circle that stands for all samples
 BY_EXIT = (
-    "a circle for the samples that leave at each exit (records hold no bins of confidence); exits where few "
+    "a circle for the samples that leave at each exit (records have no bins of confidence); exits where few "
     "leave are left out"
 )
 
@@ -73,7 +73,7 @@ def exit_data(report: CellReport) -> pd.DataFrame:
     budget = middle_budget(raw)
     raw = raw[(raw["budget"] == budget) & raw["mean_confidence_exited"].notna()]
     if not len(raw):
-        raise Missing("No record holds the confidence of the samples that leave at an exit.")
+        raise Missing("No record has the confidence of the samples that leave at an exit.")
     raw = raw.assign(
         sure=raw["mean_confidence_exited"] * raw["share"], right=raw["accuracy_exited"] * raw["share"], n=raw["share"]
     )

@@ -19,7 +19,7 @@ OVER_SEEDS = "95 % t intervals over seeds"
 def ece(report: CellReport) -> Drawing:
     """Draw the expected calibration error of the answers that were given, 15 bins of equal mass, against cost."""
     data = points(report, "ece_mass15")
-    _needed(data, "No record holds an expected calibration error.")
+    _needed(data, "No record has an expected calibration error.")
     chart = _chart(report, data, "ece_mass15", 100.0, "Calibration error against cost", "ECE, % (lower is better)")
     caption = (
         "Expected calibration error of the answers that each policy gave on test, over 15 bins of equal mass, at the "
@@ -32,7 +32,7 @@ def inefficiency(report: CellReport) -> Drawing:
     """Draw the mean size of LAC sets against cost; points that cover less than 1 - ALPHA on test are hollow."""
     metric, coverage = f"set_size_lac@{ALPHA:g}", f"coverage_lac@{ALPHA:g}"
     data = points(report, metric, coverage)
-    _needed(data, "No record holds sizes of LAC sets: they need the logits that samples left with.")
+    _needed(data, "No record has sizes of LAC sets: they need the logits that samples left with.")
     data["hollow"] = data[coverage] < 1 - ALPHA
     methods = data["series"] == "method"
     under, total = int((data["hollow"] & methods).sum()), int(methods.sum())

@@ -74,7 +74,7 @@ def nauc_table(report: Report) -> Table:
     concerns = [f"{c.folder}: {joined(c.statistics.flags)}" for c in cells if c.statistics.flags]
     text = " ".join(
         [
-            "NAUC in % with 95 % bootstrap intervals over seeds and test samples, for complete grids alone. NAUC of "
+            "NAUC in % with 95 % bootstrap intervals over seeds and test samples, for complete grids only. NAUC of "
             "different settings do not compare. Methods by mean skill.",
             *(f"{line}." for line in concerns),
             left_out(report.across),

@@ -29,7 +29,7 @@ def searches(report: CellReport) -> Table | None:
     if not found:
         return None
     text = (
-        f"{NOTE} Brackets: 95 % intervals over images and seeds. Where they lie above zero the tuned values are kept, "
+        f"{NOTE} Brackets: 95 % intervals over images and seeds. If they are above zero the tuned values are kept, "
         "else the defaults; without numbers no trial scored above the defaults. Every method had the same number of "
         "trials, and cal and test played no part. `bench run --tuned` uses what was kept."
     )

@@ -19,7 +19,7 @@ COLUMNS = (
     Column("nll", "NLL, nats", 3, interval=True),
     Column("brier", "Brier", 4, data=True),
     Column("set_size_lac@0.05", "Inefficiency, classes", 2, interval=True, note="mean size of LAC sets, α = 0.05"),
-    Column(COVERAGE, "Coverage, %", 2, 100, interval=True, note="share of sets that hold the label, α = 0.05"),
+    Column(COVERAGE, "Coverage, %", 2, 100, interval=True, note="share of sets that contain the label, α = 0.05"),
     Column("coverage_low_lac@0.05", "Coverage at least", 2, 100, data=True),
     Column("coverage_high_lac@0.05", "Coverage at most", 2, 100, data=True),
     Column("exit_gap_lac@0.05", "Worst exit below 95 % by, points", 1, 100, note="largest shortfall of an exit"),

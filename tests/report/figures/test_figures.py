@@ -262,4 +262,4 @@ def test_over_no_cells_there_are_reasons():
 def test_one_method_over_one_cell_is_drawn_without_a_warning():
     made = skill(report(methods=["jeidnn"], budgets=(0.3,)))
     low, high = made.figure.axes[0].get_xlim()
-    assert low < high and "no interval over one cell" in told(made.figure)
+    assert low < high and "no interval over one setting" in told(made.figure)
