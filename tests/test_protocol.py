@@ -255,6 +255,7 @@ def test_splits_are_those_of_version_one():
     assert halves(np.arange(12) % 3, 7)[0].tolist() == [0, 1, 5, 9, 10, 11]
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.skipif(not (SHARED / "data" / "cifar100").is_dir(), reason="needs the CIFAR-100 of ../shared/data")
 def test_real_cifar100():

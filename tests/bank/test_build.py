@@ -296,6 +296,7 @@ def test_of_two_builders_one_builds(images: FakeImages, tmp_path: Path) -> None:
     assert sorted(b.images_seen for b in backbones) == [0, 120]
 
 
+@pytest.mark.slow
 def test_two_builder_processes(images: FakeImages, tmp_path: Path) -> None:
     log = tmp_path / "calls"
     processes = [child(tmp_path, log, pause=0.01) for _ in range(2)]

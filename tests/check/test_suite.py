@@ -40,6 +40,7 @@ def test_a_warning_is_shown_as_one(monkeypatch):
         suite(good.Good)("speed")
 
 
+@pytest.mark.slow
 def test_a_plugin_author_writes_two_lines(tmp_path):
     path = write_plugin(tmp_path, honest=False)
     (tmp_path / "test_last.py").write_text(

@@ -5,6 +5,8 @@ import shutil
 import signal
 import time
 
+import pytest
+
 from bench import load_records
 from tests.helpers.commands import JOB, POINTS, SMALL, begun, numbers, results, results_safely
 
@@ -56,6 +58,7 @@ def test_a_run_touches_nothing_outside_its_store(finished, bench, tmp_path):
     assert (tmp_path / "elsewhere" / "report" / "digits" / "cifar_resnet20" / "leaderboard.md").is_file()
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, start, bench, tmp_path):
     results = tmp_path / "runs"
     for enough in (1, 14):
@@ -71,12 +74,14 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, start, be
     assert numbers(results) == numbers(finished[0] / "runs")
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_into_one_folder_leave_every_record_whole(finished, start, tmp_path):
     runs = [start(*JOB, "--reports", tmp_path / f"reports{i}") for i in (1, 2)]
     assert [r.wait(timeout=300) for r in runs] == [0, 0]
     assert numbers(tmp_path / "runs") == numbers(finished[0] / "runs")
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_finished_trials_and_ends_with_130(small_bank, start, tmp_path):
     process = start(*JOB, "--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=200]")
     begun(process, tmp_path / "runs", 7)

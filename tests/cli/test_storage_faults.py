@@ -11,6 +11,7 @@ from tests.helpers.commands import JOB, numbers, results_safely
 LARGEST = 2000  # bytes of a file that can still be written; a record takes more
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, bench, start, tmp_path):
     assert bench(*JOB, "--seeds", "0").returncode == 0
     before = {path: path.read_bytes() for path in results_safely(tmp_path / "runs")}

@@ -45,6 +45,7 @@ def test_the_same_numbers_in_a_child(work, settings):
     assert len(here) == 6
 
 
+@pytest.mark.slow
 def test_faults_become_records_and_the_run_goes_on(run, tmp_path):
     done = run("killed", "fine", "raises", "quits", "killed_once", "raises_once", retries=1)
     assert {name: record.status for name, record in done.items()} == {
@@ -72,6 +73,7 @@ def test_faults_become_records_and_the_run_goes_on(run, tmp_path):
     assert os.getpid() not in {p for each in pids.values() for p in each}
 
 
+@pytest.mark.slow
 def test_what_hangs_is_ended(run, monkeypatch):
     monkeypatch.setattr(isolated, "SLACK", 0.5)
     start = time.monotonic()
@@ -86,6 +88,7 @@ def test_what_hangs_is_ended(run, monkeypatch):
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux keeps a limit on memory")
 def test_what_eats_memory_fails_and_says_so(run):
     done = run("eats_torch", "eats_python", "fine", timeout=None, memory=2.0)
@@ -105,6 +108,7 @@ def test_a_bank_that_cannot_be_opened_is_a_failed_record(work, settings, bank, t
         assert "gone" in results[0][0].reason
 
 
+@pytest.mark.slow
 def test_a_trial_computes_with_the_threads_of_its_plan(work, settings, tmp_path):
     threads = 2
     trials = work(f"threads[mark={tmp_path}]")
@@ -115,6 +119,7 @@ def test_a_trial_computes_with_the_threads_of_its_plan(work, settings, tmp_path)
     assert (tmp_path / "threads.txt").read_text() == f"{threads} [{threads}]"
 
 
+@pytest.mark.slow
 def test_no_child_outlives_the_run(work, settings, tmp_path):
     trials = work(f"fine[mark={tmp_path}]", seeds=(0, 1))
     running = serial.run(trials, settings(timeout=60.0), plugins=[FAULTY])
@@ -126,6 +131,7 @@ def test_no_child_outlives_the_run(work, settings, tmp_path):
         os.kill(pid, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_no_child_outlives_its_parent(number, bank, tmp_path):
     """A driver that is interrupted or killed in the middle of a trial leaves nothing behind."""

@@ -94,6 +94,7 @@ def test_order_of_records_changes_no_byte(whole, tmp_path):
     assert contents(again) == contents(out)
 
 
+@pytest.mark.slow
 def test_several_processes_change_no_byte(tmp_path, monkeypatch):
     held = [*records(**SMALL), *records(**SMALL, backbone="resnet18", bank_digest="c" * 16)]
     results = write(tmp_path / "results", held)
@@ -149,6 +150,7 @@ def test_stale_files_are_found_and_removed_and_no_others(tmp_path):
     assert "LIMIT 50" in page(out, f"{CELL}--limit50")
 
 
+@pytest.mark.slow
 def test_pages_of_methods_that_are_gone_are_removed(tmp_path):
     held = records(**SMALL)
     out, results = tmp_path / "reports", write(tmp_path / "results", held)
@@ -295,6 +297,7 @@ def test_a_readme_without_a_place_for_it(tmp_path):
         build(results, tmp_path / "reports", **TEXT, readme=tmp_path / "NONE.md")
 
 
+@pytest.mark.slow
 def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
     from bench.tune.history import FOLDER
     from bench.tune.history import write as write_search

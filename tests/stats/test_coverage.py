@@ -11,6 +11,7 @@ BOOTSTRAP = BootstrapConfig(draws=600, sample_draws=150)
 LEVELS = (0.0, 0.3, 0.6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", [0.0, 0.2])
 def test_intervals_hold_the_truth_in_93_to_97_percent_and_bands_in_93_or_more(seeds):
     world = World(seeds=seeds, levels=LEVELS, samples=200)
@@ -19,6 +20,7 @@ def test_intervals_hold_the_truth_in_93_to_97_percent_and_bands_in_93_or_more(se
     assert found["band"] >= 0.93 and found["band difference"] >= 0.93
 
 
+@pytest.mark.slow
 def test_equal_methods_are_told_apart_no_more_often_than_promised():
     found = errors(World(seeds=0.05, samples=200), 8, 10, 400, BOOTSTRAP)
     assert found["holm"] <= 0.07 and found["ranks"] <= 0.08

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 BROKEN = """
 import torch
 torch.library.register_fake("torchvision::nms")(lambda dets, scores, iou: dets)
@@ -45,6 +47,7 @@ def test_other_failures_are_not_hidden(tmp_path):
     assert done.returncode == 1 and "CUDA driver is too old" in done.stderr
 
 
+@pytest.mark.slow
 def test_timm_and_the_real_torchvision_import_here():
     code = (
         "from bench.system.compat import import_timm; t = import_timm(); import torchvision.ops; "

@@ -34,6 +34,7 @@ def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.yaml")} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
 def test_killed_it_ends_as_if_it_had_not_been(tune, start, tmp_path, workers):
     words = [*JOB[:2], "--trials", "8", "--seeds", "0,1", "-o", "killed"]
@@ -54,6 +55,7 @@ def test_killed_it_ends_as_if_it_had_not_been(tune, start, tmp_path, workers):
             assert row == s.history[row.number]
 
 
+@pytest.mark.slow
 def test_interrupted_it_says_so_and_keeps_what_it_has(start, bank, tmp_path):
     driver = start(*TUNE, "--methods", "eefp", "--trials", "400", "--seeds", "0,1")
     folder = tmp_path / "runs" / "tuned"

@@ -48,6 +48,7 @@ def test_more_seeds_on_the_same_images_do_not_make_image_noise_vanish():
     assert high_nine - low_nine == pytest.approx(high - low, rel=0.15)
 
 
+@pytest.mark.slow
 def test_methods_that_differ_by_chance_alone_are_told_apart_as_often_as_chance_has_it(monkeypatch):
     monkeypatch.setattr(compare, "DRAWS", 300)
     rng, above = np.random.default_rng(3), 0
@@ -101,6 +102,7 @@ class Noise(Method):
         return [policy for _ in budgets]
 
 
+@pytest.mark.slow
 def test_a_search_over_pure_noise_keeps_its_defaults(bank, tmp_path, monkeypatch, run_all):
     """The winner nearly always looks better where it was chosen; where it was not, hardly ever."""
     monkeypatch.setattr(compare, "DRAWS", 300)

@@ -134,6 +134,7 @@ def test_a_score_never_opens_cal_or_test(bank, monkeypatch):
         assert at == set(val.tolist()) and not at & set(cal.tolist())
 
 
+@pytest.mark.slow
 def test_what_is_kept_between_trials_changes_no_score(bank):
     (defaults,), (other,) = load_methods(["ztw"]), load_methods(["eefp[top=2]"])
     used = Evaluator("cpu", 1)

@@ -32,6 +32,7 @@ def test_a_search_is_the_same_twice_and_another_under_another_seed(search_of, ru
     assert one["history"][0] == other["history"][0]
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_from_whatever_it_has(search_of, run_all, tmp_path):
     whole = search_of("eero", 7, folder=tmp_path / "whole")
     run_all(whole)

@@ -34,6 +34,7 @@ def test_figures_of_a_cell_have_three_files_each_and_reasons_for_the_others():
         assert len(data_of(file)) and file.caption.endswith(".") and file.title
 
 
+@pytest.mark.slow
 def test_bytes_depend_on_the_records_alone_not_on_their_order():
     held = records(methods=["jeidnn", "msdnet_thresh"], budgets=(0.3, 0.7)) + records(
         methods=["jeidnn", "msdnet_thresh"], budgets=(0.3, 0.7), dataset="svhn"
