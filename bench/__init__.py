@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 
 def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
-    """Read a results folder into a DataFrame, one row per operating point; see `bench.trials.table.load_records`."""
+    """Read a store into a DataFrame, one row per operating point; see `bench.trials.table.load_records`."""
     from bench.trials.table import load_records as load
 
     return load(folder, outcomes=outcomes)

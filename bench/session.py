@@ -66,7 +66,7 @@ class Session:
 
     def check_folders(self) -> None:
         """Raise UserError now rather than after hours of work if records or the report cannot be written."""
-        check_writable(self.store.root, "results folder", "--output")
+        check_writable(self.store.root, "working store", "--output")
         if self.config.report:
             check_writable(self.config.reports, "report's folder", "--reports")
 
@@ -181,6 +181,6 @@ class Session:
             with uninterrupted():
                 return [self.store.write(record, samples) for record, samples in results]
         except OSError as error:
-            problem = f"A record could not be written to the results folder '{self.store.root}' ({error.strerror})."
+            problem = f"A record could not be written to the working store '{self.store.root}' ({error.strerror})."
             remedy = "All records written before are complete: make room, and run the same command again."
             raise UserError(f"{problem} {remedy}") from None

@@ -60,7 +60,7 @@ Rerun = Annotated[
 
 Tuned = Annotated[
     bool | None,
-    typer.Option("--tuned/--defaults", help="Use what `bench tune` kept in tuned/ of the results folder."),
+    typer.Option("--tuned/--defaults", help="Use what `bench tune` kept in tuned/ of the working store."),
 ]
 Report = Annotated[bool | None, typer.Option("--report/--no-report", help="Write the report at the end.")]
 

@@ -19,13 +19,13 @@ SHOWN = 8  # names of one line
 def score(
     store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read and write.")] = Path("runs"),
     only: Annotated[str | None, typer.Option(help="Only this dataset, or dataset/backbone.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Make every score again, not only those missing.")] = False,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be added; write nothing.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Compute all scores again, not only missing ones.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print what would be added; write nothing.")] = False,
 ) -> None:
-    """Add new scores to stored records from their stored outcomes, without training or playing anything.
+    """Add new scores to stored records from their stored outcomes, without training or inference.
 
-    Exit code 0: every record has every score. 1: some scores could not be made, because outcomes are missing, damaged
-    or of a version that stored less; what there was is kept, and the reasons are printed.
+    Exit code 0: every record has every score. 1: some scores could not be computed, because outcomes are missing,
+    damaged or of a version that stored less; existing scores are kept and the reasons are printed.
     """
     from rich.console import Console
     from rich.progress import track
@@ -56,7 +56,7 @@ def told(done: list[Rescored], *, dry_run: bool = False) -> list[str]:
     for problem, count in problems.items():
         first = next(one.record for one in done if one.problem == problem)
         which = f"Record {first.id} ({first.point.label}, {first.point.point}, seed {first.point.seed})"
-        lines.append(f"{which}{f' and {count - 1} more' if count > 1 else ''} left as it was: {problem}.")
+        lines.append(f"{which}{f' and {count - 1} more' if count > 1 else ''} is unchanged: {problem}.")
     short: dict[tuple[str, ...], Counter[str]] = {}
     for one in done:
         for name, lacks in one.lacking.items():

@@ -64,7 +64,7 @@ def tune(
         from bench.tune.search import Budget
 
         session = Session(settings)
-        check_writable(settings.output, "results folder", "--output")
+        check_writable(settings.output, "working store", "--output")
         device_type = session.device.partition(":")[0]
         budget = Budget(
             trials,

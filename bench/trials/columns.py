@@ -118,13 +118,14 @@ class FloatMaps:
             self.values[:, k] = column.to_numpy(zero_copy_only=False)
             held[:, k] = column.is_valid().to_numpy(zero_copy_only=False)
         packed = np.packbits(held, axis=1)
-        seen: dict[bytes, tuple[list[str], np.ndarray]] = {}
+        seen: dict[bytes, tuple[list[str], np.ndarray | slice]] = {}
         self._present = []
         for row in range(size):
             key = packed[row].tobytes()
             if key not in seen:
                 index = np.flatnonzero(held[row])
-                seen[key] = [self.names[k] for k in index], index
+                every = len(index) == len(self.names)
+                seen[key] = [self.names[k] for k in index], slice(None) if every else index
             self._present.append(seen[key])
 
     def of(self, row: int) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a record itself holds of every test sample: whether it was right, and where it left. Small enough to commit."""
+"""Pack the correctness and exit of every test sample into text for the JSON of a record, and back."""
 
 from __future__ import annotations
 

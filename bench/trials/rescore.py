@@ -1,4 +1,4 @@
-"""Add scores to stored records from the outcomes beside them, without training or playing anything."""
+"""Add scores to stored records from the outcomes beside them, without training or inference."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EXPECTED = ("oracle", "hull", "random")  # references in closed form: nothing wa
 
 @dataclass(frozen=True)
 class Rescored:
-    """What came of one record."""
+    """The result of rescoring one record."""
 
     record: Record
     added: tuple[str, ...] = ()  # names of scores that are new or, made again, differ
@@ -42,8 +42,8 @@ class Rescored:
 def rescore(record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = False) -> Rescored:
     """Add the scores that a record lacks (all that can be made, if `again`) and its packed outcomes.
 
-    What is there and cannot be made from these arrays stays as it is. Raises UserError where the arrays are damaged or
-    belong to another record.
+    Scores that are stored and cannot be computed from these arrays are kept. Raises UserError if the arrays are damaged
+    or belong to another record.
     """
     point = _point(record, arrays)
     todo = [family for family in FAMILIES if again or _absent(family, record)]
@@ -109,7 +109,7 @@ def _point(record: Record, arrays: Mapping[str, np.ndarray]) -> Measured:
 
 
 def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Rescored:
-    """Rescore the record at a path from the .npz beside it, and write it back, atomically, where anything was added."""
+    """Rescore the record at a path from the .npz beside it, and write it back atomically if anything was added."""
     record, beside = read(path), path.with_suffix(".npz")
     if record.status != "ok" or record.point.method in EXPECTED:
         return Rescored(record)
@@ -120,7 +120,7 @@ def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Resc
         said = "it has no outcomes (.npz) beside it to make them again from" if again and not names else ""
         return Rescored(record, lacking=dict.fromkeys(names, (NO_FILE,)), problem=said)
     try:
-        with np.load(beside, allow_pickle=False) as file:
+        with beside.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             done = rescore(record, {name: file[name] for name in file.files}, again=again)
     except UserError as error:
         return Rescored(record, problem=f"the outcomes beside it cannot be used: {error}")
@@ -134,7 +134,7 @@ def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Resc
 def wanted_paths(store: Store, only: str | None = None) -> list[Path]:
     """Return the paths of the records of a working store, or those of one dataset or dataset/backbone.
 
-    Raises UserError where there are none.
+    Raises UserError if there are none.
     """
     if not isinstance(open_store(store.root), Store):
         raise UserError(f"'{store.root}' is a published store; scores are added to a working store. Name one with -o.")

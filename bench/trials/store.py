@@ -1,4 +1,4 @@
-"""The results folder: one JSON per operating point, written atomically, named by what determines it."""
+"""The working store: one JSON per operating point, written atomically and named by its id."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ HEAD = re.compile(rb'\s*\{\s*"schema_version":\s*(\d+),\s*"id":\s*"[0-9a-f]+",\s
 
 
 class Store:
-    """A results folder. Several runs may write to it at once: names say what a record is, renames are atomic."""
+    """A working store. Several runs may write to it at once: files are named by ids and renamed atomically."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
     def path(self, cell: Cell, point: Point) -> Path:
-        """Return where the record of an operating point lies (or would)."""
+        """Return the path of the record of an operating point, whether it exists or not."""
         folder = self.root / slug(cell.dataset) / slug(cell.backbone) / slug(point.method)
         return folder / f"{record_id(cell, point)}.json"
 
@@ -48,7 +48,7 @@ class Store:
         return path
 
     def status(self, cell: Cell, point: Point) -> str | None:
-        """Return the status of a stored operating point, None where there is none."""
+        """Return the status of a stored operating point, or None if it has no record."""
         path = self.path(cell, point)
         try:
             with path.open("rb") as file:
@@ -93,7 +93,7 @@ def write_record(path: Path, record: Record) -> None:
 
 
 def read(path: Path) -> Record:
-    """Read one record; raise UserError naming the file where it is damaged or of another schema."""
+    """Read one record; raise UserError naming the file if it is damaged or of another schema."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -102,7 +102,7 @@ def read(path: Path) -> Record:
 
 
 def parse(path: Path, content: bytes) -> Record:
-    """Return the record in the content of a file; raise UserError where it is damaged or of another schema."""
+    """Return the record in the content of a file; raise UserError if it is damaged or of another schema."""
     try:
         record = Record.model_validate_json(content)
         version: Any = record.schema_version

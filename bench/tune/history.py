@@ -1,4 +1,4 @@
-"""The files of results/tuned: one YAML per bank and method with what a search kept, why, and its full history."""
+"""The files of tuned/ in a working store: per bank and method a YAML with what was kept, why, and the history."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, benc
     full = start(*JOB, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)))
     _, errors = full.communicate(timeout=300)
     assert full.returncode == 2 and "Traceback" not in errors, errors
-    assert errors.startswith("bench: A record could not be written to the results folder 'runs'")
+    assert errors.startswith("bench: A record could not be written to the working store 'runs'")
     assert "make room, and run the same command again" in errors
     assert {path: path.read_bytes() for path in results_safely(tmp_path / "runs")} == before
     assert not list((tmp_path / "runs").rglob(".*.tmp")), "half a record was left behind"
