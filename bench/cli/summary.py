@@ -19,7 +19,8 @@ def summary_tables(records: Iterable[Record]) -> Iterator[Table]:
         budgets = sorted({row.point.budget for row in rows if row.point.budget is not None})
         seeds = len({row.point.seed for row in rows})
         table = Table(title=f"{cell.dataset} · {cell.backbone}", title_justify="left", show_lines=True)
-        table.caption = f"Means over {seeds} seeds: test accuracy (%), below it the cost as a share of the backbone's."
+        over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
+        table.caption = f"Test accuracy (%), below it the cost as a share of the backbone's; {over}."
         table.caption_justify = "left"
         table.add_column("budget", no_wrap=True)
         for budget in budgets:

@@ -66,7 +66,7 @@ def weights(tmp_path_factory) -> Path:
 
 
 def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(finished, spied):
-    words = [*JOB[1:], "-o", finished[0] / "results"]
+    words = [*JOB[1:], "-o", finished[0] / "runs"]
     spied("plan", *words)  # remembers
     shown, heavy = spied("plan", *words)
     assert heavy == [] and "0 to do of 6 (6 done" in " ".join(shown.split())
@@ -76,13 +76,25 @@ def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(
 
 
 def test_what_is_recalled_is_what_a_look_would_find(finished, spied, environment):
-    words = ["plan", "--json", *JOB[1:], "-o", finished[0] / "results", "--seeds", "0,1,2"]
+    words = ["plan", "--json", *JOB[1:], "-o", finished[0] / "runs", "--seeds", "0,1,2"]
     spied(*words)
     recalled, heavy = spied(*words)
     assert heavy == []
     shutil.rmtree(Path(environment["BENCH_CACHE"]) / "recalled")
     looked_up, heavy = spied(*words)
     assert "torch" in heavy and json.loads(recalled) == json.loads(looked_up)
+
+
+def test_recalled_trials_are_counted_and_then_run_like_others(small_bank, bench, environment, tmp_path):
+    where = ["--seeds", "3", "--budgets", "0.6,1", "--no-report", "-o", tmp_path / "runs"]
+    words = [*SMALL, "--methods", "msdnet_thresh", *where]
+    assert bench("plan", *words).returncode == 0
+    for file in (Path(environment["BENCH_CACHE"]) / "recalled").glob("methods-*"):
+        file.unlink()  # so that methods are loaded although trials are recalled
+    assert bench("run", *words).returncode == 0
+    points = [json.loads(path.read_text()) for path in (tmp_path / "runs").rglob("[0-9a-f]*.json")]
+    assert {p["status"] for p in points} == {"ok"} and {p["point"]["budget"] for p in points} == {0.6, 1.0, None}
+    assert {p.name for p in tmp_path.iterdir()} == {"runs"}
 
 
 CHANGES = {
