@@ -32,7 +32,7 @@ def report(
     ] = None,
     formats: Annotated[
         str | None,
-        typer.Option("--format", help=f"What to write, separated by commas: {ALL}.", show_default="all of them"),
+        typer.Option("--format", help=f"What to write, separated by commas: {ALL}.", show_default="all"),
     ] = None,
     readme: Annotated[
         Path | None,
@@ -45,8 +45,9 @@ def report(
 ) -> None:
     """Write tables, figures and a site from stored records.
 
-    Settings whose records did not change are not made again. Exit code 3 with --check: some files are missing, out of
-    date or left over.
+    Settings whose records did not change are not made again.
+
+    Exit code 3 with --check: some files are missing, out of date or left over.
     """
     from bench.report.build import build
     from bench.report.check import drift

@@ -47,13 +47,17 @@ def _files(place: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in names if name.endswith(CODE))
 
 
-def state_of(roots: Iterable[Path]) -> str:
-    """Return a digest of the names, sizes and times of all files of some stores: equal unless something was written."""
+def state_of(roots: Iterable[Path], out: Path) -> str:
+    """Return a digest of the names, sizes and times of all files of some stores: equal unless something was written.
+
+    The folder of the report, which may be within a store, is left out.
+    """
     found = hashlib.sha256()
-    for root in roots:
-        found.update(f"{root.resolve()}\n".encode())
+    for root in map(os.path.realpath, roots):
+        found.update(f"{root}\n".encode())
         for folder, folders, names in os.walk(root):
-            folders[:] = sorted(name for name in folders if name != "report" and not name.startswith("."))
+            inner = (name for name in folders if not name.startswith("."))
+            folders[:] = sorted(name for name in inner if os.path.join(folder, name) != os.path.realpath(out))  # noqa: PTH118
             for entry in sorted(n for n in names if not n.startswith(".")):
                 path = os.path.join(folder, entry)  # noqa: PTH118  tens of thousands of files
                 stat = os.stat(path)  # noqa: PTH116

@@ -65,7 +65,7 @@ def intact(out: Path, files: Mapping[str, str]) -> bool:
 def current(request: Request) -> str:
     """Return a digest of all that the report depends on; stores by the names, sizes and times of their files."""
     bootstrap = asdict(request.bootstrap) if request.bootstrap else None
-    parts = [whole_digest(), request.formats, bootstrap, len(request.against), state_of(request.roots)]
+    parts = [whole_digest(), request.formats, bootstrap, len(request.against), state_of(request.roots, request.out)]
     return digest(json.dumps(parts).encode())
 
 

@@ -67,6 +67,15 @@ def test_nothing_is_made_again(store, out, made):
     assert drift(request_of(store, out, **KNOWN)) == []
 
 
+def test_a_report_anywhere_in_its_store_does_not_change_the_store(store, made):
+    for name in ("report", "pages"):
+        build(request_of(store, store / name, **KNOWN))
+        made.clear()
+        lines: list[str] = []
+        build(request_of(store, store / name, **KNOWN), tell=lines.append)
+        assert made == lines == []
+
+
 def test_finding_that_nothing_changed_imports_nothing_heavy(store, out):
     build(request_of(store, out, formats=("md",)))
     code = """if True:
