@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bench.report.cells import without_paths
 from bench.stats.bootstrap import Estimate
 from bench.stats.flags import Flag
 from bench.stats.results import CellStatistics
 from bench.stats.student import interval
+from bench.trials.folders import without_paths
 from bench.trials.record import Record
 
 REFERENCES = ("static", "hull", "random", "oracle")  # in this order below the methods

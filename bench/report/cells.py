@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from bench.system.files import slug
+from bench.trials.folders import place_of, suffix, without_paths
 from bench.trials.record import Cell
 
 
@@ -31,11 +29,11 @@ def addresses(cells: Iterable[Cell]) -> dict[Cell, Address]:
     often = Counter(title(cell) for cell in held)
     found = {}
     for cell in held:
-        place = _place(cell)
-        twins = [other for other in held if _place(other) == place]
-        suffix = _suffix(cell, twins) if len(twins) > 1 else ""
-        name = title(cell) if often[title(cell)] == 1 else f"{title(cell)} · {suffix}"
-        found[cell] = Address(place.with_name(f"{place.name}--{suffix}") if suffix else place, name)
+        place = place_of(cell)
+        twins = [other for other in held if place_of(other) == place]
+        differs = suffix(cell, twins) if len(twins) > 1 else ""
+        name = title(cell) if often[title(cell)] == 1 else f"{title(cell)} · {differs}"
+        found[cell] = Address(place.with_name(f"{place.name}--{differs}") if differs else place, name)
     return found
 
 
@@ -62,30 +60,3 @@ def warnings(cell: Cell) -> list[str]:
 def _order(cell: Cell) -> tuple[object, ...]:
     named = (cell.dataset, cell.dataset_variant is None, cell.dataset_variant or "", cell.backbone, cell.image_size)
     return (*named, cell.protocol_version, cell.limit is None, cell.limit or 0, len(cell.exit_names), cell.bank_digest)
-
-
-def _place(cell: Cell) -> PurePosixPath:
-    return PurePosixPath(slug(without_paths(cell.dataset))) / slug(without_paths(cell.backbone))
-
-
-WORDS: dict[str, Callable[[Cell], str]] = {
-    "dataset_variant": lambda c: c.dataset_variant or "official",
-    "image_size": lambda c: f"{c.image_size}px",
-    "protocol_version": lambda c: c.protocol_version,
-    "limit": lambda c: "full" if c.limit is None else f"limit{c.limit}",
-    "exit_names": lambda c: f"{len(c.exit_names)}exits",
-}
-
-
-def _suffix(cell: Cell, twins: Sequence[Cell]) -> str:
-    differing = [word for word in WORDS.values() if len({word(c) for c in twins}) > 1]
-    suffix = "-".join(slug(word(cell)) for word in differing)
-    if sum("-".join(slug(word(c)) for word in differing) == suffix for c in twins) > 1:
-        digest = hashlib.sha256(cell.model_dump_json().encode()).hexdigest()[:8]
-        suffix = "-".join(filter(None, [suffix, digest]))
-    return suffix
-
-
-def without_paths(text: str) -> str:
-    """Shorten absolute and home paths in a text to their last part."""
-    return re.sub(r"(?<![\w./~<])(?:~?/|[A-Za-z]:\\)(?:[^\s'\"/\\:,;()\[\]]+[/\\])*(?=[^\s'\"/\\:,;()\[\]])", "", text)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.report.cells import without_paths
 from bench.report.context import CellReport
 from bench.report.site.facts import cell_facts
 from bench.report.summary import SCORES, CellSummary, Download, Line, Maker, merged
 from bench.stats.bootstrap import Estimate
+from bench.trials.folders import without_paths
 from bench.trials.record import Record
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from bench.report.cells import warnings, without_paths
+from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures import FigureFile, FigureSet
 from bench.report.formats import markdown
@@ -13,6 +13,7 @@ from bench.report.summary import CellSummary, Report
 from bench.report.tables.overall import left_out
 from bench.report.text import escape, seeds_phrase
 from bench.stats.resample import BootstrapConfig
+from bench.trials.folders import without_paths
 
 
 def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, formats: Collection[str]) -> str:

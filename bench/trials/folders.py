@@ -23,12 +23,13 @@ def folders_of(cells: Iterable[Cell], known: Mapping[Cell, PurePosixPath] | None
 
 
 def _folder(cell: Cell, everything: Collection[Cell]) -> PurePosixPath:
-    place = _place(cell)
-    twins = [other for other in everything if _place(other) == place]
+    place = place_of(cell)
+    twins = [other for other in everything if place_of(other) == place]
     return place.with_name(f"{place.name}--{suffix(cell, twins)}") if len(twins) > 1 else place
 
 
-def _place(cell: Cell) -> PurePosixPath:
+def place_of(cell: Cell) -> PurePosixPath:
+    """Return `dataset/backbone`, which several settings may share."""
     return PurePosixPath(slug(without_paths(cell.dataset))) / slug(without_paths(cell.backbone))
 
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.report.cells import addresses, without_paths
+from bench.report.cells import addresses
+from bench.trials.folders import without_paths
 from tests.helpers.records import cell
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from bench.report.cells import without_paths
 from bench.report.context import CellReport
 from bench.report.site.words import count, percent
 from bench.report.summary import Report
+from bench.trials.folders import without_paths
 
 FLAGS = (
     ("limit", "A smoke run on a few images per split. Not comparable with anything; left out across settings."),
