@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from bench.report.request import Request
+from bench.report.request import FORMATS, PAGE, Request
 from bench.report.state import current, unchanged
 
 
@@ -16,7 +17,9 @@ def drift(
 
     'missing', 'differs' or 'stale'. Nothing is written, and files that no report has written are ignored.
     """
-    if not force and request.only is None and unchanged(request, current(request)) is not None:
+    # what a report in all formats has of the formats in git is the same as in a report of these alone
+    wider = [replace(request, formats=FORMATS)] if request.formats == PAGE else []
+    if not force and request.only is None and any(unchanged(r, current(r)) is not None for r in [request, *wider]):
         return []
     from bench.report.make import make
 

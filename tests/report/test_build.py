@@ -26,8 +26,8 @@ def build(stores, out, *, jobs=1, force=False, tell=lambda line: None, **known):
     return written.build(request_of(stores, out, **known), jobs=jobs, force=force, tell=tell)
 
 
-def drift(stores, out, **known):
-    return check.drift(request_of(stores, out, **known))
+def drift(stores, out, *, force=False, **known):
+    return check.drift(request_of(stores, out, **known), force=force)
 
 
 def contents(folder):
@@ -104,10 +104,13 @@ def test_several_processes_change_no_byte(tmp_path, monkeypatch):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-def test_check_finds_no_drift_and_writes_nothing(whole):
+def test_check_finds_no_drift_and_writes_nothing(whole, monkeypatch):
     results, out, _ = whole
     before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
     assert drift(results, out, **QUICK) == []
+    assert drift(results, out, **QUICK, formats=("md", "csv", "png"), force=True) == []
+    monkeypatch.setattr(make, "make", None)  # known without it
+    assert drift(results, out, **QUICK, formats=("md", "csv", "png")) == []
     assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
 
 
