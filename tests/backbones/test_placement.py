@@ -34,7 +34,7 @@ def test_stages_end_where_the_family_says_but_never_at_the_last_block():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("2,11", "after the last block, 11, where net's own head sits"),
+        ("2,11", "after the last block, 11, where net's own head is"),
         ("2,12", "names block 12, but net has 12 blocks, 0 to 11"),
         ("5,2", "must ascend, each block once: 2,5"),
         ("2,2", "must ascend, each block once: 2"),

@@ -28,10 +28,10 @@ def test_a_method_in_a_file_runs_and_its_records_do_not_say_where_it_lies(bench,
     run = ["run", *SMALL, "--limit", "60", "--seeds", "0", "--budgets", "0.6,1", "--plugin", "mine/my_rule.py"]
     done = bench(*run, "--methods", "my_rule,my_rule[growth=2]")
     assert done.returncode == 0, done.stderr
-    records = load_records(tmp_path / "results")
+    records = load_records(tmp_path / "runs")
     mine = records[records["kind"] == "method"]
     assert set(mine["method"]) == {"my_rule", "my_rule[growth=2.0]"} and set(mine["status"]) == {"ok"}
-    texts = "".join(p.read_text() for p in (tmp_path / "results").rglob("*.json"))
+    texts = "".join(p.read_text() for p in (tmp_path / "runs").rglob("*.json"))
     assert str(tmp_path) not in texts and "exitbench_plugin" not in texts
     (tmp_path / "run.yaml").write_text("plugin: [mine/my_rule.py]\nmethods: [my_rule]\n")
     again = bench("run", "-c", "run.yaml", *run[1:-2])
