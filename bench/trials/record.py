@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from bench.bank.cell import Cell
 
 SCHEMA_VERSION = 3  # 3 replaced a digest of source files by versions and a digest of code, and added `exit`
-READABLE = (3,)
 
 Status = Literal["ok", "infeasible", "failed", "timeout"]
 

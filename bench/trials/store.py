@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.bank.cell import Cell
 from bench.errors import UserError
 from bench.system.files import slug, write_atomic
-from bench.trials.record import READABLE, Point, Record, record_id
+from bench.trials.record import SCHEMA_VERSION, Point, Record, record_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +55,7 @@ class Store:
                 head = HEAD.match(file.read(200))
         except FileNotFoundError:
             return None
-        if head is None or int(head[1]) not in READABLE:
+        if head is None or int(head[1]) != SCHEMA_VERSION:
             return read(path).status
         return head[2].decode()
 
@@ -105,20 +105,16 @@ def parse(path: Path, content: bytes) -> Record:
     """Return the record in the content of a file; raise UserError if it is damaged or of another schema."""
     try:
         record = Record.model_validate_json(content)
+        if record.schema_version == SCHEMA_VERSION:
+            return record
         version: Any = record.schema_version
+        problem = ""
     except ValueError as error:
-        record, version, problem = None, _version(content), " ".join(str(error).split())
-    if record is not None and version in READABLE:
-        return record
-    if version in (1, 2):
-        from bench.trials.upgrade import upgrade
-
-        return Record.model_validate(upgrade(json.loads(content)))
-    if version not in (None, *READABLE):
-        known = " and ".join(map(str, READABLE))
+        version, problem = _version(content), " ".join(str(error).split())
+    if version not in (None, SCHEMA_VERSION):
         raise UserError(
-            f"'{path}' is a record of schema {version}; this version reads schema {known}. Choose another folder with "
-            "--output, or move this one away: its operating points have to be run again."
+            f"'{path}' is a record of schema {version}; this version reads schema {SCHEMA_VERSION}. Choose another "
+            "folder with --output, or move this one away: its operating points have to be run again."
         )
     raise UserError(f"'{path}' is not a readable record ({problem}). Delete it and run again.")
 

@@ -54,6 +54,17 @@ def test_a_record_of_another_schema_is_named(tmp_path, cell, trial_of):
         load_records(tmp_path)
 
 
+def test_a_record_of_the_schema_before_versions_is_refused_in_a_sentence(tmp_path, cell, trial_of):
+    store, point = Store(tmp_path), trial_of("msdnet_thresh").points[0]
+    path = store.write(record_of(cell, point))
+    data = json.loads(path.read_text())
+    old = {key: value for key, value in data["point"].items() if key not in ("version", "heads", "code", "exit")}
+    path.write_text(json.dumps(data | {"schema_version": 2, "point": old | {"source_digest": "d" * 16}}, indent=1))
+    for look in (store.records, lambda: store.status(cell, point), store.digests):
+        with pytest.raises(UserError, match=r"schema 2; this version reads schema 3.*run again"):
+            look()
+
+
 def test_load_records_gives_one_row_per_point_in_a_stable_order(tmp_path, cell, trial_of):
     store = Store(tmp_path)
     for name in ("msdnet_thresh", "entropy_thresh"):
