@@ -75,6 +75,7 @@ def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(
     assert heavy == [] and "nothing new" in shown
 
 
+@pytest.mark.slow
 def test_what_is_recalled_is_what_a_look_would_find(finished, spied, environment):
     words = ["plan", "--json", *JOB[1:], "-o", finished[0] / "runs", "--seeds", "0,1,2"]
     spied(*words)
@@ -169,6 +170,7 @@ def test_other_words_are_another_bank(small_bank, bench, words):
     assert digests(*words) - digests()
 
 
+@pytest.mark.slow
 def test_a_method_of_another_distribution_or_file_is_never_recalled(finished, spied, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from bench.methods.msdnet_thresh import MSDNetThreshold\n\n\nclass Mine(MSDNetThreshold):\n"
@@ -189,6 +191,7 @@ app(sys.argv[1:])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "missing", "size"),
     [

@@ -79,6 +79,7 @@ def test_points_of_a_published_store_are_known_by_their_ids():
     assert [p.published for p in points] == [False, True]
 
 
+@pytest.mark.slow
 def test_committed_records_give_the_numbers_that_references_recorded():
     held = [r for r in read_all([ROOT / "results"]) if r.cell.backbone == "efficientnet_lite0"]
     found = summarise(from_records(held), BootstrapConfig(draws=200, sample_draws=0))

@@ -82,6 +82,7 @@ def test_a_search_of_another_bank_is_not_used(session_of, searched, bank, search
         owed_by(session_of("eero", tuned=True))
 
 
+@pytest.mark.slow
 def test_a_tuned_run_says_so_everywhere(bench, searched, tmp_path):
     searched(eero={"beta": 3.5}, patient_confident=None)
     words = [
