@@ -101,6 +101,7 @@ def test_yaml_and_command_line_mean_the_same(finished, bench, tmp_path):
     assert done.returncode == 0 and "nothing new" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_limited_run_is_marked(bench, tmp_path):
     done = bench(*JOB, "--limit", "40", "--seeds", "0")
     assert done.returncode == 0, done.stderr

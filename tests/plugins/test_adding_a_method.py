@@ -56,9 +56,9 @@ def test_every_block_of_the_page_runs(environment, tmp_path):
             (folder / block["file"]).write_text(text)
         else:
             assert text in (folder / "my_rule.py").read_text()
-    page = (folder / "reports" / "digits" / "efficientnet_lite0" / "leaderboard.md").read_text()
+    page = (folder / "runs" / "report" / "digits" / "efficientnet_lite0" / "leaderboard.md").read_text()
     assert all(name in page for name in ("my_rule", "agree", "msdnet_thresh"))
-    assert set(load_records(folder / "results")["status"]) <= {"ok", "infeasible"}
+    assert set(load_records(folder / "runs")["status"]) <= {"ok", "infeasible"}
 
 
 @pytest.mark.slow
@@ -85,6 +85,6 @@ def test_the_example_installs_into_a_fresh_environment_and_runs(environment, tmp
     (row,) = [r for r in json.loads(run("bench", "list", "methods", "--json").stdout) if r["name"] == "logit_gap"]
     assert row["from"] == "exitbench-logit-gap" and row["broken"] is None
     run("bench", "run", *SMALL, "--methods", "logit_gap", "--seeds", "0", "--budgets", "0.6,1")
-    records = load_records(tmp_path / "results")
+    records = load_records(tmp_path / "runs")
     assert set(records.loc[records["method"] == "logit_gap", "status"]) == {"ok"}
     run("pytest", "-q", "-p", "no:cacheprovider", source)

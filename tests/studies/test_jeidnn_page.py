@@ -40,6 +40,7 @@ def page() -> str:
     return PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_tables_equal_the_data() -> None:
     found = script().tables(script().read(DATA))
     on_page = dict(re.findall(r"<!-- table (.+?) -->\n(.*?)\n<!-- end -->", page(), flags=re.S))

@@ -16,6 +16,7 @@ from tests.helpers.searches import TUNE, without_times
 JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "6", "--seeds", "0,1"]
 
 
+@pytest.mark.slow
 def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
     done = tune(*JOB)
     assert done.returncode == 0, done.stderr

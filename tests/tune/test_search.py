@@ -23,6 +23,7 @@ def test_a_search_ends_with_its_file(search_of, run_all):
     assert all(0 < score < 1 for row in stored.history for score in row.scores)
 
 
+@pytest.mark.slow
 def test_a_search_is_the_same_twice_and_another_under_another_seed(search_of, run_all, tmp_path):
     found = [search_of("eero", folder=tmp_path / name, search_seed=s) for name, s in (("a", 0), ("b", 0), ("c", 1))]
     run_all(*found)

@@ -223,6 +223,7 @@ def test_without_confidences_the_exits_are_the_bins():
         reliability(one_cell(bare))
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_left_out_with_a_reason():
     bare = [r for r in records(methods=["jeidnn"]) if r.point.kind == "reference"]
     gaps = {gap.name: gap.reason for gap in cell_figures(one_cell(bare)).left_out}
