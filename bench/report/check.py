@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from bench.report.request import FORMATS, PAGE, Request
-from bench.report.state import current, unchanged
+from bench.report.request import FORMATS, PAGE, Request, in_git
+from bench.report.state import LIST, current, unchanged
 
 
 def drift(
@@ -24,7 +24,10 @@ def drift(
     from bench.report.make import make
 
     made = make(request, jobs=jobs, force=force, tell=tell)
-    files = {request.out / name: content for name, content in made.files.items()}
+    whole = request.formats != PAGE  # else only the files in git count: a clone has no others
+    files = {
+        request.out / name: content for name, content in made.files.items() if whole or in_git(name) or name == LIST
+    }
     if request.readme is not None and made.readme is not None:
         files[request.readme] = made.readme
     found = [(request.out / name, "stale") for name in made.stale if (request.out / name).exists()]

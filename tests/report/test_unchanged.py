@@ -13,7 +13,7 @@ import pytest
 from bench.report import inputs, make
 from bench.report.build import build
 from bench.report.check import drift
-from bench.report.request import in_git, request_of
+from bench.report.request import PAGE, in_git, request_of
 from bench.stats.resample import BootstrapConfig
 from tests.helpers.records import at, records, write
 
@@ -194,17 +194,17 @@ def test_a_setting_that_is_gone_leaves_nothing_behind(store, out):
 
 def test_a_clone_has_only_what_is_in_git_and_agrees(store, tmp_path, made):
     first, clone = tmp_path / "reports", tmp_path / "clone"
-    build(request_of(store, first, **KNOWN))
+    build(request_of(store, first, **KNOWN | {"formats": (*PAGE, "latex")}))
     for name in filter(lambda n: in_git(n) or n == "files.json", contents(first)):
         (clone / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(first / name, clone / name)
     made.clear()
     before = contents(clone)
     assert not any(".state" in name or name.endswith(".tex") for name in before)
-    assert drift(request_of(store, clone, **KNOWN | {"formats": ("md", "csv")})) == []
+    assert drift(request_of(store, clone, **KNOWN | {"formats": PAGE})) == []
     assert sorted(made) == [ONE, OTHER] and contents(clone) == before
     (clone / ONE / "leaderboard.md").write_text("edited")
-    assert drift(request_of(store, clone, **KNOWN | {"formats": ("md", "csv")})) == [
+    assert drift(request_of(store, clone, **KNOWN | {"formats": PAGE})) == [
         (clone / ONE / "leaderboard.md", "differs")
     ]
 
