@@ -5,6 +5,8 @@ import pytest
 from bench.check import run
 from bench.plugins import registry
 
+pytestmark = pytest.mark.slow
+
 NAMES = [name for name, plugin in registry.plugins("methods").items() if plugin.distribution == "exitbench"]
 
 

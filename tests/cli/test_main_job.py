@@ -10,6 +10,8 @@ import pytest
 from bench import load_records
 from tests.helpers.commands import JOB, POINTS, SMALL, begun, numbers, results, results_safely
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_job_ends_with_records_a_report_and_their_paths(finished):
     folder, printed = finished

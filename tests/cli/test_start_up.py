@@ -65,6 +65,7 @@ def weights(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(finished, spied):
     words = [*JOB[1:], "-o", finished[0] / "runs"]
     spied("plan", *words)  # remembers

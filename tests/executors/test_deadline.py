@@ -13,6 +13,8 @@ import pytest
 from bench.executors import deadline as module
 from bench.executors.deadline import TrialTimeout, deadline
 
+pytestmark = pytest.mark.slow
+
 DEAF = "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())"
 
 

@@ -15,6 +15,8 @@ from bench.executors import isolated, serial
 from tests.helpers.paths import ROOT
 from tests.helpers.trials import FAULTY, by_title
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(tmp_path, work, settings):

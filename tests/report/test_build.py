@@ -15,6 +15,8 @@ from tests.helpers.records import at, changed, record, records, write
 from tests.helpers.records import cell as make_cell
 from tests.helpers.records import point as make_point
 
+pytestmark = pytest.mark.slow
+
 CELL = "cifar100lt/efficientnet_lite0"
 QUICK = {"bootstrap": BootstrapConfig(100, 20)}
 TEXT = {**QUICK, "formats": ("md", "csv", "parquet", "latex")}  # without figures

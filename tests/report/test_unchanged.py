@@ -192,6 +192,7 @@ def test_a_setting_that_is_gone_leaves_nothing_behind(store, out):
     assert [p.name for p in (out / OTHER).iterdir()] == ["mine.txt"] and not (out / ".state" / f"{OTHER}.json").exists()
 
 
+@pytest.mark.slow
 def test_a_clone_has_only_what_is_in_git_and_agrees(store, tmp_path, made):
     first, clone = tmp_path / "reports", tmp_path / "clone"
     build(request_of(store, first, **KNOWN | {"formats": (*PAGE, "latex")}))
@@ -204,9 +205,7 @@ def test_a_clone_has_only_what_is_in_git_and_agrees(store, tmp_path, made):
     assert drift(request_of(store, clone, **KNOWN | {"formats": PAGE})) == []
     assert sorted(made) == [ONE, OTHER] and contents(clone) == before
     (clone / ONE / "leaderboard.md").write_text("edited")
-    assert drift(request_of(store, clone, **KNOWN | {"formats": PAGE})) == [
-        (clone / ONE / "leaderboard.md", "differs")
-    ]
+    assert drift(request_of(store, clone, **KNOWN | {"formats": PAGE})) == [(clone / ONE / "leaderboard.md", "differs")]
 
 
 def test_records_of_several_stores_meet_in_one_table(store, tmp_path):

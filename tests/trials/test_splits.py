@@ -17,6 +17,7 @@ def facts(results):
     return records, [None if arrays is None else {k: v.tobytes() for k, v in arrays.items()} for _, arrays in results]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [REFERENCES, *registry.plugins("methods"), *CONFIGURED])
 def test_sharing_the_answers_of_heads_changes_no_bit(trial_of, splits, monkeypatch, name):
     shared = facts(run_trial(trial_of(name, budgets=(0.5, 0.8)), splits, {}))

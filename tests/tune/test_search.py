@@ -8,6 +8,8 @@ from bench.tune import history
 from bench.tune.history import Row
 from tests.helpers.searches import without_times
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_search_ends_with_its_file(search_of, run_all):
     search = search_of("eero")

@@ -7,6 +7,8 @@ from bench.errors import UserError
 from bench.trials.plan import Configured, load_methods, method_points
 from bench.tune import tuned
 
+pytestmark = pytest.mark.slow
+
 AT = ("digits", "cifar_resnet20")
 
 

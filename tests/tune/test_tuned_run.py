@@ -15,6 +15,8 @@ from bench.trials.record import Point, record_id
 from tests.helpers.commands import SMALL, SMALL_CONFIG
 from tests.helpers.searches import BUDGETS
 
+pytestmark = pytest.mark.slow
+
 GIVEN = ["--budgets", ",".join(map(str, BUDGETS))]
 
 

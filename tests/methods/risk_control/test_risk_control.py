@@ -119,6 +119,7 @@ def test_heads_of_a_promise_have_not_seen_what_calibrates_it(task):
     assert same is task and sorted(everything.labels.tolist()) == sorted(task.val.labels.tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", ["ltt", "ucb_wsr", "crc"])
 @pytest.mark.parametrize("loss", ["prediction_gap", "consistency", "brier_gap"])
 def test_promises_hold_over_resplits(bound, loss):

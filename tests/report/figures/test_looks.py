@@ -20,6 +20,8 @@ from bench.report.style import ALARM, settings
 from tests.helpers.figures import MANY, drawn, one_cell, told
 from tests.helpers.records import at, changed, records
 
+pytestmark = pytest.mark.slow
+
 
 def test_names_stay_text():
     names = ["<script>alert(1)</script>", "$x_1$", "_hidden", "a\\b & 'c' \"d\""]
