@@ -26,12 +26,17 @@ finally:
 
 
 @pytest.fixture
-def spied(environment, tmp_path):
-    """Run `bench …` in an empty folder; return what it printed, and which heavy packages it imported."""
+def spied(environment, small_bank, tmp_path):
+    """Run `bench …` in an empty folder; return what it printed, and which heavy packages it imported.
+
+    The cache folder belongs to the test, because other tests change that of the run at the same time.
+    """
+    cache = tmp_path / "cache"
+    shutil.copytree(small_bank.path, cache / "banks" / small_bank.path.name)
 
     def run(*words: object, **variables: str) -> tuple[str, list[str]]:
         command = [sys.executable, "-c", SPY.format(heavy=set(HEAVY)), *map(str, words)]
-        where = {"cwd": tmp_path, "env": environment | variables}
+        where = {"cwd": tmp_path, "env": environment | {"BENCH_CACHE": str(cache)} | variables}
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, **where)
         assert "Traceback" not in done.stderr, done.stderr
         (line,) = [line for line in done.stderr.splitlines() if line.startswith("HEAVY")]
@@ -77,12 +82,12 @@ def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(
 
 
 @pytest.mark.slow
-def test_what_is_recalled_is_what_a_look_would_find(finished, spied, environment):
+def test_what_is_recalled_is_what_a_look_would_find(finished, spied, tmp_path):
     words = ["plan", "--json", *JOB[1:], "-o", finished[0] / "runs", "--seeds", "0,1,2"]
     spied(*words)
     recalled, heavy = spied(*words)
     assert heavy == []
-    shutil.rmtree(Path(environment["BENCH_CACHE"]) / "recalled")
+    shutil.rmtree(tmp_path / "cache" / "recalled")
     looked_up, heavy = spied(*words)
     assert "torch" in heavy and json.loads(recalled) == json.loads(looked_up)
 
