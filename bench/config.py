@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -13,10 +13,14 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from bench.errors import UserError, nearest
-from bench.plugins.spec import split_list
+from bench.plugins.spec import plain_number, split_list, split_paths
+from bench.system.cpus import cpu_count
+from bench.system.paths import user_path
+from bench.system.yaml_files import read_yaml as read
 
 DEFAULT_METHODS = ("jeidnn", "msdnet_thresh", "entropy_thresh")
 REPORT = "report"  # folder in the working store
+MOST_SEEDS = 10_000
 DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
@@ -56,19 +60,34 @@ class RunConfig(BaseModel):
     tuned: bool = False
     report: bool = True
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any) -> Any:
+        return plain_number(value)
+
     @field_validator("plugin", mode="before")
     @classmethod
     def _files(cls, value: Any) -> Any:
         items = [value] if isinstance(value, str | Path) else value
         if not isinstance(items, list | tuple):
             return value
-        parts = [part.strip() for item in items for part in str(item).split(",")]
-        return tuple(Path(part).expanduser().absolute() for part in parts if part)
+        paths = [part for item in items for part in (split_paths(item) if isinstance(item, str) else [item])]
+        return tuple(_path(part).absolute() for part in paths)
+
+    @field_validator("data_dir", "bank_dir", "output", mode="before")
+    @classmethod
+    def _folder(cls, value: Any) -> Any:
+        return _path(value)
+
+    @field_validator("weights")
+    @classmethod
+    def _weights(cls, value: str | None) -> str | None:
+        return value if value in (None, "random") else str(_path(value))
 
     @field_validator("reports", mode="before")
     @classmethod
     def _report(cls, value: Any, info: ValidationInfo) -> Any:
-        return info.data.get("output", Path()) / REPORT if value is None else value
+        return info.data.get("output", Path()) / REPORT if value is None else _path(value)
 
     @field_validator("methods", "dataset", "backbone", mode="before")
     @classmethod
@@ -77,10 +96,13 @@ class RunConfig(BaseModel):
 
     @field_validator("budgets", "seeds", mode="before")
     @classmethod
-    def _numbers(cls, value: Any) -> Any:
+    def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, int | float):
             return (value,)
-        return tuple(split_list(value)) if isinstance(value, str) else value
+        items = split_list(value) if isinstance(value, str) else value
+        if info.field_name == "budgets" or not isinstance(items, list | tuple):
+            return tuple(items) if isinstance(value, str) else value
+        return tuple(seed for item in items for seed in _seeds(item))
 
     @field_validator("exits", mode="before")
     @classmethod
@@ -104,7 +126,10 @@ class RunConfig(BaseModel):
             raise ValueError(
                 f"a budget is a fraction of the plain backbone's MACs, above 0 and at most 1.5, not {bad[0]:g}"
             )
-        return tuple(sorted(value))
+        named = [float(f"{b:g}") for b in value]  # tables and records name a budget by these digits
+        if bad := [b for b, name in zip(value, named, strict=True) if abs(b - name) > 1e-12]:
+            raise ValueError(f"a budget has at most six digits; give {bad[0]:g} instead of {bad[0]!r}")
+        return tuple(sorted(named))
 
     @field_validator("ray_address")
     @classmethod
@@ -134,12 +159,34 @@ class RunConfig(BaseModel):
         return self
 
 
+def _path(value: Any) -> Any:
+    """Return a path or text as a path, `~` and `$VAR` expanded; anything else as it is."""
+    try:
+        return user_path(value) if isinstance(value, str | Path) else value
+    except UserError as error:
+        raise ValueError(str(error).rstrip(".")) from None
+
+
+def _seeds(item: Any) -> Iterable[Any]:
+    """Return the seeds that an item names: `0-3` stands for 0, 1, 2, 3, anything else for itself."""
+    found = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", item) if isinstance(item, str) else None
+    if not found:
+        return [plain_number(item)]
+    first, last = int(found[1]), int(found[2])
+    if not first <= last < first + MOST_SEEDS:
+        raise ValueError(f"a range of seeds ascends, as in 0-3, and has at most {MOST_SEEDS:,} of them")
+    return range(first, last + 1)
+
+
 def build(values: dict[str, Any], source: str) -> RunConfig:
     """Validate values into a RunConfig; every error becomes one sentence with `source` and the valid names."""
     keys = {name.replace("_", "-") for name in RunConfig.model_fields}
-    for key in values:
-        if str(key).replace("_", "-") not in keys:
-            raise UserError(f"{source} has no setting '{key}'.{nearest(str(key), keys)}")
+    given = [str(key).replace("_", "-") for key in values]
+    for key in given:
+        if key not in keys:
+            raise UserError(f"{source} has no setting '{key}'.{nearest(key, keys)}")
+        if given.count(key) > 1:
+            raise UserError(f"{source} has '{key}' twice. Keep one.")
     try:
         return RunConfig(**{str(k).replace("-", "_"): v for k, v in values.items()})
     except ValidationError as error:
@@ -153,14 +200,7 @@ def build(values: dict[str, Any], source: str) -> RunConfig:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of settings; raise UserError if it cannot be read or is not a mapping."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"The config file '{path}' cannot be read ({error.strerror}).") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"The config file '{path}' is not valid YAML: {' '.join(str(error).split())}.") from None
+    values = read(path, "config file")
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -227,7 +267,7 @@ def resolve_dispatch(config: RunConfig, device: str) -> Dispatch:
     if gpus is None:
         sharing = math.ceil((config.jobs or 1) / count) if local and count else 1
         gpus = 1.0 / sharing if count else 0.0
-    room = max((os.cpu_count() or 1) // config.threads, 1) if config.jobs is None else config.jobs
+    room = max(cpu_count() // config.threads, 1) if config.jobs is None else config.jobs
     if gpus and count:
         room = min(room, int(count * int(1 / gpus + 1e-9)))
     return Dispatch("ray", device, gpus, room if local else config.jobs)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from bench.backbones.staged import Options, Origin
 from bench.errors import UserError
+from bench.system.paths import user_path
 from bench.system.recall import watch
 
 RANDOM = "random"
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 def find_weights(names: Sequence[str], data_dir: Path | None) -> Path | None:
     """Return the first file of these names in data_dir, data_dir/weights, $BENCH_DATA or $BENCH_DATA/weights."""
-    roots = [Path(root) for root in (data_dir, os.environ.get("BENCH_DATA")) if root]
+    roots = [user_path(root) for root in (data_dir, os.environ.get("BENCH_DATA")) if root]
     places = [folder / name for root in roots for folder in (root, root / "weights") for name in names]
     watch(*places)
     return next((place for place in places if place.is_file()), None)
@@ -39,7 +40,7 @@ def locate(weights: str | None, names: Sequence[str], data_dir: Path | None) -> 
     """Return the file that a user named, else the first of `names` found; UserError for a path that is not a file."""
     if weights is None:
         return find_weights(names, data_dir)
-    path = Path(weights).expanduser()
+    path = user_path(weights)
     watch(path)
     if not path.is_file():
         raise UserError(f"There is no weight file '{path}'. Give the path of a checkpoint, or 'random'.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.bank.status import BankStatus, bank_status, built
 from bench.bank.store import mark_used, stamps, unchanged
+from bench.system.cpus import cpu_count
 from bench.system.network import ToDownload
 from bench.system.recall import Recording, recall, recording, remember
 
@@ -123,7 +123,7 @@ class Source:
 
         if (known := self._recalled()) is not None and known.path is not None:
             return Bank.open(known.path)
-        torch.set_num_threads(os.cpu_count() or 1)
+        torch.set_num_threads(cpu_count())
         bank = ensure(self.plan, self.request.bank_dir, device=device, progress=progress)
         self._remember(built(bank.manifest, bank.path))
         return bank

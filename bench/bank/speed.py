@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from statistics import median
 
@@ -11,6 +10,7 @@ import torch
 
 from bench.bank.plan import Plan
 from bench.bank.stream import Job, ahead, read
+from bench.system.cpus import cpu_count
 
 WARM = 8  # images of the first batches of a measurement, which decide how many images its timed batches have
 BATCHES = 3  # timed ones; their median counts, because a busy machine slows down single ones
@@ -20,7 +20,7 @@ LARGEST = 64  # images of a timed batch; a build's batches have as many
 @torch.inference_mode()
 def images_per_second(plan: Plan, device: str) -> float:
     """Send a few images of the train split through the backbone with all cores, which takes about a second."""
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(cpu_count())
     plan.backbone.to(device).eval()
     images = len(plan.rows["train"])
     warm = min(WARM, images)

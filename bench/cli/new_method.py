@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.options import PATH
+
 
 def new_method(
     name: Annotated[str, typer.Argument(help="Its name: small letters, digits, underscores.")],
-    to: Annotated[Path, typer.Option(help="Folder for the two files.")] = Path(),
+    to: Annotated[Path, typer.Option(help="Folder for the two files.", **PATH)] = Path(),
 ) -> None:
     """Write a new method, a working and commented file, and its test."""
     from bench.plugins.scaffold import write

@@ -7,12 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.errors import UserError
+from bench.system.paths import user_path
+
 if TYPE_CHECKING:
     from bench.config import RunConfig
 
+
+def path(text: str | Path) -> Path:
+    """Return a path of the command line, `~` and `$VAR` expanded."""
+    try:
+        return user_path(text)
+    except UserError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+PATH: dict[str, Any] = {"parser": path, "metavar": "PATH"}
 Config = Annotated[
     Path | None,
-    typer.Option("-c", "--config", help="YAML file of settings; keys are the names of these options, and options win."),
+    typer.Option(
+        "-c", "--config", help="YAML file of settings; keys are the names of these options, and options win.", **PATH
+    ),
 ]
 Plugin = Annotated[
     list[str] | None,
@@ -33,7 +48,7 @@ Budgets = Annotated[
 ]
 Seeds = Annotated[
     str | None,
-    typer.Option(help="Seeds, comma-separated: initialisation, batch order, and which held-out half is val."),
+    typer.Option(help="Seeds, such as 0-2,7: initialisation, batch order, and which held-out half is val."),
 ]
 Exits = Annotated[
     str | None, typer.Option(help="Where exits sit: stages, blocks, every=N, or a list of block numbers.")
@@ -44,10 +59,18 @@ Weights = Annotated[
 ]
 Views = Annotated[int | None, typer.Option(help="Augmented views of the train split to store beside the clean one.")]
 Dtype = Annotated[str | None, typer.Option(help="Storage of features: float16 or float32.")]
-DataDir = Annotated[Path | None, typer.Option(help="Folder to search for datasets and weights before $BENCH_DATA.")]
-BankDir = Annotated[Path | None, typer.Option(help="Folder of feature banks. Default: the user's cache folder.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", help="Working store, one JSON per operating point.")]
-Reports = Annotated[Path | None, typer.Option(help="Folder for the report; report/ in the working store if left out.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Folder to search for datasets and weights before $BENCH_DATA.", **PATH)
+]
+BankDir = Annotated[
+    Path | None, typer.Option(help="Folder of feature banks. Default: the user's cache folder.", **PATH)
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help="Working store, one JSON per operating point.", **PATH)
+]
+Reports = Annotated[
+    Path | None, typer.Option(help="Folder for the report; report/ in the working store if left out.", **PATH)
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:0, ….")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads that a trial computes with.")]
 Limit = Annotated[int | None, typer.Option(help="Use at most N images per split: a smoke run, marked not comparable.")]

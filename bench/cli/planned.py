@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +70,9 @@ def plan_of(session: Session, source: Source, history: History, console: Console
 
 def crowded(session: Session) -> str:
     """Return a remark if more threads are asked for than this machine has cores, otherwise ''."""
-    jobs, threads, cores = session.dispatch.jobs, session.config.threads, os.cpu_count() or 1
+    from bench.system.cpus import cpu_count
+
+    jobs, threads, cores = session.dispatch.jobs, session.config.threads, cpu_count()
     if session.config.ray_address is not None or jobs is None or jobs * threads <= max(cores, threads):
         return ""
     return f"{jobs} trials of {threads} threads share {cores} cores: more jobs than cores do not make a run faster."

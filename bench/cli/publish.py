@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
+from bench.cli.options import PATH
+
 
 def publish(
     settings: Annotated[
         list[str] | None, typer.Argument(metavar="[SETTING]…", help="dataset or dataset/backbone; all if left out.")
     ] = None,
-    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read.")] = Path("runs"),
-    to: Annotated[Path, typer.Option(help="Published store to write.")] = Path("results"),
+    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read.", **PATH)] = Path("runs"),
+    to: Annotated[Path, typer.Option(help="Published store to write.", **PATH)] = Path("results"),
 ) -> None:
     """Write the records of a working store to the published store: two Parquet files per setting.
 

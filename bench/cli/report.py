@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.guard import DRIFT
+from bench.cli.options import PATH, path
 
 ALL = "md,csv,parquet,latex,svg,png,site"
 IN_GIT = "md,csv,png"
@@ -17,15 +17,24 @@ IN_GIT = "md,csv,png"
 def report(
     stores: Annotated[
         list[Path] | None,
-        typer.Argument(help="Stores to read, e.g. runs; without any, the published store results.", show_default=False),
+        typer.Argument(
+            metavar="[STORES]...",
+            help="Stores to read, e.g. runs; without any, the published store results.",
+            show_default=False,
+            parser=path,
+        ),
     ] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Published store whose records are shown beside those of STORES (runs, unless given)."),
+        typer.Option(
+            help="Published store whose records are shown beside those of STORES (runs, unless given).", **PATH
+        ),
     ] = None,
     reports: Annotated[
         Path | None,
-        typer.Option(help="Folder for the report; unless given, reports for results, else the first store's report/."),
+        typer.Option(
+            help="Folder for the report; unless given, reports for results, else the first store's report/.", **PATH
+        ),
     ] = None,
     only: Annotated[
         str | None, typer.Option(help="Only the pages of this dataset, or dataset/backbone; no index, site, README.")
@@ -36,7 +45,9 @@ def report(
     ] = None,
     readme: Annotated[
         Path | None,
-        typer.Option(help="README whose leaderboard to update; unless given, that beside reports, if it has one."),
+        typer.Option(
+            help="README whose leaderboard to update; unless given, that beside reports, if it has one.", **PATH
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help=f"Write nothing; list {IN_GIT} files that are out of date (exit code 3).")
@@ -53,6 +64,7 @@ def report(
     from bench.report.check import drift
     from bench.report.markers import own_readme
     from bench.report.request import is_published, parse_formats, request_of, target
+    from bench.system.cpus import cpu_count
 
     default = not stores and not against
     read = stores or ([Path("runs")] if against else [Path("results")])
@@ -66,14 +78,14 @@ def report(
         formats=parse_formats(formats or (IN_GIT if check else ALL)),
         readme=readme or (own_readme(out) if published else None),
     )
-    jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    jobs = cpu_count()
     if not check:
         build(request, jobs=jobs, force=force, tell=print)
         print(f"Report: {out / ('README.md' if only is None and 'md' in request.formats else '')}")
         return
     found = drift(request, jobs=jobs, force=force)
-    for path, how in found:
-        print(f"{how}: {path}")
+    for file, how in found:
+        print(f"{how}: {file}")
     if found:
         count = f"{len(found)} file{'s' if len(found) > 1 else ''}"
         print(f"{count} of the report do not agree with the records. Run `bench report` to write it again.")

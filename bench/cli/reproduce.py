@@ -34,7 +34,7 @@ def reproduce(
     seeds: o.Seeds = None,
     data_dir: o.DataDir = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Fine-tuned checkpoint of the one cell that --cells names.")
+        Path | None, typer.Option(help="Fine-tuned checkpoint of the one cell that --cells names.", **o.PATH)
     ] = None,
     bank_dir: o.BankDir = None,
     device: o.Device = None,
@@ -43,15 +43,15 @@ def reproduce(
         bool, typer.Option("-n", "--dry-run", help="Show what is available and what is missing; run nothing.")
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV file that the rows go to as well.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="CSV file that the rows go to as well.", **o.PATH)
+    ] = None,
 ) -> None:
     """Run a paper's grid if its weights and data are available, and print our numbers next to the published ones."""
     _check("paper", paper, PAPERS)
     _check("preset", preset, PRESETS)
     _check("cost", cost, COSTS)
     _check_output(output)
-    if data_dir is not None:
-        data_dir = data_dir.expanduser()
     given = {"seeds": seeds, "data_dir": data_dir, "bank_dir": bank_dir, "device": device, "threads": threads}
     config = o.run_config(None, given)
 
@@ -66,7 +66,7 @@ def reproduce(
         from bench.reproduce.run import method_spec
         from bench.reproduce.table import Result, as_csv, as_json
 
-        found = look(chosen, data_dir, None if weights is None else weights.expanduser())
+        found = look(chosen, data_dir, weights)
     results = [Result(available, str(method_spec(available.cell, preset, cost))) for available in found]
     if not json_output:
         _print_availability(console, results)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.guard import FAILED
+from bench.cli.options import PATH
 
 if TYPE_CHECKING:
     from bench.trials.rescore import Rescored
@@ -17,7 +18,9 @@ SHOWN = 8  # names of one line
 
 
 def score(
-    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read and write.")] = Path("runs"),
+    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read and write.", **PATH)] = Path(
+        "runs"
+    ),
     only: Annotated[str | None, typer.Option(help="Only this dataset, or dataset/backbone.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Compute all scores again, not only missing ones.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print what would be added; write nothing.")] = False,

@@ -21,13 +21,14 @@ def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDatase
 
     from bench.errors import UserError
     from bench.plugins import registry, spec
+    from bench.system.paths import user_path
 
     wanted = spec.parse(text) if isinstance(text, str) else text
     loader = registry.load("datasets", wanted.name)
     hints = get_type_hints(loader, include_extras=True)
     keywords = [p.name for p in inspect.signature(loader).parameters.values() if p.kind is p.KEYWORD_ONLY]
     params = spec.typed(wanted.name, wanted.params, {name: hints.get(name, str) for name in keywords})
-    folder = None if data_dir is None else Path(data_dir).expanduser()
+    folder = None if data_dir is None else user_path(data_dir)
     if folder is not None and not folder.is_dir():
         raise UserError(f"The data folder {folder} does not exist. Give --data-dir a folder that contains the data.")
     return loader(wanted.argument, folder, **params)

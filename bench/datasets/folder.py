@@ -11,6 +11,7 @@ from bench.datasets import official
 from bench.datasets.images import ImageDataset
 from bench.datasets.stores import FileStore
 from bench.errors import UserError
+from bench.system.paths import user_path
 from bench.system.recall import watch, watch_tree
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm"}
@@ -56,7 +57,7 @@ def folder(argument: str | None, data_dir: Path | None) -> ImageDataset:
 
 
 def _root(argument: str, data_dir: Path | None) -> Path:
-    given = Path(argument).expanduser()
+    given = user_path(argument)
     places = (given, *([data_dir / given] if data_dir else []))
     watch(*places)
     root = next((p for p in places if p.is_dir()), None)

@@ -15,6 +15,7 @@ from bench.datasets.stores import ArrowStore
 from bench.errors import UserError, nearest
 from bench.system.cache import cache_dir
 from bench.system.network import ToDownload, downloads_allowed, hub_offline
+from bench.system.paths import user_path
 from bench.system.recall import unrepeatable, watch, watch_tree
 
 LABELS = ("label", "labels", "fine_label", "class", "target", "y")
@@ -65,14 +66,14 @@ def hf(
 
 def _local(argument: str, data_dir: Path | None) -> Path | None:
     """Return the local folder or file that is meant; None for a name on the hub."""
-    given = Path(argument).expanduser()
+    given = user_path(argument)
     places = (given, *([data_dir / given] if data_dir else []))
     watch(*places)
     for path in places:
         if path.exists():
             watch_tree(path)
             return path.resolve()
-    if argument[0] in "./~" or given.suffix == ".parquet" or argument.count("/") > 1:
+    if argument[0] in "./~$" or given.suffix == ".parquet" or argument.count("/") > 1:
         raise UserError(f"{given} does not exist. Write hf:PATH with a folder of parquet files or images.")
     return None
 

@@ -14,6 +14,7 @@ from bench.datasets.official import DIGESTS, FAMILY
 from bench.errors import UserError
 from bench.system.cache import cache_dir
 from bench.system.network import about_to_download
+from bench.system.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def places(data_dir: Path | None) -> list[Path]:
     roots = [] if data_dir is None else [data_dir]
     variable = os.environ.get("BENCH_DATA")
     if variable:
-        root = Path(variable).expanduser()
+        root = user_path(variable)
         if not root.is_dir():
             raise UserError(f"$BENCH_DATA names {root}, which is not a folder. Correct or unset it.")
         roots.append(root)

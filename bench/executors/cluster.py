@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.executors.worker import Settings
+from bench.system.cpus import cpu_count
 
 # Set before ray is imported: it reads them then. No telemetry, no change of directory, no loggers and no progress
 # output of its own, no state saved for its own resume, no second Ray started implicitly.
@@ -70,7 +71,7 @@ def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[None]
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if cluster.address is None:
-        jobs = min(cluster.jobs or max((os.cpu_count() or 1) // settings.threads, 1), max(most, 1))
+        jobs = min(cluster.jobs or max(cpu_count() // settings.threads, 1), max(most, 1))
         options |= {"address": "local", "num_cpus": jobs * settings.threads, "include_dashboard": False}
     else:
         options["address"] = cluster.address

@@ -15,6 +15,7 @@ from types import ModuleType
 from bench.errors import UserError
 from bench.plugins import registry
 from bench.plugins.registry import Plugin
+from bench.system.paths import user_path
 
 
 def load_files(paths: Iterable[Path | str]) -> None:
@@ -30,7 +31,7 @@ def load_file(path: Path | str) -> list[Plugin]:
     The module is named by its content, so that another process that loads the same file can unpickle its classes.
     Raises UserError if the file cannot be read, fails (with the line), defines no plugin, or uses a name that is taken.
     """
-    path = Path(path).expanduser().resolve()
+    path = user_path(path).resolve()
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -11,9 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import UserError
 from bench.system.files import slug, write_atomic
+from bench.system.yaml_files import NotYaml, read_yaml
 
 SCHEMA_VERSION = 2
 FOLDER = "tuned"
+LIMIT = 1 << 26  # bytes of a search
 
 OBJECTIVE = "mean accuracy over costs on unseen images of val, both ways round (bench.tune.objective, v2)"
 
@@ -131,10 +133,8 @@ def write(path: Path, tuned: Tuned) -> None:
 
 def read(path: Path) -> Tuned:
     """Read a search; raise UserError naming the file if it is damaged or of another schema."""
-    import yaml
-
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = read_yaml(path, "search", limit=LIMIT, typed=True)
         version = data.get("schema_version") if isinstance(data, dict) else None
         if version != SCHEMA_VERSION:
             raise UserError(f"'{path}' is a search of schema {version}; this version reads schema {SCHEMA_VERSION}.")
@@ -142,8 +142,8 @@ def read(path: Path) -> Tuned:
     except ValidationError as error:
         first = error.errors()[0]
         problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        problem = " ".join(str(error).split())
+    except NotYaml as error:
+        problem = str(error).rstrip(".")
     raise UserError(
         f"'{path}' is not a readable search ({problem}). Move it away and run `bench tune` again."
     ) from None
