@@ -62,7 +62,7 @@ def prepared(plan: Plan, batch_size: int, device: torch.device) -> list[torch.Te
     for split, rows in plan.rows.items():
         order = rows.argsort()
         jobs = [Job(split, order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
-        batches += [read(plan, job).view(plan, 0, device) for job in jobs]
+        batches += [read(plan, job, device).view(plan, 0, device) for job in jobs]
     return batches
 
 

@@ -74,7 +74,7 @@ def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device
     jobs = _jobs(partial, batch_size)
     try:
         with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            chunks = ahead(lambda job: read(plan, job, pin=device.type == "cuda"), jobs)
+            chunks = ahead(lambda job: read(plan, job, device), jobs)
             for chunk, outputs in _one_behind(_forward(plan, chunk, device) for chunk in chunks):
                 for view, output in enumerate(outputs):
                     partial.write(chunk.job.split, view, chunk.job.positions, output.arrays(plan, chunk))

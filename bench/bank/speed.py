@@ -35,7 +35,8 @@ def _seconds(plan: Plan, count: int, size: int, device: str) -> float:
     """Time the first `count` images of train, in batches of `size`."""
     jobs = [Job("train", np.arange(start, min(start + size, count))) for start in range(0, count, size)]
     began = time.perf_counter()
-    for chunk in ahead(lambda job: read(plan, job), jobs):
-        last = list(plan.backbone.features(chunk.view(plan, 0, torch.device(device))))[-1]
+    target = torch.device(device)
+    for chunk in ahead(lambda job: read(plan, job, target), jobs):
+        last = list(plan.backbone.features(chunk.view(plan, 0, target)))[-1]
         last.sum().item()  # waits for an accelerator
     return time.perf_counter() - began

@@ -46,7 +46,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A read batch: small squares of one size, to be resized on the backbone's device, or finished inputs."""
+    """A read batch: finished inputs, or small squares of one size that an accelerator resizes itself."""
 
     job: Job
     keys: np.ndarray
@@ -65,8 +65,9 @@ def views_of(plan: Plan, split: str) -> range:
     return range(1 + plan.views if split == "train" else 1)
 
 
-def read(plan: Plan, job: Job, pin: bool = False) -> Chunk:
-    """Read one batch and prepare it as far as is cheaper before it travels to the device."""
+def read(plan: Plan, job: Job, device: torch.device) -> Chunk:
+    """Read one batch and prepare it as far as is cheaper before it travels to the device: on a CPU, all the way."""
+    pin = device.type == "cuda"
     rows, keys = plan.rows[job.split][job.positions], plan.keys[job.split][job.positions]
     small = plan.dataset.native_size <= plan.transform.size
     step = len(rows) if small else _LARGE_AT_ONCE
@@ -74,10 +75,10 @@ def read(plan: Plan, job: Job, pin: bool = False) -> Chunk:
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
         images = [square(image) for image in plan.dataset.read(rows[part])]
-        if small and len({len(image) for image in images}) == 1:
+        if small and device.type != "cpu" and len({len(image) for image in images}) == 1:
             stack = torch.from_numpy(np.stack(images))
             return Chunk(job, keys, stack.pin_memory() if pin else stack, ())
         for view, done in enumerate(pieces):
             done.append(plan.transform.mixed(images, keys[part], view))
-    inputs = (torch.cat(done) for done in pieces)
+    inputs = (done[0] if len(done) == 1 else torch.cat(done) for done in pieces)
     return Chunk(job, keys, None, tuple(batch.pin_memory() if pin else batch for batch in inputs))

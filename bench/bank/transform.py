@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone
 
 _PAD_FRACTION = 8  # a view is cropped from the image padded by an eighth of its side, mirrored
-_FLOATS_AT_ONCE = 1 << 24  # input values that one resize call may hold as float32
+_FLOATS_AT_ONCE = 1 << 20  # values of one resize call, so few that they stay in a cache; an accelerator takes more
+_FLOATS_ON_ACCELERATOR = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -51,22 +52,30 @@ class Transform:
     @torch.no_grad()
     def __call__(self, squares: Tensor) -> Tensor:
         """Resize and normalise uint8 images [B, S, S, 3] of one side into float32 [B, 3, size, size]."""
-        step = max(1, _FLOATS_AT_ONCE // squares[0].numel())
-        return torch.cat([self._resize(part) for part in squares.split(step)])
+        inputs = torch.empty(len(squares), 3, self.size, self.size, device=squares.device)
+        values = _FLOATS_AT_ONCE if squares.device.type == "cpu" else _FLOATS_ON_ACCELERATOR
+        step = max(1, values // max(squares[0].numel(), inputs[0].numel()))
+        for part, into in zip(squares.split(step), inputs.split(step), strict=True):
+            self._resize(part, into)
+        return inputs
 
-    def _resize(self, squares: Tensor) -> Tensor:
+    def _resize(self, squares: Tensor, into: Tensor) -> None:
+        if squares.device.type == "cpu" and (squares == squares[..., :1]).all():
+            squares = squares[..., :1]  # a grey image is resized once, not once per channel
         pixels = squares.permute(0, 3, 1, 2).float().contiguous()
         if pixels.shape[-1] != self.size:
             size = (self.size, self.size)
             pixels = interpolate(pixels, size=size, mode=self.interpolation, antialias=True, align_corners=False)
             pixels = pixels.clamp_(0, 255)
         mean, std = (torch.tensor(v, device=pixels.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
-        return pixels.div_(255).sub_(mean).div_(std)
+        torch.div(pixels.div_(255) - mean, std, out=into)
 
     def mixed(self, images: Sequence[np.ndarray], keys: np.ndarray, view: int = 0) -> Tensor:
         """Like a call, for square images of any sizes: those of one side are resized as one batch; order is kept."""
-        batch = torch.empty(len(images), 3, self.size, self.size)
         sides = np.array([len(image) for image in images])
+        if len(np.unique(sides)) == 1:
+            return self(augment(torch.from_numpy(np.stack(images)), keys, view))
+        batch = torch.empty(len(images), 3, self.size, self.size)
         for side in np.unique(sides):
             members = np.flatnonzero(sides == side)
             squares = torch.from_numpy(np.stack([images[int(i)] for i in members]))

@@ -46,6 +46,15 @@ def test_mixed_sizes_equal_one_by_one() -> None:
         torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("side", [16, 30])
+def test_grey_images_are_treated_like_colour_ones(side: int) -> None:
+    grey, colour = random_images((side, side), (side, side))
+    grey[:] = grey[..., :1]
+    transform = Transform(16, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7), "bicubic")
+    together = transform(torch.from_numpy(np.stack([grey, colour])))
+    assert torch.equal(transform(torch.from_numpy(grey)[None]), together[:1])
+
+
 def test_square_is_the_centre() -> None:
     image = np.zeros((4, 10, 3), np.uint8)
     image[:, 3:7] = 255
