@@ -1,8 +1,10 @@
 """Pixels come out as uint8 RGB whatever the mode, and lossy encodings are named."""
 
+import struct
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from bench.datasets.decode import decode, lossy, rgb
 from bench.errors import UserError
@@ -18,8 +20,6 @@ def test_modes_become_rgb():
         Image.fromarray(grey).convert("P"),
         Image.merge("LA", [Image.fromarray(grey), Image.new("L", (6, 6), 255)]),
         Image.fromarray(grey.astype(np.uint16) * 257),
-        Image.fromarray(grey.astype(np.int32) * 257),
-        Image.fromarray(grey.astype(np.int32)),
     ):
         array = rgb(image)
         assert array.dtype == np.uint8 and array.shape == (6, 6, 3)
@@ -34,9 +34,99 @@ def test_transparency_is_shown_on_white():
     assert array[1, 1].tolist() == [255, 255, 255]
 
 
-def test_floating_point_pixels_are_refused():
-    with pytest.raises(ValueError, match="floating-point"):
-        rgb(Image.fromarray(np.zeros((2, 2), np.float32)))
+@pytest.mark.parametrize("kind", [np.float32, np.int32, np.int16])
+def test_pixels_without_a_fixed_scale_are_refused(kind):
+    with pytest.raises(UserError, match=r"save it with 8 or 16 bits"):
+        decode(encode(np.ones((2, 2), kind), encoding="TIFF"), "x.tif")
+
+
+def _pgm(values, most):
+    return b"P5 %d %d %d\n" % (values.shape[1], values.shape[0], most) + values.astype(">u2").tobytes()
+
+
+def _twelve_bits(values):
+    """Pack an even number of 12-bit values as an uncompressed TIFF."""
+    pairs = values.reshape(-1, 2).astype(int)
+    packed = np.stack([pairs[:, 0] >> 4, (pairs[:, 0] & 15) << 4 | pairs[:, 1] >> 8, pairs[:, 1] & 255], 1)
+    data = packed.astype(np.uint8).tobytes()
+    height, width = values.shape
+    tags = [(256, width), (257, height), (258, 12), (259, 1), (262, 1), (273, 0), (277, 1), (278, height)]
+    tags.append((279, len(data)))
+    start = 8 + 2 + 12 * len(tags) + 4
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, start if tag == 273 else value) for tag, value in tags)
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + b"\0" * 4 + data
+
+
+@pytest.mark.parametrize("top", [200, 255, 256, 4095])
+@pytest.mark.parametrize(
+    ("write", "most"),
+    [
+        (lambda v: encode(v.astype(np.uint16)), 65535),
+        (lambda v: encode(v.astype(np.uint16), encoding="TIFF"), 65535),
+        (lambda v: encode(v.astype(">u2"), encoding="TIFF"), 65535),
+        (lambda v: encode(v.astype(np.uint16), encoding="JPEG2000", irreversible=False), 65535),
+        (lambda v: _pgm(v, 65535), 65535),
+        (lambda v: _pgm(v, 4095), 4095),
+        (_twelve_bits, 4095),
+    ],
+    ids=["png", "tiff", "big-endian tiff", "jp2", "pgm", "12-bit pgm", "12-bit tiff"],
+)
+def test_deep_grey_is_scaled_by_the_depth_of_the_file(write, most, top):
+    values = np.linspace(0, top, 64).round().astype(int).reshape(8, 8)
+    expected = np.round(values * 255 / most).astype(int)
+    assert np.abs(decode(write(values), "x")[..., 0].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "MPO"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_turns_every_format(form, orientation):
+    if form not in Image.SAVE and not features.check(form.lower()):
+        pytest.skip(f"this Pillow cannot write {form}")
+    upright = np.zeros((24, 40, 3), np.uint8)
+    upright[:8, :16] = 255  # only one corner is white
+    stored = _stored(upright, orientation)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    options = {"MPO": {"save_all": True, "append_images": [Image.fromarray(stored)]}, "WEBP": {"lossless": True}}
+    found = decode(encode(stored, encoding=form, exif=exif, **options.get(form, {})), "x")
+    assert found.shape == upright.shape
+    assert np.abs(found.astype(int) - upright).mean() < 10
+
+
+def _stored(upright, orientation):
+    """Return what a camera held in this orientation stores."""
+    ways = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_90"}
+    ways |= {7: "TRANSVERSE", 8: "ROTATE_270"}
+    image = Image.fromarray(upright)
+    return np.asarray(image.transpose(Image.Transpose[ways[orientation]]) if orientation > 1 else image)
+
+
+def test_deep_grey_is_turned_as_well():
+    exif = Image.Exif()
+    exif[0x112] = 6
+    assert decode(encode(np.zeros((4, 9), np.uint16), exif=exif), "x").shape == (9, 4, 3)
+
+
+def test_damaged_exif_data_says_nothing():
+    array = np.full((4, 9, 3), 80, np.uint8)
+    assert decode(encode(array, encoding="PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"), "x").shape == (4, 9, 3)
+
+
+@pytest.mark.parametrize("form", ["EPS", "PDF", "ICNS"])
+def test_only_named_formats_are_opened(form):
+    with pytest.raises(UserError, match=r"its content is none of AVIF, BMP"):
+        decode(encode(np.zeros((16, 16, 3), np.uint8), encoding=form), "x.png")
+
+
+def test_an_image_of_too_many_pixels_is_a_sentence():
+    with pytest.raises(UserError, match=r"x\.png is too large .*at most 89 million pixels"):
+        decode(encode(np.zeros((9450, 9450), bool)), "x.png")
+
+
+def test_what_a_broken_image_is_instead():
+    for data, reason in ((b"", "it is empty"), (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull")):
+        with pytest.raises(UserError, match=reason):
+            decode(data, "x.png")
 
 
 def test_broken_images_are_named():
