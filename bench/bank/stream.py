@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bench.bank.plan import Plan
 from bench.bank.transform import augment, square
+from bench.datasets.images import blocks
 
 _LARGE_AT_ONCE = 8  # images larger than the backbone's input that are decoded before they are resized
 A = TypeVar("A")
@@ -72,10 +73,12 @@ def read(plan: Plan, job: Job, device: torch.device) -> Chunk:
     small = plan.dataset.native_size <= plan.transform.size
     step = len(rows) if small else _LARGE_AT_ONCE
     pieces: list[list[Tensor]] = [[] for _ in views_of(plan, job.split)]
-    for start in range(0, len(rows), step):
-        part = slice(start, start + step)
-        images = [square(image) for image in plan.dataset.read(rows[part])]
-        if small and device.type != "cpu" and len({len(image) for image in images}) == 1:
+    start = 0
+    for block in blocks(plan.dataset.read, rows, step):
+        images, part = [square(image) for image in block], slice(start, start + len(block))
+        start += len(block)
+        whole = small and device.type != "cpu" and len(images) == len(rows)
+        if whole and len({len(image) for image in images}) == 1:
             stack = torch.from_numpy(np.stack(images))
             return Chunk(job, keys, stack.pin_memory() if pin else stack, ())
         for view, done in enumerate(pieces):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import PIL
 
+from bench.errors import UserError
 from bench.system.cache import cache_dir
+from bench.system.files import open_regular, write_atomic
 
 SCHEME = "pixels-label-1"
-CHUNK = 512
+CHUNK = 512  # images after which progress is told
+SAMPLES, SAMPLE = 3, 2048  # parts of a file that its fingerprint contains, and their bytes
 
 
 def key(image: np.ndarray, label: int) -> str:
@@ -28,22 +31,22 @@ def key(image: np.ndarray, label: int) -> str:
 def keys(
     read: Callable[[np.ndarray], Sequence[np.ndarray]],
     labels: np.ndarray,
-    fingerprint: str | None,
+    fingerprint: Callable[[], str | None],
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """Digest every image by streaming them once: 'S32' [N]. Kept on disk under the fingerprint of their files."""
-    path = None if fingerprint is None else cache_dir("digests") / f"{_name(fingerprint, labels)}.npy"
+    before = fingerprint()
+    path = None if before is None else cache_dir("digests") / f"{_name(before, labels)}.npy"
     known = None if path is None else _open(path, len(labels))
     if known is not None:
         return known
     found: list[str] = []
-    for start in range(0, len(labels), CHUNK):
-        rows = np.arange(start, min(start + CHUNK, len(labels)))
-        found += [key(image, int(labels[row])) for row, image in zip(rows, read(rows), strict=True)]
-        if progress is not None:
+    for row, label in enumerate(labels):
+        found.append(key(read(np.array([row]))[0], int(label)))  # one by one: images may be large
+        if progress is not None and (len(found) % CHUNK == 0 or len(found) == len(labels)):
             progress(len(found), len(labels))
     result = np.array(found, dtype="S32")
-    if path is not None:
+    if path is not None and fingerprint() == before:  # otherwise a file changed meanwhile
         _save(path, result)
     return result
 
@@ -54,11 +57,22 @@ def combine(image_keys: np.ndarray) -> str:
 
 
 def files(paths: Iterable[Path], *extra: str) -> str:
-    """Fingerprint files by path, size and modification time, without reading them."""
+    """Fingerprint files by path, identity, size, times and a sample of their bytes.
+
+    The times alone do not tell: an archive, a copy or a coarse file system may give another file the same.
+    """
     state = hashlib.sha256("\0".join(extra).encode())
     for path in paths:
-        stat = path.stat()
-        state.update(f"\n{path.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}".encode())
+        try:
+            with open_regular(path) as file:
+                stat = os.fstat(file.fileno())
+                identity = (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+                state.update(os.fsencode(f"\n{path.resolve()}\0{identity}"))
+                for part in range(SAMPLES if stat.st_size > SAMPLE else 1):
+                    file.seek(part * (stat.st_size - SAMPLE) // (SAMPLES - 1) if part else 0)
+                    state.update(file.read(SAMPLE))
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror}). Repair or remove it.") from error
     return state.hexdigest()
 
 
@@ -70,14 +84,24 @@ def _name(fingerprint: str, labels: np.ndarray) -> str:
 
 
 def _open(path: Path, count: int) -> np.ndarray | None:
+    """Return the keys of a cache entry; None unless it is whole, unchanged and of this many images."""
     try:
-        known = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with open_regular(path) as file:
+            known = np.load(file, allow_pickle=False)
+        if known.dtype == np.dtype("S32") and known.shape == (count + 1,) and known[-1] == _check(path, known[:-1]):
+            return known[:-1]
+    except Exception:  # a damaged entry raises many kinds; it is made again
         return None
-    return known if known.dtype == np.dtype("S32") and known.shape == (count,) else None
+    return None
+
+
+def _check(path: Path, image_keys: np.ndarray) -> bytes:
+    """Digest keys and the name of their entry."""
+    content = path.stem.encode() + np.ascontiguousarray(image_keys).tobytes()
+    return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 
 
 def _save(path: Path, image_keys: np.ndarray) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
-        np.save(file, image_keys)
-    os.replace(file.name, path)  # noqa: PTH105 - one atomic step, on the name as it is
+    checked = np.append(image_keys, np.array([_check(path, image_keys)], dtype="S32"))
+    with suppress(OSError):  # a full disk: the next start computes the keys again
+        write_atomic(path, lambda file: np.save(file, checked))

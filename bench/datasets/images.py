@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -10,6 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from bench.datasets import digests
+
+BLOCK_BYTES = 1 << 26
+Read = Callable[[np.ndarray], Sequence[np.ndarray]]
 
 
 class Store(Protocol):
@@ -19,7 +22,7 @@ class Store(Protocol):
         """Decode the images of these rows, in the order asked: uint8 [H, W, 3] each."""
 
     def fingerprint(self) -> str | None:
-        """Return a fingerprint of the files of the pixels (paths, sizes, times); None if there are none."""
+        """Return a fingerprint of the files of the pixels (see `digests.files`); None if there are none."""
 
     def encoding(self) -> str | None:
         """Return the lossy encoding of the images ('jpeg90'); None if it is lossless."""
@@ -59,12 +62,12 @@ class ImageDataset:
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
         """Compute `keys` now, or take them from the cache; `progress(done, total)` is called after every chunk."""
         if "keys" not in self.__dict__:
-            self.__dict__["keys"] = digests.keys(self.read, self.labels, self.store.fingerprint(), progress)
+            self.__dict__["keys"] = digests.keys(self.read, self.labels, self.store.fingerprint, progress)
 
     @cached_property
     def keys(self) -> np.ndarray:
         """Digest of each image's pixels, shape and label: 'S32' [N], storage order; cached on disk."""
-        return digests.keys(self.read, self.labels, self.store.fingerprint())
+        return digests.keys(self.read, self.labels, self.store.fingerprint)
 
     @cached_property
     def digest(self) -> str:
@@ -75,7 +78,7 @@ class ImageDataset:
     def native_size(self) -> int:
         """The typical longer side in pixels: the median over up to nine images spread over the set."""
         rows = np.unique(np.linspace(0, len(self) - 1, 9).astype(np.int64))
-        return int(np.median([max(image.shape[:2]) for image in self.read(rows)]))
+        return int(np.median([max(self.read(rows[i : i + 1])[0].shape[:2]) for i in range(len(rows))]))
 
     @cached_property
     def variant(self) -> str | None:
@@ -83,3 +86,17 @@ class ImageDataset:
         if self.official is None or self.verified:
             return None
         return self.store.encoding() or (None if self.digest in self.official else "unverified")
+
+
+def blocks(read: Read, rows: np.ndarray, most: int) -> Iterator[list[np.ndarray]]:
+    """Decode the images of these rows in blocks of `most` images or `BLOCK_BYTES`, and one image more at most."""
+    block: list[np.ndarray] = []
+    held = 0
+    for i in range(len(rows)):
+        block += read(rows[i : i + 1])
+        held += block[-1].nbytes
+        if len(block) == most or held >= BLOCK_BYTES:
+            yield block
+            block, held = [], 0
+    if block:
+        yield block

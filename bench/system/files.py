@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import IO
 
 from bench.errors import UserError
+
+OUTPUT_MARK = ".exitbench-output"  # an empty file in folders that this project writes to
 
 
 def slug(text: str) -> str:
@@ -36,6 +40,22 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         raise
 
 
+def open_regular(path: Path | str, most_bytes: int | None = None) -> IO[bytes]:
+    """Open a regular file to read its bytes. Raises OSError for anything else: reading a pipe or a device may hang.
+
+    With `most_bytes`, a larger file is an OSError as well.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    status = os.fstat(handle)
+    problem = "" if stat.S_ISREG(status.st_mode) else "it is not a regular file"
+    if most_bytes is not None and status.st_size > most_bytes:
+        problem = f"it has {status.st_size:,} bytes; at most {most_bytes:,} are read"
+    if problem:
+        os.close(handle)
+        raise OSError(errno.EINVAL, problem, str(path))
+    return os.fdopen(handle, "rb")
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C back while records are written; it takes effect right after."""
@@ -53,9 +73,11 @@ def uninterrupted() -> Iterator[None]:
 
 
 def check_writable(folder: Path, what: str, option: str) -> None:
-    """Raise UserError now rather than after hours of work when a folder cannot be written to; name the remedy."""
+    """Mark a folder as our output. Raise UserError, now and not after hours, if it cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / OUTPUT_MARK).exists():
+            (folder / OUTPUT_MARK).touch()
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:

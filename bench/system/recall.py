@@ -78,8 +78,18 @@ def watch_tree(root: Path) -> None:
     """Note a folder with everything below it."""
     if _current.get() is not None:
         watch(root)
-        for folder, folders, files in os.walk(root, followlinks=True):
-            watch(*(os.path.join(folder, name) for name in (*folders, *files)))  # noqa: PTH118 - many
+        _watch_below(str(root), (os.path.realpath(root),))
+
+
+def _watch_below(folder: str, above: tuple[str, ...]) -> None:
+    """Note what is below a folder; a link back to one of the real paths that lead there is not followed."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            watch(entry.path)
+            if entry.is_dir():
+                real = os.path.realpath(entry.path)
+                if real not in above:
+                    _watch_below(entry.path, (*above, real))
 
 
 def unrepeatable() -> None:

@@ -1,0 +1,14 @@
+"""What the user should know although nothing is wrong: one line on the error stream, once."""
+
+from __future__ import annotations
+
+import sys
+
+_told: set[str] = set()
+
+
+def tell_once(sentence: str) -> None:
+    """Print a sentence on the error stream, unless this process has printed it before."""
+    if sentence not in _told:
+        _told.add(sentence)
+        print(f"bench: {sentence}", file=sys.stderr)
