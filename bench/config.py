@@ -42,6 +42,8 @@ class RunConfig(BaseModel):
     weights: str | None = None
     views: int = Field(default=0, ge=0, le=64)
     dtype: Literal["float16", "float32"] = "float16"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    channels_last: bool = False
     data_dir: Path | None = None
     bank_dir: Path | None = None
     output: Path = Path("runs")

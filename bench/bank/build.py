@@ -16,6 +16,7 @@ from torch import Tensor
 
 from bench.bank import probe
 from bench.bank.bank import Bank, open_for
+from bench.bank.compute import features, ready
 from bench.bank.manifest import FILE, SPLITS, Manifest, file_digest, read_manifest
 from bench.bank.partial import Partial, sync, write_text
 from bench.bank.plan import Plan, array_file, default_root
@@ -67,13 +68,12 @@ def build(
 
 def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device, progress: Progress | None) -> None:
     """Send all pending images through the backbone; keep what is done if it is interrupted."""
-    plan.backbone.to(device).eval()
     total, done = sum(map(len, plan.rows.values())), partial.done
     report = progress or (lambda done, total: None)
     report(done, total)
     jobs = _jobs(partial, batch_size)
     try:
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        with ready(plan, device):
             chunks = ahead(lambda job: read(plan, job, device), jobs)
             for chunk, outputs in _one_behind(_forward(plan, chunk, device) for chunk in chunks):
                 for view, output in enumerate(outputs):
@@ -104,16 +104,15 @@ def _one_behind(launched: Iterator[Any]) -> Iterator[Any]:
 
 
 class _Output:
-    """Features of one forward pass on their way to the host."""
+    """Features of one forward pass on their way to the host: one copy and one check for all exits."""
 
     def __init__(self, features: list[Tensor], dtype: torch.dtype) -> None:
-        stored = [f.to(dtype) for f in features]
-        finite = torch.stack(
-            [torch.stack([f.isfinite().all(), s.isfinite().all()]) for f, s in zip(features, stored, strict=True)]
-        )
-        self._blocks = [s.to("cpu", non_blocking=True) for s in stored]
+        computed = torch.cat(features, 1)
+        stored = computed.to(dtype)
+        finite = torch.stack([computed.isfinite().all(0), stored.isfinite().all(0)])
+        self._stored = stored.to("cpu", non_blocking=True)
         self._finite = finite.to("cpu", non_blocking=True)
-        self._ready = torch.cuda.Event() if features[0].is_cuda else None
+        self._ready = torch.cuda.Event() if stored.is_cuda else None
         if self._ready:
             self._ready.record()
 
@@ -121,7 +120,13 @@ class _Output:
         """Wait for the K blocks [B, D_k], check them and return them."""
         if self._ready:
             self._ready.synchronize()
-        for name, (computed, stored) in zip(plan.backbone.exit_names, self._finite.tolist(), strict=True):
+        if not self._finite.all():
+            self._refuse(plan, chunk)
+        return [block.numpy() for block in self._stored.split(plan.dims, 1)]
+
+    def _refuse(self, plan: Plan, chunk: Chunk) -> None:
+        for name, finite in zip(plan.backbone.exit_names, self._finite.split(plan.dims, 1), strict=True):
+            computed, stored = finite.all(1).tolist()
             where = f"features of '{plan.backbone.name}' at exit '{name}' on '{plan.dataset.name}' ({chunk.job.split})"
             if not computed:
                 raise UserError(
@@ -129,20 +134,19 @@ class _Output:
                 )
             if not stored:
                 raise UserError(f"The {where} exceed float16's range. Build the bank with dtype float32.")
-        return [block.numpy() for block in self._blocks]
 
 
 @torch.inference_mode()
 def _forward(plan: Plan, chunk: Chunk, device: torch.device) -> tuple[Chunk, list[_Output]]:
     outputs = []
     for view in views_of(plan, chunk.job.split):
-        features = list(plan.backbone.features(chunk.view(plan, view, device)))
-        shapes = [tuple(f.shape) for f in features]
+        found = features(plan, chunk.view(plan, view, device))
+        shapes = [tuple(f.shape) for f in found]
         if shapes != [(len(chunk.keys), width) for width in plan.dims]:
             raise UserError(
                 f"'{plan.backbone.name}' gave features {shapes}, but declares the widths {list(plan.dims)}."
             )
-        outputs.append(_Output(features, getattr(torch, plan.dtype)))
+        outputs.append(_Output(found, getattr(torch, plan.dtype)))
     return chunk, outputs
 
 
@@ -160,9 +164,9 @@ def _describe(plan: Plan, folder: Path) -> None:
         bias = torch.zeros(head.out_features) if head.bias is None else head.bias
         weights, biases = head.weight.detach()[None], bias.detach()[None]
     else:
-        features = np.load(folder / array_file("train", 0, len(plan.dims) - 1, len(plan.dims)), mmap_mode="r")
+        final = np.load(folder / array_file("train", 0, len(plan.dims) - 1, len(plan.dims)), mmap_mode="r")
         grid = probe.GRID
-        weights, biases = probe.fit(features, plan.labels["train"], plan.dataset.num_classes, grid)
+        weights, biases = probe.fit(final, plan.labels["train"], plan.dataset.num_classes, grid)
         own = getattr(plan.backbone.head, "out_features", 0)
         macs[-1] += plan.dims[-1] * (plan.dataset.num_classes - own)
     tensors = {"weight": weights, "bias": biases, "l2": torch.tensor(grid, dtype=torch.float64)}
@@ -193,6 +197,7 @@ def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: dict[
         transform=plan.transform.describe(plan.views),
         dtype=plan.dtype,
         views=plan.views,
+        compute=plan.compute,
         libraries={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         files=files,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Manifest:
     libraries: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]]  # name -> {"bytes", "xxh3_128"}
     schema: int = SCHEMA
+    compute: Mapping[str, str] = field(default_factory=dict)  # where not float32 on contiguous images
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -73,6 +74,8 @@ class Manifest:
     def dumps(self) -> str:
         """Write as JSON that carries its own checksum."""
         body = json.loads(json.dumps(asdict(self)))
+        if not self.compute:
+            del body["compute"]  # banks of before this field have none either
         return json.dumps({**body, "checksum": digest_of(body)}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -94,8 +97,8 @@ def read_manifest(folder: Path) -> Manifest:
     if claimed != digest_of(body):
         raise BankError(f"{path} does not match its own checksum: it was changed after it was written. {REMEDY}")
     wanted = {f.name for f in fields(Manifest)}
-    if set(body) != wanted:
-        raise BankError(f"{path} has other fields than a bank's: {', '.join(sorted(set(body) ^ wanted))}. {REMEDY}")
+    if wrong := (set(body) ^ wanted) - {"compute"}:
+        raise BankError(f"{path} has other fields than a bank's: {', '.join(sorted(wrong))}. {REMEDY}")
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
     return Manifest(**values)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.protocol import Splits
 
 DTYPES = ("float16", "float32")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,9 @@ class Plan:
     """One bank to be: a dataset's splits, a backbone and how features are stored.
 
     float16 takes half the disk, and its rounding of 2^-11 is far below the noise of a trained head; float32 is for
-    exact features. `views` is the number of augmented views of train beside the clean one.
+    exact features. `views` is the number of augmented views of train beside the clean one. `precision` is what the
+    backbone computes in ('bfloat16': under autocast) and `channels_last` how it lays out images in memory. Both are
+    for speed on a GPU, and both change features.
     """
 
     dataset: ImageDataset
@@ -36,10 +39,14 @@ class Plan:
     splits: Splits
     dtype: str = "float16"
     views: int = 0
+    precision: str = "float32"
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
             raise UserError(f"'{self.dtype}' is not a storage type of a bank. Valid: {', '.join(DTYPES)}.")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"'{self.precision}' is not a precision of a bank. Valid: {', '.join(PRECISIONS)}.")
         if self.views < 0:
             raise UserError(f"A bank cannot have {self.views} augmented views. Give 0 or more.")
         if empty := [name for name in SPLITS if not len(self.rows[name])]:
@@ -73,6 +80,7 @@ class Plan:
     def digest(self) -> str:
         """Hash of everything that decides the contents: neither batch size nor device, paths or storage order."""
         return digest_of({
+            **({"compute": self.compute} if self.compute else {}),
             "schema": SCHEMA,
             "dataset": self.dataset.digest,
             "splits": {name: [_hash(self.keys[name]), _hash(self.labels[name])] for name in SPLITS},
@@ -87,6 +95,12 @@ class Plan:
             "dtype": self.dtype,
             "views": self.views,
         })  # fmt: skip
+
+    @property
+    def compute(self) -> dict[str, str]:
+        """How the backbone computes, where it is not float32 on contiguous images."""
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
+        return precision | ({"memory_format": "channels_last"} if self.channels_last else {})
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Request:
     weights: str | None = None
     dtype: str = "float16"
     views: int = 0
+    precision: str = "float32"
+    channels_last: bool = False
     limit: int | None = None
     data_dir: Path | None = None
     bank_dir: Path | None = None
@@ -100,7 +102,7 @@ class Source:
                 data_dir=wanted.data_dir,
             )
             splits = protocol.split(dataset, seen=dataset.source in backbone.seen, limit=wanted.limit)
-        return Plan(dataset, backbone, splits, wanted.dtype, wanted.views)
+        return Plan(dataset, backbone, splits, wanted.dtype, wanted.views, wanted.precision, wanted.channels_last)
 
     def status(self) -> BankStatus:
         """Look for the bank without building it. Raises UserError if the data or the backbone is not valid."""

@@ -8,6 +8,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from bench.bank.compute import features, ready
 from bench.bank.plan import Plan
 from bench.bank.stream import Job, ahead, read
 from bench.system.cpus import cpu_count
@@ -21,7 +22,11 @@ LARGEST = 64  # images of a timed batch; a build's batches have as many
 def images_per_second(plan: Plan, device: str) -> float:
     """Send a few images of the train split through the backbone with all cores, which takes about a second."""
     torch.set_num_threads(cpu_count())
-    plan.backbone.to(device).eval()
+    with ready(plan, torch.device(device)):
+        return _measured(plan, torch.device(device))
+
+
+def _measured(plan: Plan, device: torch.device) -> float:
     images = len(plan.rows["train"])
     warm = min(WARM, images)
     _seconds(plan, warm, warm, device)
@@ -31,12 +36,11 @@ def images_per_second(plan: Plan, device: str) -> float:
     return per_view * plan.images / (plan.images + plan.views * images)
 
 
-def _seconds(plan: Plan, count: int, size: int, device: str) -> float:
+def _seconds(plan: Plan, count: int, size: int, device: torch.device) -> float:
     """Time the first `count` images of train, in batches of `size`."""
     jobs = [Job("train", np.arange(start, min(start + size, count))) for start in range(0, count, size)]
     began = time.perf_counter()
-    target = torch.device(device)
-    for chunk in ahead(lambda job: read(plan, job, target), jobs):
-        last = list(plan.backbone.features(chunk.view(plan, 0, target)))[-1]
+    for chunk in ahead(lambda job: read(plan, job, device), jobs):
+        last = features(plan, chunk.view(plan, 0, device))[-1]
         last.sum().item()  # waits for an accelerator
     return time.perf_counter() - began

@@ -23,6 +23,8 @@ def build(
     weights: o.Weights = None,
     views: o.Views = None,
     dtype: o.Dtype = None,
+    precision: o.Precision = None,
+    channels_last: o.ChannelsLast = None,
     data_dir: o.DataDir = None,
     bank_dir: o.BankDir = None,
     device: o.Device = None,

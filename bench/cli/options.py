@@ -59,6 +59,19 @@ Weights = Annotated[
 ]
 Views = Annotated[int | None, typer.Option(help="Augmented views of the train split to store beside the clean one.")]
 Dtype = Annotated[str | None, typer.Option(help="Storage of features: float16 or float32.")]
+Precision = Annotated[
+    str | None,
+    typer.Option(
+        help="What the backbone computes in: float32 or bfloat16 (faster on a GPU). Each has banks of its own."
+    ),
+]
+ChannelsLast = Annotated[
+    bool | None,
+    typer.Option(
+        "--channels-last/--contiguous",
+        help="How images are laid out in memory (the first is faster on a GPU). Each has banks of its own.",
+    ),
+]
 DataDir = Annotated[
     Path | None, typer.Option(help="Folder to search for datasets and weights before $BENCH_DATA.", **PATH)
 ]

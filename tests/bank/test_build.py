@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import torch
 
 from bench.bank import build as building
 from bench.bank.bank import Bank
+from bench.bank.build import build as build_plan
 from bench.bank.ensure import ensure
 from bench.bank.plan import Plan
 from bench.bank.transform import Transform
@@ -87,6 +89,31 @@ def test_float32_is_exact_and_float16_is_half_the_size(bank: Bank, images: FakeI
     assert_same_arrays(exact, bank)
 
 
+@pytest.mark.parametrize(
+    ("compute", "options"),
+    [
+        ({"precision": "bfloat16"}, {"precision": "bfloat16"}),
+        ({"memory_format": "channels_last"}, {"channels_last": True}),
+        ({"precision": "bfloat16", "memory_format": "channels_last"}, {"precision": "bfloat16", "channels_last": True}),
+    ],
+)
+def test_faster_arithmetic_is_part_of_a_banks_identity(
+    bank: Bank, images: FakeImages, tmp_path: Path, compute: dict, options: dict
+) -> None:
+    backbone = FakeBackbone()
+    fast = build_plan(Plan(images, backbone, splits(images), **options), tmp_path)
+    assert fast.digest != bank.digest
+    assert Bank.open(fast.path).manifest.compute == compute
+    assert bank.manifest.compute == {}
+    assert "compute" not in json.loads((bank.path / "manifest.json").read_text())
+    for split in ("train", "pool", "test"):
+        for k in range(3):
+            np.testing.assert_allclose(fast.features(split, k), bank.features(split, k), atol=0.05)
+    rounded = any((fast.features("test", k) != bank.features("test", k)).any() for k in range(3))
+    assert rounded == ("precision" in options)
+    assert backbone.first.weight.is_contiguous()
+
+
 def test_overflow_names_the_remedy(images: FakeImages, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="dtype float32"):
         build(images, FakeBackbone(scale=1e6), splits(images), root=tmp_path)
@@ -142,6 +169,9 @@ def test_digest_follows_what_decides_the_contents(images: FakeImages, backbone: 
         Plan(images, renamed_exits, rows),
         Plan(images, backbone, rows, dtype="float32"),
         Plan(images, backbone, rows, views=1),
+        Plan(images, backbone, rows, precision="bfloat16"),
+        Plan(images, backbone, rows, channels_last=True),
+        Plan(images, backbone, rows, precision="bfloat16", channels_last=True),
         Plan(images, FakeBackbone(head_for="fake"), rows),
     ]
     digests = [base.digest, *(plan.digest for plan in plans)]
@@ -157,7 +187,13 @@ def test_a_built_bank_is_found_and_not_built_again(bank: Bank, images: FakeImage
     assert find(images, fresh, splits(images), root=tmp_path, views=1) is None
 
 
-@pytest.mark.parametrize("options", [{"dtype": "int8"}, {"views": -1}, {"batch_size": 0}])
+@pytest.mark.parametrize("options", [{"precision": "float8"}, {"dtype": "int8"}, {"views": -1}])
+def test_bad_plans(images: FakeImages, backbone: FakeBackbone, options: dict) -> None:
+    with pytest.raises(UserError):
+        Plan(images, backbone, splits(images), **options)
+
+
+@pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": -1}])
 def test_bad_options(images: FakeImages, backbone: FakeBackbone, tmp_path: Path, options: dict) -> None:
     with pytest.raises(UserError):
         build(images, backbone, splits(images), root=tmp_path, **options)

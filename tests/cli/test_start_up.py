@@ -164,6 +164,8 @@ def _without_times(shown: str) -> dict:
         ["--limit", "100"],
         ["--dtype", "float32"],
         ["--views", "1"],
+        ["--precision", "bfloat16"],
+        ["--channels-last"],
         ["--dataset", "digits,mnist5k"],
         ["--backbone", "cifar_resnet32"],
     ],
