@@ -13,7 +13,9 @@ import xxhash
 
 from bench.bank.manifest import SCHEMA, SPLITS, digest_of, folder_name
 from bench.bank.transform import Transform
+from bench.datasets.known import same_classes
 from bench.errors import UserError
+from bench.system.notices import tell_once
 
 if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone
@@ -127,15 +129,21 @@ class Plan:
         """The name of the bank's folder."""
         return folder_name(self.dataset.name, self.backbone.name, self.digest)
 
-    @property
+    @cached_property
     def own_head(self) -> bool:
         """Whether the backbone's own head predicts this dataset's classes; else the bank's head is a linear probe."""
-        head = self.backbone.head
-        return (
-            self.backbone.head_for is not None
-            and self.backbone.head_for == self.dataset.source
-            and getattr(head, "out_features", None) == self.dataset.num_classes
+        head_for = self.backbone.head_for
+        if head_for is None or head_for != self.dataset.source:
+            return False
+        if getattr(self.backbone.head, "out_features", None) != self.dataset.num_classes:
+            return False
+        if same_classes(self.dataset, head_for):
+            return True
+        tell_once(
+            f"The head of {self.backbone.name} predicts the classes of {head_for} in their official order. The classes "
+            f"of {self.dataset.name} have other names or another order, so a linear probe takes the head's place."
         )
+        return False
 
     @property
     def dims(self) -> tuple[int, ...]:

@@ -9,17 +9,20 @@ import datasets as hub
 import numpy as np
 import pyarrow as pa
 
-from bench.datasets import official
+from bench.datasets import columns, official, tables
+from bench.datasets.classes import Labels, unite
 from bench.datasets.images import ImageDataset
+from bench.datasets.roles import PARTS, assign
 from bench.datasets.stores import ArrowStore
-from bench.errors import UserError, nearest
+from bench.datasets.tables import Split
+from bench.errors import UserError
 from bench.system.cache import cache_dir
 from bench.system.network import ToDownload, downloads_allowed, hub_offline
+from bench.system.notices import tell_once
 from bench.system.paths import user_path
 from bench.system.recall import unrepeatable, watch, watch_tree
 
-LABELS = ("label", "labels", "fine_label", "class", "target", "y")
-SPLITS = {"train": "train", "validation": "val", "valid": "val", "val": "val", "dev": "val", "test": "test"}
+ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
 
 def hf(
@@ -29,38 +32,48 @@ def hf(
     image: str | None = None,
     label: str | None = None,
     config: str | None = None,
+    train: str | None = None,
+    val: str | None = None,
+    test: str | None = None,
 ) -> ImageDataset:
     """Any Hugging Face image dataset, hf:NAME_OR_PATH (columns by image=, label=; configuration by config=).
 
-    A path may hold parquet files, image folders or a saved dataset. The splits train, validation and test are used;
-    a split without labels (all -1 or missing) is passed over, and so are splits of other names.
+    A path may hold parquet files, tar files of WebDataset, image folders or a saved dataset. Splits are known by their
+    names (train, validation, dev, test, eval …), or named by train=, val= and test=. What is left out is said once.
     """
     if argument is None:
         raise UserError("'hf' needs a dataset. Write hf:OWNER/NAME for one on the hub, or hf:PATH for a local folder.")
-    path = _local(argument, data_dir)
-    parts = _open(argument, path, config)
-    features = next(iter(parts.values())).features
-    image_column = _image_column(argument, features, image)
-    label_column = _label_column(argument, features, label)
-    raw = {part: _values(argument, data, label_column) for part, data in parts.items()}
-    rows = {part: values for part, values in raw.items() if values is not None}
-    if "train" not in rows:
-        raise UserError(f"'hf:{argument}' has no labels in its training split. Choose another column with label=.")
-    names, labels = _encode(features[label_column], rows)
-    if len(names) < 2:
-        raise UserError(f"Column '{label_column}' of 'hf:{argument}' has one class only. Choose another with label=.")
-    kept = [parts[part] for part in rows]
-    files = tuple(Path(f["filename"]) for data in kept for f in data.cache_files)
-    watch(*files)
+    where, path = f"hf:{argument}", _local(argument, data_dir)
+    wanted = {"train": train, "val": val, "test": test}
+    asked = {"config": config, "image": image, "label": label, **wanted}
     title = f"hf:{path.name if path else argument}"
-    chosen = [f"{k}={v}" for k, v in (("config", config), ("image", image), ("label", label)) if v is not None]
+    chosen = [f"{k}={v}" for k, v in asked.items() if v is not None]
+    name = title + (f"[{','.join(chosen)}]" if chosen else "")
+    source = official.source(path.name if path else argument) or title
+    splits = _open(where, argument, path, config, wanted)
+    splits = _with_rows(where, splits)
+    features = splits["train"].data.features
+    label_column = columns.label_column(where, features, label)
+    image_column = columns.image_column(where, features, image)
+    names, labels = unite(where, {part: _labels(where, split, label_column) for part, split in splits.items()})
+    kept = [splits[part] for part in labels]
+    for split in kept:
+        if image_column not in split.data.column_names:
+            raise UserError(f"Split '{split.title}' of '{where}' has no column '{image_column}'. Name another: image=.")
+    files = tuple(Path(f["filename"]) for split in kept for f in split.data.cache_files)
+    watch(*files)
     return ImageDataset(
-        title + (f"[{','.join(chosen)}]" if chosen else ""),
-        official.source(path.name if path else argument) or title,
+        name,
+        source,
         names,
-        np.concatenate([labels[part] for part in rows]),
-        np.repeat(np.array(list(rows)), [len(v) for v in rows.values()]),
-        ArrowStore(lambda: _column(kept, image_column), files, image_column),
+        np.concatenate(list(labels.values())),
+        np.repeat(np.array(list(labels)), [len(values) for values in labels.values()]),
+        ArrowStore(
+            lambda: [_column(split.data, image_column) for split in kept],
+            files,
+            image_column,
+            tuple(f"split '{split.title}' of '{where}'" for split in kept),
+        ),
     )
 
 
@@ -78,105 +91,107 @@ def _local(argument: str, data_dir: Path | None) -> Path | None:
     return None
 
 
-def _open(argument: str, path: Path | None, config: str | None) -> dict[str, hub.Dataset]:
-    """Return the splits that are used, by partition."""
+def _open(
+    where: str, argument: str, path: Path | None, config: str | None, wanted: Mapping[str, str | None]
+) -> dict[str, Split]:
+    """Return the splits that are used, by part."""
+    if path is None:
+        return _downloaded(where, argument, config, wanted)
+    if path.name.lower().endswith(ARCHIVES):
+        raise UserError(f"{path} is an archive. Extract it, and write hf:PATH with the extracted folder.")
+    if path.is_file() and path.suffix not in tables.BUILDERS:
+        raise UserError(f"{path} is neither a parquet nor a tar file. Write hf:PATH with one of these, or a folder.")
+    if path.is_dir() and tables.saved(path):
+        _no_config(where, config)
+        return tables.open_saved(where, path, wanted)
+    files = [path] if path.is_file() else tables.table_files(path)
+    if files and not list(path.glob("**/metadata.parquet")):
+        if path.is_file():
+            _no_config(where, config)
+        return tables.open_tables(where, path, files, config, wanted)
+    with tables.opening(where, path):
+        return _assigned(where, hub.load_dataset(str(path), config, cache_dir=str(cache_dir("datasets"))), wanted)
+
+
+def _no_config(where: str, config: str | None) -> None:
+    if config is not None:
+        raise UserError(f"'{where}' has no configurations. Leave config={config} out.")
+
+
+def _downloaded(where: str, name: str, config: str | None, wanted: Mapping[str, str | None]) -> dict[str, Split]:
+    """Open a dataset of the hub, from its cache if it is there."""
+    unrepeatable()  # the hub may hold something newer
     try:
         with hub_offline(not downloads_allowed()):
-            found = _load(argument, path, config)
+            return _assigned(where, hub.load_dataset(name, config), wanted)
+    except UserError:
+        raise
     except Exception as error:  # the hub and its file systems raise many kinds
-        if path is None and not downloads_allowed():
-            raise ToDownload(f"'hf:{argument}'") from error
-        reason = (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
-        advice = (
-            f"Check that {path} contains parquet files or image folders"
-            if path
-            else "Check the name and the network, or give the path of a local copy"
-        )
-        raise UserError(f"'hf:{argument}' cannot be opened ({reason}). {advice}.") from error
-    splits: Mapping[str, hub.Dataset] = {"train": found} if isinstance(found, hub.Dataset) else found
-    parts: dict[str, hub.Dataset] = {}
-    for split, data in splits.items():
-        part = SPLITS.get(str(split))
-        if part is not None and part not in parts and len(data):
-            parts[part] = data
+        if "onfig" in str(error):
+            names = _configs(name)
+            if names and (config is None or config not in names):
+                tables.choose_config(where, names, config)
+        if not downloads_allowed():
+            raise ToDownload(f"'{where}'") from error
+        raise UserError(f"'{where}' cannot be opened ({tables.reason(error)}). {tables.advice(None)}.") from error
+
+
+def _configs(name: str) -> list[str]:
+    try:
+        with hub_offline(not downloads_allowed()):
+            return list(map(str, hub.get_dataset_config_names(name)))
+    except Exception:  # as above
+        return []
+
+
+def _assigned(where: str, found: hub.Dataset | hub.DatasetDict, wanted: Mapping[str, str | None]) -> dict[str, Split]:
+    """Return what the library opened, by part."""
+    splits = {"train": found} if isinstance(found, hub.Dataset) else {str(name): data for name, data in found.items()}
+    parts = assign(where, list(splits), wanted)
+    tables.tell_left_out(where, [title for title in splits if title not in parts.values()])
     if "train" not in parts:
-        raise UserError(f"'hf:{argument}' has no split 'train' with rows. It has: {', '.join(map(str, splits))}.")
-    return {part: parts[part] for part in ("train", "val", "test") if part in parts}
+        first = next(iter(splits), "NAME")
+        raise UserError(
+            f"'{where}' has no split 'train'. It has: {', '.join(splits)}. Name one: {where}[train={first}]."
+        )
+    return {part: Split(title, splits[title]) for part, title in parts.items()}
 
 
-def _load(argument: str, path: Path | None, config: str | None) -> hub.Dataset | hub.DatasetDict:
-    if path is None:
-        unrepeatable()  # the hub may hold something newer
-        return hub.load_dataset(argument, config)
-    converted = str(cache_dir("datasets"))
-    if path.is_file():
-        return hub.load_dataset("parquet", data_files={"train": str(path)}, cache_dir=converted)
-    if (path / "dataset_dict.json").exists() or (path / "state.json").exists():
-        return hub.load_from_disk(str(path))
-    return hub.load_dataset(str(path), config, cache_dir=converted)
+def _with_rows(where: str, splits: Mapping[str, Split]) -> dict[str, Split]:
+    """Leave out splits without rows, which is said once; the training split must have some."""
+    found = {}
+    for part in PARTS:
+        if part not in splits:
+            continue
+        if len(splits[part].data):
+            found[part] = splits[part]
+        else:
+            tell_once(f"Split '{splits[part].title}' of '{where}' has no images and is left out.")
+    if "train" not in found:
+        raise UserError(f"'{where}' has no training images. Add some, or name another split: {where}[train=NAME].")
+    return found
 
 
-def _image_column(argument: str, features: hub.Features, wanted: str | None) -> str:
-    found = [name for name, kind in features.items() if isinstance(kind, hub.Image)]
-    encoded = [n for n, kind in features.items() if _binary(kind) or (isinstance(kind, dict) and "bytes" in kind)]
-    return _one(argument, "image", wanted, found or encoded, valid=found + encoded, preferred=("image", "img"))
-
-
-def _label_column(argument: str, features: hub.Features, wanted: str | None) -> str:
-    classes = [name for name, kind in features.items() if isinstance(kind, hub.ClassLabel)]
-    plain = [n for n, kind in features.items() if isinstance(kind, hub.Value) and ("int" in kind.dtype or _text(kind))]
-    named = [name for name in plain if name in LABELS]
-    return _one(argument, "label", wanted, classes or named or plain, valid=classes + plain, preferred=LABELS)
-
-
-def _binary(kind: object) -> bool:
-    return isinstance(kind, hub.Value) and kind.dtype in ("binary", "large_binary")
-
-
-def _text(kind: hub.Value) -> bool:
-    return kind.dtype in ("string", "large_string", "bool")
-
-
-def _one(
-    argument: str, role: str, wanted: str | None, found: list[str], *, valid: list[str], preferred: tuple[str, ...]
-) -> str:
-    """Return the column to use as image or label: the one asked for, the only candidate, or the best known name."""
-    if wanted is not None:
-        if wanted in valid:
-            return wanted
-        raise UserError(f"'hf:{argument}' has no {role} column '{wanted}'.{nearest(wanted, valid)}")
-    choice = found[0] if len(found) == 1 else next((name for name in preferred if name in found), None)
-    if choice is None:
-        which = f"several columns that may be its {role}s ({', '.join(found)})" if found else f"no {role} column"
-        raise UserError(f"'hf:{argument}' has {which}. Name one: hf:{argument}[{role}=COLUMN].")
-    return choice
-
-
-def _values(argument: str, data: hub.Dataset, column: str) -> np.ndarray | None:
-    """Return the raw labels [N] of one split; None if the split has none."""
-    if column not in data.column_names:
-        return None
-    values = data.with_format("arrow")[column][:]
-    values = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
+def _labels(where: str, split: Split, column: str) -> Labels:
+    """Return the labels of one split as they are stored, with their names."""
+    if column not in split.data.column_names:
+        return Labels(split.title, np.full(len(split.data), None))
+    columns.checked(where, split.data.features, column)
+    kind = split.data.features[column]
+    names = tuple(map(str, kind.names)) if isinstance(kind, hub.ClassLabel) else None
+    stored = split.names(column)
+    if names and stored and names != stored:
+        raise UserError(
+            f"The README of '{where}' and the files of split '{split.title}' name the classes of column '{column}' "
+            "differently. Correct one of them."
+        )
+    values = split.data.with_format("arrow")[column][:]
+    values = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
     raw = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()
-    missing = np.array([v is None or v != v or (not isinstance(v, str) and v < 0) for v in raw.tolist()])
-    if missing.all():
-        return None
-    if missing.any():
-        row = int(missing.argmax())
-        raise UserError(f"'hf:{argument}' has images without a label (row {row} is the first). Remove them.")
-    return raw
+    return Labels(split.title, raw, names)
 
 
-def _encode(feature: object, rows: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
-    """Return class names, and each split's labels as int64 indices into them; classes without names are sorted."""
-    if isinstance(feature, hub.ClassLabel):
-        return tuple(feature.names), {part: values.astype(np.int64) for part, values in rows.items()}
-    known = np.unique(np.concatenate(list(rows.values())))
-    return tuple(str(v) for v in known), {part: np.searchsorted(known, values) for part, values in rows.items()}
-
-
-def _column(parts: list[hub.Dataset], name: str) -> pa.ChunkedArray:
-    """Return one Arrow column over all splits, in row order, still memory-mapped and encoded."""
-    flat = [data.flatten_indices() if data._indices is not None else data for data in parts]
-    return pa.chunked_array([chunk for data in flat for chunk in data.data.column(name).chunks])
+def _column(data: hub.Dataset, name: str) -> pa.ChunkedArray:
+    """Return one Arrow column in row order, still memory-mapped and encoded."""
+    flat = data.flatten_indices() if data._indices is not None else data
+    return flat.data.column(name)

@@ -48,30 +48,41 @@ class ArrayStore:
 
 @dataclass(frozen=True, eq=False)
 class ArrowStore:
-    """Encoded images in an Arrow column (bytes, or the hub's struct of bytes and path), opened when first read."""
+    """Encoded images in Arrow columns (bytes, or the hub's struct of bytes and path), opened when first read."""
 
-    open: Callable[[], pa.ChunkedArray]
+    open: Callable[[], Sequence[pa.ChunkedArray]]
     files: tuple[Path, ...]
     name: str  # of the column
+    where: tuple[str, ...]  # what each of the columns is a part of: "split 'test' of 'hf:pets'"
 
     @cached_property
-    def column(self) -> pa.ChunkedArray:
-        """The column itself, all partitions concatenated."""
+    def columns(self) -> Sequence[pa.ChunkedArray]:
+        """The column of each split or file."""
         return self.open()
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        return np.cumsum([len(column) for column in self.columns])
+
+    def _find(self, row: int) -> tuple[int, int]:
+        """Return the column of an image, and its row there."""
+        part = int(np.searchsorted(self._ends, row, side="right"))
+        return part, row - (int(self._ends[part - 1]) if part else 0)
 
     def encoded(self, row: int) -> bytes:
         """Return the file content of one row's image."""
-        value = self.column[row].as_py()
+        part, position = self._find(row)
+        value = self.columns[part][position].as_py()
         data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
         if data is None and path:
             return read_file(Path(path))
         if data is None:
-            raise UserError(f"Row {row} of column '{self.name}' in {self._where()} has no image. Remove that row.")
+            raise UserError(f"{self._place(row)} has no image. Remove that row.")
         return data
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
         """Decode the images of these rows: uint8 [H, W, 3] each."""
-        return [decode(self.encoded(int(row)), f"Row {row} of column '{self.name}' in {self._where()}") for row in rows]
+        return [decode(self.encoded(int(row)), self._place(int(row))) for row in rows]
 
     def fingerprint(self) -> str | None:
         """Return a fingerprint of the files and the column."""
@@ -79,21 +90,22 @@ class ArrowStore:
 
     def encoding(self) -> str | None:
         """Return the lossy encoding among a spread of rows."""
-        rows = np.unique(np.linspace(0, len(self.column) - 1, SAMPLES).astype(np.int64))
+        rows = np.unique(np.linspace(0, self._ends[-1] - 1, SAMPLES).astype(np.int64))
         return lossy(self.encoded(int(row)) for row in rows)
 
-    def _where(self) -> str:
-        return str(self.files[0].parent) if self.files else "the dataset"
+    def _place(self, row: int) -> str:
+        part, position = self._find(row)
+        return f"Row {position} of {self.where[part]} (column '{self.name}')"
 
 
 def parquet(files: Sequence[Path], column: str) -> ArrowStore:
     """Store over a column of parquet files; the encoded bytes stay in memory, so this is for small sets."""
     paths = tuple(files)
-    return ArrowStore(lambda: pa.chunked_array([c for f in paths for c in _chunks(f, column)]), paths, column)
+    return ArrowStore(lambda: [_read(file, column) for file in paths], paths, column, tuple(map(str, paths)))
 
 
-def _chunks(file: Path, column: str) -> list[pa.Array]:
-    return pq.read_table(file, columns=[column]).column(0).chunks
+def _read(file: Path, column: str) -> pa.ChunkedArray:
+    return pq.read_table(file, columns=[column]).column(0)
 
 
 @dataclass(frozen=True, eq=False)

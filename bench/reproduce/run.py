@@ -81,7 +81,7 @@ def run_cell(
     dataset = images.open()
     backbone = _backbone(cell, weights, dataset.num_classes)
     source = Source(Request.of(config.model_copy(update=own), cell.dataset, backbone), images)
-    if source.plan.backbone.head_for != dataset.source:
+    if not source.plan.own_head:
         raise UserError(
             f"'{weights}' has no classifier for the {dataset.num_classes} classes of {cell.dataset}; the grid needs a "
             f"network that was fine-tuned on it ({' or '.join(cell.checkpoints)})."

@@ -1,5 +1,7 @@
 """Hugging Face datasets from local folders: columns, classes, splits, and what cannot be opened."""
 
+import json
+
 import datasets as hub
 import numpy as np
 import pyarrow as pa
@@ -53,7 +55,7 @@ def test_a_split_without_labels_is_passed_over(tmp_path, images, write_parquet):
     write_parquet(tmp_path / "set" / "test-0.parquet", images(4), [-1] * 4, names=["a", "b"])
     assert set(datasets.load(f"hf:{tmp_path / 'set'}").partition) == {"train"}
     write_parquet(tmp_path / "set" / "test-0.parquet", images(4), [0, 1, -1, 0], names=["a", "b"])
-    with pytest.raises(UserError, match=r"without a label \(row 2"):
+    with pytest.raises(UserError, match=r"Row 2 of split 'test' .* has the label -1, which stands for none"):
         datasets.load(f"hf:{tmp_path / 'set'}")
 
 
@@ -94,3 +96,61 @@ def test_hub_names_of_public_images_are_known(monkeypatch, images):
     data = datasets.load("hf:uoft-cs/cifar10")
     assert (data.name, data.source, len(data)) == ("hf:uoft-cs/cifar10", "cifar10", 8)
     assert len(set(data.keys)) == 8
+
+
+def put(path, images, labels, names=None, /, image="image", **more):
+    """A parquet file of tiny images with a column `label` and more columns, class names in the schema."""
+    cells = [{"bytes": encode(array), "path": None} for array in images(len(labels))]
+    features = {image: {"_type": "Image"}} | ({"label": {"names": names, "_type": "ClassLabel"}} if names else {})
+    for column, value in more.items():
+        if isinstance(value, tuple):  # values and class names
+            more[column], features[column] = value[0], {"names": value[1], "_type": "ClassLabel"}
+    table = pa.table({image: cells, "label": labels, **more}).drop_columns([] if labels[0] != "none" else ["label"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})}), path)
+
+
+def test_class_names_of_each_parquet_split_are_matched(tmp_path, images):
+    put(tmp_path / "train-0.parquet", images, [0, 1, 2] * 3, ["a", "b", "c"])
+    put(tmp_path / "test-0.parquet", images, [0, 1, 2], ["c", "a", "b"])
+    data = datasets.load(f"hf:{tmp_path}")
+    assert data.class_names == ("a", "b", "c") and data.labels[9:].tolist() == [2, 0, 1]
+    put(tmp_path / "train-1.parquet", images, [0, 1, 2], ["b", "a", "c"])
+    with pytest.raises(UserError, match=r"train-0\.parquet and train-1\.parquet .* name the classes .* differently"):
+        datasets.load(f"hf:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("columns", "spec", "classes"),
+    [
+        ({"label": [0, 1] * 4, "source": ([0] * 8, ["web"])}, "", 2),
+        ({"label": ["none"] * 8, "Labels": [0, 1, 2, 2] * 2, "kind": [0] * 8}, "", 3),
+        ({"label": ["none"] * 8, "breed": ([0, 1] * 4, ["x", "y"]), "id": list(range(8))}, "", 2),
+        ({"label": ["none"] * 8, "fine_label": [0, 1, 2, 2] * 2, "coarse_label": [0, 1] * 4}, "", 3),
+        ({"label": ["none"] * 8, "cls": [0, 1] * 4, "__key__": list("abcdefgh")}, "", 2),
+        ({"label": ["none"] * 8, "kind": [0, 1] * 4}, "[label=kind]", 2),
+    ],
+)
+def test_the_label_column_is_known_by_name(tmp_path, images, columns, spec, classes):
+    put(tmp_path / "train.parquet", images, columns.pop("label"), **columns)
+    assert datasets.load(f"hf:{tmp_path}{spec}").num_classes == classes
+
+
+@pytest.mark.parametrize(
+    ("columns", "spec", "sentence"),
+    [
+        ({"kind": [0, 1] * 4}, "", r"a column that may be its labels \(kind\)\. Name one: hf:.*\[label=kind\]"),
+        ({"class": [0, 1] * 4, "split": ["a"] * 8}, "", r"several columns .* \(class, split\)"),
+        ({"a": ([0] * 8, ["x"]), "b": ([0] * 8, ["y"])}, "", r"several columns that may be its labels \(a, b\)"),
+        ({"__index_level_0__": list(range(8)), "image_id": list(range(8))}, "", "no label column"),
+        ({"id": list(range(8))}, "[label=id]", "different for each of its 8 images"),
+        ({"labels": [[0]] * 8}, "", "Column 'labels' .* a list for each row"),
+        ({"label_": [[0]] * 8}, "[label=label_]", "Column 'label_' .* a list for each row"),
+        ({"Label": [b"x"] * 8}, "", "Column 'Label' .* values of type binary"),
+        ({"labels": [0.5] * 8}, "", r"label 0\.5, a float that is not a whole number"),
+    ],
+)
+def test_a_label_column_is_never_guessed(tmp_path, images, columns, spec, sentence):
+    put(tmp_path / "train.parquet", images, ["none"] * 8, **columns)
+    with pytest.raises(UserError, match=sentence):
+        datasets.load(f"hf:{tmp_path}{spec}")

@@ -1,0 +1,90 @@
+"""Which column of a table holds the images and which the labels: by rule, or named by the user."""
+
+from __future__ import annotations
+
+import re
+
+import datasets as hub
+
+from bench.errors import UserError, nearest
+
+LABELS = ("label", "labels", "fine_label")
+IMAGES = ("image", "img")
+WEBDATASET = "cls"  # its field for the class, beside its `__key__`
+_INDEX = re.compile(r"(__.*|unnamed:.*|(image|img|file|row|sample)?_?(index|idx|id)|row|level_\d+)", re.IGNORECASE)
+
+
+def image_column(where: str, features: hub.Features, wanted: str | None) -> str:
+    """Return the column of the images: the one asked for, the only one, or `image` or `img` among several."""
+    found = [name for name, kind in features.items() if isinstance(kind, hub.Image)]
+    encoded = [name for name, kind in features.items() if _encoded(kind)]
+    if wanted is not None:
+        return _asked("image", where, wanted, found + encoded, found + encoded)
+    candidates = found or encoded
+    choice = candidates[0] if len(candidates) == 1 else next((name for name in IMAGES if name in candidates), None)
+    return choice or _ask("image", where, candidates)
+
+
+def label_column(where: str, features: hub.Features, wanted: str | None) -> str:
+    """Return the column of the labels: the one asked for, else `label` or `labels`.
+
+    Beside these count: `fine_label` (CIFAR-100), `cls` (WebDataset), and a column that is declared to hold classes if
+    no other column could hold them. A column that counts rows is never taken unless it is asked for.
+    """
+    usable = [name for name, kind in features.items() if not _problem(kind)]
+    if wanted is not None:
+        return checked(where, features, _asked("label", where, wanted, list(features), usable))
+    known = (*LABELS, *([WEBDATASET] if "__key__" in features else []))
+    columns = {name.casefold(): name for name in reversed(features)} | {name: name for name in features}
+    for name in known:
+        if name in columns:
+            return checked(where, features, columns[name])
+    candidates = [name for name in usable if not _INDEX.fullmatch(name)]
+    if len(candidates) == 1 and isinstance(features[candidates[0]], hub.ClassLabel):
+        return candidates[0]
+    return _ask("label", where, candidates)
+
+
+def _asked(role: str, where: str, wanted: str, valid: list[str], offered: list[str]) -> str:
+    if wanted in valid:
+        return wanted
+    raise UserError(f"'{where}' has no {role} column '{wanted}'.{nearest(wanted, offered)}")
+
+
+def _ask(role: str, where: str, candidates: list[str]) -> str:
+    if not candidates:
+        raise UserError(f"'{where}' has no {role} column. Name one: {where}[{role}=COLUMN].")
+    many = "several columns" if len(candidates) > 1 else "a column"
+    raise UserError(
+        f"'{where}' has {many} that may be its {role}s ({', '.join(candidates)}). "
+        f"Name one: {where}[{role}={candidates[0]}]."
+    )
+
+
+def checked(where: str, features: hub.Features, name: str) -> str:
+    """Return the name of a column whose values may be classes; UserError says what else it holds."""
+    if problem := _problem(features[name]):
+        raise UserError(
+            f"Column '{name}' of '{where}' holds {problem}, not one class for each image. "
+            f"Name a column of whole numbers or text: {where}[label=COLUMN]."
+        )
+    return name
+
+
+def _problem(kind: object) -> str | None:
+    """Return what a column holds if its values cannot be classes; None if they may be."""
+    if isinstance(kind, hub.ClassLabel):
+        return None
+    if isinstance(kind, hub.Value):
+        plain = ("int", "uint", "float", "bool", "string", "large_string", "string_view")
+        return None if kind.dtype.startswith(plain) else f"values of type {kind.dtype}"
+    if isinstance(kind, list | hub.Sequence | hub.LargeList | hub.List):
+        return "a list for each row"
+    return f"values of type {type(kind).__name__.lower()}"
+
+
+def _encoded(kind: object) -> bool:
+    """Whether a column may hold image files: bytes, or the hub's struct of bytes and path."""
+    if isinstance(kind, hub.Value):
+        return kind.dtype in ("binary", "large_binary")
+    return isinstance(kind, dict) and "bytes" in kind

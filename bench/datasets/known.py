@@ -1,0 +1,72 @@
+"""The classes that a network's own head was trained on, in its order, and whether a dataset has just these."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING
+
+from bench.datasets.official import DIGESTS
+
+if TYPE_CHECKING:
+    from bench.datasets.images import ImageDataset
+
+_CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+_CIFAR100 = """
+apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel
+can castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur
+dolphin elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion
+lizard lobster man maple motorcycle mountain mouse mushroom oak orange orchid otter palm pear
+pickup_truck pine plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark
+shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+television tiger tractor train trout tulip turtle wardrobe whale willow wolf woman worm
+"""
+DIGITS = tuple("0123456789")
+CLASSES: dict[str, tuple[str, ...]] = {
+    "mnist": DIGITS,
+    "svhn": DIGITS,
+    "fashion_mnist": (
+        *("T - shirt / top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+    "cifar10": tuple(_CIFAR10.split()),
+    "cifar100": tuple(_CIFAR100.split()),
+}
+
+
+def same_classes(dataset: ImageDataset, source: str) -> bool:
+    """Whether class c of a dataset is class c of the public dataset `source`, for every c.
+
+    The names in order decide, or the digest of the official data, which contains the label of every image. Of a source
+    whose names are not known (a user's own), a dataset of that name has the classes in the order of their names as
+    text, as training loops number them.
+    """
+    names = tuple(map(str, dataset.class_names))
+    known = _known(source)
+    if known is None:
+        return not all(name.isdigit() for name in names) or names == tuple(sorted(names))
+    if len(names) == len(known) and all(_plain(n) in choices for n, choices in zip(names, known, strict=True)):
+        return True
+    return bool(DIGESTS.get(source)) and dataset.digest in DIGESTS[source]
+
+
+@cache
+def _known(source: str) -> tuple[frozenset[str], ...] | None:
+    """Return the names that each class of a public dataset goes by; None if they are not known here."""
+    if source in CLASSES:
+        return tuple(frozenset({_plain(name)}) for name in CLASSES[source])
+    return _imagenet() if source == "imagenet" else None
+
+
+def _imagenet() -> tuple[frozenset[str], ...]:
+    """WordNet ids, full names and their first words of the 1,000 classes."""
+    from bench.system.compat import import_timm
+
+    info = import_timm().data.ImageNetInfo("imagenet-1k")
+    names = [(info.index_to_label_name(i), info.index_to_description(i)) for i in range(info.num_classes())]
+    return tuple(frozenset(map(_plain, (synset, words, words.partition(",")[0]))) for synset, words in names)
+
+
+def _plain(name: str) -> str:
+    """Return a name without case, spaces, and punctuation."""
+    return re.sub(r"[\W_]+", "", name.casefold())
