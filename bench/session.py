@@ -138,9 +138,8 @@ class Session:
             return [Configured(method) for method in self.methods]
         from bench.tune import tuned
 
-        where = (cell.dataset, cell.backbone, self.config.output / tuned.FOLDER, cell.bank_digest, self.config.seeds)
         found: dict[str, Configured] = {}
-        for configured in tuned.apply(self.methods, *where):
+        for configured in tuned.apply(self.methods, cell, self.config.output / tuned.FOLDER, self.config.seeds):
             found.setdefault(configured.label, configured)  # tuned values may be those of another method of the run
         return list(found.values())
 

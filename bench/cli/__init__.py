@@ -6,6 +6,7 @@ import typer
 
 from bench.cli import bank, check, listing, new_method, plan, publish, report, reproduce, run, score, tune
 from bench.cli.guard import guarded
+from bench.cli.terminal import prepare
 
 app = typer.Typer(
     name="bench",
@@ -45,4 +46,5 @@ def _options(
 
 def main() -> None:
     """Run the command line."""
+    prepare()
     app()

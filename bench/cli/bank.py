@@ -8,6 +8,7 @@ import typer
 
 from bench.cli import options as o
 from bench.cli.guard import FAILED, guarded
+from bench.cli.terminal import say
 
 app = typer.Typer(help="Build, list, verify and prune feature banks.", no_args_is_help=True)
 
@@ -32,30 +33,27 @@ def build(
 ) -> None:
     """Build the feature banks that a run with the same options would use."""
     given = {k: v for k, v in locals().items() if k != "config"}
-    from rich.console import Console
-
     from bench.bank.cell import cell_of
     from bench.cli.progress import building
+    from bench.cli.terminal import console as make_console
     from bench.session import Session
 
     session = Session(o.run_config(config, given))
-    console = Console()
+    console = make_console()
     for source in session.sources():
         with building(console, source.request.title) as advance:
             bank = source.ensure(session.device, advance)
-        print(f"{cell_of(bank).title}: {bank.path}")
+        say(f"{cell_of(bank).title}: {bank.path}")
 
 
 @app.command("list")
 @guarded
 def list_banks(bank_dir: o.BankDir = None) -> None:
     """List the banks on this machine with their contents, size and state."""
-    from rich.console import Console
-    from rich.table import Table
-
     from bench.bank import store
+    from bench.cli.terminal import console, table
 
-    table = Table("bank", "dataset", "backbone", "px", "exits", "images", "MB", "state")
+    shown = table("bank", "dataset", "backbone", "px", "exits", "images", "MB", "state")
     for found in store.survey(bank_dir):
         m = found.manifest
         cells = ["?"] * 5
@@ -63,8 +61,8 @@ def list_banks(bank_dir: o.BankDir = None) -> None:
             variant = f" ({m.dataset_variant})" if m.dataset_variant else ""
             images = f"{sum(m.sizes.values()):,}"
             cells = [m.dataset + variant, m.backbone, str(m.image_size), str(len(m.exit_names)), images]
-        table.add_row(found.digest[:12], *cells, f"{found.bytes / 1e6:,.1f}", found.problem or found.state)
-    Console().print(table)
+        shown.add_row(found.digest[:12], *cells, f"{found.bytes / 1e6:,.1f}", found.problem or found.state)
+    console().print(shown)
 
 
 @app.command("verify")
@@ -77,7 +75,7 @@ def verify(bank_dir: o.BankDir = None) -> None:
     for path in store.bank_paths(bank_dir):
         problems = store.verify(path)
         bad += bool(problems)
-        print(f"{path.name}: {'; '.join(problems) or 'good'}")
+        say(f"{path.name}: {'; '.join(problems) or 'good'}")
     if bad:
         raise typer.Exit(FAILED)
 
@@ -95,5 +93,5 @@ def prune(
 
     removed, freed = store.prune(bank_dir, everything=everything, unused_days=unused_days, dry_run=dry_run)
     for path, reason in removed.items():
-        print(f"{'would remove' if dry_run else 'removed'} {path.name}: {reason}")
-    print(f"{freed / 1e6:,.1f} MB {'would be' if dry_run else ''} freed.".replace("  ", " "))
+        say(f"{'would remove' if dry_run else 'removed'} {path.name}: {reason}")
+    say(f"{freed / 1e6:,.1f} MB {'would be' if dry_run else ''} freed.".replace("  ", " "))

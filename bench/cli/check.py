@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
     from bench.check.result import Result
 
-MARKS = {"pass": "[green]✓ ok[/]", "warn": "[yellow]! look[/]", "fail": "[red]✗ fails[/]", "skip": "[dim]– skipped[/]"}
+MARKS = {
+    "pass": ("✓ ok", "green"),
+    "warn": ("! look", "yellow"),
+    "fail": ("✗ fails", "red"),
+    "skip": ("– skipped", "dim"),
+}
 
 
 def check(
@@ -30,9 +35,10 @@ def check(
     Covers budgets, determinism, causality, costs, edge cases and workers on synthetic tasks, a few seconds per method.
     Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong command.
     """
-    from rich.console import Console
+    from bench.cli.terminal import console as make_console
+    from bench.cli.terminal import plain
 
-    console = Console(stderr=json_output)
+    console = make_console(stderr=json_output)
     with console.status("Loading …") as status:
         from bench.check.examine import Examination
 
@@ -41,7 +47,7 @@ def check(
         examinations = {name: Examination(name) for name in names}
         found: dict[str, list[Result]] = {}
         for name, examination in examinations.items():
-            status.update(f"Checking {name} …")
+            status.update(plain(f"Checking {name} …"))
             found[name] = examination.results()
             if not json_output:
                 _show(console, name, found[name], everything=len(names) == 1)
@@ -65,35 +71,37 @@ def _conforms(results: list[Result]) -> bool:
 
 
 def _show(console: Console, name: str, results: list[Result], *, everything: bool) -> None:
-    from rich.markup import escape
+    from bench.cli.terminal import plain
 
     rows = [r for r in results if everything or r.status in ("warn", "fail")]
     seconds = sum(r.seconds for r in results)
     passed = sum(r.passed for r in results)
-    verdict = "[green]conforms[/]" if passed == len(results) else "[red]does not conform[/]"
-    console.print(f"[bold]{escape(name)}[/] {verdict}: {passed} of {len(results)} checks passed in {seconds:.1f} s.")
+    verdict = plain("conforms", "green") if passed == len(results) else plain("does not conform", "red")
+    rest = plain(f": {passed} of {len(results)} checks passed in {seconds:.1f} s.")
+    console.print(plain(f"{name} ", "bold") + verdict + rest)
     if rows:
         console.print(_table(rows))
 
 
 def _table(rows: list[Result]) -> Table:
     from rich import box
-    from rich.markup import escape
-    from rich.table import Table
 
-    table = Table("check", "", "what it found", box=box.SIMPLE_HEAD)
-    table.add_column("s", justify="right")
+    from bench.cli.terminal import plain, table
+
+    shown = table("check", "", "what it found", box=box.SIMPLE_HEAD)
+    shown.add_column("s", justify="right")
     for r in rows:
-        table.add_row(r.name, MARKS[r.status], escape(r.message), f"{r.seconds:.2f}")
-    return table
+        shown.add_row(r.name, plain(*MARKS[r.status]), r.message, f"{r.seconds:.2f}")
+    return shown
 
 
 def _print_json(found: dict[str, list[Result]]) -> None:
     import dataclasses
-    import json
+
+    from bench.cli.terminal import say_json
 
     rows = [
         {"method": name, "conforms": _conforms(results), "checks": [dataclasses.asdict(r) for r in results]}
         for name, results in found.items()
     ]
-    print(json.dumps(rows, indent=1, ensure_ascii=False))
+    say_json(rows)

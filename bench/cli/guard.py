@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 
+from bench.cli.terminal import say
 from bench.errors import UserError
 
 FAILED, USAGE, DRIFT, INTERRUPTED = 1, 2, 3, 130
@@ -22,13 +23,10 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **kwargs)
         except UserError as error:
-            print(f"bench: {error}", file=sys.stderr)
+            say(f"bench: {error}", error=True)
             raise typer.Exit(USAGE) from None
         except KeyboardInterrupt:
-            print(
-                "\nbench: interrupted. Finished trials are kept; run the same command again to continue.",
-                file=sys.stderr,
-            )
+            say("\nbench: interrupted. Finished trials are kept; run the same command again to continue.", error=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             sys.stderr.close()

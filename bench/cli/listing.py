@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli import options as o
+from bench.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from bench.plugins.registry import Kind, Plugin
@@ -35,19 +36,19 @@ def list_names(
     if kind and name:
         _detail(kind, name, json_output)
     elif json_output:
-        _print_json([_row(k, p) for k in kinds for p in registry.plugins(k).values()])
+        say_json([_row(k, p) for k in kinds for p in registry.plugins(k).values()])
     else:
         for k in kinds:
             _table(k, list(registry.plugins(k).values()))
 
 
 def _table(kind: str, found: list[Plugin]) -> None:
-    print(f"{kind}:")
+    say(f"{kind}:")
     width = max((len(p.name) for p in found), default=0)
     for p in found:
         summary, broken = p.describe()
         origin = "" if p.distribution == "exitbench" else f"  ({p.distribution})"
-        print(f"  {p.name:<{width}}  {f'(broken: {broken})' if broken else summary}{origin}")
+        say(f"  {p.name:<{width}}  {f'(broken: {broken})' if broken else summary}{origin}")
 
 
 def _row(kind: str, p: Plugin) -> dict[str, Any]:
@@ -67,18 +68,12 @@ def _detail(kind: Kind, name: str, json_output: bool) -> None:
     rows = parameters(loaded)
     if json_output:
         shown = {"kind": kind, "name": name, "description": about, "from": found.distribution, "parameters": rows}
-        _print_json(shown)
+        say_json(shown)
         return
-    print(f"{name} ({found.distribution})\n\n{about}\n")
-    print("Parameters:" if rows else "No parameters.")
+    say(f"{name} ({found.distribution})\n\n{about}\n")
+    say("Parameters:" if rows else "No parameters.")
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
         notes = [row["type"], f"default {row['default']}"]
         notes += [f"{word} {row[word]}" for word in ("allowed", "searched") if row[word]]
-        print(f"  {row['name']:<{width}}  {', '.join(notes)}")
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+        say(f"  {row['name']:<{width}}  {', '.join(notes)}")

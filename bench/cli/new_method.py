@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import PATH
+from bench.cli.terminal import say
 
 
 def new_method(
@@ -18,9 +19,9 @@ def new_method(
     from bench.plugins.scaffold import write
 
     method, test = write(name, to)
-    print(f"Wrote {method}: a method that works as it is; replace its rule by your own.")
-    print(f"Wrote {test}: the checks that every method must pass, and tests of its rule.\n")
-    print("Next:")
-    print(f"  bench run --plugin {method} --methods {name},msdnet_thresh --dataset digits --image-size 32")
-    print(f"  bench check --plugin {method} {name}")
-    print(f"  python -m pytest {test}")
+    say(f"Wrote {method}: a method that works as it is; replace its rule by your own.")
+    say(f"Wrote {test}: the checks that every method must pass, and tests of its rule.\n")
+    say("Next:")
+    say(f"  bench run --plugin {method} --methods {name},msdnet_thresh --dataset digits --image-size 32")
+    say(f"  bench check --plugin {method} {name}")
+    say(f"  python -m pytest {test}")

@@ -18,10 +18,10 @@ def plan(json_output: bool = False, **given: Any) -> None:
     Per bank: its state, size and build time. Per method: trials that are done, failed and missing, and the time that
     those to do are expected to take. Estimates say what they are based on. The README describes the keys of --json.
     """
-    from rich.console import Console
+    from bench.cli.terminal import console as make_console
 
     settings = o.run_config(given.pop("config"), given)
-    console = Console(stderr=json_output)
+    console = make_console(stderr=json_output)
     with console.status("Loading …"):
         from bench.session import Session
 

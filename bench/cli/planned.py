@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from bench.cli.terminal import say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,11 +26,13 @@ class BankPlan:
     bank_status: BankStatus
     build_seconds: float | None
     groups: list[Group]
+    differs: str = ""  # from other banks of the plan that have the same title
 
     @property
     def title(self) -> str:
         """What a table calls the bank."""
-        return self.bank_status.cell.title if self.bank_status.cell else self.request.title
+        title = self.bank_status.cell.title if self.bank_status.cell else self.request.title
+        return f"{title}, {self.differs}" if self.differs else title
 
 
 def show(session: Session, console: Console, *, json_output: bool = False) -> None:
@@ -39,11 +43,9 @@ def show(session: Session, console: Console, *, json_output: bool = False) -> No
     with console.status("Reading records …"):
         history = History(session.store.records())
     with no_downloads():
-        banks = [plan_of(session, source, history, console) for source in session.sources()]
+        banks = _distinct([plan_of(session, source, history, console) for source in session.sources()])
     if json_output:
-        import json
-
-        print(json.dumps(as_json(session, banks), indent=1, ensure_ascii=False))
+        say_json(as_json(session, banks))
     else:
         _print(session, console, banks)
 
@@ -66,6 +68,18 @@ def plan_of(session: Session, source: Source, history: History, console: Console
     here = hardware(provenance(session.device, session.config.threads))
     found = groups(session.trials(status.cell), history, here, session.config.rerun)
     return BankPlan(source.request, status, seconds, found)
+
+
+def _distinct(banks: list[BankPlan]) -> list[BankPlan]:
+    """Return the banks with titles that tell them apart."""
+    from bench.trials.folders import suffix
+
+    found = []
+    for bank in banks:
+        cell = bank.bank_status.cell
+        twins = {b.bank_status.cell for b in banks if b.bank_status.cell and b.title == bank.title}
+        found.append(replace(bank, differs=suffix(cell, twins)) if cell and len(twins) > 1 else bank)
+    return found
 
 
 def crowded(session: Session) -> str:
@@ -151,41 +165,39 @@ def _round(seconds: float | None) -> float | None:
 
 
 def _print(session: Session, console: Console, banks: list[BankPlan]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
+    from bench.cli.terminal import table
 
-    table = Table("bank", "images", "bank is", "size", "build", title="Plan: banks", title_justify="left")
+    shown = table("bank", "images", "bank is", "size", "build", title="Plan: banks")
     for b in banks:
         look = b.bank_status
         state = f"partly built, {look.to_compute:,} images left" if look.state == "partial" else look.state
         images = "unknown" if look.images is None else f"{look.images:,}"
-        table.add_row(escape(b.title), images, state, _size(look.bytes), _duration(b.build_seconds))
-    console.print(table)
+        shown.add_row(b.title, images, state, _size(look.bytes), _duration(b.build_seconds))
+    console.print(shown)
     for b in banks:
         if b.bank_status.problem:
-            console.print(b.bank_status.problem, markup=False, highlight=False, soft_wrap=True)
+            console.print(b.bank_status.problem, soft_wrap=True)
     console.print(_trials(banks))
     for line in _lines(session, banks):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _trials(banks: list[BankPlan]) -> Any:
-    from rich.markup import escape
-    from rich.table import Table
+    from bench.cli.terminal import table
 
     several = len(banks) > 1
     changed = any(g.trials.changed for b in banks for g in b.groups)
     columns = ["method", "done", "failed", "missing", *(["changed"] if changed else [])]
     columns += ["to do", "each", "all", "estimated from"]
-    table = Table(*(["bank"] if several else []), *columns, title="Plan: trials", title_justify="left")
+    shown = table(*(["bank"] if several else []), *columns, title="Plan: trials")
     for b in banks:
         for g in b.groups:
-            first = [escape(b.title)] if several else []
+            first = [b.title] if several else []
             t = g.trials
             counts = [str(n) for n in (t.done, t.failed, t.missing, *([t.changed] if changed else []), t.todo)]
-            row = [*first, escape(g.method), *counts, _duration(g.each.seconds), _duration(g.seconds), g.each.source]
-            table.add_row(*row)
-    return table
+            row = [*first, g.method, *counts, _duration(g.each.seconds), _duration(g.seconds), g.each.source]
+            shown.add_row(*row)
+    return shown
 
 
 def _lines(session: Session, banks: list[BankPlan]) -> list[str]:

@@ -23,6 +23,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from bench.cli.terminal import plain
+from bench.system.text import clean
+from bench.trials.folders import names_of
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -35,7 +39,7 @@ PAUSE = 60.0  # seconds after which a log gets another line
 def _progress(console: Console) -> Progress:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -48,8 +52,8 @@ def _progress(console: Console) -> Progress:
 def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
     """Show that a bank is looked for and, if it is built, the images that are done; nothing remains otherwise."""
     with _progress(console) as progress:
-        looking = progress.add_task(f"opening {title}", total=None)
-        build = progress.add_task(f"bank {title}", visible=False, start=False)
+        looking = progress.add_task(clean(f"opening {title}"), total=None)
+        build = progress.add_task(clean(f"bank {title}"), visible=False, start=False)
 
         def advance(done: int, total: int) -> None:
             if not progress.tasks[build].started:
@@ -73,7 +77,7 @@ class Board:
         self.running: dict[int, float] = {}  # id of the trial, when it started
         self.total, self.failed = len(trials), 0
         self.took: dict[str, list[float]] = {}  # by method
-        self.named = len({trial.cell.backbone for trial in trials}) > 1
+        self.names = names_of(trial.cell for trial in trials)
 
     @property
     def done(self) -> int:
@@ -123,8 +127,8 @@ class Board:
         for key, began in shown[:MOST]:
             trial = self.open.get(key)
             if trial is not None:
-                title = f"{trial.title} · {trial.cell.backbone}" if self.named else trial.title
-                grid.add_row(Text("running", style="cyan"), Text(title), Text(clock_time(now - began), style="dim"))
+                title = f"{self.names[trial.cell]} · {trial.part}" if len(self.names) > 1 else trial.title
+                grid.add_row(Text("running", style="cyan"), plain(title), Text(clock_time(now - began), style="dim"))
         if len(shown) > MOST:
             grid.add_row("", Text(f"and {len(shown) - MOST} more", style="dim"))
         if not shown and self.open:

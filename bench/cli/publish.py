@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.options import PATH
+from bench.cli.terminal import say
 
 
 def publish(
@@ -22,18 +23,20 @@ def publish(
     Records are merged with those published before: the newest record of an operating point counts, and no published
     point is lost. Smoke runs (--limit) and points that failed are not published.
     """
+    from bench.trials.folders import names_of
     from bench.trials.publish import CHANGES
     from bench.trials.publish import publish as write
 
     found = write(store, to, settings or ())
+    names = names_of([*found.smoke, *found.settings])
     for cell in found.smoke:
-        print(f"Not published: {cell.dataset} · {cell.backbone} is a smoke run on {cell.limit} images per split.")
+        say(f"Not published: {names[cell]} is a smoke run on {cell.limit} images per split.")
     for cell, merged in found.settings.items():
-        print(f"{cell.dataset} · {cell.backbone}, {cell.image_size} px: {len(merged.records)} operating points.")
+        say(f"{names[cell]}, {cell.image_size} px: {len(merged.records)} operating points.")
         for word, meaning in CHANGES.items():
             if merged.counts[word]:
-                print(f"  {merged.counts[word]} {meaning}")
+                say(f"  {merged.counts[word]} {meaning}")
     for path in found.paths:
-        print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
     if not found.paths:
-        print("Nothing was published.")
+        say("Nothing was published.")

@@ -9,6 +9,7 @@ import typer
 
 from bench.cli.guard import DRIFT
 from bench.cli.options import PATH, path
+from bench.cli.terminal import say
 
 ALL = "md,csv,parquet,latex,svg,png,site"
 IN_GIT = "md,csv,png"
@@ -80,14 +81,14 @@ def report(
     )
     jobs = cpu_count()
     if not check:
-        build(request, jobs=jobs, force=force, tell=print)
-        print(f"Report: {out / ('README.md' if only is None and 'md' in request.formats else '')}")
+        build(request, jobs=jobs, force=force, tell=say)
+        say(f"Report: {out / ('README.md' if only is None and 'md' in request.formats else '')}")
         return
     found = drift(request, jobs=jobs, force=force)
     for file, how in found:
-        print(f"{how}: {file}")
+        say(f"{how}: {file}")
     if found:
         count = f"{len(found)} file{'s' if len(found) > 1 else ''}"
-        print(f"{count} of the report do not agree with the records. Run `bench report` to write it again.")
+        say(f"{count} of the report do not agree with the records. Run `bench report` to write it again.")
         raise typer.Exit(DRIFT)
-    print(f"'{out}' agrees with the records.")
+    say(f"'{out}' agrees with the records.")

@@ -10,6 +10,7 @@ import typer
 
 from bench.cli import options as o
 from bench.cli.guard import FAILED
+from bench.cli.terminal import plain, say, say_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,11 +56,10 @@ def reproduce(
     given = {"seeds": seeds, "data_dir": data_dir, "bank_dir": bank_dir, "device": device, "threads": threads}
     config = o.run_config(None, given)
 
-    from rich.console import Console
-
+    from bench.cli.terminal import console as make_console
     from bench.reproduce import grid
 
-    console = Console(stderr=json_output)
+    console = make_console(stderr=json_output)
     chosen = grid.choose(cells)
     with console.status("Looking for data and weights …"):
         from bench.reproduce.availability import look
@@ -73,9 +73,7 @@ def reproduce(
     if not dry_run:
         results = [_run(console, r, config, strict=weights is not None) for r in results]
     if json_output:
-        import json
-
-        print(json.dumps(as_json(results), indent=1, ensure_ascii=False))
+        say_json(as_json(results))
     else:
         _print_tables(console, results)
     if output is not None:
@@ -125,22 +123,22 @@ def _run(console: Console, result: Result, config: RunConfig, *, strict: bool) -
 def _print_availability(console: Console, results: list[Result]) -> None:
     for available in (result.availability for result in results):
         state = "available" if available.complete else "cannot be run, something is missing"
-        console.print(f"[bold]{available.cell.name}[/bold], {available.cell.image_size} px: {state}", highlight=False)
+        console.print(plain(available.cell.name, "bold") + plain(f", {available.cell.image_size} px: {state}"))
         for what, note in (("data", available.data_note), ("weights", available.weights_note)):
-            console.print(f"  {what}: {note}", highlight=False, markup=False, soft_wrap=True)
+            console.print(f"  {what}: {note}", soft_wrap=True)
 
 
 def _print_tables(console: Console, results: list[Result]) -> None:
     from bench.reproduce.table import HOW_TO_FINE_TUNE, NOTES, as_text
 
-    print("\n" + as_text(results) + "\n")
+    say("\n" + as_text(results) + "\n")
     missing = any(result.availability.weights is None for result in results)
     for note in (*NOTES, *([HOW_TO_FINE_TUNE] if missing else []), ""):
-        console.print(note, highlight=False, markup=False)
+        console.print(note)
     for result in results:
-        print(f"{result.cell.name}: {_state(result)}")
+        say(f"{result.cell.name}: {_state(result)}")
     ran, ready = (sum(r.status == status for r in results) for status in ("ran", "ready"))
-    print(f"Cells run: {ran} of {len(results)}." + (f" Available and not run: {ready}." if ready else ""))
+    say(f"Cells run: {ran} of {len(results)}." + (f" Available and not run: {ready}." if ready else ""))
 
 
 def _state(result: Result) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from bench.cli import options as o
 from bench.cli.guard import FAILED
+from bench.cli.terminal import plain, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,10 +63,10 @@ def run(
 
 
 def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
-    from rich.console import Console
+    from bench.cli.terminal import console as make_console
 
     settings = o.run_config(config, given)
-    console = Console()
+    console = make_console()
     with console.status("Loading …"):
         from bench.session import Session
 
@@ -82,15 +83,17 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
 
 def _run(session: Session, console: Console) -> None:
     from bench.cli.progress import building, running
+    from bench.trials.folders import names_of
 
     ready: list[Prepared] = []
     for source in session.sources():
         with building(console, source.request.title) as advance:
             ready.append(session.prepare(source, advance))
         for line in ready[-1].notes:
-            print(line)
+            say(line)
     work = [job for one in ready for job in one.work]
     kept = sum(one.done for one in ready)
+    names = names_of(one.cell for one in ready)
     statuses: Counter[str] = Counter()
     troubles: list[tuple[str, str]] = []
     if work:
@@ -99,7 +102,7 @@ def _run(session: Session, console: Console) -> None:
         for trial, records, _ in session.run(work, board.start):
             statuses.update(r.status for r in records)
             bad = [r for r in records if r.status in ("failed", "timeout")]
-            troubles += [(f"{trial.title}, {r.point.point}", r.reason or "") for r in bad]
+            troubles += [(f"{names[trial.cell]} · {trial.part}, {r.point.point}", r.reason or "") for r in bad]
             board.finish(trial, failed=bool(bad))
     _finish(session, console, ready, statuses, troubles)
 
@@ -107,9 +110,9 @@ def _run(session: Session, console: Console) -> None:
 def _announce(session: Session, console: Console, trials: int) -> None:
     from bench.cli.planned import crowded
 
-    console.print(f"{trials} trials to do: {session.dispatch.title}.", highlight=False)
+    console.print(f"{trials} trials to do: {session.dispatch.title}.")
     if remark := crowded(session):
-        console.print(remark, highlight=False)
+        console.print(remark)
 
 
 def _finish(
@@ -121,14 +124,14 @@ def _finish(
         console.print(table)
     report = _report(session, console) if session.config.report else None
     count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items())) or "nothing new"
-    print(f"Operating points of this run: {count}.")
-    print(f"Records: {session.config.output.resolve()}")
+    say(f"Operating points of this run: {count}.")
+    say(f"Records: {session.config.output.resolve()}")
     if report is not None:
-        print(f"Report:  {report.resolve()}")
+        say(f"Report:  {report.resolve()}")
     if troubles:
-        print(f"\n{len(troubles)} operating points did not finish:")
+        say(f"\n{len(troubles)} operating points did not finish:")
         for title, reason in troubles:
-            print(f"  {title}: {reason}")
+            say(f"  {title}: {reason}")
         raise typer.Exit(FAILED)
 
 
@@ -141,7 +144,7 @@ def _report(session: Session, console: Console) -> Path:
     out = session.config.reports
     try:
         with console.status("Writing the report …") as status:
-            build(request_of(session.config.output, out), tell=lambda line: status.update(f"Report: {line}"))
+            build(request_of(session.config.output, out), tell=lambda line: status.update(plain(f"Report: {line}")))
     except OSError as error:
         problem = f"The report could not be written to '{out}' ({error.strerror or error})."
         remedy = "All records are stored: make room, and `bench report` writes it from them."

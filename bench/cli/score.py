@@ -10,6 +10,8 @@ import typer
 
 from bench.cli.guard import FAILED
 from bench.cli.options import PATH
+from bench.cli.terminal import console as make_console
+from bench.cli.terminal import say
 
 if TYPE_CHECKING:
     from bench.trials.rescore import Rescored
@@ -30,19 +32,18 @@ def score(
     Exit code 0: every record has every score. 1: some scores could not be computed, because outcomes are missing,
     damaged or of a version that stored less; existing scores are kept and the reasons are printed.
     """
-    from rich.console import Console
     from rich.progress import track
 
     from bench.trials.rescore import rescore_all, wanted_paths
     from bench.trials.store import Store
 
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     paths = wanted_paths(Store(store), only)
     found = rescore_all(paths, again=again, write=not dry_run)
     shown = track(found, "Scoring", len(paths), console=console, transient=True, disable=not console.is_terminal)
     done = list(shown)
     for line in told(done, dry_run=dry_run):
-        print(line)
+        say(line)
     if any(one.lacking or one.problem for one in done):
         raise typer.Exit(FAILED)
 

@@ -8,10 +8,14 @@ import typer
 
 from bench.cli import options as o
 from bench.cli.guard import FAILED
+from bench.cli.terminal import say, say_json
+from bench.system.text import clean
+from bench.trials.folders import names_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bench.bank.cell import Cell
     from bench.session import Session
     from bench.tune.search import Search
 
@@ -56,10 +60,10 @@ def tune(
     An interrupted search continues. `bench run --tuned` uses its results, stored in tuned/ of the working store.
     """
     given = {k: v for k, v in locals().items() if k not in ("config", "trials", "search_seed", "json_output")}
-    from rich.console import Console
+    from bench.cli.terminal import console as make_console
 
     settings = o.run_config(config, given)
-    console = Console(stderr=json_output)
+    console = make_console(stderr=json_output)
     with console.status("Loading …"):
         from bench.session import Session
         from bench.system.files import check_writable
@@ -105,9 +109,13 @@ def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Sea
 def _run(session: Session, searches: list[Search], console: Console) -> None:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=not console.is_terminal) as progress:
-        tasks = {id(s): progress.add_task(s.title, total=s.budget.trials, completed=_done(s)) for s in searches}
+        names = names_of(search.cell for search in searches)
+        tasks = {
+            id(s): progress.add_task(clean(_title(s, names)), total=s.budget.trials, completed=_done(s))
+            for s in searches
+        }
 
         def ended(search: Search, row: Any) -> None:
             progress.update(tasks[id(search)], completed=_done(search))
@@ -135,6 +143,11 @@ def dispatch(session: Session, searches: list[Search], ended: Any) -> None:
     ray.run(searches, settings, cluster, config.plugin, lambda search, number: None, ended)
 
 
+def _title(search: Search, names: dict[Cell, str]) -> str:
+    """Return the title of a search, which tells its bank from the others."""
+    return search.title if len(names) == 1 else f"{names[search.cell]} · {search.name}"
+
+
 def _failed(search: Search) -> bool:
     decision = search.result().decision
     return any(row.status == "failed" for row in search.history) or (decision is not None and bool(decision.reason))
@@ -145,39 +158,35 @@ def _done(search: Search) -> int:
 
 
 def _show(console: Console, searches: list[Search], without: list[str]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
+    from bench.cli.terminal import table
     from bench.tune.verdict import NOTE, compared
 
-    banks = len({search.bank.digest for search in searches})
-    columns = ["method", *(["on"] if banks > 1 else []), "trials", "defaults", "winner", "difference", "kept"]
-    table = Table(*columns, title="Search", title_justify="left")
+    names = names_of(search.cell for search in searches)
+    columns = ["method", *(["on"] if len(names) > 1 else []), "trials", "defaults", "winner", "difference", "kept"]
+    shown = table(*columns, title="Search")
     for search in searches:
         result = search.result()
-        where = [f"{result.subject.dataset} → {result.subject.backbone}"] if banks > 1 else []
-        cells = [escape(result.subject.method), *where, str(_done(search)), *map(escape, compared(result.decision))]
-        table.add_row(*cells, result.kept or "not finished")
+        where = [names[search.cell]] if len(names) > 1 else []
+        cells = [result.subject.method, *where, str(_done(search)), *compared(result.decision)]
+        shown.add_row(*cells, result.kept or "not finished")
     if searches:
-        console.print(table)
+        console.print(shown)
         console.print(f"{NOTE} Brackets: 95 % intervals.")
     for search in searches:
         result = search.result()
         kept = {"defaults": "kept its defaults", "tuned": "kept tuned values"}
         unfinished = f"not finished, {_done(search)} of {result.trials} trials; run the same command again to continue"
-        print(f"{search.title}: {f'{kept[result.kept]}; {result.reason}' if result.kept else unfinished}.")
+        say(f"{_title(search, names)}: {f'{kept[result.kept]}; {result.reason}' if result.kept else unfinished}.")
         if result.kept == "tuned":
-            print("  " + ", ".join(f"{k}={v}" for k, v in result.parameters.items()))
+            say("  " + ", ".join(f"{k}={v}" for k, v in result.parameters.items()))
         for row in (row for row in result.history if row.status == "failed" and row.same_as is None):
-            print(f"  trial {row.number} failed: {row.reason}")
+            say(f"  trial {row.number} failed: {row.reason}")
     if without:
-        print(f"No search space: {', '.join(without)}; they keep their defaults.")
+        say(f"No search space: {', '.join(without)}; they keep their defaults.")
     if searches:
-        print(f"Searches: {searches[0].path.parent.resolve()}")
+        say(f"Searches: {searches[0].path.parent.resolve()}")
 
 
 def _print_json(console: Console, searches: list[Search], without: list[str]) -> None:
-    import json
-
     found = [search.result().model_dump(mode="json") | {"path": str(search.path)} for search in searches]
-    print(json.dumps({"searches": found, "without_space": without}, indent=1, ensure_ascii=False))
+    say_json({"searches": found, "without_space": without})

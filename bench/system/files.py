@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import re
 import signal
@@ -17,11 +18,18 @@ from typing import IO
 from bench.errors import UserError
 
 OUTPUT_MARK = ".exitbench-output"  # an empty file in folders that this project writes to
+LONGEST = 180  # characters of a folder's name
 
 
 def slug(text: str) -> str:
-    """Turn a name into a folder name: letters, digits, dot, dash, equals; everything else becomes '_'."""
-    return re.sub(r"[^A-Za-z0-9.=\-]+", "_", text).strip("_.") or "unnamed"
+    """Turn a name into a folder name: letters, digits, dot, dash, equals; everything else becomes '_'.
+
+    One that is too long for a file system ends in a digest.
+    """
+    name = re.sub(r"[^A-Za-z0-9.=\-]+", "_", text).strip("_.") or "unnamed"
+    if len(name) <= LONGEST:
+        return name
+    return f"{name[: LONGEST - 9]}-{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]}"
 
 
 def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from bench.bank.cell import Cell
@@ -33,24 +33,49 @@ def place_of(cell: Cell) -> PurePosixPath:
     return PurePosixPath(slug(without_paths(cell.dataset))) / slug(without_paths(cell.backbone))
 
 
+def names_of(cells: Iterable[Cell]) -> dict[Cell, str]:
+    """Return a short display name for every setting, no two of them the same: dataset, backbone and what differs."""
+    held = list(dict.fromkeys(cells))
+    found = {}
+    for cell in held:
+        twins = [other for other in held if place_of(other) == place_of(cell)]
+        parts = [without_paths(cell.dataset), without_paths(cell.backbone)]
+        found[cell] = " · ".join([*parts, suffix(cell, twins)] if len(twins) > 1 else parts)
+    return found
+
+
+COARSE: tuple[Callable[[Cell], str], ...] = (
+    lambda cell: cell.dataset_variant or "official",
+    lambda cell: f"{cell.image_size}px",
+    lambda cell: cell.protocol_version,
+    lambda cell: "full" if cell.limit is None else f"limit{cell.limit}",
+    lambda cell: f"{len(cell.exit_names)}exits",
+)
+FINE: tuple[Callable[[Cell], str], ...] = (  # only where the coarse words leave two settings the same
+    lambda cell: _places(cell.exit_names),
+    lambda cell: f"data{cell.dataset_digest[:8]}",  # another folder of the same name
+    lambda cell: f"bank{cell.bank_digest[:12]}",  # other weights, or features stored in another way
+)
+
+
 def suffix(cell: Cell, twins: Collection[Cell]) -> str:
     """Return what differs between a setting and others of the same dataset and backbone."""
-    words = {
-        "variant": lambda c: c.dataset_variant or "official",
-        "size": lambda c: f"{c.image_size}px",
-        "protocol": lambda c: c.protocol_version,
-        "limit": lambda c: "full" if c.limit is None else f"limit{c.limit}",
-        "exits": lambda c: f"{len(c.exit_names)}exits",
-    }
-    differing = [word for word in words.values() if len({word(twin) for twin in twins}) > 1]
 
     def text(one: Cell) -> str:
-        return "-".join(slug(word(one)) for word in differing)
+        return "-".join(slug(word(one)) for word in words)
 
-    if sum(text(twin) == text(cell) for twin in twins) == 1:
-        return text(cell)
-    digest = hashlib.sha256(cell.model_dump_json().encode()).hexdigest()[:8]
-    return "-".join(filter(None, [text(cell), digest]))
+    words = [word for word in COARSE if len({word(twin) for twin in twins}) > 1]
+    for word in FINE:
+        if sum(text(twin) == text(cell) for twin in twins) == 1:
+            break
+        words += [word] if len({word(twin) for twin in twins}) > 1 else []
+    return text(cell)
+
+
+def _places(names: Sequence[str]) -> str:
+    """Return where exits sit, in few characters."""
+    text = "exits" + ".".join(re.findall(r"\d+", " ".join(names)))
+    return text if len(text) <= 24 else f"exits{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def without_paths(text: str) -> str:

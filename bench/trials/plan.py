@@ -41,8 +41,13 @@ class Trial:
     @property
     def title(self) -> str:
         """Return the name that a progress display shows."""
+        return f"{self.cell.dataset} · {self.part}"
+
+    @property
+    def part(self) -> str:
+        """Return which part of its setting it is."""
         name = REFERENCES if self.method == REFERENCES else self.points[0].label
-        return f"{self.cell.dataset} · {name} · seed {self.seed}"
+        return f"{name} · seed {self.seed}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bench.bank.cell import Cell
 from bench.errors import UserError
 from bench.system.files import slug, write_atomic
 from bench.system.yaml_files import NotYaml, read_yaml
@@ -116,9 +119,29 @@ class Tuned(_Model):
     history: tuple[Row, ...] = ()
 
 
-def path_of(folder: Path, dataset: str, backbone: str, method: str) -> Path:
-    """Return where the search of a method (its label) on a dataset and backbone is stored or would be."""
-    return Path(folder) / f"{slug(dataset)}--{slug(backbone)}--{slug(method)}.yaml"
+def path_of(folder: Path, cell: Cell, method: str) -> Path:
+    """Return where the search of a method (its label) on a bank is stored or would be.
+
+    Every bank and label has a file of its own. One that was written before names had a digest is taken if it is theirs.
+    """
+    name = _stem(cell, method)
+    own = hashlib.sha256(f"{cell.bank_digest}|{method}".encode()).hexdigest()[:8]
+    path, earlier = Path(folder) / f"{name}--{own}.yaml", Path(folder) / f"{name}.yaml"
+    if not path.exists() and earlier.exists():
+        subject = read(earlier).subject
+        return earlier if (subject.bank_digest, subject.method) == (cell.bank_digest, method) else path
+    return path
+
+
+def of_other_banks(folder: Path, cell: Cell, method: str) -> list[Path]:
+    """Return the searches of a method on banks of the same dataset and backbone."""
+    name = glob.escape(_stem(cell, method))
+    found = [*Path(folder).glob(f"{name}.yaml"), *Path(folder).glob(f"{name}--????????.yaml")]
+    return sorted(path for path in found if read(path).subject.method == method)
+
+
+def _stem(cell: Cell, method: str) -> str:
+    return f"{slug(cell.dataset)}--{slug(cell.backbone)}--{slug(method)}"[:200]
 
 
 def write(path: Path, tuned: Tuned) -> None:

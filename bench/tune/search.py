@@ -61,9 +61,9 @@ class Search:
         self.bank, self.method, self.budget = bank, method, budget
         self.name = label(method.name, method.config)
         self.space: Space = space_of(method)
-        cell = cell_of(bank)
+        self.cell = cell = cell_of(bank)
         self.title = f"{cell.dataset} → {cell.backbone} · {self.name}"
-        self.path = files.path_of(folder, cell.dataset, cell.backbone, self.name)
+        self.path = files.path_of(folder, cell, self.name)
         self._subject = Subject(
             method=self.name,
             identity=method_identity(method).text,

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.bank.cell import Cell
 from bench.errors import UserError
 from bench.method import Method
 from bench.plugins.params import label
 from bench.trials.identity import method_identity
 from bench.trials.plan import Configured
-from bench.tune.history import FOLDER, Tuned, path_of, read, searches, write
+from bench.tune.history import FOLDER, Tuned, of_other_banks, path_of, read, searches, write
 
 __all__ = ["FOLDER", "Tuned", "apply", "path_of", "read", "searches", "write"]
 
 
 def apply(
     methods: Sequence[Method],
-    dataset: str,
-    backbone: str,
+    cell: Cell,
     folder: Path,
-    bank_digest: str | None = None,
     seeds: Sequence[int] = (),
 ) -> list[Configured]:
-    """Return the methods with what `bench tune` kept for them on a dataset and backbone.
+    """Return the methods with what `bench tune` kept for them on a setting.
 
     A method without a search space stays as it is. Raises UserError for a method whose search is missing, not
     finished, of another bank or another version of the method's code, or on one of these seeds, which are those that
@@ -37,20 +36,19 @@ def apply(
         if not space_of(method):
             found.append(Configured(method))
             continue
-        path = path_of(folder, dataset, backbone, name)
-        again = (
-            f"Run `bench tune --methods '{name}' --dataset {dataset} --backbone {backbone}` first, with the other "
-            "options of this run, or leave out --tuned."
-        )
+        path = path_of(folder, cell, name)
+        command = f"bench tune --methods '{name}' --dataset {cell.dataset} --backbone {cell.backbone}"
+        again = f"Run `{command}` first, with the other options of this run, or leave out --tuned."
         if not path.exists():
-            raise UserError(
-                f"'{name}' has not been tuned on {dataset} through {backbone}: there is no '{path}'. {again}"
-            )
+            if others := of_other_banks(folder, cell, name):
+                raise UserError(
+                    f"'{others[0]}' was searched on another bank (image size, exits, weights or data). {again}"
+                )
+            where = f"{cell.dataset} through {cell.backbone}"
+            raise UserError(f"'{name}' has not been tuned on {where}: there is no '{path}'. {again}")
         tuned = read(path)
         if tuned.kept is None:
             raise UserError(f"'{path}' has {len(tuned.history)} of {tuned.trials} trials: not finished. {again}")
-        if bank_digest is not None and tuned.subject.bank_digest != bank_digest:
-            raise UserError(f"'{path}' was searched on another bank (image size, exits, weights or data). {again}")
         if tuned.subject.identity != method_identity(method).text:
             raise UserError(f"'{path}' was searched with other code of '{name}'. {again}")
         shared = sorted({*tuned.protocol.seeds, *tuned.protocol.deciding} & set(seeds))

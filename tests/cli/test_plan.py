@@ -143,7 +143,7 @@ def test_an_unknown_build_time_stays_unknown(session):
 )
 def test_the_executor_follows_what_there_is(monkeypatch, settings, gpus, chosen):
     monkeypatch.setattr("bench.config._cuda_devices", lambda: gpus)
-    monkeypatch.setattr("os.cpu_count", lambda: 16)
+    monkeypatch.setattr("bench.config.cpu_count", lambda: 16)
     config = RunConfig(**settings)
     device = config.device if config.device != "auto" else "cuda" if gpus else "cpu"
     found = resolve_dispatch(config, device)

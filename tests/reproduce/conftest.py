@@ -60,7 +60,7 @@ def images(monkeypatch) -> None:
     def load(argument: str | None, folder: Path | None) -> ImageDataset:
         return ImageDataset("svhn", "svhn", names, labels, partition, ArrayStore(lambda: pixels), verified=True)
 
-    monkeypatch.setattr("os.cpu_count", lambda: 1)  # banks this small are not worth more threads
+    monkeypatch.setattr("bench.bank.source.cpu_count", lambda: 1)  # banks this small are not worth more threads
     monkeypatch.setattr("bench.datasets.svhn.svhn", load)
     monkeypatch.setitem(protocol.POOL, "svhn", 40)
     monkeypatch.setattr(availability, "find_data", lambda source, folder: (folder, f"found in {folder}"))

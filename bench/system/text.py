@@ -1,0 +1,41 @@
+"""Text from outside, made safe to show and to store: names, labels, notes, reasons, paths.
+
+Every form that is written (terminal, CSV, Markdown, HTML, LaTeX, SVG) and every message goes through `clean`.
+"""
+
+from __future__ import annotations
+
+import re
+
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters besides tab and line feed
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks and overrides of direction
+    "\u2028\u2029\ufeff\ufff9-\ufffb\ufffe\uffff"  # line separators, byte order mark, annotations, no characters
+    "\ud800-\udfff\U000e0000-\U000e007f]"  # halves of a pair, invisible tags
+)
+_BYTES = re.compile("[\ud800-\udfff]")
+
+
+def clean(text: object) -> str:
+    r"""Return a text whose control characters, direction overrides and broken letters are visible, as `\x1b`, `\u202e`.
+
+    Tabs and line feeds stay.
+    """
+    return _UNSAFE.sub(_visible, str(text))
+
+
+def one_line(text: object) -> str:
+    """Return a clean text on one line, with single spaces."""
+    return clean(" ".join(str(text).split()))
+
+
+def storable(text: str) -> str:
+    r"""Return a name that every file can hold: bytes of a file name that are not UTF-8 become `\xe9`."""
+    return _BYTES.sub(_visible, text)
+
+
+def _visible(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:
+        code -= 0xDC00  # a byte of a file name that is not UTF-8
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
