@@ -2,62 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from bench.datasets import official
+from bench.datasets.archives import archives, extraction, is_archive
+from bench.datasets.classes import Labels, natural, unite
 from bench.datasets.decode import FORMATS
 from bench.datasets.images import ImageDataset
+from bench.datasets.layout import find_parts
 from bench.datasets.selection import Selection
 from bench.datasets.stores import FileStore
 from bench.errors import UserError
 from bench.system.paths import user_path
 from bench.system.recall import watch, watch_tree
 
-PARTITIONS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
 
-
-def folder(argument: str | None, data_dir: Path | None) -> ImageDataset:
+def folder(
+    argument: str | None,
+    data_dir: Path | None,
+    *,
+    train: str | None = None,
+    val: str | None = None,
+    test: str | None = None,
+) -> ImageDataset:
     """Any image folder, folder:PATH: a sub-folder per class, optionally below train, val and test.
 
     Images may have any size, and be RGB, grey, palette, transparent (shown on white) or 16-bit. A file is an image by
     its suffix or content. Other files, and hidden, tools' and output folders, are passed over, which is said once.
-    Beside `train` only `val` and `test` count.
+    Split folders are known by their names (Training, test_set, seg_train …), or named by train=, val= and test=;
+    train=. takes every folder as a class.
     """
     if argument is None:
         raise UserError("'folder' needs the path of the images. Write folder:PATH.")
     root = _root(argument, data_dir)
     watch_tree(root)
-    selection = Selection(root)
-    parts = {name: _first(root, choices) for name, choices in PARTITIONS.items()}
-    if parts["train"] is None or not selection.folders(parts["train"]):
-        parts = {"train": root, "val": None, "test": None}
-    train = parts["train"]
-    assert train is not None
-    names = [c.name for c in selection.folders(train)]
-    if len(names) < 2:
-        what = f"only the class folder '{names[0]}'" if names else "no class folders"
-        raise UserError(f"{train} has {what}. Put the images of each class into a sub-folder of its own, two at least.")
-    paths: list[Path] = []
-    labels: list[int] = []
-    partition: list[str] = []
-    for part, base in parts.items():
-        for label, files in _labelled(selection, base, names, whole=part == "train") if base else ():
-            paths += files
-            labels += [label] * len(files)
-            partition += [part] * len(files)
-    selection.tell()
+    wanted = {"train": train, "val": val, "test": test}
+    chosen = [f"{part}={name}" for part, name in wanted.items() if name is not None]
     title = f"folder:{root.name}"
-    return ImageDataset(
-        title,
-        official.source(root.name) or title,
-        tuple(names),
-        np.array(labels, dtype=np.int64),
-        np.array(partition),
-        FileStore(tuple(paths)),
-    )
+    name = title + (f"[{','.join(chosen)}]" if chosen else "")
+    return open_folder(f"folder:{argument}", root, name, official.source(root.name) or title, wanted)
+
+
+def open_folder(where: str, root: Path, name: str, source: str, wanted: Mapping[str, str | None]) -> ImageDataset:
+    """Open the images below a folder as a dataset of this name and source; `where` is what the user wrote."""
+    parts = find_parts(where, root, wanted)
+    selection = Selection(root)
+    paths, labels = [], {}
+    for part, base in parts.items():
+        files, labels[part] = _labelled(selection, base, "." if base == root else str(base.relative_to(root)), part)
+        paths += files
+    selection.tell()
+    names, codes = unite(where, labels)
+    partition = np.repeat(np.array(list(codes)), [len(values) for values in codes.values()])
+    return ImageDataset(name, source, names, np.concatenate(list(codes.values())), partition, FileStore(tuple(paths)))
+
+
+def _labelled(selection: Selection, base: Path, split: str, part: str) -> tuple[list[Path], Labels]:
+    """Return the files of one split and their classes; no class folder for training may be empty."""
+    paths: list[Path] = []
+    codes: list[int] = []
+    places = selection.folders(base)
+    names = natural(place.name for place in places)
+    for place in sorted(places, key=lambda place: names.index(place.name)):
+        files = selection.images(place)
+        if part == "train" and not files:
+            raise UserError(f"The class folder {place} has no images ({', '.join(FORMATS)}). Fill or remove it.")
+        codes += [names.index(place.name)] * len(files)
+        paths += files
+    if part == "train" and len(names) < 2:
+        what = f"only the class folder '{names[0]}'" if names else "no class folders"
+        if not names and (packed := archives([base])):
+            raise UserError(f"{packed[0]} has not been extracted. Run {extraction(packed[0])} first.")
+        if not names and (list(base.glob("*.parquet")) or (base / "dataset_dict.json").is_file()):
+            raise UserError(f"{base} holds tables, not class folders. Write hf:{base}.")
+        raise UserError(f"{base} has {what}. Put the images of each class into a sub-folder of its own, two at least.")
+    return paths, Labels(split, np.array(codes, dtype=np.int64), tuple(names))
 
 
 def _root(argument: str, data_dir: Path | None) -> Path:
@@ -66,23 +88,8 @@ def _root(argument: str, data_dir: Path | None) -> Path:
     watch(*places)
     root = next((p for p in places if p.is_dir()), None)
     if root is None:
+        if archive := next((p for p in places if is_archive(p)), None):
+            raise UserError(f"{archive} is an archive. Extract it ({extraction(archive)}), and name the folder.")
         also = f", nor does {data_dir / given}" if data_dir and not given.is_absolute() else ""
         raise UserError(f"The image folder {given} does not exist{also}. Write folder:PATH with a folder of classes.")
     return root.resolve()
-
-
-def _first(root: Path, choices: Sequence[str]) -> Path | None:
-    return next((root / name for name in choices if (root / name).is_dir()), None)
-
-
-def _labelled(selection: Selection, base: Path, names: Sequence[str], *, whole: bool) -> list[tuple[int, list[Path]]]:
-    """Return the files per class below a partition's folder; no class of the `whole` may be empty."""
-    found = []
-    for place in selection.folders(base):
-        if place.name not in names:
-            raise UserError(f"{place} is a class that has no training images. Valid classes: {', '.join(names)}.")
-        files = selection.images(place)
-        if whole and not files:
-            raise UserError(f"The class folder {place} has no images ({', '.join(FORMATS)}). Fill or remove it.")
-        found.append((names.index(place.name), files))
-    return found

@@ -10,9 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from bench.datasets import columns, official, tables
+from bench.datasets.archives import extraction, is_archive
 from bench.datasets.classes import Labels, unite
+from bench.datasets.folder import open_folder
 from bench.datasets.images import ImageDataset
 from bench.datasets.roles import PARTS, assign
+from bench.datasets.selection import Selection
 from bench.datasets.stores import ArrowStore
 from bench.datasets.tables import Split
 from bench.errors import UserError
@@ -21,8 +24,6 @@ from bench.system.network import ToDownload, downloads_allowed, hub_offline
 from bench.system.notices import tell_once
 from bench.system.paths import user_path
 from bench.system.recall import unrepeatable, watch, watch_tree
-
-ARCHIVES = (".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".gz", ".bz2", ".xz", ".7z", ".rar", ".zst")
 
 
 def hf(
@@ -50,8 +51,12 @@ def hf(
     chosen = [f"{k}={v}" for k, v in asked.items() if v is not None]
     name = title + (f"[{','.join(chosen)}]" if chosen else "")
     source = official.source(path.name if path else argument) or title
-    splits = _open(where, argument, path, config, wanted)
-    splits = _with_rows(where, splits)
+    if path is not None and _is_image_folder(path):
+        _no_config(where, config)
+        if label or image:
+            raise UserError(f"'{where}' is a folder of images without columns. Leave label= and image= out.")
+        return open_folder(where, path, name, source, wanted)
+    splits = _with_rows(where, _open(where, argument, path, config, wanted))
     features = splits["train"].data.features
     label_column = columns.label_column(where, features, label)
     image_column = columns.image_column(where, features, image)
@@ -97,8 +102,8 @@ def _open(
     """Return the splits that are used, by part."""
     if path is None:
         return _downloaded(where, argument, config, wanted)
-    if path.name.lower().endswith(ARCHIVES):
-        raise UserError(f"{path} is an archive. Extract it, and write hf:PATH with the extracted folder.")
+    if is_archive(path) and path.suffix not in tables.BUILDERS:
+        raise UserError(f"{path} is an archive. Extract it ({extraction(path)}), and write hf:PATH with the folder.")
     if path.is_file() and path.suffix not in tables.BUILDERS:
         raise UserError(f"{path} is neither a parquet nor a tar file. Write hf:PATH with one of these, or a folder.")
     if path.is_dir() and tables.saved(path):
@@ -111,6 +116,13 @@ def _open(
         return tables.open_tables(where, path, files, config, wanted)
     with tables.opening(where, path):
         return _assigned(where, hub.load_dataset(str(path), config, cache_dir=str(cache_dir("datasets"))), wanted)
+
+
+def _is_image_folder(path: Path) -> bool:
+    """Whether a path is a folder of image files and of nothing that describes them."""
+    if not path.is_dir() or tables.saved(path) or tables.table_files(path) or any(path.glob("**/metadata.*")):
+        return False
+    return Selection(path).holds(path)
 
 
 def _no_config(where: str, config: str | None) -> None:

@@ -39,6 +39,11 @@ def role(name: str) -> Role | None:
     return Role(said[0][1], tuple(rest))
 
 
+def generic(name: str) -> bool:
+    """Whether a name says only that there are images, as `images` and `data_set` do."""
+    return all(_GENERIC.fullmatch(token.casefold()) for token in _TOKEN.findall(name))
+
+
 def parts_of(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the names of each part.
 
@@ -59,13 +64,16 @@ def parts_of(names: Iterable[str]) -> dict[str, list[str]]:
 def assign(where: str, names: Sequence[str], wanted: Mapping[str, str | None], kind: str = "split") -> dict[str, str]:
     """Return the name of each part: the one that the user wanted, else the one that `parts_of` finds.
 
-    `kind` is what the names are. Raises UserError for a wanted name that is not there, and for two names of one part.
+    Where the user names the training split, nothing else is looked for. `kind` is what the names are. Raises UserError
+    for a wanted name that is not there, for one name of two parts, and for two names of one part.
     """
     asked = {part: name for part, name in wanted.items() if name is not None}
     for part, name in asked.items():
         if name not in names:
             raise UserError(f"'{where}' has no {kind} '{name}' to take as {part}.{nearest(name, names)}")
-    found = parts_of(name for name in names if name not in asked.values())
+    if len(set(asked.values())) < len(asked):
+        raise UserError(f"'{where}' names one {kind} for two parts. Give train=, val= and test= different names.")
+    found = {} if "train" in asked else parts_of(name for name in names if name not in asked.values())
     chosen = dict(asked)
     for part, several in found.items():
         if part not in asked and len(several) > 1:

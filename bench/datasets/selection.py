@@ -42,6 +42,14 @@ class Selection:
         self.used += len(found)
         return found
 
+    def holds(self, base: Path) -> bool:
+        """Whether an image lies below a folder, at any depth."""
+        return any(self._take(path) for path in self._files(base, (os.path.realpath(base),)))
+
+    def loose(self, base: Path) -> int:
+        """Return how many images lie in a folder itself."""
+        return sum(not entry.is_dir() and self._take(Path(entry.path)) for entry in self._entries(base))
+
     def tell(self) -> None:
         """Say once how many files and which folders were passed over, if any were."""
         parts = [f"{number:,} {kind}" for kind, number in self.passed_over.most_common(NAMED)]

@@ -1,0 +1,28 @@
+"""Archives that have not been extracted, and the command that extracts them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+_TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
+_COMMANDS = {".zip": "unzip {} -d {}", ".7z": "7z x {} -o{}", ".rar": "unrar x {} {}"} | dict.fromkeys(
+    _TARS, "tar -xf {} -C {}"
+)
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a path is a file with the suffix of an archive."""
+    return path.name.lower().endswith(tuple(_COMMANDS)) and path.is_file()
+
+
+def extraction(path: Path) -> str:
+    """Return the command that extracts an archive beside itself."""
+    suffix = next(suffix for suffix in sorted(_COMMANDS, key=len, reverse=True) if path.name.lower().endswith(suffix))
+    return _COMMANDS[suffix].format(shlex.quote(str(path)), shlex.quote(str(path.parent)))
+
+
+def archives(folders: Iterable[Path]) -> list[Path]:
+    """Return the archives that lie directly in these folders."""
+    return sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir() if is_archive(path))

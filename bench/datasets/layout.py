@@ -1,0 +1,158 @@
+"""The split and class folders of a tree of images: recognised by the rule of `roles`, or refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.datasets.roles import PARTS, assign, generic, parts_of, role
+from bench.datasets.selection import Selection
+from bench.errors import UserError
+from bench.system.notices import tell_once
+
+
+def find_parts(where: str, root: Path, wanted: Mapping[str, str | None]) -> dict[str, Path]:
+    """Return the folder of class folders of each part.
+
+    Split folders are known by their names, at the root or below a folder that has nothing beside it; `wanted` names
+    them outright, `train="."` meaning that every folder is a class. Raises UserError where the names leave open what
+    is a split and what is a class, and for a split without class folders. Images that belong to no class are counted
+    and said once.
+    """
+    return _Tree(where, root).parts(wanted)
+
+
+class _Tree:
+    def __init__(self, where: str, root: Path) -> None:
+        self.where, self.root, self.files = where, root, Selection(root)
+
+    def parts(self, wanted: Mapping[str, str | None]) -> dict[str, Path]:
+        if wanted.get("train") == ".":
+            if others := [part for part, name in wanted.items() if name and part != "train"]:
+                raise UserError(f"'{self.where}' takes every folder as a class (train=.). Leave {others[0]}= out.")
+            return {"train": self.root}
+        asked = {name: self.root / name for name in wanted.values() if name and (self.root / name).is_dir()}
+        if not asked:
+            self.root = self._unwrapped(self.root)
+        folders = {path.name: path for path in self.files.folders(self.root)} | asked
+        if any(wanted.values()):
+            return self._split(folders, assign(self.where, list(folders), wanted, "folder"), strict=False)
+        named = parts_of(folders)
+        splits = [name for names in named.values() for name in names]
+        if any(self._classes(folders[name]) for name in splits):
+            return self._split(folders, assign(self.where, list(folders), {}, "folder"), strict=True)
+        self._check_flat([name for name in folders if self.files.holds(folders[name])], named)
+        self._check_nested([path for path in folders.values() if self.files.holds(path)])
+        self._tell_loose(self.root)
+        return {"train": self.root}
+
+    def _classes(self, base: Path) -> list[Path]:
+        """Return the folders with images that lie in a folder."""
+        return [path for path in self.files.folders(base) if self.files.holds(path)]
+
+    def _unwrapped(self, base: Path) -> Path:
+        """Return the innermost folder that holds everything below `base`, unless it is a class or a split."""
+        inside = self._classes(base)
+        while len(inside) == 1 and self._classes(inside[0]) and not self._is_split(inside[0]):
+            base = inside[0]
+            inside = self._classes(base)
+        if base != self.root:
+            self._tell_loose(self.root)
+            tell_once(f"The images of '{self.where}' are taken from {base}, the only folder that has any.")
+        return base
+
+    @staticmethod
+    def _is_split(path: Path) -> bool:
+        found = role(path.name)
+        return found is not None and not found.rest
+
+    def _split(self, folders: Mapping[str, Path], chosen: Mapping[str, str], *, strict: bool) -> dict[str, Path]:
+        """Return the folder of class folders of each chosen split; `strict`: refuse others that look like splits."""
+        if "train" not in chosen:
+            listed = ", ".join(chosen.values())
+            raise UserError(
+                f"{self.root} has the split folders {listed}, but none for training. {self._remedy(list(folders))}"
+            )
+        others = [name for name, path in folders.items() if name not in chosen.values() and self.files.holds(path)]
+        unknown = [name for name in others if self._classes(folders[name])]
+        if strict and unknown:
+            raise UserError(
+                f"{self.root} has folders of class folders that are named neither as training, validation nor test "
+                f"images: {', '.join(unknown)}, beside {', '.join(chosen.values())}. {self._remedy(list(folders))}"
+            )
+        for name in others:
+            count = len(self.files.images(folders[name]))
+            tell_once(f"{count:,} images in {folders[name]} belong to no split and are left out.")
+        self._tell_loose(self.root)
+        bases = {part: self._inner(folders[name], part, chosen["train"]) for part, name in chosen.items()}
+        return {part: base for part, base in bases.items() if base is not None}
+
+    def _inner(self, base: Path, part: str, train: str) -> Path | None:
+        """Return the folder of class folders of one split; None for a split without images, which is said."""
+        inside = self._classes(base)
+        while len(inside) == 1 and self._classes(inside[0]) and self._wraps(inside[0], base, part):
+            base = inside[0]
+            inside = self._classes(base)
+        loose = self.files.loose(base)
+        if not inside and part != "train" and not loose:
+            tell_once(f"{base} has no images and is left out.")
+            return None
+        if not inside:
+            other = "take every folder as a class" if part == "train" else "leave them out"
+            raise UserError(
+                f"{base} has {loose:,} images and no class folders, so their classes are not known. Sort them into a "
+                f"folder for each class, or {other}: {self.where}[train={'.' if part == 'train' else train}]."
+            )
+        self._tell_loose(base)
+        return base
+
+    @staticmethod
+    def _wraps(inside: Path, base: Path, part: str) -> bool:
+        """Whether the only folder in a split is no class, but the split again, or a word such as `images`."""
+        found = role(inside.name)
+        return inside.name == base.name or generic(inside.name) or (found is not None and found.part == part)
+
+    def _check_flat(self, names: Sequence[str], named: Mapping[str, Sequence[str]]) -> None:
+        """Refuse split folders that hold images and no classes; a class may be called `train`."""
+        splits = [name for found in named.values() for name in found]
+        if splits and len(splits) == len(names):
+            raise UserError(
+                f"{self.root} has the split folders {', '.join(splits)}, but they hold images and no class folders. "
+                "Sort the images of each split into a folder for each class."
+            )
+        if splits and set(named) != {"train"}:
+            raise UserError(
+                f"{self.root} has {', '.join(splits)}, named as {' and '.join(PARTS[part] for part in named)} images, "
+                f"beside what may be classes. {self._remedy(names)}"
+            )
+
+    def _check_nested(self, folders: Sequence[Path]) -> None:
+        """Refuse classes that contain splits, and folders that all contain the same classes."""
+        inside = {path: [sub.name for sub in self._classes(path)] for path in folders}
+        split = [path for path, names in inside.items() if len(parts_of(names)) > 1]
+        split = split or [path for path, names in inside.items() if any(map(self._is_split, map(Path, names)))]
+        if len(split) > 1 or (split and len(parts_of(inside[split[0]])) > 1):
+            some = ", ".join(f"{split[0].name}/{name}" for name in inside[split[0]][:3])
+            raise UserError(
+                f"The folders of {self.root} contain split folders ({some}). Put the split folders at the top: "
+                f"train/{split[0].name}, test/{split[0].name}."
+            )
+        shared = set.intersection(*map(set, inside.values())) if len(inside) > 1 else set()
+        if len(shared) > 1 and not any(map(self.files.loose, folders)):
+            listed = ", ".join(sorted(shared)[:5])
+            raise UserError(
+                f"All folders of {self.root} contain the same folders ({listed}), so these may be the classes and the "
+                f"folders above them splits. {self._remedy([path.name for path in folders])}"
+            )
+
+    def _remedy(self, names: Sequence[str]) -> str:
+        first, second = (*names, "FOLDER", "FOLDER")[:2]
+        return (
+            f"Name the splits: {self.where}[train={first},test={second}]; "
+            f"or, if every folder is a class, write {self.where}[train=.]."
+        )
+
+    def _tell_loose(self, base: Path) -> None:
+        if count := self.files.loose(base):
+            them = "image in" if count == 1 else "images in"
+            tell_once(f"{count:,} {them} {base} itself, outside its folders, {'is' if count == 1 else 'are'} left out.")
