@@ -4,8 +4,9 @@
 
 The bare pass runs the backbone over prepared batches in memory: no reading, resizing, checking or writing. The two
 take turns, the first of each round alternating, so that whatever else the machine does hits both alike. A build is
-timed whole: reading, forward, writing, checksums, rename; without the probe, which is no matter of throughput.
-The ratio of processor times (all threads) is printed too: it stays steady where other work shares the cores.
+timed whole: reading, forward, writing, checksums, rename; without the probe, which does not depend on throughput.
+Two ratios of processor times (all threads) are printed too, because other work on the cores moves them less: that of
+the two sides and, with one thread on a CPU, the share of a build's own processor time that is its forward passes.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
 
 from bench import backbones, datasets, protocol
+from bench.bank import build as building
 from bench.bank import probe
 from bench.bank.build import build
-from bench.bank.plan import Plan
+from bench.bank.compute import features, laid_out, ready
+from bench.bank.plan import PRECISIONS, Plan
 from bench.bank.stream import Job, read
 
 
@@ -33,20 +37,10 @@ def main() -> None:
     dataset = datasets.load(options.dataset, data_dir=options.data_dir)
     backbone = backbones.load(options.backbone, num_classes=dataset.num_classes, image_size=options.image_size)
     splits = protocol.split(dataset, limit=options.limit)
-    plan = Plan(dataset, backbone, splits)
-    count = sum(map(len, plan.rows.values()))
-    device = torch.device(options.device)
-    backbone.to(device)
-    batches = prepared(plan, options.batch_size, device)
-    forward_pass(backbone, batches[:2])
-    rounds, work = [], []
-    for i in range(options.rounds):
-        sides = [lambda: forward_pass(backbone, batches), lambda: whole_build(plan, options.batch_size, device)]
-        times = [side() for side in (sides if i % 2 == 0 else sides[::-1])]
-        (bare, bare_cpu), (built, built_cpu) = times if i % 2 == 0 else times[::-1]
-        rounds.append(bare / built)
-        work.append(bare_cpu / built_cpu)
-        print(f"round {i + 1}: forward {count / bare:,.1f} images/s, build {count / built:,.1f} images/s", flush=True)
+    plan = Plan(dataset, backbone, splits, precision=options.precision, channels_last=options.channels_last)
+    count, device = plan.images, torch.device(options.device)
+    measured = compare(plan, options.batch_size, device, options.rounds)
+    rounds, work, shares = measured["wall"], measured["processor"], measured["share"]
     print(
         f"{dataset.name} through {backbone.name} at {backbone.image_size} px, {count} images, "
         f"batch {options.batch_size}, {device}, {options.threads} thread(s):\n"
@@ -54,6 +48,28 @@ def main() -> None:
         f"(median of {len(rounds)} rounds, {min(rounds):.1%} to {max(rounds):.1%}); "
         f"by processor time {statistics.median(work):.1%}"
     )
+    if device.type == "cpu" and options.threads == 1:
+        print(f"{statistics.median(shares):.1%} of a build's own processor time are forward passes")
+
+
+def compare(plan: Plan, batch_size: int, device: torch.device, rounds: int) -> dict[str, list[float]]:
+    """Return for each round the bare pass over the build by both clocks, the forward passes' share, and images/s."""
+    found: dict[str, list[float]] = {name: [] for name in ("wall", "processor", "share", "bare", "built")}
+    batches = prepared(plan, batch_size, device)
+    with ready(plan, device):
+        forward_pass(plan, batches[:2])
+    for i in range(rounds):
+        for side in ("bare", "built") if i % 2 == 0 else ("built", "bare"):
+            if side == "bare":
+                with ready(plan, device):
+                    bare, bare_cpu = forward_pass(plan, batches)
+            else:
+                built, built_cpu, inside = whole_build(plan, batch_size, device)
+        values = (bare / built, bare_cpu / built_cpu, inside / built_cpu, plan.images / bare, plan.images / built)
+        for name, value in zip(found, values, strict=True):
+            found[name].append(value)
+        print(f"round {i + 1}: forward {values[3]:,.1f} images/s, build {values[4]:,.1f} images/s", flush=True)
+    return found
 
 
 def prepared(plan: Plan, batch_size: int, device: torch.device) -> list[torch.Tensor]:
@@ -62,7 +78,7 @@ def prepared(plan: Plan, batch_size: int, device: torch.device) -> list[torch.Te
     for split, rows in plan.rows.items():
         order = rows.argsort()
         jobs = [Job(split, order[i : i + batch_size]) for i in range(0, len(order), batch_size)]
-        batches += [read(plan, job, device).view(plan, 0, device) for job in jobs]
+        batches += [laid_out(plan, read(plan, job, device).view(plan, 0, device)) for job in jobs]
     return batches
 
 
@@ -77,25 +93,38 @@ def since(start: tuple[float, float]) -> tuple[float, float]:
     return wall - start[0], cpu - start[1]
 
 
-def forward_pass(backbone: torch.nn.Module, batches: list[torch.Tensor]) -> tuple[float, float]:
+def forward_pass(plan: Plan, batches: list[torch.Tensor]) -> tuple[float, float]:
     """Seconds of the bare forward pass, by both clocks."""
     start = clocks()
     with torch.inference_mode():
         for batch in batches:
-            features = backbone.features(batch)
-    if features[-1].is_cuda:
+            found = features(plan, batch)
+    if found[-1].is_cuda:
         torch.cuda.synchronize()
     return since(start)
 
 
-def whole_build(plan: Plan, batch_size: int, device: torch.device) -> tuple[float, float]:
-    """Seconds of a build into a fresh folder, by both clocks."""
+def whole_build(plan: Plan, batch_size: int, device: torch.device) -> tuple[float, float, float]:
+    """Seconds of a build into a fresh folder, by both clocks, and the processor time of its forward passes."""
     classes, width = plan.dataset.num_classes, plan.dims[-1]
     nothing = (torch.zeros(len(probe.GRID), classes, width), torch.zeros(len(probe.GRID), classes))
-    with tempfile.TemporaryDirectory() as folder, patch.object(probe, "fit", lambda *_: nothing):
+    inside = 0.0
+
+    def timed(*given: Any) -> list[torch.Tensor]:
+        nonlocal inside
+        start = time.thread_time()
+        found = features(*given)
+        inside += time.thread_time() - start
+        return found
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(probe, "fit", lambda *_, **__: nothing),
+        patch.object(building, "features", timed),
+    ):
         start = clocks()
         build(plan, Path(folder), batch_size=batch_size, device=device)
-        return since(start)
+        return *since(start), inside
 
 
 def arguments() -> argparse.Namespace:
@@ -109,6 +138,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
 

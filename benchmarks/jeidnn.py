@@ -52,8 +52,8 @@ def clock(function: Callable[[], object], device: torch.device) -> tuple[float, 
     return time.perf_counter() - start, result
 
 
-def compare(title: str, task: Task, preset: str, points: int, epochs: int, singles: int) -> None:
-    """Time `points` λ fused against `singles` of them one by one (scaled up to all), and compare what comes out."""
+def compare(title: str, task: Task, preset: str, points: int, epochs: int, singles: int) -> dict[str, float]:
+    """Time `points` λ fused against `singles` of them one by one (scaled up to all), print and return the figures."""
     jeidnn = registry.load("methods", "jeidnn")
     lam = torch.logspace(-2, 0.7, points).tolist()
     method = jeidnn(jeidnn.Config(preset=preset, epochs=epochs, warmup_epochs=1))
@@ -78,6 +78,7 @@ def compare(title: str, task: Task, preset: str, points: int, epochs: int, singl
         f"{title:<10} {preset:<9} fused {fused_seconds:7.2f} s   one by one {fused_seconds * ratio:8.2f} s   "
         f"{ratio:6.1f}×   largest difference of cost on val {worst:.4f}{note}"
     )
+    return {"fused_seconds": fused_seconds, "one_by_one_seconds": fused_seconds * ratio, "cost_difference": worst}
 
 
 def gemm_rate(device: torch.device) -> float:
