@@ -67,8 +67,9 @@ def _download(key: str, folder: Path) -> None:
 
 def open_archive(key: str, root: Path) -> Found | None:
     """Open the authors' extracted archive in a data folder; return None if there is none."""
-    bases = [root / ARCHIVE[key], root / key / ARCHIVE[key], *([root] if root.name == ARCHIVE[key] else [])]
-    watch(*bases)
+    itself = root.resolve().name == ARCHIVE[key] or all((root / name).is_file() for name in MD5[key])
+    bases = [root / ARCHIVE[key], root / key / ARCHIVE[key], *([root] if itself else [])]
+    watch(*bases, *(root / name for name in MD5[key]))
     base = next((b for b in bases if b.is_dir()), None)
     if base is None:
         return None

@@ -6,6 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bench.datasets.official import DIGESTS
 
 if TYPE_CHECKING:
@@ -48,6 +50,18 @@ def same_classes(dataset: ImageDataset, source: str) -> bool:
     if len(names) == len(known) and all(_plain(n) in choices for n, choices in zip(names, known, strict=True)):
         return True
     return bool(DIGESTS.get(source)) and dataset.digest in DIGESTS[source]
+
+
+def official_order(names: tuple[str, ...], source: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return these class names in the order of `source`, and the new index of each class: int64 [C].
+
+    Names of other classes keep their order.
+    """
+    position = {_plain(name): i for i, name in enumerate(CLASSES[source])}
+    found = [position.get(_plain(name), -1) for name in names]
+    if sorted(found) != list(range(len(position))):
+        return names, np.arange(len(names))
+    return tuple(name for _, name in sorted(zip(found, names, strict=True))), np.array(found, dtype=np.int64)
 
 
 @cache

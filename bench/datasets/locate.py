@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from bench.datasets.archives import archives, extraction
 from bench.datasets.images import ImageDataset, Store
 from bench.datasets.official import DIGESTS, FAMILY
 from bench.errors import UserError
@@ -62,6 +64,7 @@ def find(
             found = opener(root)
             if found is not None:
                 return found
+    _check_unpacked(key, roots[:-1])
     about_to_download(FAMILY[key].title, FAMILY[key].bytes)
     try:
         download(roots[-1])
@@ -79,6 +82,25 @@ def find(
     raise UserError(
         f"{FAMILY[key].title} was downloaded to {roots[-1]}, but is not there. Empty that folder and try again."
     )
+
+
+def _check_unpacked(key: str, roots: list[Path]) -> None:
+    """Raise UserError if a data folder holds the dataset in an archive, or in a form that is not read."""
+    official = FAMILY[key]
+    named = re.compile(rf"{key}(?!\d)")
+    for base in dict.fromkeys(root / sub for root in roots for sub in official.folders):
+        for archive in archives([base]):
+            if named.match(re.sub(r"[^a-z0-9]", "", archive.name.lower())) or base.name == key:
+                raise UserError(
+                    f"{official.title} is in {archive}, which has not been extracted. Run {extraction(archive)}, and "
+                    "start again."
+                )
+        for other in official.unread:
+            if (base / other).is_dir():
+                raise UserError(
+                    f"{base / other} holds {official.title} in a form that is not read. Take the version for Python, "
+                    "or parquet files."
+                )
 
 
 def dataset(key: str, found: Found, *, name: str | None = None, imbalance: int | None = None) -> ImageDataset:

@@ -17,16 +17,19 @@ class Official:
     folders: tuple[str, ...]  # sub-folders of a data folder that may hold it, '' being the folder itself
     label: tuple[str, ...]  # names that its label column may have in parquet files
     bytes: int  # of the authors' archives, which are what is downloaded
+    unread: tuple[str, ...] = ()  # folders of its versions for other languages
 
 
 FAMILY = {
     "cifar10": Official(
         *("CIFAR-10", 10, 50_000, 10_000, ("cifar10", "cifar10/plain_text", "plain_text", ""), ("label",)),
         bytes=170_498_071,
+        unread=("cifar-10-batches-bin", "cifar-10-batches-mat"),
     ),
     "cifar100": Official(
         *("CIFAR-100", 100, 50_000, 10_000, ("cifar100", "cifar100/cifar100", ""), ("fine_label", "label")),
         bytes=169_001_437,
+        unread=("cifar-100-binary", "cifar-100-matlab"),
     ),
     "svhn": Official(
         *("SVHN", 10, 73_257, 26_032, ("svhn", "svhn/cropped_digits", "cropped_digits", ""), ("label",)),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.datasets.classes import Labels, unite
+from bench.datasets.known import CLASSES, official_order
 from bench.datasets.locate import Found, complete, partitions
 from bench.datasets.official import FAMILY
 from bench.datasets.stores import parquet
@@ -29,6 +32,9 @@ def open_parquet(key: str, root: Path) -> Found | None:
         base = root / sub
         watch(base)
         train, test = sorted(base.glob("train-*.parquet")), sorted(base.glob("test-*.parquet"))
+        if sub and bool(train) != bool(test):
+            have, lack = ("train", "test") if train else ("test", "train")
+            raise UserError(f"{base} has {have}-*.parquet, but no {lack}-*.parquet. Complete it, or move it elsewhere.")
         if not train or not test:
             continue
         watch(*train, *test)
@@ -49,25 +55,30 @@ def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> 
         label = next((c for c in official.label if c in schema.names), None)
         if image is None or label is None:
             return f"The columns of {train[0]} ({', '.join(schema.names)}) are not those of {official.title}"
-        labels = [_labels(files, label) for files in (train, test)]
+        stored = {part: _labels(part, files, label) for part, files in (("train", train), ("test", test))}
+        names, found = unite(str(base), {part: replace(s, names=s.names or CLASSES[key]) for part, s in stored.items()})
+    except UserError as error:
+        return str(error).rstrip(".")
     except (OSError, pa.ArrowException) as error:
         return f"The parquet files in {base} cannot be read ({str(error).strip()})"
-    names = class_names(schema, label) or tuple(str(c) for c in range(official.classes))
+    labels = [found.get(part, np.full(0, -1)) for part in stored]
     if len(names) != official.classes:
         return f"{train[0]} has {len(names)} classes, but {official.title} has {official.classes}"
     problem = complete(key, base, *labels)
     if problem:
         return problem
+    names, order = official_order(names, key)
     sizes = [len(part) for part in labels]
-    return Found(names, np.concatenate(labels), partitions(*sizes), parquet([*train, *test], image))
+    return Found(names, order[np.concatenate(labels)], partitions(*sizes), parquet([*train, *test], image))
 
 
-def _labels(files: Sequence[Path], column: str) -> np.ndarray:
-    """Return the labels of some files, int64 [N]; a missing one becomes -1."""
-    parts = [
-        pq.read_table(file, columns=[column]).column(0).cast(pa.int64()).fill_null(-1).to_numpy() for file in files
-    ]
-    return np.concatenate(parts)
+def _labels(split: str, files: Sequence[Path], column: str) -> Labels:
+    """Return the labels of a split, with the class names that all of its files agree on."""
+    names = {class_names(pq.read_schema(file), column) for file in files}
+    if len(names) > 1:
+        raise UserError(f"The files of split '{split}' in {files[0].parent} name the classes of '{column}' differently")
+    parts = [pq.read_table(file, columns=[column]).column(0).cast(pa.int64()).fill_null(-1) for file in files]
+    return Labels(split, np.concatenate([part.to_numpy() for part in parts]), names.pop())
 
 
 def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:

@@ -42,6 +42,9 @@ def open_matlab(root: Path) -> Found | None:
     watch(*(base / name for base in bases for name in FILES))
     base = next((b for b in bases if all((b / name).is_file() for name in FILES)), None)
     if base is None:
+        if alone := next((b / name for b in bases for name in FILES if (b / name).is_file()), None):
+            missing = next(name for name in FILES if name != alone.name)
+            raise UserError(f"{alone} is there, but {missing} is not. Put it into the same folder.")
         return None
     paths = tuple(base / name for name in FILES)
     # The digit 0 is stored as 10.

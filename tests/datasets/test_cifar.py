@@ -9,6 +9,7 @@ import pytest
 
 from bench import datasets
 from bench.datasets import cifar, official
+from bench.datasets.known import CLASSES
 from bench.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -153,4 +154,46 @@ def test_longtail_versions_have_names(tmp_path, images, write_parquet):
     assert names == ["cifar100lt", "cifar100lt", "cifar100lt[imbalance=50]"]
     data = datasets.load("cifar100lt[imbalance=50]", data_dir=tmp_path)
     assert data.source == "cifar100" and data.imbalance == 50 and data.longtail
-    assert data.class_names[99] == "99"
+    assert data.class_names[99] == "worm"
+
+
+def test_class_names_in_another_order_are_put_right(tmp_path, pixels, write_parquet):
+    names = list(CLASSES["cifar10"])
+    for base, order in (("a", names), ("b", names[::-1])):
+        for part, array, labels in zip(("train", "test"), pixels, LABELS, strict=True):
+            mine = [order.index(names[i]) for i in labels]
+            write_parquet(tmp_path / base / "cifar10" / f"{part}-0.parquet", array, mine, names=order)
+    first, second = (datasets.load("cifar10", data_dir=tmp_path / base) for base in "ab")
+    assert second.class_names == CLASSES["cifar10"]
+    np.testing.assert_array_equal(first.labels, second.labels)
+    write_parquet(tmp_path / "b" / "cifar10" / "test-0.parquet", pixels[1], LABELS[1], names=names)
+    assert datasets.load("cifar10", data_dir=tmp_path / "b").labels[200:].tolist() == LABELS[1].tolist()
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (["cifar-10-python.tar.gz"], r"cifar-10-python\.tar\.gz, which has not been extracted\. Run tar -xf .* -C "),
+        (["cifar10/archive.zip"], r"archive\.zip, which has not been extracted\. Run unzip "),
+        (["CIFAR10.tgz"], r"CIFAR10\.tgz, which has not been extracted"),
+        (["cifar-10-batches-bin/data_batch_1.bin"], "in a form that is not read"),
+        (["cifar10/train-0.parquet"], r"has train-\*\.parquet, but no test-\*\.parquet"),
+        (["cifar-100-python.tar.gz"], "CIFAR-10 was downloaded"),
+    ],
+)
+def test_a_copy_that_cannot_be_read_yet_is_named(tmp_path, monkeypatch, files, sentence):
+    monkeypatch.setattr(cifar, "_download", lambda key, folder: None)
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"x")
+    with pytest.raises(UserError, match=sentence):
+        datasets.load("cifar10", data_dir=tmp_path)
+
+
+def test_the_data_folder_may_be_the_archives_own(tmp_path, put_archive, monkeypatch):
+    base = put_archive(tmp_path)
+    (tmp_path / "link").symlink_to(base)
+    monkeypatch.chdir(base)
+    assert [len(datasets.load("cifar10", data_dir=folder)) for folder in (base, tmp_path / "link", ".")] == [300] * 3
+    renamed = base.rename(tmp_path / "batches")
+    assert len(datasets.load("cifar10", data_dir=renamed)) == 300

@@ -56,3 +56,10 @@ def test_a_damaged_file_is_named(tmp_path, pixels):
     (tmp_path / "test_32x32.mat").write_bytes(b"not matlab")
     with pytest.raises(UserError, match=r"test_32x32\.mat cannot be read as a MATLAB file"):
         datasets.load("svhn", data_dir=tmp_path)
+
+
+def test_one_file_of_two_is_named(tmp_path, pixels):
+    put(tmp_path, pixels)
+    (tmp_path / "test_32x32.mat").unlink()
+    with pytest.raises(UserError, match=r"train_32x32\.mat is there, but test_32x32\.mat is not"):
+        datasets.load("svhn", data_dir=tmp_path)
