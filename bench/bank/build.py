@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,13 @@ from torch import Tensor
 from bench.bank import probe
 from bench.bank.bank import Bank, open_for
 from bench.bank.compute import features, ready
-from bench.bank.manifest import FILE, SPLITS, Manifest, file_digest, read_manifest
+from bench.bank.manifest import FILE, SPLITS, FileEntry, Manifest, file_digest, read_manifest
 from bench.bank.partial import Partial, sync, write_text
 from bench.bank.plan import Plan, array_file, default_root
 from bench.bank.store import lock_file, partial_folder
 from bench.bank.stream import Chunk, Job, ahead, read, views_of
 from bench.errors import UserError
+from bench.system.files import mark_output
 
 Progress = Callable[[int, int], None]
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow")
@@ -51,19 +52,28 @@ def build(
     try:
         lock = lock_file(final)
         lock.parent.mkdir(parents=True, exist_ok=True)
+        mark_output(root)
+        with FileLock(lock):
+            if not final.exists():
+                _build(plan, final, batch_size, torch.device(device), progress, checkpoint_seconds)
     except OSError as error:
-        raise UserError(f"Banks cannot be stored in {root}: {error}. Give another folder.") from error
-    with FileLock(lock):
-        if not final.exists():
-            partial = Partial(partial_folder(final), plan, checkpoint_seconds)
-            try:
-                if not (partial.path / FILE).exists():
-                    _compute(plan, partial, batch_size, torch.device(device), progress)
-                    _describe(plan, partial.path)
-            finally:
-                partial.close()
-            _publish(partial, final)
+        reason = error.strerror or error
+        remedy = "What is finished is kept: make room and run the same command again, or give another folder."
+        raise UserError(f"The bank cannot be written to {root} ({reason}). {remedy}") from error
     return open_for(plan, final)
+
+
+def _build(
+    plan: Plan, final: Path, batch_size: int, device: torch.device, progress: Progress | None, pause: float
+) -> None:
+    partial = Partial(partial_folder(final), plan, pause)
+    try:
+        if not (partial.path / FILE).exists():
+            _compute(plan, partial, batch_size, device, progress)
+            _describe(plan, partial.path)
+    finally:
+        partial.close()
+    _publish(partial, final)
 
 
 def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device, progress: Progress | None) -> None:
@@ -174,11 +184,13 @@ def _describe(plan: Plan, folder: Path) -> None:
     files = [*plan.arrays, *(f"{s}.labels.npy" for s in SPLITS), "rows.npz", "head.safetensors"]
     for name in files:
         sync(folder / name)
-    contents = {n: {"bytes": (folder / n).stat().st_size, "xxh3_128": file_digest(folder / n)} for n in files}
+    contents: dict[str, FileEntry] = {
+        n: {"bytes": (folder / n).stat().st_size, "xxh3_128": file_digest(folder / n)} for n in files
+    }
     write_text(folder / FILE, _manifest(plan, macs, grid, contents).dumps())
 
 
-def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: dict[str, dict[str, Any]]) -> Manifest:
+def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: Mapping[str, FileEntry]) -> Manifest:
     dataset, backbone = plan.dataset, plan.backbone
     return Manifest(
         **plan.identity,

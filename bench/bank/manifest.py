@@ -10,17 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import xxhash
+from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from bench.errors import BankError
+from bench.system.files import open_regular
 
 SCHEMA = 1
+MOST_BYTES = 1 << 26  # of a manifest
 FILE = "manifest.json"
 IDENTITY = (
     *("dataset", "dataset_variant", "dataset_digest", "backbone", "image_size", "exit_names", "digest", "protocol"),
     "limit",
 )
 SPLITS = ("train", "pool", "test")
+_FILE = re.compile(r"[a-z0-9.]+\.(npy|npz|safetensors)")
 REMEDY = "Remove it with `bench bank prune` and make it again with `bench bank build`."
+
+
+class FileEntry(TypedDict):
+    """Size and checksum of a file."""
+
+    bytes: int
+    xxh3_128: str
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class Manifest:
     dtype: str
     views: int
     libraries: Mapping[str, str]
-    files: Mapping[str, Mapping[str, Any]]  # name -> {"bytes", "xxh3_128"}
+    files: Mapping[str, FileEntry]
     schema: int = SCHEMA
     compute: Mapping[str, str] = field(default_factory=dict)  # where not float32 on contiguous images
 
@@ -69,7 +80,7 @@ class Manifest:
     @property
     def bytes(self) -> int:
         """Size of all files."""
-        return sum(int(entry["bytes"]) for entry in self.files.values())
+        return sum(entry["bytes"] for entry in self.files.values())
 
     def dumps(self) -> str:
         """Write as JSON that carries its own checksum."""
@@ -83,24 +94,40 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and check a bank's manifest; raise BankError naming the file and what is wrong with it."""
     path = folder / FILE
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path, MOST_BYTES) as file:
+            body = json.load(file)
         claimed = body.pop("checksum")
+        found = digest_of(body)
     except FileNotFoundError:
         raise BankError(f"{path} is missing: {folder} is not a finished bank. {REMEDY}") from None
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # a damaged file may raise anything
         raise BankError(f"{path} cannot be read ({type(error).__name__}: {error}). {REMEDY}") from None
     if body.get("schema") != SCHEMA:
         raise BankError(
             f"{path} has schema {body.get('schema')}, this version reads {SCHEMA}. Build the bank again with "
             "`bench bank build`, or use the version that made it."
         )
-    if claimed != digest_of(body):
+    if claimed != found:
         raise BankError(f"{path} does not match its own checksum: it was changed after it was written. {REMEDY}")
     wanted = {f.name for f in fields(Manifest)}
     if wrong := (set(body) ^ wanted) - {"compute"}:
         raise BankError(f"{path} has other fields than a bank's: {', '.join(sorted(wrong))}. {REMEDY}")
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in body.items()}
-    return Manifest(**values)
+    return _typed(path, body)
+
+
+def _typed(path: Path, body: dict[str, Any]) -> Manifest:
+    """Return a manifest whose values have the types that they should have."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        manifest = TypeAdapter(Manifest).validate_python(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BankError(f"{path} has a value that is not valid: {where}: {first['msg']}. {REMEDY}") from None
+    if strange := [name for name in manifest.files if not _FILE.fullmatch(name)]:
+        raise BankError(f"{path} names '{strange[0]}', which is not a file of a bank. {REMEDY}")
+    return manifest
 
 
 def digest_of(value: Any) -> str:

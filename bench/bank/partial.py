@@ -1,4 +1,4 @@
-"""The half-built bank: preallocated arrays, and flags that say which rows are already in them."""
+"""The half-built bank: preallocated arrays, and checksums of the rows that are already in them."""
 
 from __future__ import annotations
 
@@ -12,38 +12,46 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import xxhash
 
 from bench.bank.manifest import SPLITS
 from bench.bank.plan import Plan, array_file
 from bench.errors import UserError
+from bench.system.files import open_regular, write_atomic
 
 _STATE = "partial.json"  # written last, so a folder that has it has all its arrays
+_CHECKSUM = np.dtype("<u8")  # of a row; 0: it is not in the arrays yet
+_ROWS_AT_ONCE = 4096  # that are compared with their checksums
 _CHECKPOINT_SHARE = 50  # at most 1/50 of the time goes into checkpoints
 
 
 class Partial:
-    """A bank being built in `path`. What an earlier, interrupted build of the same digest finished is kept."""
+    """A bank being built in `path`.
+
+    What an earlier, interrupted build of the same digest finished is kept: every row that still has its checksum.
+    """
 
     def __init__(self, path: Path, plan: Plan, checkpoint_seconds: float = 5.0) -> None:
         self.path, self.plan = path, plan
         if not self._resumable():
             shutil.rmtree(path, ignore_errors=True)
             self._create()
-        self._done = {s: np.lib.format.open_memmap(path / f"{s}.done.npy", mode="r+") for s in SPLITS}
+        self._sums = {s: np.lib.format.open_memmap(path / f"{s}.done.npy", mode="r+") for s in SPLITS}
         self._marked: dict[str, list[np.ndarray]] = {s: [] for s in SPLITS}
         self._arrays = {name: np.lib.format.open_memmap(path / name, mode="r+") for name in plan.arrays}
+        self._forget_changed()
         self._pause = checkpoint_seconds
         self._next = time.monotonic() + checkpoint_seconds
 
     def pending(self, split: str) -> np.ndarray:
         """Positions in the split that are still to do, in the order in which the dataset stores their images."""
-        positions = np.flatnonzero(~self._done[split])
+        positions = np.flatnonzero(self._sums[split] == 0)
         return positions[np.argsort(self.plan.rows[split][positions], kind="stable")]
 
     @property
     def done(self) -> int:
         """How many images are finished."""
-        return sum(int(flags.sum()) for flags in self._done.values())
+        return sum(map(int, map(np.count_nonzero, self._sums.values())))
 
     def write(self, split: str, view: int, positions: np.ndarray, features: Sequence[np.ndarray]) -> None:
         """Put K feature blocks [B, D_k] at their positions."""
@@ -51,21 +59,22 @@ class Partial:
             self._arrays[array_file(split, view, exit_, len(features))][positions] = block
 
     def mark(self, split: str, positions: np.ndarray) -> None:
-        """Note that all views of these positions are written; the flags reach the disk at the next checkpoint."""
+        """Note that all views of these positions are written; checksums reach the disk at the next checkpoint."""
         self._marked[split].append(positions)
         if time.monotonic() >= self._next:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Bring features, and only then their flags, to the disk."""
+        """Bring features, and only then their checksums, to the disk."""
         start = time.monotonic()
         for name, array in self._arrays.items():
             if self._marked[name.partition(".")[0]]:
                 array.flush()
         for split, marked in self._marked.items():
             if marked:
-                self._done[split][np.concatenate(marked)] = True
-                self._done[split].flush()
+                for positions in marked:
+                    self._sums[split][positions] = self._checksums(split, positions)
+                self._sums[split].flush()
                 marked.clear()
         now = time.monotonic()
         self._next = now + max(self._pause, _CHECKPOINT_SHARE * (now - start))
@@ -73,27 +82,43 @@ class Partial:
     def close(self) -> None:
         """Let go of the files."""
         self._arrays.clear()
-        self._done.clear()
+        self._sums.clear()
 
     def strip(self) -> None:
         """Remove what only an unfinished bank has."""
         for name in (_STATE, *(f"{s}.done.npy" for s in SPLITS)):
             (self.path / name).unlink(missing_ok=True)
 
+    def _checksums(self, split: str, positions: np.ndarray) -> np.ndarray:
+        """Hash the features of each position over all views and exits; never 0."""
+        parts = [self._arrays[name][positions] for name in self._arrays if name.partition(".")[0] == split]
+        rows = np.concatenate(parts, axis=1)
+        return np.array([xxhash.xxh3_64_intdigest(row) or 1 for row in rows], _CHECKSUM)
+
+    def _forget_changed(self) -> None:
+        """Set aside rows whose features were changed since they were written: they are computed again."""
+        for split, sums in self._sums.items():
+            done = np.flatnonzero(sums)
+            for start in range(0, len(done), _ROWS_AT_ONCE):
+                part = done[start : start + _ROWS_AT_ONCE]
+                sums[part[self._checksums(split, part) != sums[part]]] = 0
+
     def _resumable(self) -> bool:
-        """Whether the folder is the sound remainder of a build of this very bank."""
+        """Whether the folder is the remainder of a build of this very bank, with every array in its place."""
+        shapes = {name: (shape, np.dtype(self.plan.dtype)) for name, shape in self.plan.arrays.items()}
+        shapes |= {f"{split}.done.npy": (rows.shape, _CHECKSUM) for split, rows in self.plan.rows.items()}
         try:
-            state = json.loads((self.path / _STATE).read_text(encoding="utf-8"))
-            if state["digest"] != self.plan.digest:
-                return False
-            for name, shape in self.plan.arrays.items():
-                array = np.load(self.path / name, mmap_mode="r")
-                if array.shape != shape or array.dtype != self.plan.dtype:
+            with open_regular(self.path / _STATE, 1 << 16) as file:
+                if json.load(file)["digest"] != self.plan.digest:
                     return False
-            flags = {s: np.load(self.path / f"{s}.done.npy", mmap_mode="r") for s in SPLITS}
-        except (OSError, ValueError, KeyError, TypeError):
+            for name, wanted in shapes.items():
+                with open_regular(self.path / name):
+                    array = np.load(self.path / name, mmap_mode="r", allow_pickle=False)
+                    if (array.shape, array.dtype) != wanted or np.isfortran(array):
+                        return False
+        except Exception:  # damaged files raise many kinds; the build starts again
             return False
-        return all(f.dtype == bool and f.shape == self.plan.rows[s].shape for s, f in flags.items())
+        return True
 
     def _create(self) -> None:
         try:
@@ -102,7 +127,7 @@ class Partial:
             for name, shape in self.plan.arrays.items():
                 _allocate(self.path / name, shape, self.plan.dtype)
             for split, rows in self.plan.rows.items():
-                _allocate(self.path / f"{split}.done.npy", rows.shape, "bool")
+                _allocate(self.path / f"{split}.done.npy", rows.shape, _CHECKSUM)
             write_text(self.path / _STATE, json.dumps({"digest": self.plan.digest}))
         except OSError as error:
             shutil.rmtree(self.path, ignore_errors=True)
@@ -121,7 +146,7 @@ class Partial:
             )
 
 
-def _allocate(path: Path, shape: tuple[int, ...], dtype: str) -> None:
+def _allocate(path: Path, shape: tuple[int, ...], dtype: str | np.dtype) -> None:
     """Make a zeroed .npy file whose blocks really exist: a full disk then fails here, not in a later memory access."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     array.flush()
@@ -142,12 +167,7 @@ def _unsupported_is_fine():  # type: ignore[no-untyped-def]
 
 def write_text(path: Path, text: str) -> None:
     """Write a file so that a reader sees all of it or nothing."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def sync(path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from bench.bank.cell import Cell, cell_of
 from bench.bank.store import partial_folder
 from bench.errors import BankError
+from bench.system.files import open_regular
 
 if TYPE_CHECKING:
     from bench.bank.manifest import Manifest
@@ -54,10 +55,14 @@ def bank_status(plan: Plan, root: Path | None) -> BankStatus:
 
 
 def _done(folder: Path, plan: Plan) -> int:
-    """Count the images that an interrupted build has finished; 0 if its flags cannot be read."""
+    """Count the images that an interrupted build has finished; 0 if its checksums cannot be read."""
     import numpy as np
 
     try:
-        return sum(int(np.load(folder / f"{split}.done.npy").sum()) for split in plan.rows)
-    except (OSError, ValueError):
+        found = 0
+        for split in plan.rows:
+            with open_regular(folder / f"{split}.done.npy") as file:
+                found += int(np.count_nonzero(np.load(file, allow_pickle=False)))
+        return min(found, plan.images)
+    except Exception:  # damaged files raise many kinds
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,20 +14,15 @@ from pydantic import Field
 
 from bench.datasets.images import ImageDataset
 from bench.datasets.locate import Found, complete, dataset, find, no_argument, partitions
-from bench.datasets.official import MD5
+from bench.datasets.official import FAMILY, MD5
 from bench.datasets.parquet import open_parquet
 from bench.datasets.stores import ArrayStore
 from bench.errors import UserError
+from bench.system.files import open_regular
 from bench.system.recall import watch
 
 ARCHIVE = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
-_RECONSTRUCT = np.zeros(0).__reduce__()[0]
-_ALLOWED = {
-    ("numpy.core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy._core.multiarray", "_reconstruct"): _RECONSTRUCT,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
+MOST_BYTES = 1 << 28  # of one file: the largest has 155 MB
 
 
 def cifar10(argument: str | None, data_dir: Path | None) -> ImageDataset:
@@ -80,30 +76,68 @@ def open_archive(key: str, root: Path) -> Found | None:
     names = _load(base / meta)
     try:
         labels = [np.asarray(part["fine_labels" if key == "cifar100" else "labels"], dtype=np.int64) for part in parts]
-        pixels = np.concatenate([part["data"] for part in parts]).reshape(-1, 3, 32, 32)
-        classes = tuple(str(c) for c in names["fine_label_names" if key == "cifar100" else "label_names"])
-    except (KeyError, TypeError, ValueError) as error:
+        images = [pixels.reshape(-1, 3, 32, 32) for pixels in (part["data"].array() for part in parts)]
+        if [len(part) for part in labels] != [len(part) for part in images]:
+            raise ValueError("they have more labels than images, or fewer")
+        classes = names["fine_label_names" if key == "cifar100" else "label_names"]
+        if len(classes) != FAMILY[key].classes or not all(isinstance(name, str) for name in classes):
+            raise ValueError(f"{meta} does not name {FAMILY[key].classes} classes")
+    except Exception as error:  # a file that holds something else may raise anything
         raise UserError(f"The files in {base} are not those of {key} ({error}). Extract the archive again.") from error
     train = np.concatenate(labels[:-1])
     problem = complete(key, base, train, labels[-1])
     if problem:
         raise UserError(f"{problem}. Extract the archive again.")
-    images = pixels.transpose(0, 2, 3, 1)
-    store = ArrayStore(lambda: images, tuple(base / name for name in MD5[key]))
+    pixels = np.concatenate(images).transpose(0, 2, 3, 1)
+    store = ArrayStore(lambda: pixels, tuple(base / name for name in MD5[key]))
     rows = np.concatenate([train, labels[-1]])
-    return Found(classes, rows, partitions(len(train), len(labels[-1])), store, verified)
+    return Found(tuple(classes), rows, partitions(len(train), len(labels[-1])), store, verified)
 
 
 def _md5(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        with open_regular(path, MOST_BYTES) as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()  # type: ignore[arg-type]
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}). Extract the archive again.") from error
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Read plain containers and NumPy arrays; refuse anything else in the file, so that no code can run."""
+class _Array:
+    """What a pickle says of a NumPy array; the array is made from it afterwards, with every size checked."""
+
+    state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def array(self) -> np.ndarray:
+        """Return the array, uint8; raises ValueError if it is of another type or its sizes do not agree."""
+        _, shape, kind, by_columns, content = self.state
+        data = content.encode("latin1") if isinstance(content, str) else content  # written by Python 2
+        if getattr(kind, "code", None) != "u1":
+            raise ValueError("its images are not bytes")
+        return np.frombuffer(data, np.uint8).reshape(shape, order="F" if by_columns else "C")
+
+
+class _Type:
+    """What a pickle says of the type of an array."""
+
+    def __init__(self, code: Any = None, *_: Any) -> None:
+        self.code = code
+
+    def __setstate__(self, state: Any) -> None:
+        """Ignore the byte order."""
+
+
+_ALLOWED = {
+    **{(f"numpy.{core}.multiarray", "_reconstruct"): lambda *_: _Array() for core in ("core", "_core")},
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Type,
+}
+
+
+class _ArraysOnly(pickle._Unpickler):  # type: ignore[name-defined, misc]  # in Python: that in C trusts sizes
+    """Read plain containers and descriptions of arrays; refuse anything else in the file, so that no code can run."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:
@@ -113,7 +147,8 @@ class _ArraysOnly(pickle.Unpickler):
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            return _ArraysOnly(file, encoding="latin1").load()
-    except (OSError, EOFError, pickle.UnpicklingError, ValueError, TypeError) as error:
-        raise UserError(f"{path} cannot be read ({error}). Extract the archive again.") from error
+        with open_regular(path, MOST_BYTES) as file:
+            return _ArraysOnly(BytesIO(file.read()), encoding="latin1").load()
+    except Exception as error:  # a damaged pickle may raise anything
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"{path} cannot be read ({reason}). Extract the archive again.") from error

@@ -10,10 +10,12 @@ import numpy as np
 
 from bench.datasets.images import ImageDataset
 from bench.datasets.locate import Found, complete, dataset, find, no_argument, partitions
+from bench.datasets.matlab import read_matlab
 from bench.datasets.official import MD5
 from bench.datasets.parquet import open_parquet
 from bench.datasets.stores import ArrayStore
 from bench.errors import UserError
+from bench.system.files import open_regular
 from bench.system.recall import watch
 
 FILES = tuple(MD5["svhn"])  # train, test
@@ -47,26 +49,44 @@ def open_matlab(root: Path) -> Found | None:
             raise UserError(f"{alone} is there, but {missing} is not. Put it into the same folder.")
         return None
     paths = tuple(base / name for name in FILES)
-    # The digit 0 is stored as 10.
-    train, test = (_variable(path, "y").astype(np.int64).reshape(-1) % 10 for path in paths)
+    train, test = map(_labels, paths)
     problem = complete("svhn", base, train, test)
     if problem:
         raise UserError(f"{problem}. Download the two files again.")
     verified = all(_md5(path) == MD5["svhn"][path.name] for path in paths)
-    store = ArrayStore(lambda: np.concatenate([_variable(path, "X").transpose(3, 0, 1, 2) for path in paths]), paths)
+    sizes = (len(train), len(test))
+    store = ArrayStore(lambda: np.concatenate(list(map(_images, paths, sizes))), paths)
     names = tuple("0123456789")
     return Found(names, np.concatenate([train, test]), partitions(len(train), len(test)), store, verified)
 
 
 def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()  # type: ignore[arg-type]
+
+
+def _labels(path: Path) -> np.ndarray:
+    """Return the labels of a file, int64 [N]; the digit 0 is stored as 10."""
+    found = _variable(path, "y")
+    if found.size != max(found.shape) or not np.isin(found, range(11)).all():
+        raise _damaged(path, "its variable 'y' does not hold one digit, 1 … 10, per image")
+    return found.astype(np.int64).reshape(-1) % 10
+
+
+def _images(path: Path, count: int) -> np.ndarray:
+    """Return the images of a file, uint8 [N, 32, 32, 3]."""
+    found = _variable(path, "X")
+    if found.shape != (32, 32, 3, count) or found.dtype != np.uint8:
+        raise _damaged(path, f"its variable 'X' does not hold {count:,} images of 32 × 32 pixels")
+    return found.transpose(3, 0, 1, 2)
 
 
 def _variable(path: Path, name: str) -> np.ndarray:
-    from scipy.io import loadmat
-
     try:
-        return loadmat(path, variable_names=[name])[name]
-    except Exception as error:  # scipy raises many kinds for a damaged file
-        raise UserError(f"{path} cannot be read as a MATLAB file ({error}). Download it again.") from error
+        return read_matlab(path, name)
+    except (OSError, ValueError) as error:
+        raise _damaged(path, getattr(error, "strerror", None) or str(error)) from None
+
+
+def _damaged(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} cannot be read as a MATLAB file of SVHN: {reason}. Download it again.")

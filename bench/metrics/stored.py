@@ -14,6 +14,9 @@ from bench.metrics.samples import Measured, Samples, known
 
 RANGE = 32.0  # nats below the largest logit that are kept; e^-32 is 1e-14
 STEPS = 65535
+MOST_CLASSES = 1 << 20
+TOLERANCE = 1e-6  # of probabilities
+OF_EXITS = ("exit_prediction", "exit_confidence", "exit_p_true")
 MOST_LOGITS = 20_000_000  # N·C of a split above which its logits are not stored: 40 MB before compression
 
 
@@ -65,12 +68,39 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: i
 
     Raises KeyError or ValueError for arrays that are not outcomes.
     """
+    if strange := [key for key, values in arrays.items() if values.dtype.kind not in "biuf"]:
+        raise ValueError(f"{strange[0]} does not hold numbers")
     macs, counts = arrays.get("exit_macs"), arrays.get("train_counts")
-    return Measured(_split(arrays, "cal"), _split(arrays, "test"), full_macs, num_exits, _ints(macs), _ints(counts))
+    if macs is not None and (macs.shape != (num_exits,) or macs.min() < 0):
+        raise ValueError(f"exit_macs does not hold a cost of each of {num_exits} exits")
+    if counts is not None and (counts.ndim != 1 or not len(counts) or counts.min() < 0):
+        raise ValueError("train_counts does not hold a number of images per class")
+    cal, test = (_split(arrays, name, num_exits) for name in ("cal", "test"))
+    return Measured(cal, test, full_macs, num_exits, _ints(macs), _ints(counts))
 
 
-def _split(arrays: Mapping[str, NDArray[Any]], split: str) -> Samples:
+def _check(held: Mapping[str, NDArray[Any]], split: str, num_exits: int) -> None:
+    """Raise ValueError if the arrays of a split contradict each other: sizes and ranges as `to_arrays` makes them."""
+    samples = len(held["exit_index"])
+    classes = held["logits"].shape[-1] if held.get("logits", np.zeros(0)).ndim == 2 else MOST_CLASSES
+    ends = {"exit_index": num_exits, "order": samples, "exit_prediction": classes}
+    ends |= {"prediction": classes, "label": classes}
+    for name, values in held.items():
+        wide = (classes,) if name == "logits" else (num_exits,) if name in OF_EXITS else ()
+        if values.shape != (samples, *wide) or not samples:
+            raise ValueError(f"{split}_{name} has the shape {values.shape}, not {(samples, *wide)}")
+        low, high = values.min(), values.max()
+        if name in ends and not (low >= 0 and high < ends[name] and values.dtype.kind in "iu"):
+            raise ValueError(f"{split}_{name} does not lie in 0 … {ends[name] - 1}")
+        if values.dtype.kind == "f" and not -TOLERANCE <= low <= high <= 1 + TOLERANCE:
+            raise ValueError(f"{split}_{name} does not lie in 0 … 1")
+    if "logits" in held and (held["logits"].dtype != np.uint16 or not classes):
+        raise ValueError(f"{split}_logits are not 16-bit codes")
+
+
+def _split(arrays: Mapping[str, NDArray[Any]], split: str, num_exits: int) -> Samples:
     held = {key.removeprefix(f"{split}_"): arrays[key] for key in arrays if key.startswith(f"{split}_")}
+    _check(held, split, num_exits)
     codes, labels = held.get("logits"), _ints(held.get("label"))
     table = None if codes is None or labels is None else ClassProbabilities(decode(codes), labels)
     return Samples(

@@ -80,12 +80,17 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def mark_output(folder: Path) -> None:
+    """Mark a folder as our output, so that nothing in it is taken for the user's images."""
+    if not (folder / OUTPUT_MARK).exists():
+        (folder / OUTPUT_MARK).touch()
+
+
 def check_writable(folder: Path, what: str, option: str) -> None:
     """Mark a folder as our output. Raise UserError, now and not after hours, if it cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / OUTPUT_MARK).exists():
-            (folder / OUTPUT_MARK).touch()
+        mark_output(folder)
         with tempfile.NamedTemporaryFile(dir=folder):
             pass
     except OSError as error:

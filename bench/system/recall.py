@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.system.cache import cache_dir
-from bench.system.files import write_atomic
+from bench.system.files import open_regular, write_atomic
 from bench.system.installed import entries, owner, release
 
 SCHEMA = 1
@@ -102,11 +102,12 @@ def unrepeatable() -> None:
 def recall(kind: str, request: Any) -> Any:
     """Return what was remembered for a request, or None where nothing was or anything it depends on has changed."""
     try:
-        stored = json.loads(_file(kind, request).read_text(encoding="utf-8"))
+        with open_regular(_file(kind, request)) as file:
+            stored = json.load(file)
         paths = stored["paths"]
         valid = stored["state"] == [surroundings(), _digest(map(stamp, paths))]
         return stored["value"] if valid else None
-    except (OSError, ValueError, KeyError, TypeError, UserError):
+    except Exception:  # a damaged file may raise anything
         return None
 
 

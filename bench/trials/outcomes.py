@@ -48,10 +48,14 @@ def unpack(record: Record | Mapping[str, Any]) -> SampleOutcomes:
             f"Record {name} holds no per-sample outcomes: it is no ok point of a policy, or it was written before "
             "records held them. Run `bench score`, or run the point again."
         )
+    exits = len(record.cell.exit_names) if isinstance(record, Record) else np.iinfo(np.int16).max
     try:
-        bits = np.frombuffer(_bytes(held.correct), np.uint8)
-        index = np.frombuffer(_bytes(held.exit_index), held.exit_type).astype(np.int16)
+        most = 2 * max(held.samples, 0) + 8
+        bits = np.frombuffer(_bytes(held.correct, most), np.uint8)
+        index = np.frombuffer(_bytes(held.exit_index, most), held.exit_type).astype(np.int16)
         correct = np.unpackbits(bits, count=held.samples).astype(bool)
+        if not 0 <= index.min(initial=0) <= index.max(initial=0) < exits:
+            raise ValueError(f"exits lie in 0 … {exits - 1}, not {index.min()} … {index.max()}")
         if len(bits) != (held.samples + 7) // 8 or len(index) != held.samples:
             raise ValueError(f"{held.samples} samples, {len(bits)} bytes of correctness, {len(index)} exits")
     except (ValueError, zlib.error, binascii.Error) as error:
@@ -70,5 +74,9 @@ def _text(values: NDArray[Any]) -> str:
     return base64.b64encode(zlib.compress(values.tobytes(), LEVEL)).decode("ascii")
 
 
-def _bytes(text: str) -> bytes:
-    return zlib.decompress(base64.b64decode(text, validate=True))
+def _bytes(text: str, most: int) -> bytes:
+    unpacker = zlib.decompressobj()
+    found = unpacker.decompress(base64.b64decode(text, validate=True), most)
+    if unpacker.unconsumed_tail:
+        raise ValueError("more bytes than samples")
+    return found

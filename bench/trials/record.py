@@ -13,6 +13,8 @@ from bench.bank.cell import Cell
 
 SCHEMA_VERSION = 3  # 3 replaced a digest of source files by versions and a digest of code, and added `exit`
 
+LARGEST = 10**15  # number that a record may contain
+
 Status = Literal["ok", "infeasible", "failed", "timeout"]
 
 
@@ -75,6 +77,24 @@ class Record(_Model):
     timings: dict[str, float] = Field(default_factory=dict, description="seconds")
     provenance: dict[str, Any] = Field(default_factory=dict)
     created: str = Field(description="UTC, ISO 8601")
+
+
+def contradiction(record: Record) -> str | None:
+    """Return what in a record of the right shape cannot be true, so that readers need not doubt it; None if nothing."""
+    exits = range(len(record.cell.exit_names))
+    numbered = [row.get("exit") for row in record.per_exit]
+    values = [value for row in record.per_exit for key, value in row.items() if key not in ("exit", "name")]
+    numbers = [*record.metrics.values(), *record.val.values(), *record.timings.values(), *values]
+    numbers += [record.full_macs, record.point.seed, record.point.budget, record.cell.image_size, record.cell.limit]
+    if not all(type(k) is int and k in exits for k in numbered) or len(set(numbered)) < len(numbered):
+        return "per_exit does not number its exits"
+    if record.point.exit is not None and record.point.exit not in exits:
+        return f"it has no exit {record.point.exit}"
+    if not all(n is None or (type(n) in (int, float) and abs(n) <= LARGEST) for n in numbers):
+        return "it has a value that is not a number, or a number that is too large"
+    if record.full_macs < 1 or (record.outcomes and not 0 <= record.outcomes.samples <= LARGEST):
+        return "its MACs or its samples are not counts"
+    return None
 
 
 def record_id(cell: Cell, point: Point) -> str:

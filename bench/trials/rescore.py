@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +17,7 @@ from bench.metrics.families import FAMILIES, Family
 from bench.metrics.samples import Measured
 from bench.metrics.score import score
 from bench.metrics.stored import from_arrays
+from bench.system.npz import read_npz
 from bench.trials.outcomes import pack
 from bench.trials.provenance import made_with
 from bench.trials.record import SCHEMA_VERSION, Record
@@ -94,7 +93,7 @@ def _point(record: Record, arrays: Mapping[str, np.ndarray]) -> Measured:
     try:
         point = from_arrays(arrays, record.full_macs, len(record.cell.exit_names))
         shares = np.bincount(point.test.exit_index, minlength=point.num_exits) / len(point.test.correct)
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(f"they are no outcomes of this version or an earlier one ({error})") from None
     stored = (record.metrics.get("accuracy", math.nan), record.metrics.get("collapsed", math.nan))
     held = (float(point.test.correct.mean()), float(shares.max()))
@@ -120,12 +119,13 @@ def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Resc
         said = "it has no outcomes (.npz) beside it to make them again from" if again and not names else ""
         return Rescored(record, lacking=dict.fromkeys(names, (NO_FILE,)), problem=said)
     try:
-        with beside.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            done = rescore(record, {name: file[name] for name in file.files}, again=again)
+        arrays = read_npz(beside)
+    except ValueError as error:
+        return Rescored(record, problem=f"the outcomes beside it are damaged ({error})")
+    try:
+        done = rescore(record, arrays, again=again)
     except UserError as error:
         return Rescored(record, problem=f"the outcomes beside it cannot be used: {error}")
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        return Rescored(record, problem=f"the outcomes beside it are damaged ({error})")
     if done.added and write:
         write_record(path, done.record)
     return done

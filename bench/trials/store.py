@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.bank.cell import Cell
 from bench.errors import UserError
-from bench.system.files import slug, write_atomic
-from bench.trials.record import SCHEMA_VERSION, Point, Record, record_id
+from bench.system.files import open_regular, slug, write_atomic
+from bench.trials.record import SCHEMA_VERSION, Point, Record, contradiction, record_id
 
 if TYPE_CHECKING:
     import numpy as np
 
 
+MOST_BYTES = 1 << 28  # of a record
 NAME = re.compile(r"[0-9a-f]{20}\.json")  # of a record's file
 HEAD = re.compile(rb'\s*\{\s*"schema_version":\s*(\d+),\s*"id":\s*"[0-9a-f]+",\s*"status":\s*"(\w+)",')
 
@@ -51,10 +52,12 @@ class Store:
         """Return the status of a stored operating point, or None if it has no record."""
         path = self.path(cell, point)
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 head = HEAD.match(file.read(200))
         except FileNotFoundError:
             return None
+        except OSError:
+            head = None
         if head is None or int(head[1]) != SCHEMA_VERSION:
             return read(path).status
         return head[2].decode()
@@ -79,7 +82,7 @@ class Store:
     def _contents(self) -> Iterator[tuple[Path, bytes, Cell]]:
         known: dict[bytes, Cell] = {}
         for path in self.paths():
-            content = path.read_bytes()
+            content = _content(path)
             text = content[content.find(b'"cell"') : content.find(b'"point"')]
             if text not in known:
                 known[text] = parse(path, content).cell
@@ -94,21 +97,25 @@ def write_record(path: Path, record: Record) -> None:
 
 def read(path: Path) -> Record:
     """Read one record; raise UserError naming the file if it is damaged or of another schema."""
+    return parse(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        content = path.read_bytes()
+        with open_regular(path, MOST_BYTES) as file:
+            return file.read()
     except OSError as error:
-        raise UserError(f"'{path}' is not a readable record ({error}). Delete it and run again.") from None
-    return parse(path, content)
+        raise UserError(f"'{path}' is not a readable record ({error.strerror}). Delete it and run again.") from None
 
 
 def parse(path: Path, content: bytes) -> Record:
     """Return the record in the content of a file; raise UserError if it is damaged or of another schema."""
     try:
         record = Record.model_validate_json(content)
-        if record.schema_version == SCHEMA_VERSION:
-            return record
         version: Any = record.schema_version
-        problem = ""
+        problem = contradiction(record) or ""
+        if version == SCHEMA_VERSION and not problem:
+            return record
     except ValueError as error:
         version, problem = _version(content), " ".join(str(error).split())
     if version not in (None, SCHEMA_VERSION):
@@ -122,6 +129,6 @@ def parse(path: Path, content: bytes) -> Record:
 def _version(content: bytes) -> Any:
     try:
         data = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return data.get("schema_version") if isinstance(data, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -211,7 +212,7 @@ def test_no_space_is_said_before_anything_is_computed(
 
 def test_a_root_that_is_a_file(images: FakeImages, backbone: FakeBackbone, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Give another folder"):
+    with pytest.raises(UserError, match="give another folder"):
         build(images, backbone, splits(images), root=tmp_path / "file")
 
 
@@ -244,7 +245,7 @@ def child(tmp_path: Path, log: Path, pause: float) -> subprocess.Popen[bytes]:
 def finished(root: Path) -> int:
     """How many images the unfinished bank in a folder says it has."""
     flags = [f for p in root.glob("*.partial") if (p / "partial.json").exists() for f in p.glob("*.done.npy")]
-    return sum(int(np.load(f).sum()) for f in flags)
+    return sum(np.count_nonzero(np.load(f)) for f in flags)
 
 
 def test_a_killed_build_goes_on_where_it_was(images: FakeImages, tmp_path: Path) -> None:
@@ -279,6 +280,68 @@ def test_an_interrupted_build_loses_nothing_that_was_written(images: FakeImages,
     backbone = FakeBackbone()
     build(images, backbone, splits(images), root=tmp_path, batch_size=10)
     assert backbone.images_seen == 60
+
+
+def _stopped(images: FakeImages, root: Path) -> Path:
+    """Return a build of which all rows were written when it was stopped."""
+
+    def stop(done: int, total: int) -> None:
+        if done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(images, FakeBackbone(), splits(images), root=root, batch_size=10, progress=stop)
+    return next(root.glob("*.partial"))
+
+
+CHANGES = {
+    "one value": lambda array: array.__setitem__((3, 0), array[3, 0] + 1),
+    "two rows exchanged": lambda array: array.__setitem__([3, 4], array[[4, 3]]),
+    "a block of zeros": lambda array: array.__setitem__(slice(3, 5), 0),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", ["train.exit0.npy", "train.final.npy", "test.exit1.npy"])
+def test_changed_rows_of_a_partial_are_computed_again(
+    images: FakeImages, tmp_path: Path, name: str, change: str
+) -> None:
+    array = np.load(_stopped(images, tmp_path) / name, mmap_mode="r+")
+    CHANGES[change](array)
+    array.flush()
+    backbone = FakeBackbone()
+    resumed = build(images, backbone, splits(images), root=tmp_path, batch_size=10)
+    assert backbone.images_seen == (1 if change == "one value" else 2)
+    assert_same_arrays(resumed, build(images, FakeBackbone(), splits(images), root=tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("name", ["train.exit0.npy", "pool.done.npy", "partial.json"])
+def test_a_pipe_in_a_partial_does_not_hang(images: FakeImages, tmp_path: Path, name: str) -> None:
+    file = _stopped(images, tmp_path) / name
+    file.unlink()
+    os.mkfifo(file)
+    backbone = FakeBackbone()
+    build(images, backbone, splits(images), root=tmp_path, batch_size=10)
+    assert backbone.images_seen == 120
+
+
+@pytest.mark.parametrize("where", ["labels", "rows", "manifest", "lock", "arrays"])
+def test_a_full_disk_is_a_sentence_and_the_next_start_goes_on(
+    images: FakeImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    places = {"labels": (np, "save"), "rows": (np, "savez"), "manifest": (building, "write_text")}
+    places |= {"lock": (building.FileLock, "__enter__"), "arrays": (os, "posix_fallocate")}
+    with monkeypatch.context() as patch:
+        patch.setattr(*places[where], full)
+        with pytest.raises(UserError, match=r"cannot be written .*No space left on device"):
+            build(images, FakeBackbone(), splits(images), root=tmp_path, batch_size=10)
+    assert not [path for path in tmp_path.rglob("*") if path.name.endswith((".tmp", ".removed"))]
+    backbone = FakeBackbone()
+    build(images, backbone, splits(images), root=tmp_path, batch_size=10)
+    assert backbone.images_seen == (120 if where in ("lock", "arrays") else 0)
 
 
 def test_a_damaged_partial_is_started_again(

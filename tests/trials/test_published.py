@@ -119,6 +119,7 @@ def test_extreme_values_come_back(tmp_path, seed):
             "reliability": [(k, 2, rng.choice(EXTREMES), 0.5) for k in range(rng.randrange(4))],
             "outcomes": rng.choice([None, outcomes]), "note": rng.choice(["", "λ ≤ 1"]),
             "provenance": rng.choice([{}, {"a": {"b": None}}]), "reason": rng.choice([None, "", "why"]),
+            "cell": make.cell(exit_names=tuple(f"stage {k}" for k in range(300))),
         }  # fmt: skip
         return record.model_copy(update=update)
 
