@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -71,6 +71,18 @@ def split(dataset: ImageDataset, *, seen: bool = False, limit: int | None = None
     return replace(rows, train=draw.sort(rows.train), pool=draw.sort(rows.pool), test=draw.sort(rows.test))
 
 
+def has_seen(dataset: ImageDataset, trained_on: Collection[str]) -> bool:
+    """Return whether weights trained on these public datasets have seen a dataset's training images.
+
+    Where the digest of a public dataset is known, the images decide, under whatever name they are stored; otherwise
+    their source does, which is read off every part of their name.
+    """
+    from bench.datasets.official import DIGESTS
+
+    known = {digest for name in trained_on for digest in DIGESTS.get(name, ())}
+    return not set(dataset.source.split("+")).isdisjoint(trained_on) or (bool(known) and dataset.digest in known)
+
+
 def halves(pool_labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Part a pool into val and cal: positions into it, ascending, stratified, equal in size up to one.
 
@@ -136,8 +148,9 @@ def _halve_test(dataset: ImageDataset, draw: _Draw, test: np.ndarray) -> tuple[n
     """Part the official test images into pool and test."""
     if not len(test):
         raise UserError(
-            f"The backbone was trained on {dataset.source}, and {dataset.name} has no official test set to hold out "
-            "images from. Choose a backbone that has not seen it, or a dataset with test images."
+            f"The backbone was trained on {dataset.source}, whose images {dataset.name} has by its name, and it has no "
+            "official test set to hold out images from. Choose a backbone that has not seen it, add test images, or "
+            "store images that are not from it under another name."
         )
     rest, pool = draw.stratified(test, len(test) // 2, "seen", minimum=2)
     return pool, rest
@@ -155,7 +168,7 @@ class _Draw:
     @classmethod
     def of(cls, dataset: ImageDataset) -> _Draw:
         rank = np.unique(dataset.keys, return_inverse=True)[1].reshape(-1)
-        return cls(dataset.source, dataset.class_names, dataset.labels, rank)
+        return cls(dataset.drawn or dataset.source, dataset.class_names, dataset.labels, rank)
 
     def sort(self, rows: np.ndarray) -> np.ndarray:
         """Rows in the order of their keys."""

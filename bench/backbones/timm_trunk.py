@@ -25,10 +25,10 @@ from bench.backbones.weights import (
 from bench.errors import UserError
 from bench.system.compat import import_timm
 from bench.system.network import ToDownload, about_to_download, downloads_allowed, hub_offline
+from bench.system.public_data import tag_has_seen_imagenet
 from bench.system.recall import unrepeatable, watch_tree
 
 IMAGENET = Origin(frozenset({"imagenet"}), "imagenet")
-_IMAGENET_TAGS = ("in1k", "in12k", "in21k", "in22k", "lvd142m")  # LVD-142M holds ImageNet's training images
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
@@ -91,7 +91,7 @@ def _adapted(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
 
 def _origin(cfg: Any, classes: int) -> Origin:
     """What timm's own weights have seen, read off their tag; only a 1,000-class head predicts ImageNet's classes."""
-    saw = classes == 1000 or any(part in (cfg.tag or "") for part in _IMAGENET_TAGS)
+    saw = classes == 1000 or tag_has_seen_imagenet(cfg.tag or "")
     return Origin(IMAGENET.seen if saw else frozenset(), "imagenet" if classes == 1000 else None)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +17,12 @@ from torch import Tensor, nn
 from bench.backbones.staged import Options, Origin
 from bench.errors import UserError
 from bench.system.paths import user_path
+from bench.system.public_data import trained_on
 from bench.system.recall import watch
 
 RANDOM = "random"
 SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".bin")
 _WRAPPERS = ("state_dict_ema", "state_dict", "model", "net")  # the first that is there wins: averaged weights over raw
-_TRAINED_ON = re.compile(r"(?<![a-z0-9])(cifar100|cifar10|svhn|imagenet)(?:[-_]?lt)?(?![a-z0-9])")
 
 T = TypeVar("T")
 
@@ -107,17 +106,17 @@ def load_strictly(model: nn.Module, state: Mapping[str, Tensor], source: str) ->
 def origin_of(path: Path, *, classes: int | None, options: Options, family: Origin) -> Origin:
     """Return what the weights of a file have seen and what their head of `classes` classes predicts (None: no head).
 
-    In this order: the option `seen` (names joined by '+', or 'nothing'); a dataset's name in the file name, as in
-    `cifar10_t2t-vit-7_94.95.pth` or `resnet20_cifar10.safetensors` (a long-tailed subset counts as the whole); 1,000
+    In this order: the option `seen` (names joined by '+', or 'nothing'); a dataset's name in the path, as in
+    `cifar10_t2t-vit-7_94.95.pth`, `svhn/best.pth` or `mae_vit_base.pth` (`bench.system.public_data`); 1,000
     classes mean ImageNet; no head means what the family's own weights have seen. Nothing else is guessed: UserError.
     The head predicts `head_for` if that is given, otherwise the one dataset that was named, ImageNet aside.
     """
     seen, head_for = options.get("seen"), options.get("head_for")
-    named = _TRAINED_ON.findall(path.name.lower())
+    named = trained_on(*path.absolute().parts)
     if seen is not None:
         names = frozenset() if seen == "nothing" else frozenset(n.strip() for n in seen.split("+"))
     elif named:
-        names = frozenset(named)
+        names = named
     elif classes is None:
         return family
     elif classes == 1000:

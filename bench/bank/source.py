@@ -101,7 +101,7 @@ class Source:
                 exits=wanted.exits,
                 data_dir=wanted.data_dir,
             )
-            splits = protocol.split(dataset, seen=dataset.source in backbone.seen, limit=wanted.limit)
+            splits = protocol.split(dataset, seen=protocol.has_seen(dataset, backbone.seen), limit=wanted.limit)
         return Plan(dataset, backbone, splits, wanted.dtype, wanted.views, wanted.precision, wanted.channels_last)
 
     def status(self) -> BankStatus:

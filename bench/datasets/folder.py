@@ -17,6 +17,7 @@ from bench.datasets.selection import Selection
 from bench.datasets.stores import FileStore
 from bench.errors import UserError
 from bench.system.paths import user_path
+from bench.system.public_data import named
 from bench.system.recall import watch, watch_tree
 
 
@@ -43,10 +44,14 @@ def folder(
     chosen = [f"{part}={name}" for part, name in wanted.items() if name is not None]
     title = f"folder:{root.name}"
     name = title + (f"[{','.join(chosen)}]" if chosen else "")
-    return open_folder(f"folder:{argument}", root, name, official.source(root.name) or title, wanted)
+    source = named(*root.parts) or named(*user_path(argument).parts) or title
+    drawn = official.drawn(root.name, title)
+    return open_folder(f"folder:{argument}", root, name, source, drawn, wanted)
 
 
-def open_folder(where: str, root: Path, name: str, source: str, wanted: Mapping[str, str | None]) -> ImageDataset:
+def open_folder(
+    where: str, root: Path, name: str, source: str, drawn: str, wanted: Mapping[str, str | None]
+) -> ImageDataset:
     """Open the images below a folder as a dataset of this name and source; `where` is what the user wrote."""
     parts = find_parts(where, root, wanted)
     selection = Selection(root)
@@ -57,7 +62,8 @@ def open_folder(where: str, root: Path, name: str, source: str, wanted: Mapping[
     selection.tell()
     names, codes = unite(where, labels)
     partition = np.repeat(np.array(list(codes)), [len(values) for values in codes.values()])
-    return ImageDataset(name, source, names, np.concatenate(list(codes.values())), partition, FileStore(tuple(paths)))
+    every = np.concatenate(list(codes.values()))
+    return ImageDataset(name, source, names, every, partition, FileStore(tuple(paths)), drawn=drawn)
 
 
 def _labelled(selection: Selection, base: Path, split: str, part: str) -> tuple[list[Path], Labels]:

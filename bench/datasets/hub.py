@@ -23,6 +23,7 @@ from bench.system.cache import cache_dir
 from bench.system.network import ToDownload, downloads_allowed, hub_offline
 from bench.system.notices import tell_once
 from bench.system.paths import user_path
+from bench.system.public_data import named
 from bench.system.recall import unrepeatable, watch, watch_tree
 
 
@@ -50,12 +51,14 @@ def hf(
     title = f"hf:{path.name if path else argument}"
     chosen = [f"{k}={v}" for k, v in asked.items() if v is not None]
     name = title + (f"[{','.join(chosen)}]" if chosen else "")
-    source = official.source(path.name if path else argument) or title
+    parts = (path.parts, user_path(argument).parts) if path else (argument.split("/"),)
+    source = next(filter(None, (named(*part) for part in (*parts, [config or ""]))), None) or title
+    drawn = official.drawn(path.name if path else argument, title)
     if path is not None and _is_image_folder(path):
         _no_config(where, config)
         if label or image:
             raise UserError(f"'{where}' is a folder of images without columns. Leave label= and image= out.")
-        return open_folder(where, path, name, source, wanted)
+        return open_folder(where, path, name, source, drawn, wanted)
     splits = _with_rows(where, _open(where, argument, path, config, wanted))
     features = splits["train"].data.features
     label_column = columns.label_column(where, features, label)
@@ -79,6 +82,7 @@ def hf(
             image_column,
             tuple(f"split '{split.title}' of '{where}'" for split in kept),
         ),
+        drawn=drawn,
     )
 
 

@@ -33,13 +33,14 @@ class ImageDataset:
     """N labelled images of C classes; all official partitions concatenated."""
 
     name: str  # canonical, as tables show it: 'cifar100lt', 'cifar100lt[imbalance=50]', 'folder:pets'
-    source: str  # whose images these are; a backbone's `seen` is matched with it
+    source: str  # whose images these are; `bench.protocol.has_seen` matches it with what a backbone was trained on
     class_names: tuple[str, ...]
     labels: np.ndarray  # int64 [N], storage order
     partition: np.ndarray  # str [N]: 'train', 'val' or 'test'
     store: Store
     official: tuple[str, ...] | None = None  # digests of the official data; None: there is no official version
     verified: bool = False  # the files themselves carry the official checksums
+    drawn: str | None = None  # what seeds the draws of splits, where that is not the source
     imbalance: int | None = None  # largest over smallest class of the training split, for long-tailed versions
 
     def __len__(self) -> int:

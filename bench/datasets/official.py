@@ -81,12 +81,12 @@ _IMAGENET = re.compile(
 )
 
 
-def source(name: str) -> str | None:
-    """Return the public dataset whose images a hub or folder name stands for; None if it stands for none.
+def drawn(name: str, title: str) -> str:
+    """Return what seeds the draws of splits: a public dataset that a hub or folder name is, otherwise the title.
 
-    Subsets and resized copies of ImageNet's own images count as 'imagenet'; its re-collected test sets do not.
+    This rule of protocol v1 must stay as it is. Whose images they are is decided by `bench.system.public_data.named`.
     """
     last = re.sub(r"[^a-z0-9]", "", name.rstrip("/").rpartition("/")[2].lower())
     if last in _SAME:
         return _SAME[last]
-    return "imagenet" if _IMAGENET.fullmatch(last) else None
+    return "imagenet" if _IMAGENET.fullmatch(last) else title

@@ -3,10 +3,11 @@
 import pytest
 
 from bench import datasets
-from bench.datasets import cifar, official, svhn
+from bench.datasets import cifar, svhn
 from bench.errors import UserError
 from bench.plugins import registry
 from bench.plugins.spec import Spec
+from bench.system.public_data import named
 
 
 @pytest.mark.parametrize(
@@ -84,9 +85,9 @@ def test_folders_that_do_not_exist_are_named(tmp_path, monkeypatch):
         ("imagenet_sketch", None),
         ("vaishaal/ImageNetV2", None),
         ("barkermrl/imagenet-a", None),
-        ("user/cifar10-my-notes", None),
+        ("user/cifar10-my-notes", "cifar10"),
         ("nateraw/beans", None),
     ],
 )
 def test_public_images_are_known_by_name(name, source):
-    assert official.source(name) == source
+    assert named(*name.split("/")) == source
