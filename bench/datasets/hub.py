@@ -19,7 +19,6 @@ from bench.datasets.selection import Selection
 from bench.datasets.stores import ArrowStore
 from bench.datasets.tables import Split
 from bench.errors import UserError
-from bench.system.cache import cache_dir
 from bench.system.network import ToDownload, downloads_allowed, hub_offline
 from bench.system.notices import tell_once
 from bench.system.paths import user_path
@@ -119,7 +118,8 @@ def _open(
             _no_config(where, config)
         return tables.open_tables(where, path, files, config, wanted)
     with tables.opening(where, path):
-        return _assigned(where, hub.load_dataset(str(path), config, cache_dir=str(cache_dir("datasets"))), wanted)
+        made = tables.converted(file for file in path.rglob("*") if file.is_file())
+        return _assigned(where, hub.load_dataset(str(path), config, cache_dir=made), wanted)
 
 
 def _is_image_folder(path: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -13,6 +13,7 @@ import datasets as hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.datasets import digests
 from bench.datasets.parquet import class_names
 from bench.datasets.roles import Role, assign, parts_of, role
 from bench.errors import UserError, nearest
@@ -118,7 +119,7 @@ def _declared(where: str, path: Path, config: str | None) -> tuple[dict[str, lis
         names = hub.get_dataset_config_names(str(path))
     name = choose_config(where, names, config)
     with opening(where, path):
-        builder = hub.load_dataset_builder(str(path), name, cache_dir=str(cache_dir("datasets")))
+        builder = hub.load_dataset_builder(str(path), name, cache_dir=converted([card]))
     files = builder.config.data_files or {}
     groups = {str(split): [Path(file) for file in several] for split, several in files.items()}
     if not re.search(r"^configs:", head, re.MULTILINE):
@@ -204,7 +205,7 @@ def _open(where: str, part: str, title: str, files: Sequence[Path], features: hu
             builder,
             data_files={part: [str(file) for file in kept]},
             split=part,
-            cache_dir=str(cache_dir("datasets")),
+            cache_dir=converted(kept),
             **chosen,
         )
     return Split(title, data, lambda column: _names(where, title, kept, column))
@@ -239,6 +240,11 @@ def tell_left_out(where: str, titles: Sequence[str]) -> None:
         tell_once(
             f"{len(titles)} {them} left out of '{where}', as neither train, validation nor test: {', '.join(titles)}."
         )
+
+
+def converted(files: Iterable[Path]) -> str:
+    """Return the folder for what the library makes of some files, which it knows by their names and times alone."""
+    return str(cache_dir("datasets", digests.files(sorted(files))[:16]))
 
 
 @contextmanager

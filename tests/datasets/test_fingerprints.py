@@ -5,12 +5,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from bench import datasets
 from bench.datasets import digests
 from bench.datasets.stores import FileStore
+from tests.helpers.images import encode
 
 FORMS = {"bmp": "BMP", "pgm": "PPM", "tga": "TGA", "tif": "TIFF"}
 
@@ -99,3 +102,32 @@ def test_a_changed_entry_is_computed_anew(tmp_path, own_cache, change):
         entry.unlink()
         os.mkfifo(entry)
     assert datasets.load(f"folder:{tmp_path / 'set'}").digest == first
+
+
+@pytest.mark.parametrize("argument", ["", "/train-00000-of-00001.parquet"])
+def test_other_parquet_files_of_the_same_size_and_time(tmp_path, images, argument):
+    found = []
+    (tmp_path / "set").mkdir()
+    for seed in (1, 2):
+        file = tmp_path / "set" / "train-00000-of-00001.parquet"
+        cells = [{"bytes": encode(array, encoding="BMP"), "path": None} for array in images(8, seed=seed)]
+        table = pa.table({"image": cells, "label": [0, 1] * 4})
+        pq.write_table(table, file, compression="none", use_dictionary=False)
+        os.utime(file, (315532800, 315532800))
+        found.append((file.stat().st_size, datasets.load(f"hf:{tmp_path / 'set'}{argument}").digest))
+    assert found[0][0] == found[1][0] and found[0][1] != found[1][1]
+
+
+def test_a_saved_dataset_replaced_by_another(tmp_path, images):
+    from datasets import ClassLabel, Dataset, Features, Image
+
+    found = []
+    for seed in (1, 2):
+        cells = [{"bytes": encode(array, encoding="BMP"), "path": None} for array in images(8, seed=seed)]
+        features = Features({"image": Image(), "label": ClassLabel(names=["a", "b"])})
+        shutil.rmtree(tmp_path / "set", ignore_errors=True)
+        Dataset.from_dict({"image": cells, "label": [0, 1] * 4}, features).save_to_disk(tmp_path / "set")
+        for file in (tmp_path / "set").iterdir():
+            os.utime(file, (315532800, 315532800))
+        found.append(datasets.load(f"hf:{tmp_path / 'set'}").digest)
+    assert found[0] != found[1]
