@@ -97,9 +97,7 @@ class Bank:
         if len(weights) == 1:
             return 0
         val = np.sort(self.halves(seed)[0])
-        final = self._load("pool", self.num_exits - 1, 0, val, "cpu").float()
-        labels = torch.from_numpy(self.labels("pool")[val])
-        losses = [probe.nll(final @ w.T + b, labels) for w, b in zip(weights, biases, strict=True)]
+        losses = probe.losses(self.features("pool", self.num_exits - 1), val, self.labels("pool"), weights, biases)
         return losses.index(min(losses))
 
     def final_head(self, seed: int) -> tuple[Tensor, Tensor]:

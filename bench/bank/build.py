@@ -176,7 +176,8 @@ def _describe(plan: Plan, folder: Path) -> None:
     else:
         final = np.load(folder / array_file("train", 0, len(plan.dims) - 1, len(plan.dims)), mmap_mode="r")
         grid = probe.GRID
-        weights, biases = probe.fit(final, plan.labels["train"], plan.dataset.num_classes, grid)
+        device = next(plan.backbone.parameters()).device
+        weights, biases = probe.fit(final, plan.labels["train"], plan.dataset.num_classes, grid, device=device)
         own = getattr(plan.backbone.head, "out_features", 0)
         macs[-1] += plan.dims[-1] * (plan.dataset.num_classes - own)
     tensors = {"weight": weights, "bias": biases, "l2": torch.tensor(grid, dtype=torch.float64)}

@@ -16,31 +16,48 @@ from torch import Tensor
 
 GRID = tuple(10.0 ** (-e / 2) for e in range(8))  # 1 … 3e-4, strong to weak
 _IN_MEMORY = 1 << 27  # feature values kept as float32 during the fit; more are read from the memory map in every pass
-_CHUNK = 8192
+_CHUNK = 8192  # samples at once, fewer where their logits of all classes would be more values than this:
+_LOGITS = 1 << 24
 _MEMORY = 20  # curvature pairs of L-BFGS
 _MAX_STEPS = 200
 _GAP = 1e-4  # nats above the minimum at which a fit stops
 
 
 def fit(
-    features: np.ndarray, labels: np.ndarray, num_classes: int, grid: Sequence[float] = GRID
+    features: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    grid: Sequence[float] = GRID,
+    *,
+    device: str | torch.device = "cpu",
 ) -> tuple[Tensor, Tensor]:
     """Fit multinomial logistic regression for every penalty; return weights [R, C, D] and biases [R, C], float32.
 
-    features [N, D] may be a memory map. Minimises mean cross-entropy + l2/2 · |W|² on features standardised by their
+    features [N, D] may be a memory map, of which bounded parts are read, or all of it where it fits on a GPU. Minimises mean cross-entropy + l2/2 · |W|² on features standardised by their
     own mean and deviation, the bias free (scikit-learn's LogisticRegression with C = 1/(l2·N) on such features); the
     standardisation is then folded into weight and bias. L-BFGS from zero, each penalty starting at its stronger
     neighbour's solution; nothing random.
     """
-    problem = _Problem(features, torch.from_numpy(np.asarray(labels)), num_classes)
-    solution = torch.zeros(num_classes, features.shape[1] + 1)
+    problem = _Problem(features, torch.from_numpy(np.asarray(labels)), num_classes, torch.device(device))
+    solution = torch.zeros(num_classes, features.shape[1] + 1, device=device)
     weights, biases = [], []
     for l2 in grid:
         solution = _minimise(problem, solution, float(l2))
         weight = solution[:, :-1] * problem.scale
         weights.append(weight)
         biases.append(solution[:, -1] - (weight.double() @ problem.mean.double()).float())
-    return torch.stack(weights), torch.stack(biases)
+    return torch.stack(weights).cpu(), torch.stack(biases).cpu()
+
+
+def losses(features: np.ndarray, rows: np.ndarray, labels: np.ndarray, weights: Tensor, biases: Tensor) -> list[float]:
+    """Return the mean negative log-likelihood of R candidate heads on some rows of features [N, D], read in parts."""
+    totals = [0.0] * len(weights)
+    step = _rows_at_once(weights.shape[1])
+    for part in (rows[start : start + step] for start in range(0, len(rows), step)):
+        x, y = torch.from_numpy(features[part]).float(), torch.from_numpy(labels[part])
+        for r, (w, b) in enumerate(zip(weights, biases, strict=True)):
+            totals[r] += nll(x @ w.T + b, y) * (len(part) / len(rows))
+    return totals
 
 
 def nll(logits: Tensor, labels: Tensor) -> float:
@@ -51,11 +68,12 @@ def nll(logits: Tensor, labels: Tensor) -> float:
 class _Problem:
     """Mean cross-entropy of a linear classifier on standardised features, and its gradient."""
 
-    def __init__(self, features: np.ndarray, labels: Tensor, num_classes: int) -> None:
-        self._features, self._labels = features, labels
+    def __init__(self, features: np.ndarray, labels: Tensor, num_classes: int, device: torch.device) -> None:
+        self._features, self._labels, self._device = features, labels.to(device), device
+        self._step = _rows_at_once(num_classes)
         self._kept: list[Tensor] | None = None
         self.count, width = features.shape
-        total, square = torch.zeros(width, dtype=torch.float64), torch.zeros(width, dtype=torch.float64)
+        total, square = torch.zeros(2, width, dtype=torch.float64, device=device)
         for part in self._raw():
             total += part.sum(0, dtype=torch.float64)
         mean = total / self.count
@@ -65,7 +83,7 @@ class _Problem:
         flat = deviation <= 1e-6 * mean.abs() + 1e-12  # a constant feature carries nothing: its weight stays zero
         self.mean = mean.float()
         self.scale = torch.where(flat, 0.0, 1.0 / deviation).float()
-        if features.size <= _IN_MEMORY:
+        if features.size <= (_IN_MEMORY if device.type == "cpu" else torch.cuda.mem_get_info(device)[0] // 16):
             self._kept = list(self._standardised())
 
     def __call__(self, solution: Tensor, l2: float) -> tuple[float, Tensor]:
@@ -78,7 +96,7 @@ class _Problem:
             log_p = torch.addmm(bias, part, weight.T).log_softmax(1)
             loss -= float(log_p.gather(1, labels[:, None]).sum(dtype=torch.float64))
             error = log_p.exp_()
-            error[torch.arange(len(part)), labels] -= 1
+            error[torch.arange(len(part), device=self._device), labels] -= 1
             gradient[:, :-1].addmm_(error.T, part)
             gradient[:, -1] += error.sum(0)
         gradient /= self.count
@@ -86,15 +104,19 @@ class _Problem:
         return loss / self.count + 0.5 * l2 * float(weight.double().square().sum()), gradient
 
     def _raw(self) -> Iterator[Tensor]:
-        for start in range(0, self.count, _CHUNK):
-            yield torch.from_numpy(np.array(self._features[start : start + _CHUNK], dtype=np.float32))
+        for start in range(0, self.count, self._step):
+            yield torch.from_numpy(np.array(self._features[start : start + self._step])).to(self._device).float()
 
     def _standardised(self) -> Iterator[Tensor]:
         for part in self._raw():
-            yield (part - self.mean) * self.scale
+            yield part.sub_(self.mean).mul_(self.scale)
 
     def _parts(self) -> Iterator[Tensor]:
         return iter(self._kept) if self._kept is not None else self._standardised()
+
+
+def _rows_at_once(num_classes: int) -> int:
+    return max(1, min(_CHUNK, _LOGITS // num_classes))
 
 
 def _minimise(problem: _Problem, start: Tensor, l2: float) -> Tensor:

@@ -54,6 +54,21 @@ def test_is_deterministic_and_reads_memory_maps_in_pieces(tmp_path, monkeypatch:
         torch.testing.assert_close(x @ mapped[r].T + mapped_biases[r], x @ weights[r].T + biases[r], rtol=0, atol=0.05)
 
 
+def test_losses_are_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = blobs(300)
+    features = features.astype(np.float16)
+    weights, biases = probe.fit(features, labels, 4, (0.3, 0.01))
+    rows = np.arange(1, 300, 2)
+    x, y = torch.from_numpy(features[rows]).float(), torch.from_numpy(labels[rows])
+    expected = [probe.nll(x @ w.T + b, y) for w, b in zip(weights, biases, strict=True)]
+    assert probe.losses(features, rows, labels, weights, biases) == expected
+    monkeypatch.setattr(probe, "_LOGITS", 4 * 32)  # 32 samples of 4 classes
+    largest, nll = [], probe.nll
+    monkeypatch.setattr(probe, "nll", lambda logits, y: largest.append(len(logits)) or nll(logits, y))
+    assert probe.losses(features, rows, labels, weights, biases) == pytest.approx(expected, rel=1e-6)
+    assert max(largest) == 32
+
+
 def test_weaker_penalties_fit_train_closer() -> None:
     features, labels = blobs()
     weights, biases = probe.fit(features, labels, 4)
