@@ -33,10 +33,11 @@ def fit(
 ) -> tuple[Tensor, Tensor]:
     """Fit multinomial logistic regression for every penalty; return weights [R, C, D] and biases [R, C], float32.
 
-    features [N, D] may be a memory map, of which bounded parts are read, or all of it where it fits on a GPU. Minimises mean cross-entropy + l2/2 · |W|² on features standardised by their
-    own mean and deviation, the bias free (scikit-learn's LogisticRegression with C = 1/(l2·N) on such features); the
-    standardisation is then folded into weight and bias. L-BFGS from zero, each penalty starting at its stronger
-    neighbour's solution; nothing random.
+    features [N, D] may be a memory map, of which bounded parts are read, or all of it where it fits on a GPU.
+    Minimises mean cross-entropy + l2/2 · |W|² on features standardised by their own mean and deviation, the bias
+    free (scikit-learn's LogisticRegression with C = 1/(l2·N) on such features); the standardisation is then folded
+    into weight and bias. L-BFGS from zero, each penalty starting at its stronger neighbour's solution; nothing
+    random.
     """
     problem = _Problem(features, torch.from_numpy(np.asarray(labels)), num_classes, torch.device(device))
     solution = torch.zeros(num_classes, features.shape[1] + 1, device=device)
