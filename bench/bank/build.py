@@ -21,7 +21,7 @@ from bench.bank.manifest import FILE, SPLITS, FileEntry, Manifest, file_digest, 
 from bench.bank.partial import Partial, sync, write_text
 from bench.bank.plan import Plan, array_file, default_root
 from bench.bank.store import lock_file, partial_folder
-from bench.bank.stream import Chunk, Job, ahead, read, views_of
+from bench.bank.stream import Chunk, Job, chunks, views_of
 from bench.errors import UserError
 from bench.system.files import mark_output
 
@@ -84,8 +84,8 @@ def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device
     jobs = _jobs(partial, batch_size)
     try:
         with ready(plan, device):
-            chunks = ahead(lambda job: read(plan, job, device), jobs)
-            for chunk, outputs in _one_behind(_forward(plan, chunk, device) for chunk in chunks):
+            launched = (_forward(plan, chunk, device) for chunk in chunks(plan, jobs, device))
+            for chunk, outputs in _one_behind(launched):
                 for view, output in enumerate(outputs):
                     partial.write(chunk.job.split, view, chunk.job.positions, output.arrays(plan, chunk))
                 partial.mark(chunk.job.split, chunk.job.positions)

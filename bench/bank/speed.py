@@ -10,7 +10,7 @@ import torch
 
 from bench.bank.compute import features, ready
 from bench.bank.plan import Plan
-from bench.bank.stream import Job, ahead, read
+from bench.bank.stream import Job, chunks
 from bench.system.cpus import cpu_count
 
 WARM = 8  # images of the first batches of a measurement, which decide how many images its timed batches have
@@ -40,7 +40,7 @@ def _seconds(plan: Plan, count: int, size: int, device: torch.device) -> float:
     """Time the first `count` images of train, in batches of `size`."""
     jobs = [Job("train", np.arange(start, min(start + size, count))) for start in range(0, count, size)]
     began = time.perf_counter()
-    for chunk in ahead(lambda job: read(plan, job, device), jobs):
+    for chunk in chunks(plan, jobs, device):
         last = features(plan, chunk.view(plan, 0, device))[-1]
         last.sum().item()  # waits for an accelerator
     return time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Read and prepare images on a background thread, ahead of the forward pass."""
+"""Read and prepare images on other threads, ahead of the forward pass."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -16,17 +17,23 @@ from torch import Tensor
 from bench.bank.plan import Plan
 from bench.bank.transform import augment, square
 from bench.datasets.images import blocks
+from bench.system.cpus import cpu_count
 
+_READERS = 8  # threads that feed an accelerator; one is enough beside a CPU that computes
 _LARGE_AT_ONCE = 8  # images larger than the backbone's input that are decoded before they are resized
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-def ahead(function: Callable[[A], B], items: Iterable[A], depth: int = 2) -> Iterator[B]:
-    """Map a function over items in order on one other thread, at most `depth` results ahead of the consumer."""
-    remaining = iter(items)
-    with ThreadPoolExecutor(1, thread_name_prefix="bank-reader") as pool:
-        waiting: deque[Future[B]] = deque(pool.submit(function, item) for item in islice(remaining, depth))
+def ahead(function: Callable[[A], B], items: Iterable[A], threads: int = 1) -> Iterator[B]:
+    """Map a function over items in order on other threads, at most one result more than threads ahead of the consumer.
+
+    One thread may use all cores in torch, as its caller does; of several each uses one.
+    """
+    remaining, cores = iter(items), torch.get_num_threads()
+    alone = (lambda: None) if threads == 1 else partial(torch.set_num_threads, 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="bank-reader", initializer=alone) as pool:
+        waiting: deque[Future[B]] = deque(pool.submit(function, item) for item in islice(remaining, threads + 1))
         try:
             while waiting:
                 result = waiting.popleft().result()
@@ -35,6 +42,8 @@ def ahead(function: Callable[[A], B], items: Iterable[A], depth: int = 2) -> Ite
         finally:
             for future in waiting:
                 future.cancel()
+            if threads > 1:
+                torch.set_num_threads(cores)  # what a thread sets for itself, later threads inherit
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,12 @@ class Chunk:
 def views_of(plan: Plan, split: str) -> range:
     """Numbers of the views that a split has; only train has augmented ones."""
     return range(1 + plan.views if split == "train" else 1)
+
+
+def chunks(plan: Plan, jobs: Iterable[Job], device: torch.device) -> Iterator[Chunk]:
+    """Read jobs in order, ahead of the device that their inputs are for."""
+    threads = 1 if device.type == "cpu" else min(_READERS, cpu_count())
+    return ahead(lambda job: read(plan, job, device), jobs, threads)
 
 
 def read(plan: Plan, job: Job, device: torch.device) -> Chunk:

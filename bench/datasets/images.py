@@ -19,7 +19,7 @@ class Store(Protocol):
     """The pixels of N images."""
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[np.ndarray]:
-        """Decode the images of these rows, in the order asked: uint8 [H, W, 3] each."""
+        """Decode the images of these rows, in the order asked: uint8 [H, W, 3] each. Several threads may call it."""
 
     def fingerprint(self) -> str | None:
         """Return a fingerprint of the files of the pixels (see `digests.files`); None if there are none."""
