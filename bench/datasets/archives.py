@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
-_COMMANDS = {".zip": "unzip {} -d {}", ".7z": "7z x {} -o{}", ".rar": "unrar x {} {}"} | dict.fromkeys(
-    _TARS, "tar -xf {} -C {}"
+_COMMANDS = {".zip": "unzip {0} -d {1}", ".7z": "7z x {0} -o{1}", ".rar": "unrar x {0} {1}/"} | dict.fromkeys(
+    _TARS, "mkdir -p {1} && tar -xf {0} -C {1}"
 )
 
 
@@ -17,10 +17,11 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(tuple(_COMMANDS)) and path.is_file()
 
 
-def extraction(path: Path) -> str:
-    """Return the command that extracts an archive beside itself."""
+def extraction(path: Path, into: Path | None = None) -> str:
+    """Return the command that extracts an archive into a folder, by default into one of its name beside it."""
     suffix = next(suffix for suffix in sorted(_COMMANDS, key=len, reverse=True) if path.name.lower().endswith(suffix))
-    return _COMMANDS[suffix].format(shlex.quote(str(path)), shlex.quote(str(path.parent)))
+    folder = into or path.with_name(path.name[: -len(suffix)])
+    return _COMMANDS[suffix].format(shlex.quote(str(path)), shlex.quote(str(folder)))
 
 
 def archives(folders: Iterable[Path]) -> list[Path]:

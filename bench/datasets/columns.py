@@ -22,7 +22,7 @@ def image_column(where: str, features: hub.Features, wanted: str | None) -> str:
         return _asked("image", where, wanted, found + encoded, found + encoded)
     candidates = found or encoded
     choice = candidates[0] if len(candidates) == 1 else next((name for name in IMAGES if name in candidates), None)
-    return choice or _ask("image", where, candidates)
+    return choice or _ask("image", where, features, candidates)
 
 
 def label_column(where: str, features: hub.Features, wanted: str | None) -> str:
@@ -42,7 +42,7 @@ def label_column(where: str, features: hub.Features, wanted: str | None) -> str:
     candidates = [name for name in usable if not _INDEX.fullmatch(name)]
     if len(candidates) == 1 and isinstance(features[candidates[0]], hub.ClassLabel):
         return candidates[0]
-    return _ask("label", where, candidates)
+    return _ask("label", where, features, candidates)
 
 
 def _asked(role: str, where: str, wanted: str, valid: list[str], offered: list[str]) -> str:
@@ -51,9 +51,10 @@ def _asked(role: str, where: str, wanted: str, valid: list[str], offered: list[s
     raise UserError(f"'{where}' has no {role} column '{wanted}'.{nearest(wanted, offered)}")
 
 
-def _ask(role: str, where: str, candidates: list[str]) -> str:
+def _ask(role: str, where: str, features: hub.Features, candidates: list[str]) -> str:
     if not candidates:
-        raise UserError(f"'{where}' has no {role} column. Name one: {where}[{role}=COLUMN].")
+        columns = ", ".join(features)
+        raise UserError(f"'{where}' has no {role} column among {columns}. Name one: {where}[{role}=COLUMN].")
     many = "several columns" if len(candidates) > 1 else "a column"
     raise UserError(
         f"'{where}' has {many} that may be its {role}s ({', '.join(candidates)}). "
@@ -76,7 +77,7 @@ def _problem(kind: object) -> str | None:
     if isinstance(kind, hub.ClassLabel):
         return None
     if isinstance(kind, hub.Value):
-        plain = ("int", "uint", "float", "bool", "string", "large_string", "string_view")
+        plain = ("int", "uint", "float", "bool", "null", "string", "large_string")
         return None if kind.dtype.startswith(plain) else f"values of type {kind.dtype}"
     if isinstance(kind, list | hub.Sequence | hub.LargeList | hub.List):
         return "a list for each row"

@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from bench.datasets import columns, official, tables
-from bench.datasets.archives import extraction, is_archive
+from bench.datasets.archives import archives, extraction, is_archive
 from bench.datasets.classes import Labels, unite
 from bench.datasets.folder import open_folder
 from bench.datasets.images import ImageDataset
-from bench.datasets.roles import PARTS, assign
+from bench.datasets.roles import PARTS, assign, role
 from bench.datasets.selection import Selection
 from bench.datasets.stores import ArrowStore
 from bench.datasets.tables import Split
@@ -24,6 +24,8 @@ from bench.system.notices import tell_once
 from bench.system.paths import user_path
 from bench.system.public_data import named
 from bench.system.recall import unrepeatable, watch, watch_tree
+
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xml", ".lance", ".h5", ".arrow")  # that the library reads itself
 
 
 def hf(
@@ -60,8 +62,8 @@ def hf(
         return open_folder(where, path, name, source, drawn, wanted)
     splits = _with_rows(where, _open(where, argument, path, config, wanted))
     features = splits["train"].data.features
-    label_column = columns.label_column(where, features, label)
     image_column = columns.image_column(where, features, image)
+    label_column = columns.label_column(where, features, label)
     names, labels = unite(where, {part: _labels(where, split, label_column) for part, split in splits.items()})
     kept = [splits[part] for part in labels]
     for split in kept:
@@ -105,7 +107,7 @@ def _open(
     """Return the splits that are used, by part."""
     if path is None:
         return _downloaded(where, argument, config, wanted)
-    if is_archive(path) and path.suffix not in tables.BUILDERS:
+    if is_archive(path) and path.suffix != ".tar":
         raise UserError(f"{path} is an archive. Extract it ({extraction(path)}), and write hf:PATH with the folder.")
     if path.is_file() and path.suffix not in tables.BUILDERS:
         raise UserError(f"{path} is neither a parquet nor a tar file. Write hf:PATH with one of these, or a folder.")
@@ -117,9 +119,13 @@ def _open(
         if path.is_file():
             _no_config(where, config)
         return tables.open_tables(where, path, files, config, wanted)
-    with tables.opening(where, path):
+    if packed := archives([path, *path.glob("*/")]):
+        raise UserError(f"{packed[0]} has not been extracted. Run {extraction(packed[0])} first.")
+    with tables.opening(where, f"Check that {path} contains parquet files or image folders"):
         made = tables.converted(file for file in path.rglob("*") if file.is_file())
-        return _assigned(where, hub.load_dataset(str(path), config, cache_dir=made), wanted)
+        found = hub.load_dataset(str(path), config, cache_dir=made)
+        _check_recognised(where, path, found)
+        return _assigned(where, found, wanted)
 
 
 def _is_image_folder(path: Path) -> bool:
@@ -127,6 +133,18 @@ def _is_image_folder(path: Path) -> bool:
     if not path.is_dir() or tables.saved(path) or tables.table_files(path) or any(path.glob("**/metadata.*")):
         return False
     return Selection(path).holds(path)
+
+
+def _check_recognised(where: str, path: Path, found: hub.DatasetDict) -> None:
+    """Refuse folders and tables whose names tell a split that the library did not see, and so took for training."""
+    seen = {named.part for split in found if (named := role(str(split)))}
+    for place in sorted(path.rglob("*")):
+        named = role(place.stem) if place.is_dir() or place.suffix in TABLES else None
+        if named and not named.rest and named.part not in seen:
+            raise UserError(
+                f"{place} of '{where}' is named as {PARTS[named.part]} images, but the library that reads it knows "
+                f"splits in lower case only. Rename it to {named.part}."
+            )
 
 
 def _no_config(where: str, config: str | None) -> None:
@@ -144,12 +162,11 @@ def _downloaded(where: str, name: str, config: str | None, wanted: Mapping[str, 
         raise
     except Exception as error:  # the hub and its file systems raise many kinds
         if "onfig" in str(error):
-            names = _configs(name)
-            if names and (config is None or config not in names):
-                tables.choose_config(where, names, config)
+            tables.check_config(where, _configs(name) or [config or ""], config)
         if not downloads_allowed():
             raise ToDownload(f"'{where}'") from error
-        raise UserError(f"'{where}' cannot be opened ({tables.reason(error)}). {tables.advice(None)}.") from error
+        advice = "Check the name and the network, or give the path of a local copy"
+        raise UserError(f"'{where}' cannot be opened ({tables.reason(error)}). {advice}.") from error
 
 
 def _configs(name: str) -> list[str]:

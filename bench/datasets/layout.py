@@ -25,6 +25,7 @@ def find_parts(where: str, root: Path, wanted: Mapping[str, str | None]) -> dict
 class _Tree:
     def __init__(self, where: str, root: Path) -> None:
         self.where, self.root, self.files = where, root, Selection(root)
+        self._known: dict[Path, list[Path]] = {}
 
     def parts(self, wanted: Mapping[str, str | None]) -> dict[str, Path]:
         if wanted.get("train") == ".":
@@ -48,7 +49,9 @@ class _Tree:
 
     def _classes(self, base: Path) -> list[Path]:
         """Return the folders with images that lie in a folder."""
-        return [path for path in self.files.folders(base) if self.files.holds(path)]
+        if base not in self._known:
+            self._known[base] = [path for path in self.files.folders(base) if self.files.holds(path)]
+        return self._known[base]
 
     def _unwrapped(self, base: Path) -> Path:
         """Return the innermost folder that holds everything below `base`, unless it is a class or a split."""

@@ -91,10 +91,8 @@ def _check_unpacked(key: str, roots: list[Path]) -> None:
     for base in dict.fromkeys(root / sub for root in roots for sub in official.folders):
         for archive in archives([base]):
             if named.match(re.sub(r"[^a-z0-9]", "", archive.name.lower())) or base.name == key:
-                raise UserError(
-                    f"{official.title} is in {archive}, which has not been extracted. Run {extraction(archive)}, and "
-                    "start again."
-                )
+                run = extraction(archive, base)
+                raise UserError(f"{official.title} is in {archive}, which has not been extracted. Run {run} first.")
         for other in official.unread:
             if (base / other).is_dir():
                 raise UserError(

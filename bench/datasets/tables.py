@@ -12,6 +12,7 @@ from typing import Any
 import datasets as hub
 import pyarrow as pa
 import pyarrow.parquet as pq
+from datasets.info import DatasetInfosDict
 
 from bench.datasets import digests
 from bench.datasets.parquet import class_names
@@ -20,7 +21,11 @@ from bench.errors import UserError, nearest
 from bench.system.cache import cache_dir
 from bench.system.notices import tell_once
 
-BUILDERS = {".parquet": "parquet", ".tar": "webdataset"}
+BUILDERS = {".parquet": "parquet", ".tar": "webdataset"}  # the first that is there counts
+_ADVICE = {
+    ".parquet": "Download the files again",
+    ".tar": "Check that every sample has the same files, and that its .cls holds a whole number",
+}
 _SHARD = re.compile(r"(?P<stem>.*?)[-_. ]?(?P<number>\d+)(?:[-_]of[-_](?P<total>\d+))?(?:-[0-9a-f]{16})?")
 
 
@@ -41,7 +46,7 @@ def saved(path: Path) -> bool:
 def open_saved(where: str, path: Path, wanted: Mapping[str, str | None]) -> dict[str, Split]:
     """Open the splits of a dataset that was saved by `save_to_disk`."""
     if (path / "state.json").is_file():
-        with opening(where, path):
+        with opening(where, "Save the dataset again"):
             return {"train": Split("train", hub.load_from_disk(str(path)))}
     below = _saved_below(path)
     listed = _json(where, path / "dataset_dict.json").get("splits", [])
@@ -49,7 +54,7 @@ def open_saved(where: str, path: Path, wanted: Mapping[str, str | None]) -> dict
         raise UserError(f"'{where}' is incomplete: its splits {', '.join(missing)} have no folder. Copy it again.")
     parts = assign(where, below, wanted)
     tell_left_out(where, [name for name in below if name not in parts.values()])
-    with opening(where, path):
+    with opening(where, "Save the dataset again"):
         return {part: Split(name, hub.load_from_disk(str(path / name))) for part, name in parts.items()}
 
 
@@ -82,7 +87,7 @@ def open_tables(
     base = path if path.is_dir() else path.parent
     groups = declared[0] if declared else _grouped(where, base, files)
     for title, several in groups.items():
-        _check_shards(where, title, several)
+        _check_shards(where, title, several, "" if path.is_dir() else f" Write hf:{base} for all files of this folder.")
     only = next(iter(groups)) if len(groups) == 1 and not any(wanted.values()) else None
     if only is not None and (path.is_file() or (role(only) or Role("train", ())).part == "train"):
         parts = {"train": only}
@@ -101,7 +106,9 @@ def _assigned(where: str, titles: list[str], wanted: Mapping[str, str | None]) -
     lone = [t for t in roles if t not in paired and [r.part for r in roles.values()].count(roles[t].part) == 1]
     parts = assign(where, titles, {**{roles[t].part: t for t in lone}, **{k: v for k, v in wanted.items() if v}})
     if "train" not in parts:
-        raise UserError(f"'{where}' has no training split among {', '.join(titles)}. Name one: {where}[train=NAME].")
+        raise UserError(
+            f"'{where}' has no training split among {', '.join(titles)}. Name one: {where}[train={titles[0]}]."
+        )
     return parts
 
 
@@ -115,28 +122,28 @@ def _declared(where: str, path: Path, config: str | None) -> tuple[dict[str, lis
             inside = f" Write hf:{path / config} for that folder." if (path / config).is_dir() else ""
             raise UserError(f"'{where}' declares no configurations. Leave config={config} out.{inside}")
         return None
-    with opening(where, path):
-        names = hub.get_dataset_config_names(str(path))
-    name = choose_config(where, names, config)
-    with opening(where, path):
-        builder = hub.load_dataset_builder(str(path), name, cache_dir=converted([card]))
+    with opening(where, f"Correct {card}"):
+        if not re.search(r"^configs:", head, re.MULTILINE):
+            described = DatasetInfosDict.from_directory(str(path))
+            check_config(where, list(described), config)
+            features = next((info.features for name, info in described.items() if name == config or not config), None)
+            return _grouped(where, path, table_files(path)), features
+        try:
+            builder = hub.load_dataset_builder(str(path), config, cache_dir=converted([card]))
+        except ValueError:
+            check_config(where, hub.get_dataset_config_names(str(path)), config)
+            raise
     files = builder.config.data_files or {}
-    groups = {str(split): [Path(file) for file in several] for split, several in files.items()}
-    if not re.search(r"^configs:", head, re.MULTILINE):
-        return _grouped(where, path, table_files(path)), builder.info.features
-    return groups, builder.info.features
+    return {str(split): [Path(file) for file in several] for split, several in files.items()}, builder.info.features
 
 
-def choose_config(where: str, names: Sequence[str], config: str | None) -> str:
-    """Return the configuration asked for, or the only one; UserError names them otherwise."""
-    if config is None and (len(names) == 1 or "default" in names):
-        return "default" if "default" in names else names[0]
-    if config in names:
-        return str(config)
-    if config is not None:
+def check_config(where: str, names: Sequence[str], config: str | None) -> None:
+    """Raise UserError for a configuration that is none of these, and if none of several was named."""
+    if config is None and len(names) > 1:
+        listed = ", ".join(names)
+        raise UserError(f"'{where}' has several configurations ({listed}). Name one: {where}[config={names[0]}].")
+    if config is not None and config not in names:
         raise UserError(f"'{where}' has no configuration '{config}'.{nearest(config, names)}")
-    listed = ", ".join(names)
-    raise UserError(f"'{where}' has several configurations ({listed}). Name one: {where}[config={names[0]}].")
 
 
 def _grouped(where: str, base: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
@@ -169,7 +176,7 @@ def _stem(file: PurePath) -> str:
     return shard["stem"] if shard and shard["stem"] else file.stem
 
 
-def _check_shards(where: str, title: str, files: Sequence[Path]) -> None:
+def _check_shards(where: str, title: str, files: Sequence[Path], hint: str) -> None:
     """Refuse a split of which some shards are missing, by `00000-of-00003` in the names of the others."""
     numbers: dict[tuple[Path, str, int], set[int]] = {}
     for file in files:
@@ -185,7 +192,7 @@ def _check_shards(where: str, title: str, files: Sequence[Path]) -> None:
             raise UserError(
                 f"Split '{title}' of '{where}' is incomplete: of its {total} shards {stem}-…-of-{total:05} in "
                 f"{folder}, {len(missing)} are missing (number {some}). Download them, or take '-of-{total:05}' out of "
-                "the names."
+                f"the names.{hint}"
             )
     versions = {(folder, stem) for folder, stem, _ in numbers}
     if len(versions) < len(numbers):
@@ -200,7 +207,7 @@ def _open(where: str, part: str, title: str, files: Sequence[Path], features: hu
         tell_once(f"Split '{title}' of '{where}' has no images and is left out.")
         return None
     builder, chosen = BUILDERS[kept[0].suffix], {} if features is None else {"features": features}
-    with opening(where, kept[0].parent):
+    with opening(where, _ADVICE[kept[0].suffix]):
         data = hub.load_dataset(
             builder,
             data_files={part: [str(file) for file in kept]},
@@ -248,14 +255,14 @@ def converted(files: Iterable[Path]) -> str:
 
 
 @contextmanager
-def opening(where: str, path: Path | None) -> Iterator[None]:
-    """Turn what the library raises while it opens a path into a UserError."""
+def opening(where: str, advice: str) -> Iterator[None]:
+    """Turn what the library raises while it opens a dataset into a UserError that ends with advice."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:  # the library and its file systems raise many kinds
-        raise UserError(f"'{where}' cannot be opened ({reason(error)}). {advice(path)}.") from error
+        raise UserError(f"'{where}' cannot be opened ({reason(error)}). {advice}.") from error
 
 
 def reason(error: BaseException) -> str:
@@ -263,10 +270,3 @@ def reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
-
-
-def advice(path: Path | None) -> str:
-    """Return what to do about a dataset that cannot be opened."""
-    if path is None:
-        return "Check the name and the network, or give the path of a local copy"
-    return f"Check that {path} contains parquet files or image folders"

@@ -169,7 +169,10 @@ def test_numbered_class_folders_sort_as_numbers(tree):
 def test_what_is_no_folder_of_images_is_named(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "images.tar.gz").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"images\.tar\.gz has not been extracted. Run tar -xf .*images\.tar\.gz -C "):
+    with pytest.raises(
+        UserError,
+        match=r"images\.tar\.gz has not been extracted. Run mkdir -p .*/images && tar -xf .*images\.tar\.gz -C ",
+    ):
         datasets.load(f"folder:{tmp_path / 'set'}")
     for source in ("folder", "hf"):
         with pytest.raises(UserError, match="is an archive"):
