@@ -30,6 +30,7 @@ LONGEST = ("ray", "browser")  # marks of tests that are slow, in the order in wh
 # An example may take long on a busy machine. In continuous integration the examples are always the same.
 settings.register_profile("here", deadline=None)
 settings.register_profile("gate", deadline=None, derandomize=True)
+settings.register_profile("deep", deadline=None, max_examples=20_000, database=None)  # for tests/fuzz
 settings.load_profile("gate" if os.environ.get("CI") else "here")
 
 

@@ -82,9 +82,9 @@ def _labels(split: str, files: Sequence[Path], column: str) -> Labels:
 
 
 def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
-    """Return the class names of a label column from the hub's schema metadata; None if it has none."""
+    """Return the class names of a label column from the hub's schema metadata; None if it has none that are valid."""
     try:
-        info = json.loads((schema.metadata or {})[b"huggingface"])
-        return tuple(info["info"]["features"][column]["names"])
-    except (KeyError, TypeError, ValueError):
+        names = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]["names"]
+    except Exception:  # anybody may write anything there
         return None
+    return tuple(names) if isinstance(names, list) and names and all(isinstance(n, str) for n in names) else None

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from bench.errors import UserError
 from bench.report.inputs import state_of, whole_digest
@@ -44,9 +45,17 @@ def read_kept(out: Path, folder: str) -> Kept | None:
     try:
         head, summary, *_ = (out / state_path(folder)).read_bytes().split(b"\n")
         known = json.loads(head)
-        return Kept(known["key"], tuple(known["formats"]), dict(known["files"]), summary)
-    except (OSError, ValueError, KeyError, TypeError):
+        return Kept(str(known["key"]), tuple(known["formats"]), _files(known), summary)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+
+
+def _files(known: dict[str, Any]) -> dict[str, str]:
+    """Return the files that a state lists; raises TypeError if they are anything else."""
+    files = known["files"]
+    if not isinstance(files, dict) or not all(isinstance(value, str) for value in files.values()):
+        raise TypeError("files without digests")
+    return files
 
 
 def digest(content: bytes) -> str:
@@ -85,11 +94,11 @@ def unchanged(request: Request, state: str) -> list[str] | None:
     return sorted(held["files"])
 
 
-def _index(out: Path) -> dict[str, dict[str, str]] | None:
+def _index(out: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((out / FOLDER / "index.json").read_bytes())
-        return found if {"state", "files", "readme"} <= found.keys() else None
-    except (OSError, ValueError, AttributeError):
+        return found if {"state", "readme"} <= found.keys() and _files(found) is not None else None
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -112,7 +121,7 @@ def listed(out: Path) -> set[str]:
         in_git = json.loads((out / LIST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         in_git = []
-    except ValueError:
+    except (ValueError, RecursionError):
         raise UserError(f"'{out / LIST}' is damaged. Delete it, and files of old reports by hand.") from None
     found: list[object] = list(in_git) if isinstance(in_git, list) else []
     found += (_index(out) or {"files": {}})["files"]

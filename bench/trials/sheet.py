@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -79,13 +80,18 @@ class Sheet:
         self._where = where
         self._scores, about = _opened(scores, where)
         self._outcomes = outcomes
-        self._rules, self._all, self._samples = about["derived"], about["columns"], about["samples"]
-        self.cell = Cell.model_validate(about["cell"])
-        self._size = self._scores.metadata.num_rows
+        with _whole(where):
+            self._rules, self._all, self._samples = about["derived"], about["columns"], about["samples"]
+            self.cell = Cell.model_validate(about["cell"])
+            self._size = self._scores.metadata.num_rows
         self._decoded: dict[str, Any] = {}
 
     def records(self) -> list[Record]:
         """Return all records in their stored order."""
+        with _whole(self._where):
+            return self._records()
+
+    def _records(self) -> list[Record]:
         fields = list(zip(*self._plain(Record, ""), strict=True)) or [()] * self._size
         points = list(zip(*self._plain(Point, "point."), strict=True))
         names, of_point = list(plain_fields(Record)), list(plain_fields(Point))
@@ -118,6 +124,10 @@ class Sheet:
 
     def _field(self, field: str, row: int) -> Any:
         """Return a field of MAPS or TABLES of one record, or its per-sample outcomes."""
+        with _whole(self._where):
+            return self._value(field, row)
+
+    def _value(self, field: str, row: int) -> Any:
         if field not in self._decoded:
             self._decoded[field] = self._decode(field)
         held = self._decoded[field]
@@ -154,14 +164,23 @@ class Sheet:
         return names, table
 
 
-def _opened(content: bytes, where: str) -> tuple[pq.ParquetFile, dict[str, Any]]:
+@contextmanager
+def _whole(where: str) -> Iterator[None]:
+    """Turn what damaged files raise, which may be anything, into a UserError."""
     try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        problem = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"The published records in '{where}' are damaged ({problem}). {REMEDY}") from None
+
+
+def _opened(content: bytes, where: str) -> tuple[pq.ParquetFile, dict[str, Any]]:
+    with _whole(where):
         file = pq.ParquetFile(pa.BufferReader(content))
         about = json.loads((file.metadata.metadata or {})[KEY.encode()])
         version = about["schema_version"]
-    except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-        problem = " ".join(str(error).split())
-        raise UserError(f"The published records in '{where}' are damaged ({problem}). {REMEDY}") from None
     if version != SCHEMA_VERSION:
         raise UserError(
             f"The records in '{where}' are of schema {version}; this version reads schema {SCHEMA_VERSION}. "
