@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from bench.datasets import digests
+from bench.system.text import storable
 
 BLOCK_BYTES = 1 << 26
 Read = Callable[[np.ndarray], Sequence[np.ndarray]]
@@ -42,6 +43,13 @@ class ImageDataset:
     verified: bool = False  # the files themselves carry the official checksums
     drawn: str | None = None  # what seeds the draws of splits, where that is not the source
     imbalance: int | None = None  # largest over smallest class of the training split, for long-tailed versions
+
+    def __post_init__(self) -> None:
+        """Make names of folders and columns, which may be any bytes, names that every file can hold."""
+        for field in ("name", "source", "drawn"):
+            if (value := getattr(self, field)) is not None:
+                object.__setattr__(self, field, storable(value))
+        object.__setattr__(self, "class_names", tuple(storable(str(name)) for name in self.class_names))
 
     def __len__(self) -> int:
         return len(self.labels)

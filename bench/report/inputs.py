@@ -54,12 +54,15 @@ def state_of(roots: Iterable[Path], out: Path) -> str:
     """
     found = hashlib.sha256()
     for root in map(os.path.realpath, roots):
-        found.update(f"{root}\n".encode())
+        found.update(os.fsencode(f"{root}\n"))
         for folder, folders, names in os.walk(root):
             inner = (name for name in folders if not name.startswith("."))
             folders[:] = sorted(name for name in inner if os.path.join(folder, name) != os.path.realpath(out))  # noqa: PTH118
             for entry in sorted(n for n in names if not n.startswith(".")):
                 path = os.path.join(folder, entry)  # noqa: PTH118  tens of thousands of files
-                stat = os.stat(path)  # noqa: PTH116
-                found.update(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+                try:
+                    stat = os.stat(path)  # noqa: PTH116
+                except OSError:  # a broken link, or a file that was removed meanwhile
+                    continue
+                found.update(os.fsencode(f"{path}\0{stat.st_size}\0{stat.st_mtime_ns}\n"))
     return found.hexdigest()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import seaborn as sns
+from bench.report.drawing import defaults, sns
 
 # Okabe and Ito's colours; black and grey are kept for references, yellow is too faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -69,6 +69,7 @@ def _look(slot: int) -> Look:
 def settings() -> Any:
     """Return matplotlib's settings for our figures; the hash salt makes SVG bytes repeatable."""
     return {
+        **defaults(),
         **sns.axes_style("whitegrid"),
         **sns.plotting_context("paper", font_scale=1.1),
         "axes.edgecolor": "#444444",

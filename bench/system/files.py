@@ -11,7 +11,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -41,11 +41,26 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        Path(name).chmod(0o644)
+        Path(name).chmod(0o666 & ~umask())
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def visible(path: Path, root: Path) -> bool:
+    """Return whether no folder between a root and a file below it, nor the file, is hidden."""
+    return not any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def umask() -> int:
+    """Return which permissions new files of this process lack."""
+    with suppress(OSError, StopIteration, ValueError):  # reading it otherwise means to change it for a moment
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
+    found = os.umask(0o022)
+    os.umask(found)
+    return found
 
 
 def open_regular(path: Path | str, most_bytes: int | None = None) -> IO[bytes]:

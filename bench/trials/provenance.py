@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 10.0  # seconds that git may take
 PACKAGES = ("exitbench", "torch", "torchvision", "timm", "numpy", "scikit-learn", "mapie")
 
 
@@ -62,10 +63,11 @@ def _git() -> dict[str, Any]:
     try:
         sha = _run(root, "rev-parse", "HEAD")
         return {"git_sha": sha, "git_dirty": bool(_run(root, "status", "--porcelain", "--", "bench", "methods"))}
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):  # no git, another owner, or a network disk that is slow
         return {"git_sha": None, "git_dirty": None}
 
 
 def _run(root: Path, *words: str) -> str:
-    command = ["git", "-C", str(root), *words]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+    command = ["git", "--no-optional-locks", "-C", str(root), *words]
+    found = subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    return found.stdout.decode(errors="replace").strip()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bench.bank.cell import Cell
-from bench.system.files import write_atomic
+from bench.errors import UserError
+from bench.system.files import visible, write_atomic
 from bench.trials.folders import folders_of
 from bench.trials.record import Record
 
@@ -30,19 +31,16 @@ class PublishedStore:
 
     def folders(self) -> dict[Cell, PurePosixPath]:
         """Return the folder of every published setting, relative to the store."""
-        return {self._sheet(folder).cell: PurePosixPath(folder.relative_to(self.root)) for folder in self._places()}
+        return {sheet.cell: PurePosixPath(folder.relative_to(self.root)) for folder, sheet in self._sheets()}
 
     def records(self, cells: Collection[Cell] | None = None) -> list[Record]:
         """Return all records, or those of some settings, in a stable order."""
-        sheets = map(self._sheet, self._places())
+        sheets = (sheet for _, sheet in self._sheets())
         return [record for sheet in sheets if cells is None or sheet.cell in cells for record in sheet.records()]
 
     def digests(self) -> dict[Cell, str]:
         """Return a digest of the stored records of every setting."""
-        return {
-            self._sheet(folder).cell: hashlib.sha256(b"".join(_contents(folder))).hexdigest()
-            for folder in self._places()
-        }
+        return {sheet.cell: hashlib.sha256(b"".join(_contents(folder))).hexdigest() for folder, sheet in self._sheets()}
 
     def write(self, settings: dict[Cell, Sequence[Record]]) -> list[Path]:
         """Replace the records of some settings, leaving all others alone; return the paths of the files."""
@@ -58,7 +56,16 @@ class PublishedStore:
         return sorted(written)
 
     def _places(self) -> list[Path]:
-        return sorted(path.parent for path in self.root.rglob(NAMES[0]))
+        return sorted(path.parent for path in self.root.rglob(NAMES[0]) if visible(path, self.root))
+
+    def _sheets(self) -> Iterator[tuple[Path, Sheet]]:
+        """Yield every folder with its contents; raise UserError for two copies of one setting."""
+        found: dict[Cell, Path] = {}
+        for folder in self._places():
+            sheet = self._sheet(folder)
+            if (other := found.setdefault(sheet.cell, folder)) != folder:
+                raise UserError(f"'{other}' and '{folder}' are copies of one setting. Move one of them elsewhere.")
+            yield folder, sheet
 
     def _sheet(self, folder: Path) -> Sheet:
         from bench.trials.sheet import Sheet  # pyarrow and scipy, only where something is published

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.bank.cell import Cell
 from bench.errors import UserError
-from bench.system.files import open_regular, slug, write_atomic
+from bench.system.files import open_regular, slug, visible, write_atomic
 from bench.trials.record import SCHEMA_VERSION, Point, Record, contradiction, record_id
 
 if TYPE_CHECKING:
@@ -63,8 +63,16 @@ class Store:
         return head[2].decode()
 
     def paths(self) -> list[Path]:
-        """Return the paths of all records, in order. Other files in the folder are ignored."""
-        return sorted(path for path in self.root.rglob("*.json") if NAME.fullmatch(path.name))
+        """Return the paths of all records, in order.
+
+        Other files are ignored, and so are copies: in hidden folders, where editors and file browsers put them, and
+        below other folders of the store.
+        """
+        found = (path for path in self.root.rglob("*.json") if NAME.fullmatch(path.name))
+        by_name: dict[str, list[Path]] = {}
+        for path in sorted(path for path in found if visible(path, self.root)):
+            by_name.setdefault(path.name, []).append(path)
+        return sorted(path for same in by_name.values() for path in (_originals(same) if len(same) > 1 else same))
 
     def records(self, cells: Collection[Cell] | None = None) -> list[Record]:
         """Return all records, or those of some settings, in order of their paths."""
@@ -83,10 +91,22 @@ class Store:
         known: dict[bytes, Cell] = {}
         for path in self.paths():
             content = _content(path)
-            text = content[content.find(b'"cell"') : content.find(b'"point"')]
+            text = _cell_text(content)
             if text not in known:
                 known[text] = parse(path, content).cell
             yield path, content, known[text]
+
+
+def _originals(paths: Sequence[Path]) -> list[Path]:
+    """Return of files with the name of one record the one nearest to the store's root, for each setting."""
+    first: dict[bytes, Path] = {}
+    for path in sorted(paths, key=lambda path: (len(path.parts), path)):
+        first.setdefault(_cell_text(_content(path)), path)
+    return list(first.values())
+
+
+def _cell_text(content: bytes) -> bytes:
+    return content[content.find(b'"cell"') : content.find(b'"point"')]
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -113,7 +133,7 @@ def parse(path: Path, content: bytes) -> Record:
     try:
         record = Record.model_validate_json(content)
         version: Any = record.schema_version
-        problem = contradiction(record) or ""
+        problem = contradiction(record) or ("" if record.id == path.stem else f"it is a copy of the record {record.id}")
         if version == SCHEMA_VERSION and not problem:
             return record
     except ValueError as error:

@@ -1,0 +1,44 @@
+"""matplotlib and seaborn as they come, whatever MPLBACKEND and matplotlibrc say: figures are the same everywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+
+@contextlib.contextmanager
+def _untouched() -> Iterator[None]:
+    """Let matplotlib find its own settings at import: those of a user may be of another version, or not readable."""
+    spec = find_spec("matplotlib")
+    if "matplotlib" in sys.modules or spec is None or not spec.submodule_search_locations:
+        yield
+        return
+    backend = os.environ.pop("MPLBACKEND", None)
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(Path(spec.submodule_search_locations[0], "mpl-data"))  # it looks for matplotlibrc here first
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+
+
+with _untouched():
+    import matplotlib as mpl
+    import seaborn as sns
+
+__all__ = ["defaults", "mpl", "sns"]
+
+
+def defaults() -> dict[str, Any]:
+    """Return matplotlib's own values of all settings that this process has changed, the backend aside."""
+    kept = {"backend", "backend_fallback", "interactive", "toolbar"}
+    own = {key: value for key, value in mpl.rcParamsDefault.items() if key not in kept}
+    return {key: value for key, value in own.items() if mpl.rcParams[key] != value}
