@@ -133,7 +133,7 @@ def parse(path: Path, content: bytes) -> Record:
     try:
         record = Record.model_validate_json(content)
         version: Any = record.schema_version
-        problem = contradiction(record) or ("" if record.id == path.stem else f"it is a copy of the record {record.id}")
+        problem = contradiction(record) or _misnamed(path, record)
         if version == SCHEMA_VERSION and not problem:
             return record
     except ValueError as error:
@@ -144,6 +144,12 @@ def parse(path: Path, content: bytes) -> Record:
             "folder with --output, or move this one away: its operating points have to be run again."
         )
     raise UserError(f"'{path}' is not a readable record ({problem}). Delete it and run again.")
+
+
+def _misnamed(path: Path, record: Record) -> str:
+    """Return what is wrong if a file has the name of another record; files of any other names may hold one."""
+    other = NAME.fullmatch(path.name) and path.stem != record.id
+    return f"it is a copy of the record {record.id}" if other else ""
 
 
 def _version(content: bytes) -> Any:
