@@ -19,6 +19,7 @@ def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDatase
     import inspect
     from typing import get_type_hints
 
+    from bench.datasets.archives import extraction, is_archive
     from bench.errors import UserError
     from bench.plugins import registry, spec
     from bench.system.paths import user_path
@@ -29,6 +30,8 @@ def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDatase
     keywords = [p.name for p in inspect.signature(loader).parameters.values() if p.kind is p.KEYWORD_ONLY]
     params = spec.typed(wanted.name, wanted.params, {name: hints.get(name, str) for name in keywords})
     folder = None if data_dir is None else user_path(data_dir)
+    if folder is not None and is_archive(folder):
+        raise UserError(f"{folder} is an archive. Extract it ({extraction(folder)}), and give --data-dir the folder.")
     if folder is not None and not folder.is_dir():
         raise UserError(f"The data folder {folder} does not exist. Give --data-dir a folder that contains the data.")
     return loader(wanted.argument, folder, **params)

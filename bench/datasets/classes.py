@@ -59,7 +59,7 @@ def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], di
     for part in splits.keys() - parts.keys():
         tell_once(f"Split '{splits[part].split}' of '{where}' has no labels and is left out.")
     train, counts = parts["train"], {part: read.counts() for part, read in parts.items()}
-    if len(counts["train"]) == len(train.codes) > 2:
+    if splits["train"].names is None and len(counts["train"]) == len(train.codes) > 2:
         raise UserError(
             f"The labels of split '{train.title}' of '{where}' are different for each of its {len(train.codes):,} "
             "images, so they name no classes. Choose another column with label=."
@@ -204,6 +204,7 @@ def _tell_unused(where: str, parts: Mapping[str, _Split], counts: Mapping[str, M
 
 
 CASE = "upper and lower case"
+_TWINS = str.maketrans("АВЕКМНОРСТХаеорсухіјѕһԁΑΒΕΖΗΙΚΜΝΟΡΤΧοɡ", "ABEKMHOPCTXaeopcyxijshdABEZHIKMNOPTXog")
 
 
 def _key(name: str) -> str:
@@ -214,7 +215,7 @@ def _key(name: str) -> str:
 def _alike(name: str) -> str:
     """Return what the names that look the same share: no case, no spaces around, nothing invisible."""
     visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) not in ("Cf", "Cc"))
-    return " ".join(visible.split()).casefold()
+    return " ".join(visible.split()).translate(_TWINS).casefold()
 
 
 def _difference(name: str, other: str) -> str:
@@ -222,7 +223,9 @@ def _difference(name: str, other: str) -> str:
         return CASE
     if "".join(name.split()).casefold() == "".join(other.split()).casefold():
         return "spaces"
-    return "invisible characters or in the Unicode form of a letter"
+    if any(unicodedata.category(c) in ("Cf", "Cc") for c in name + other):
+        return "invisible characters"
+    return "the Unicode form of a letter, or in a letter of another script"
 
 
 def _listed(names: Sequence[str]) -> str:

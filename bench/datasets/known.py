@@ -47,7 +47,7 @@ def same_classes(dataset: ImageDataset, source: str) -> bool:
     known = _known(source)
     if known is None:
         return not all(name.isdigit() for name in names) or names == tuple(sorted(names))
-    if len(names) == len(known) and all(_plain(n) in choices for n, choices in zip(names, known, strict=True)):
+    if len(names) == len(known) and all(_words(n) & choices for n, choices in zip(names, known, strict=True)):
         return True
     return bool(DIGESTS.get(source)) and dataset.digest in DIGESTS[source]
 
@@ -68,17 +68,22 @@ def official_order(names: tuple[str, ...], source: str) -> tuple[tuple[str, ...]
 def _known(source: str) -> tuple[frozenset[str], ...] | None:
     """Return the names that each class of a public dataset goes by; None if they are not known here."""
     if source in CLASSES:
-        return tuple(frozenset({_plain(name)}) for name in CLASSES[source])
+        return tuple(map(_words, CLASSES[source]))
     return _imagenet() if source == "imagenet" else None
 
 
 def _imagenet() -> tuple[frozenset[str], ...]:
-    """WordNet ids, full names and their first words of the 1,000 classes."""
+    """WordNet ids and synonyms of the 1,000 classes."""
     from bench.system.compat import import_timm
 
     info = import_timm().data.ImageNetInfo("imagenet-1k")
     names = [(info.index_to_label_name(i), info.index_to_description(i)) for i in range(info.num_classes())]
-    return tuple(frozenset(map(_plain, (synset, words, words.partition(",")[0]))) for synset, words in names)
+    return tuple(_words(synset) | _words(synonyms) for synset, synonyms in names)
+
+
+def _words(name: str) -> frozenset[str]:
+    """Return a name and, if commas divide it, its synonyms."""
+    return frozenset(map(_plain, (name, *name.split(","))))
 
 
 def _plain(name: str) -> str:

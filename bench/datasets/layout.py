@@ -55,10 +55,10 @@ class _Tree:
 
     def _unwrapped(self, base: Path) -> Path:
         """Return the innermost folder that holds everything below `base`, unless it is a class or a split."""
-        inside = self._classes(base)
-        while len(inside) == 1 and self._classes(inside[0]) and not self._is_split(inside[0]):
+        while len(inside := self._classes(base)) == 1 and self._classes(inside[0]) and not self._is_split(inside[0]):
+            if any(path not in inside and not any(path.iterdir()) for path in self.files.folders(base)):
+                break  # an empty folder may be a class
             base = inside[0]
-            inside = self._classes(base)
         if base != self.root:
             self._tell_loose(self.root)
             tell_once(f"The images of '{self.where}' are taken from {base}, the only folder that has any.")

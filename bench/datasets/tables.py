@@ -74,9 +74,20 @@ def _json(where: str, path: Path) -> dict[str, Any]:
 
 def table_files(path: Path) -> list[Path]:
     """Return the parquet files below a folder, else its tar files; hidden files and folders are passed over."""
-    found = [p for p in sorted(path.rglob("*")) if not any(name[0] in "._" for name in p.relative_to(path).parts)]
-    of = {suffix: [p for p in found if p.suffix == suffix and p.is_file()] for suffix in BUILDERS}
+    found = sorted(_below(path, (path.resolve(),)))
+    of = {suffix: [file for file in found if file.suffix == suffix and file.is_file()] for suffix in BUILDERS}
     return next((files for files in of.values() if files), [])
+
+
+def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+    """Yield the files below a folder; links to folders are followed, but none that leads back."""
+    for path in folder.iterdir():
+        if path.name.startswith((".", "__")):
+            continue
+        if not path.is_dir():
+            yield path
+        elif (real := path.resolve()) not in above:
+            yield from _below(path, (*above, real))
 
 
 def open_tables(

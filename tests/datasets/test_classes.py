@@ -69,6 +69,7 @@ def test_classes_are_matched_by_name(train, test, classes, told):
         ((["cat", "cat ", "dog"] * 2, None), None, "differ only in spaces"),
         ((["cat", "ca\u200bt", "dog"] * 2, None), None, "invisible characters"),
         ((["\uff21bc", "Abc", "dog"] * 2, None), None, "the Unicode form of a letter"),
+        ((["cat", "dog", "dog"], None), (["c\u0430t"], None), "a letter of another script"),
     ],
 )
 def test_what_is_no_class_is_a_sentence(train, test, sentence):

@@ -154,3 +154,28 @@ def test_a_label_column_is_never_guessed(tmp_path, images, columns, spec, senten
     put(tmp_path / "train.parquet", images, ["none"] * 8, **columns)
     with pytest.raises(UserError, match=sentence):
         datasets.load(f"hf:{tmp_path}{spec}")
+
+
+def test_configurations_of_the_hub_are_named(monkeypatch):
+    def missing(*args, **options):
+        raise ValueError("Config name is missing.\nPlease pick one")
+
+    monkeypatch.setattr(hub, "load_dataset", missing)
+    monkeypatch.setattr(hub, "get_dataset_config_names", lambda name: ["big", "small"])
+    with pytest.raises(UserError, match=r"several configurations \(big, small\)\. Name one: hf:me/set\[config=big\]"):
+        datasets.load("hf:me/set")
+    with pytest.raises(UserError, match=r"no configuration 'bgi'\. Did you mean 'big'"):
+        datasets.load("hf:me/set[config=bgi]")
+
+
+def test_other_splits_of_the_hub_are_said(monkeypatch, images, capsys):
+    made = hub.Dataset.from_dict({"img": [{"bytes": encode(a), "path": None} for a in images(8)], "label": [0, 1] * 4})
+    made = made.cast_column("img", hub.Image())
+    found = hub.DatasetDict(Training=made, dev=made, extra=made)
+    monkeypatch.setattr(hub, "load_dataset", lambda *args, **options: found)
+    data = datasets.load("hf:me/other-splits")
+    assert sorted(set(data.partition)) == ["train", "val"] and "test: extra" in capsys.readouterr().err
+    found.pop("Training")
+    with pytest.raises(UserError, match=r"no split 'train'\. It has: dev, extra\. Name one: hf:me/x\[train=dev\]"):
+        datasets.load("hf:me/x")
+    assert set(datasets.load("hf:me/x[train=extra]").partition) == {"train"}

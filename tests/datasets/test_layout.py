@@ -161,6 +161,22 @@ def test_images_outside_the_classes_are_counted(tree, write_folder, capsys):
     assert f"3 images in {root}/extra belong to no split" in said and f"2 images in {root}/test itself" in said
 
 
+def test_links_to_folders_are_followed(tree):
+    root = tree(both("real/train", "real/test")[0])
+    for part in ("train", "test"):
+        (root / "linked").mkdir(exist_ok=True)
+        (root / "linked" / part).symlink_to(root / "real" / part)
+    (root / "real" / "train" / "cat" / "again").symlink_to(root / "real" / "train" / "cat")
+    assert counted(f"folder:{root / 'linked'}") == both("train", "test")[1]
+
+
+def test_an_empty_class_keeps_the_folder_beside_it_a_class(tree):
+    root = tree({"cat/old": 2, "cat/new": 3})
+    (root / "dog").mkdir()
+    with pytest.raises(UserError, match=r"class folder .*dog has no images"):
+        datasets.load(f"folder:{root}")
+
+
 def test_numbered_class_folders_sort_as_numbers(tree):
     root = tree({str(n): 2 for n in (10, 9, 1)})
     assert datasets.load(f"folder:{root}").class_names == ("1", "9", "10")

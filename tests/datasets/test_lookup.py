@@ -60,6 +60,9 @@ def test_missing_data_says_where_it_was_looked_for(name, tmp_path, monkeypatch, 
 
 
 def test_folders_that_do_not_exist_are_named(tmp_path, monkeypatch):
+    (tmp_path / "cifar-10-python.tar.gz").touch()
+    with pytest.raises(UserError, match=r"cifar-10-python\.tar\.gz is an archive\. Extract it .*--data-dir the folder"):
+        datasets.load("cifar10", data_dir=tmp_path / "cifar-10-python.tar.gz")
     with pytest.raises(UserError, match=r"data folder .*gone does not exist"):
         datasets.load("cifar10", data_dir=tmp_path / "gone")
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "gone"))

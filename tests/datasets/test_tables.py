@@ -126,6 +126,14 @@ def test_the_names_of_files_tell_their_split(tmp_path, splits, train, test, part
     assert [(partition == name).sum() for name in ("train", part)] == [24, 9]
 
 
+def test_links_to_folders_of_tables_are_followed(tmp_path, splits):
+    write_hub(tmp_path / "real", splits)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "data").symlink_to(tmp_path / "real" / "data")
+    (tmp_path / "real" / "data" / "again").symlink_to(tmp_path / "set")
+    assert len(datasets.load(f"hf:{tmp_path / 'set'}")) == 39
+
+
 @pytest.mark.parametrize(
     ("files", "spec", "sentence"),
     [
