@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from functools import cache
 from io import BytesIO
@@ -18,6 +19,8 @@ FORMATS = (
 TELLING = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")  # begin with a signature
 MOST_PIXELS = 89_000_000  # of one image: decoded, they take 0.6 GB
 DEEP = 16  # bits of a grey value in every format but TIFF
+
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # decode() refuses these images
 
 
 @cache

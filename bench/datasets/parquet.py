@@ -17,6 +17,7 @@ from bench.datasets.locate import Found, complete, partitions
 from bench.datasets.official import FAMILY
 from bench.datasets.stores import parquet
 from bench.errors import UserError
+from bench.system.files import open_regular
 from bench.system.recall import watch
 
 IMAGE_COLUMNS = ("img", "image")
@@ -50,6 +51,8 @@ def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> 
     """Return the copy in these files, or what is wrong with it."""
     official = FAMILY[key]
     try:
+        for file in (*train, *test):
+            open_regular(file).close()  # Arrow waits for pipes
         schema = pq.read_schema(train[0])
         image = next((c for c in IMAGE_COLUMNS if c in schema.names), None)
         label = next((c for c in official.label if c in schema.names), None)

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from bench.datasets import digests
 from bench.datasets.decode import decode, lossy
 from bench.errors import UserError
-from bench.system.files import open_regular
+from bench.system.files import read_regular
 
 MOST_BYTES = 1 << 30  # of one image file
 SAMPLES = 64  # encoded images looked at to tell how a set is encoded
@@ -131,7 +131,6 @@ class FileStore:
 def read_file(path: Path) -> bytes:
     """Read a whole file; UserError names one that cannot be."""
     try:
-        with open_regular(path, MOST_BYTES) as file:
-            return file.read()
+        return read_regular(path, MOST_BYTES)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}). Repair or remove it.") from error

@@ -16,6 +16,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.report.inputs import state_of, whole_digest
 from bench.report.request import Request
+from bench.system.files import read_regular
 
 LIST, FOLDER = "files.json", ".state"
 
@@ -43,7 +44,7 @@ def state_path(folder: str) -> str:
 def read_kept(out: Path, folder: str) -> Kept | None:
     """Return what is stored of a setting; None if that is nothing, or damaged."""
     try:
-        head, summary, *_ = (out / state_path(folder)).read_bytes().split(b"\n")
+        head, summary, *_ = read_regular(out / state_path(folder)).split(b"\n")
         known = json.loads(head)
         return Kept(str(known["key"]), tuple(known["formats"]), _files(known), summary)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -66,7 +67,7 @@ def digest(content: bytes) -> str:
 def intact(out: Path, files: Mapping[str, str]) -> bool:
     """Whether all these files are still as they were written."""
     try:
-        return all(digest((out / name).read_bytes()) == known for name, known in files.items())
+        return all(digest(read_regular(out / name)) == known for name, known in files.items())
     except OSError:
         return False
 
@@ -96,7 +97,7 @@ def unchanged(request: Request, state: str) -> list[str] | None:
 
 def _index(out: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads((out / FOLDER / "index.json").read_bytes())
+        found = json.loads(read_regular(out / FOLDER / "index.json"))
         return found if {"state", "readme"} <= found.keys() and _files(found) is not None else None
     except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError):
         return None
@@ -118,10 +119,10 @@ def settings_kept(out: Path) -> list[str]:
 def listed(out: Path) -> set[str]:
     """Return the paths that earlier reports wrote into the folder."""
     try:
-        in_git = json.loads((out / LIST).read_text(encoding="utf-8"))
+        in_git = json.loads(read_regular(out / LIST))
     except FileNotFoundError:
         in_git = []
-    except (ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError):
         raise UserError(f"'{out / LIST}' is damaged. Delete it, and files of old reports by hand.") from None
     found: list[object] = list(in_git) if isinstance(in_git, list) else []
     found += (_index(out) or {"files": {}})["files"]

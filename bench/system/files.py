@@ -79,6 +79,12 @@ def open_regular(path: Path | str, most_bytes: int | None = None) -> IO[bytes]:
     return os.fdopen(handle, "rb")
 
 
+def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
+    """Return the content of a regular file; see `open_regular`."""
+    with open_regular(path, most_bytes) as file:
+        return file.read()
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C back while records are written; it takes effect right after."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.bank.cell import Cell
 from bench.errors import UserError
-from bench.system.files import visible, write_atomic
+from bench.system.files import read_regular, visible, write_atomic
 from bench.trials.folders import folders_of
 from bench.trials.record import Record
 
@@ -74,7 +74,10 @@ class PublishedStore:
 
 
 def _contents(folder: Path) -> tuple[bytes, bytes]:
-    scores, outcomes = ((folder / name).read_bytes() if (folder / name).exists() else b"" for name in NAMES)
+    try:
+        scores, outcomes = (read_regular(folder / name) if (folder / name).exists() else b"" for name in NAMES)
+    except OSError as error:
+        raise UserError(f"The published records in '{folder}' cannot be read ({error.strerror}).") from None
     return scores, outcomes
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.bank.cell import Cell
 from bench.errors import UserError
-from bench.system.files import open_regular, slug, visible, write_atomic
+from bench.system.files import open_regular, read_regular, slug, visible, write_atomic
 from bench.trials.record import SCHEMA_VERSION, Point, Record, contradiction, record_id
 
 if TYPE_CHECKING:
@@ -122,8 +122,7 @@ def read(path: Path) -> Record:
 
 def _content(path: Path) -> bytes:
     try:
-        with open_regular(path, MOST_BYTES) as file:
-            return file.read()
+        return read_regular(path, MOST_BYTES)
     except OSError as error:
         raise UserError(f"'{path}' is not a readable record ({error.strerror}). Delete it and run again.") from None
 

@@ -157,6 +157,8 @@ def write(path: Path, tuned: Tuned) -> None:
 def read(path: Path) -> Tuned:
     """Read a search; raise UserError naming the file if it is damaged or of another schema."""
     try:
+        if path.exists() and not path.is_file():
+            raise NotYaml(f"'{path}' is not a regular file.")
         data = read_yaml(path, "search", limit=LIMIT, typed=True)
         version = data.get("schema_version") if isinstance(data, dict) else None
         if version != SCHEMA_VERSION:
