@@ -74,7 +74,7 @@ def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], di
         if read.numbered != train.numbered and not _are_numbers(train.names) & _are_numbers(read.names):
             named, bare = (train, read) if read.numbered else (read, train)
             raise UserError(
-                f"'{where}' names its classes in split '{named.title}' ({_listed(named.names)}), but only numbers them "
+                f"'{where}' names its classes in split '{named.title}' ({listed(named.names)}), but only numbers them "
                 f"in split '{bare.title}'. Store the same class names with every split."
             )
         for key, count in counts[part].items():
@@ -82,7 +82,7 @@ def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], di
                 raise UserError(_foreign(where, key, count, read.title, train.title, order))
     _check_lookalikes(where, order)
     if len(order) < 2:
-        raise UserError(f"'{where}' has one class only ({_listed(order)}); two are needed. Choose other labels.")
+        raise UserError(f"'{where}' has one class only ({listed(order)}); two are needed. Choose other labels.")
     _tell_unused(where, parts, counts)
     lookups = {part: np.array([index.get(_key(name), -1) for name in read.names]) for part, read in parts.items()}
     return tuple(order), {part: lookups[part][read.codes] for part, read in parts.items()}
@@ -176,7 +176,7 @@ def _foreign(where: str, key: str, count: int, split: str, train: str, order: Se
         )
     return (
         f"'{key}' is a class that has no training images in '{where}': {count:,} in split '{split}', none in split "
-        f"'{train}'. Valid classes: {_listed(order)}. Add training images, or remove the class."
+        f"'{train}'. Valid classes: {listed(order)}. Add training images, or remove the class."
     )
 
 
@@ -192,7 +192,7 @@ def _check_lookalikes(where: str, order: Sequence[str]) -> None:
             raise UserError(f"The classes {twin!r} and {name!r} of '{where}' differ only in {how}. Give them one name.")
         cased.append(f"{twin} and {name}")
     if cased:
-        tell_once(f"'{where}' has classes whose names differ only in {CASE}: {_listed(cased)}.")
+        tell_once(f"'{where}' has classes whose names differ only in {CASE}: {listed(cased)}.")
 
 
 def _tell_unused(where: str, parts: Mapping[str, _Split], counts: Mapping[str, Mapping[str, int]]) -> None:
@@ -200,7 +200,7 @@ def _tell_unused(where: str, parts: Mapping[str, _Split], counts: Mapping[str, M
     unused = list(dict.fromkeys(name for read in parts.values() for name in read.names if _key(name) not in used))
     if unused:
         them = "class names that no image has are" if len(unused) > 1 else "class name that no image has is"
-        tell_once(f"{len(unused):,} {them} left out of '{where}': {_listed(unused)}.")
+        tell_once(f"{len(unused):,} {them} left out of '{where}': {listed(unused)}.")
 
 
 CASE = "upper and lower case"
@@ -228,6 +228,7 @@ def _difference(name: str, other: str) -> str:
     return "the Unicode form of a letter, or in a letter of another script"
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Name the first few of these, and count the others."""
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

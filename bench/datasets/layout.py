@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.datasets.classes import listed
 from bench.datasets.roles import PARTS, assign, generic, parts_of, role
 from bench.datasets.selection import Selection
 from bench.errors import UserError
@@ -72,20 +73,22 @@ class _Tree:
     def _split(self, folders: Mapping[str, Path], chosen: Mapping[str, str], *, strict: bool) -> dict[str, Path]:
         """Return the folder of class folders of each chosen split; `strict`: refuse others that look like splits."""
         if "train" not in chosen:
-            listed = ", ".join(chosen.values())
+            have, free = ", ".join(chosen.values()), [name for name in folders if name not in chosen.values()]
             raise UserError(
-                f"{self.root} has the split folders {listed}, but none for training. {self._remedy(list(folders))}"
+                f"{self.root} has the split folders {have}, but none for training. "
+                f"{self._remedy([*(free or ['FOLDER']), *chosen.values()])}"
             )
         others = [name for name, path in folders.items() if name not in chosen.values() and self.files.holds(path)]
         unknown = [name for name in others if self._classes(folders[name])]
         if strict and unknown:
             raise UserError(
                 f"{self.root} has folders of class folders that are named neither as training, validation nor test "
-                f"images: {', '.join(unknown)}, beside {', '.join(chosen.values())}. {self._remedy(list(folders))}"
+                f"images: {', '.join(unknown)}, beside {', '.join(chosen.values())}. "
+                f"{self._remedy([chosen['train'], *unknown])}"
             )
-        for name in others:
-            count = len(self.files.images(folders[name]))
-            tell_once(f"{count:,} images in {folders[name]} belong to no split and are left out.")
+        if others:
+            count = sum(len(self.files.images(folders[name])) for name in others)
+            tell_once(f"{count:,} images in {listed(others)} of {self.root} belong to no split and are left out.")
         self._tell_loose(self.root)
         bases = {part: self._inner(folders[name], part, chosen["train"]) for part, name in chosen.items()}
         return {part: base for part, base in bases.items() if base is not None}
@@ -100,6 +103,8 @@ class _Tree:
         if not inside and part != "train" and not loose:
             tell_once(f"{base} has no images and is left out.")
             return None
+        if not inside and not loose:
+            raise UserError(f"{base} has no images. Fill it, or name another folder: {self.where}[train=FOLDER].")
         if not inside:
             other = "take every folder as a class" if part == "train" else "leave them out"
             raise UserError(
@@ -126,7 +131,8 @@ class _Tree:
         if splits and set(named) != {"train"}:
             raise UserError(
                 f"{self.root} has {', '.join(splits)}, named as {' and '.join(PARTS[part] for part in named)} images, "
-                f"beside what may be classes. {self._remedy(names)}"
+                f"but without class folders, beside what may be classes. Move {splits[0]} elsewhere; or, if every "
+                f"folder is a class, write {self.where}[train=.]."
             )
 
     def _check_nested(self, folders: Sequence[Path]) -> None:
@@ -142,13 +148,13 @@ class _Tree:
             )
         shared = set.intersection(*map(set, inside.values())) if len(inside) > 1 else set()
         if len(shared) > 1 and not any(map(self.files.loose, folders)):
-            listed = ", ".join(sorted(shared)[:5])
             raise UserError(
-                f"All folders of {self.root} contain the same folders ({listed}), so these may be the classes and the "
-                f"folders above them splits. {self._remedy([path.name for path in folders])}"
+                f"All folders of {self.root} contain the same folders ({listed(sorted(shared))}), so these may be the "
+                f"classes and the folders above them splits. {self._remedy([path.name for path in folders])}"
             )
 
     def _remedy(self, names: Sequence[str]) -> str:
+        """Return how to name two of these folders, the first for training."""
         first, second = (*names, "FOLDER", "FOLDER")[:2]
         return (
             f"Name the splits: {self.where}[train={first},test={second}]; "

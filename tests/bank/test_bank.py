@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 import bench.bank
 from bench import costs, protocol
 from bench.bank.bank import Bank
+from bench.bank.plan import Plan
 from bench.errors import UserError
 from tests.helpers.banks import FakeBackbone, FakeImages, build, splits
 
@@ -55,6 +57,14 @@ def test_probe_macs_replace_those_of_the_backbones_own_head(images: FakeImages, 
     backbone = FakeBackbone(num_classes=50)
     m = build(images, backbone, splits(images), root=tmp_path).manifest
     assert m.macs[-1] == costs.backbone_macs(backbone, 16)[-1] - 6 * 50 + 6 * 3
+
+
+def test_own_head_is_left_where_classes_have_another_order(
+    images: FakeImages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    renamed = replace(images, source="cifar10")
+    assert not Plan(renamed, FakeBackbone(head_for="cifar10"), splits(renamed)).own_head
+    assert "a linear probe takes the head's place" in capsys.readouterr().err
 
 
 def test_own_head_is_kept_where_it_fits(images: FakeImages, tmp_path: Path) -> None:

@@ -112,8 +112,12 @@ def test_split_folders_are_recognised(tree, source, train, test, part):
         ),
         ({"train": 5, "test": 3}, "hold images and no class folders"),
         ({"train/cat": 4, "train/dog": 4, "val": 5}, r"val has 5 images and no class folders.*\[train=train\]"),
-        ({"cat": 4, "dog": 4, "test": 5}, "has test, named as test images, beside what may be classes"),
+        (
+            {"cat": 4, "dog": 4, "test": 5},
+            "has test, named as test images, but without class folders",
+        ),
         ({"cat": 4, "dog": 4, "train": 5, "val": 5}, "has train, val, named as training and validation images"),
+        ({"Apprentissage/cat": 4, "Apprentissage/dog": 4, "val/cat": 4}, r"\[train=Apprentissage,test=val\]"),
         ({"train": 4, "test/cat": 4, "test/dog": 5}, "train has 4 images and no class folders"),
     ],
 )
@@ -158,7 +162,7 @@ def test_images_outside_the_classes_are_counted(tree, write_folder, capsys):
         image.rename(root / "test" / image.name)
     assert len(datasets.load(f"folder:{root}")) == 12
     said = capsys.readouterr().err
-    assert f"3 images in {root}/extra belong to no split" in said and f"2 images in {root}/test itself" in said
+    assert f"3 images in extra of {root} belong to no split" in said and f"2 images in {root}/test itself" in said
 
 
 def test_links_to_folders_are_followed(tree):
