@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ class Net:
         dims = [x.shape[1] for x in train.features]
         self.groups = [[k for k, d in enumerate(dims) if d == size] for size in dict.fromkeys(dims)]
         order = torch.tensor([k for group in self.groups for k in group], device=generator.device)
-        self.place = order.argsort()
+        self.place = None if bool((order.diff() > 0).all()) else order.argsort()
         self.parameters: list[Tensor] = []
         self.exit_of: list[Tensor] = []
         self.fan_in: list[int] = []
@@ -116,7 +116,8 @@ class Net:
     def first(self, inputs: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
         """Return the outputs of the first layers, [E, B, H]."""
         parts = [torch.baddbmm(values[2 * i + 1], x.transpose(0, 1), values[2 * i]) for i, x in enumerate(inputs)]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)[self.place]
+        outputs = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return outputs if self.place is None else outputs[self.place]
 
     def last(self, hidden: Tensor, values: Sequence[Tensor], exits: slice = slice(None)) -> Tensor:
         """Return the logits [e, B, C] of some exits from the outputs of their first layers, [e, B, H]."""
@@ -124,6 +125,29 @@ class Net:
             return hidden
         i = 2 * len(self.groups)
         return torch.baddbmm(values[i + 1][exits], hidden.relu(), values[i][exits])
+
+    def differentiate(self, inputs: Sequence[Tensor], loss: Callable[[Tensor], Tensor]) -> None:
+        """Set every leaf's gradient of a loss of the logits [E, B, C]: autograd as far as the logits, products from there."""
+        with torch.no_grad():
+            hidden = self.first(inputs, self.parameters)
+            logits = self.last(hidden, self.parameters)
+        self.backward(inputs, hidden, *torch.autograd.grad(loss(logits.requires_grad_()), logits))
+
+    def backward(self, inputs: Sequence[Tensor], hidden: Tensor, gradient: Tensor) -> Tensor:
+        """Set the leaves' gradients from the outputs of the first layers and the gradient of the logits [E, B, C].
+
+        Returns the gradient of the outputs of the first layers [E, B, H].
+        """
+        if self.width:
+            i = 2 * len(self.groups)
+            weight, bias = self.parameters[i : i + 2]
+            weight.grad, bias.grad = hidden.relu().mT.bmm(gradient), gradient.sum(1, keepdim=True)
+            gradient = gradient.bmm(weight.detach().mT) * (hidden > 0)
+        for i, (group, x) in enumerate(zip(self.groups, inputs, strict=True)):
+            own = gradient[group[0] : group[-1] + 1] if group[-1] - group[0] < len(group) else gradient[group]
+            self.parameters[2 * i].grad = x.transpose(0, 1).mT.bmm(own)
+            self.parameters[2 * i + 1].grad = own.sum(1, keepdim=True)
+        return gradient
 
     def layers(self, values: Sequence[Tensor]) -> list[nn.Module]:
         """Return the layer of every exit, on raw features."""

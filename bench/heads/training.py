@@ -38,15 +38,21 @@ class TrainingConfig:
 
 def adamw(net: Net, schedule: TrainingConfig) -> torch.optim.AdamW:
     """Return AdamW, fused, on a net's leaves, each with the rate of its layer."""
-    rates = [min(schedule.lr, schedule.rate / inputs) for inputs in net.fan_in]
-    groups = [{"params": [p], "lr": rate} for p, rate in zip(net.parameters, rates, strict=True)]
-    return torch.optim.AdamW(groups, weight_decay=schedule.weight_decay, fused=True)
+    groups: dict[float, list[Tensor]] = {}
+    for p, inputs in zip(net.parameters, net.fan_in, strict=True):
+        groups.setdefault(min(schedule.lr, schedule.rate / inputs), []).append(p)
+    return torch.optim.AdamW(
+        [{"params": leaves, "lr": rate} for rate, leaves in groups.items()],
+        weight_decay=schedule.weight_decay,
+        fused=True,
+    )
 
 
 def descend(
     optimiser: torch.optim.Optimizer,
+    parameters: Sequence[Tensor],
     exit_of: Sequence[Tensor],
-    loss: Callable[[Tensor], Tensor],
+    differentiate: Callable[[Tensor], None],
     score: Callable[[], Tensor],
     *,
     samples: int,
@@ -55,21 +61,19 @@ def descend(
     generator: torch.Generator,
     beat: Tensor | None = None,
 ) -> list[Tensor]:
-    """Minimise `loss(rows)` over all samples; return each parameter as it was in its exit's best epoch.
+    """Minimise a loss over all samples; return each parameter as it was in its exit's best epoch.
 
-    `score()` is the val loss of every exit [E], evaluated after each epoch; row j of parameter i belongs to exit
+    `differentiate(rows)` sets the parameters' gradients of the loss of a batch. `score()` is the val loss of every exit [E], evaluated after each epoch; row j of parameter i belongs to exit
     exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start if no epoch's
     score is below `beat` [E] (by default any finite one is).
     """
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
     steps = epochs * -(-samples // batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
     best = [p.detach().clone() for p in parameters]
     lowest = torch.full((), torch.inf, device=generator.device) if beat is None else beat
     for _ in range(epochs):
         for rows in torch.randperm(samples, generator=generator, device=generator.device).split(batch_size):
-            optimiser.zero_grad(set_to_none=True)
-            loss(rows).backward()
+            differentiate(rows)
             optimiser.step()
             schedule.step()
         with torch.no_grad():
@@ -94,14 +98,20 @@ def train(
     inputs, val = net.inputs(task.train), net.inputs(task.val)
     return descend(
         adamw(net, schedule),
+        net.parameters,
         net.exit_of,
-        lambda rows: loss(net([x[rows] for x in inputs]), rows),
+        lambda rows: net.differentiate(take(inputs, rows), lambda logits: loss(logits, rows)),
         lambda: score(net(val)),
         samples=len(task.train),
         epochs=schedule.epochs,
         batch_size=schedule.batch_size,
         generator=net.generator,
     )
+
+
+def take(inputs: Sequence[Tensor], rows: Tensor) -> list[Tensor]:
+    """Return the inputs of a batch, [B, g, D] per group."""
+    return [x.index_select(0, rows) for x in inputs]
 
 
 def start(task: Task) -> torch.Generator:

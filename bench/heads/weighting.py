@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.budgets import geometric_quotas
 from bench.heads.layers import Net
-from bench.heads.training import TrainingConfig, adamw, descend, nll
+from bench.heads.training import TrainingConfig, adamw, descend, nll, take
 from bench.method import Task
 from bench.plugins.params import tunable
 
@@ -56,8 +56,9 @@ class Weighting:
         c = self.config
         return descend(
             self.optimiser,
+            self.net.parameters,
             self.net.exit_of,
-            self._loss,
+            self._differentiate,
             lambda: nll(self.net(self.val), self.task.val.labels).mean(1),
             samples=len(self.task.train),
             epochs=c.epochs,
@@ -65,17 +66,17 @@ class Weighting:
             generator=self.net.generator,
         )
 
-    def _loss(self, rows: Tensor) -> Tensor:
+    def _differentiate(self, rows: Tensor) -> None:
         if self.batch % self.config.interval == 0 and len(rows) > 1:
             self._learn(rows)
         self.batch += 1
-        losses = nll(self.net(self._at(rows)), self.task.train.labels[rows])
+        self.net.differentiate(take(self.train, rows), lambda logits: self._loss(logits, rows))
+
+    def _loss(self, logits: Tensor, rows: Tensor) -> Tensor:
+        losses = nll(logits, self.task.train.labels[rows])
         with torch.no_grad():
             weight = self._weigh(losses)
         return (weight * losses).mean(1).sum()
-
-    def _at(self, rows: Tensor) -> list[Tensor]:
-        return [x[rows] for x in self.train]
 
     def _weigh(self, losses: Tensor) -> Tensor:
         return weigh(self.weights, losses.detach(), self.config.eps, self.config.centring)
@@ -95,11 +96,11 @@ class Weighting:
 
     def meta_loss(self, rows: Tensor, others: Tensor) -> Tensor:
         """Return the differentiable loss of `others` where they leave, after a step of the heads on weighted `rows`."""
-        losses = nll(self.net(self._at(rows)), self.task.train.labels[rows])
+        losses = nll(self.net(take(self.train, rows)), self.task.train.labels[rows])
         weighted = (self._weigh(losses) * losses).mean(1).sum()
         gradients = torch.autograd.grad(weighted, self.net.parameters, create_graph=True)
         stepped = lookahead(self.optimiser, self.net.parameters, gradients)
-        logits = self.net(self._at(others), stepped)
+        logits = self.net(take(self.train, others), stepped)
         data = self.task.train
         all_exits = torch.cat([logits, data.final_logits[others][None].to(logits)])
         left = deal(all_exits.detach().softmax(-1).amax(-1), self.quotas)
@@ -145,7 +146,9 @@ def lookahead(optimiser: torch.optim.AdamW, parameters: Sequence[Tensor], gradie
     θ(1 - lr·decay) - rate·(β₁m + (1 - β₁)g): momentum SGD, whose rate for each coordinate is AdamW's for this gradient.
     """
     result = []
-    for p, g, group in zip(parameters, gradients, optimiser.param_groups, strict=True):
+    groups = {p: group for group in optimiser.param_groups for p in group["params"]}
+    for p, g in zip(parameters, gradients, strict=True):
+        group = groups[p]
         lr, (beta, square) = group["lr"], group["betas"]
         state = optimiser.state.get(p) or {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
         t = int(state["step"]) + 1

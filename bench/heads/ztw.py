@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -72,12 +72,23 @@ class Cascade(Net):
 
     def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor] | None = None) -> Tensor:
         values = self.parameters if parameters is None else parameters
-        logits: list[Tensor] = []
-        for k, hidden in enumerate(self.first(inputs, values).unbind(0)):
-            if k:
-                hidden = torch.addmm(hidden, normalised(logits[-1].detach()), values[-1][k - 1])
-            logits.append(self.last(hidden[None], values, slice(k, k + 1))[0])
-        return torch.stack(logits)
+        return self._cascade(self.first(inputs, values), values)[2]
+
+    def _cascade(self, first: Tensor, values: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what heads after the first see of the logits before [E-1, B, C], hidden values [E, B, H], logits."""
+        seen, hidden, logits = [], [first[0]], [self.last(first[:1], values, slice(1))[0]]
+        for k in range(1, self.exits):
+            seen.append(normalised(logits[-1].detach()))
+            hidden.append(torch.addmm(first[k], seen[-1], values[-1][k - 1]))
+            logits.append(self.last(hidden[-1][None], values, slice(k, k + 1))[0])
+        more = torch.stack(seen) if seen else first.new_empty(0, *logits[0].shape)
+        return more, torch.stack(hidden), torch.stack(logits)
+
+    def differentiate(self, inputs: Sequence[Tensor], loss: Callable[[Tensor], Tensor]) -> None:
+        with torch.no_grad():
+            seen, hidden, logits = self._cascade(self.first(inputs, self.parameters), self.parameters)
+        gradient = torch.autograd.grad(loss(logits.requires_grad_()), logits)[0]
+        self.parameters[-1].grad = seen.mT.bmm(self.backward(inputs, hidden, gradient)[1:])
 
     def first_layer(self, k: int, values: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         weight, bias, mean, std = super().first_layer(k, values)
@@ -139,10 +150,15 @@ class ZTW(Recipe):
 
         with torch.no_grad():
             untrained = score()
+        def differentiate(rows: Tensor) -> None:
+            loss = nll(answers(seen.index_select(1, rows)), task.train.labels[rows]).mean(1).sum()
+            raw.grad, bias.grad = torch.autograd.grad(loss, [raw, bias])
+
         kept, kept_bias = descend(
             torch.optim.AdamW([raw, bias], lr=c.ensemble_lr, weight_decay=c.weight_decay, fused=True),
+            [raw, bias],
             [every, every],
-            lambda rows: nll(answers(seen[:, rows]), task.train.labels[rows]).mean(1).sum(),
+            differentiate,
             score,
             samples=len(task.train),
             epochs=c.ensemble_epochs,
