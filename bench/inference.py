@@ -79,12 +79,16 @@ def decide(
     gates: who would stop at each exit before the last, bool [N, K-1], if known without asking the policy.
     """
     policy.eval()
+    own = type(policy).__module__.startswith("bench.")
     last = exit_logits.shape[1] - 1
     index = torch.full((len(exit_logits),), last, dtype=torch.int64, device=exit_logits.device)
     for rows in _batches(len(exit_logits), batch_size):
         for k in range(last):
-            # a copy: the policy must not reach what later exits answer
-            stop = policy.leave(k, exit_logits[rows, : k + 1].clone()) if gates is None else gates[rows, k]
+            if gates is not None:
+                stop = gates[rows, k]
+            else:  # a plugin gets a copy: it must not reach what later exits answer
+                seen = exit_logits[rows, : k + 1]
+                stop = policy.leave(k, seen if own else seen.clone())
             index[rows] = torch.where(stop & (index[rows] == last), k, index[rows])
     return _outcomes(policy, exit_logits, index, data, backbone_macs)
 

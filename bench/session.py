@@ -178,7 +178,7 @@ class Session:
     def _stored(self, results: list[Result]) -> list[Path]:
         try:
             with uninterrupted():
-                return [self.store.write(record, samples) for record, samples in results]
+                return [self.store.write(record, kept) for record, kept in results]
         except OSError as error:
             problem = f"A record could not be written to the working store '{self.store.root}' ({error.strerror})."
             remedy = "All records written before are complete: make room, and run the same command again."

@@ -27,7 +27,7 @@ def score(
     again: Annotated[bool, typer.Option("--again", help="Compute all scores again, not only missing ones.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print what would be added; write nothing.")] = False,
 ) -> None:
-    """Add new scores to stored records from their stored outcomes, without training or inference.
+    """Add new scores to stored records from their stored outcomes, without training anything again.
 
     Exit code 0: every record has every score. 1: some scores could not be computed, because outcomes are missing,
     damaged or of a version that stored less; existing scores are kept and the reasons are printed.

@@ -61,7 +61,7 @@ class Worker:
             return self._nothing(bank, trial, "failed", explain(error))
         if s.memory is not None and any(exhausted(record.reason) for record, _ in results):
             self._held = None
-            return [(_too_much(record, s.memory), samples) for record, samples in results]
+            return [(_too_much(record, s.memory), kept) for record, kept in results]
         return results
 
     def _nothing(self, bank: Bank, trial: Trial, status: Status, reason: str) -> list[Result]:

@@ -127,7 +127,7 @@ class Net:
         return torch.baddbmm(values[i + 1][exits], hidden.relu(), values[i][exits])
 
     def differentiate(self, inputs: Sequence[Tensor], loss: Callable[[Tensor], Tensor]) -> None:
-        """Set every leaf's gradient of a loss of the logits [E, B, C]: autograd as far as the logits, products from there."""
+        """Set every leaf's gradient of a loss of the logits [E, B, C]; autograd is used for the loss alone."""
         with torch.no_grad():
             hidden = self.first(inputs, self.parameters)
             logits = self.last(hidden, self.parameters)

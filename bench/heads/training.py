@@ -63,7 +63,9 @@ def descend(
 ) -> list[Tensor]:
     """Minimise a loss over all samples; return each parameter as it was in its exit's best epoch.
 
-    `differentiate(rows)` sets the parameters' gradients of the loss of a batch. `score()` is the val loss of every exit [E], evaluated after each epoch; row j of parameter i belongs to exit
+    `differentiate(rows)` sets the parameters' gradients of the loss of a batch.
+
+    `score()` is the val loss of every exit [E], evaluated after each epoch; row j of parameter i belongs to exit
     exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start if no epoch's
     score is below `beat` [E] (by default any finite one is).
     """

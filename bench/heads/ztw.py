@@ -150,6 +150,7 @@ class ZTW(Recipe):
 
         with torch.no_grad():
             untrained = score()
+
         def differentiate(rows: Tensor) -> None:
             loss = nll(answers(seen.index_select(1, rows)), task.train.labels[rows]).mean(1).sum()
             raw.grad, bias.grad = torch.autograd.grad(loss, [raw, bias])

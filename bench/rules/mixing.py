@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bench.exits import at_exits, mean_cost
 from bench.method import Infeasible, Policy
-from bench.rules.policies import too_small
+from bench.rules.policies import HeadsPolicy, too_small
 
 TURNS = 16.0  # of the coin per unit of its projection: often enough to be uniform
 
@@ -25,21 +25,15 @@ def coin(logits: Tensor, seed: int) -> Tensor:
     return (logits.double() * direction).sum(-1).mul(TURNS).remainder(1.0)
 
 
-class Mixture(Policy):
+class Mixture(HeadsPolicy):
     """Use the `expensive` policy if a sample's coin is below `share`, else the `cheap` one; both share heads and MACs.
 
     The coin is counted once, at the first exit, with as many MACs as there are classes.
     """
 
-    def __init__(self, cheap: Policy, expensive: Policy, share: float, seed: int, classes: int) -> None:
-        super().__init__()
+    def __init__(self, cheap: HeadsPolicy, expensive: HeadsPolicy, share: float, seed: int, classes: int) -> None:
+        super().__init__(expensive.heads, expensive.exits)
         self.cheap, self.expensive, self.share, self.seed, self.classes = cheap, expensive, share, seed, classes
-
-    def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
-        return self.expensive.head(k, features, previous)
-
-    def combine(self, k: int, logits: Tensor) -> Tensor:
-        return self.expensive.combine(k, logits)
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
         lucky = coin(logits[:, 0], self.seed) < self.share
@@ -66,7 +60,7 @@ def _slope(cost: Tensor, value: Tensor, i: int, j: int) -> float:
 
 
 def mixtures(
-    policies: Sequence[Policy],
+    policies: Sequence[HeadsPolicy],
     exits: Tensor,
     correct: Tensor,
     first_logits: Tensor,
@@ -92,7 +86,7 @@ def mixtures(
 
 def _meet(
     budget: float,
-    policies: Sequence[Policy],
+    policies: Sequence[HeadsPolicy],
     exits: Tensor,
     costs: Tensor,
     cost: Tensor,

@@ -18,8 +18,10 @@ from bench.metrics.samples import Measured
 from bench.metrics.score import score
 from bench.metrics.stored import from_arrays
 from bench.system.npz import read_npz
+from bench.trials.kept import SharedOutcomes, expand
 from bench.trials.outcomes import pack
 from bench.trials.provenance import made_with
+from bench.trials.recomputed import recomputed
 from bench.trials.record import SCHEMA_VERSION, Record
 from bench.trials.store import Store, read, write_record
 from bench.trials.stores import open_store
@@ -38,14 +40,30 @@ class Rescored:
     problem: str = ""  # why the outcomes could not be used at all
 
 
-def rescore(record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = False) -> Rescored:
+def rescore(
+    record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = False, folder: Path | None = None
+) -> Rescored:
     """Add the scores that a record lacks (all that can be made, if `again`) and its packed outcomes.
 
-    Scores that are stored and cannot be computed from these arrays are kept. Raises UserError if the arrays are damaged
-    or belong to another record.
+    folder: of the setting, where the outcomes are that the arrays share with others; the probabilities of all classes
+    then come from the heads stored there and the bank. Scores that are stored and cannot be computed are kept. Raises
+    UserError if the arrays are damaged or belong to another record.
     """
-    point = _point(record, arrays)
     todo = [family for family in FAMILIES if again or _absent(family, record)]
+    shared = None
+    if "answers" in arrays and folder is not None:
+        try:
+            shared = SharedOutcomes.read(folder, bytes(arrays["answers"]).hex())
+            arrays = expand(arrays, shared.columns())
+        except (ValueError, KeyError, IndexError) as error:
+            raise UserError(f"{' '.join(str(error).split())}") from None
+    point = _point(record, arrays)
+    why: tuple[str, ...] = ()
+    if shared is not None and any(family.lacks(point) for family in todo):
+        try:
+            point = recomputed(record, point, shared)
+        except (UserError, ValueError) as error:
+            why = (str(error),)
     made = score(point, todo)
     fresh = made.metrics if again else {k: v for k, v in made.metrics.items() if k not in record.metrics}
     rows = [_row(row, made.columns, again) for row in record.per_exit]
@@ -56,7 +74,7 @@ def rescore(record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = F
     added += ["outcomes"] if record.outcomes != outcomes else []
     added += ["reliability"] if record.reliability != curve else []
     lacking = {
-        name: tuple(made.not_made[family.title])
+        name: why or tuple(made.not_made[family.title])
         for family in todo
         if family.title in made.not_made
         for name in _absent(family, record)
@@ -123,7 +141,7 @@ def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Resc
     except ValueError as error:
         return Rescored(record, problem=f"the outcomes beside it are damaged ({error})")
     try:
-        done = rescore(record, arrays, again=again)
+        done = rescore(record, arrays, again=again, folder=path.parent.parent)
     except UserError as error:
         return Rescored(record, problem=f"the outcomes beside it cannot be used: {error}")
     if done.added and write:
@@ -151,5 +169,15 @@ def wanted_paths(store: Store, only: str | None = None) -> list[Path]:
 
 
 def rescore_all(paths: list[Path], *, again: bool = False, write: bool = True) -> Iterator[Rescored]:
-    """Rescore records one after the other; Ctrl-C between two loses nothing."""
-    return (rescore_file(path, again=again, write=write) for path in paths)
+    """Rescore records one after the other; Ctrl-C between two loses nothing.
+
+    Points that share outcomes follow each other, so that their heads answer once.
+    """
+    return (rescore_file(path, again=again, write=write) for path in sorted(paths, key=_answers))
+
+
+def _answers(path: Path) -> bytes:
+    try:
+        return bytes(read_npz(path.with_suffix(".npz")).get("answers", b""))
+    except ValueError:
+        return b""

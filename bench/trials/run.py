@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from bench import heads
-from bench.inference import Outcomes, exit_macs, simulate
+from bench.inference import Outcomes, exit_macs
 from bench.method import Infeasible, Policy
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import to_numpy
 from bench.metrics.calibration import reliability
-from bench.metrics.samples import measure
+from bench.metrics.samples import Measured, measure
 from bench.metrics.score import score
-from bench.metrics.stored import to_arrays
 from bench.plugins import registry
 from bench.rules import too_small
+from bench.trials.kept import Kept
 from bench.trials.outcomes import pack
 from bench.trials.plan import REFERENCES, Trial
 from bench.trials.record import Point, Record, Status, record_id
@@ -29,7 +29,7 @@ from bench.trials.references import MIXED, StaticExits, StaticPolicy, oracle, or
 from bench.trials.splits import SeedSplits
 
 SLACK = 1e-9  # a budget is met on val up to rounding of the mean
-Result = tuple[Record, dict[str, np.ndarray] | None]
+Result = tuple[Record, Kept | None]
 
 
 def run_trial(trial: Trial, splits: SeedSplits, provenance: dict[str, Any]) -> list[Result]:
@@ -79,17 +79,13 @@ class _Maker:
     def policy(
         self, point: Point, policy: Policy, timings: dict[str, float], among: Sequence[Policy | Infeasible] = ()
     ) -> Result:
-        shared, macs = self.splits.answers_for(policy, among), self.splits.task.macs
-        val = summary(
-            shared.val.outcomes(policy, macs) if shared else simulate(policy, self.splits.task.val, macs),
-            self.full_macs,
-        )
+        answers, macs = self.splits.answers_for(policy, among), self.splits.task.macs
+        val = summary(answers.outcomes("val", policy, macs), self.full_macs)
         if point.budget is not None and val["macs_fraction"] > point.budget + SLACK:
             reason = f"the policy costs {val['macs_fraction']:.4f} on val, above its budget {point.budget:g}"
             return self.record(point, "failed", reason=reason, timings=timings)
         start = time.perf_counter()
-        cal = shared.cal.outcomes(policy, macs) if shared else simulate(policy, self.splits.cal, macs)
-        test = shared.test.outcomes(policy, macs) if shared else simulate(policy, self.splits.test, macs)
+        cal, test = (answers.outcomes(split, policy, macs) for split in ("cal", "test"))
         played = time.perf_counter()
         costs = exit_macs(policy, macs)
         outcome = measure(
@@ -98,16 +94,15 @@ class _Maker:
             exit_macs=costs,
             full_macs=self.full_macs,
             train_counts=self.splits.train_counts,
-            answers=(shared.cal.scored, shared.test.scored) if shared else None,
+            answers=answers.scored,
         )
         made = score(outcome)
         rows = made.rows(self.trial.cell.exit_names, costs)
         timings = timings | {"play_seconds": played - start, "score_seconds": time.perf_counter() - played}
-        samples = to_arrays(outcome)
-        note = policy.note
-        return self.record(
-            point, "ok", note=note, metrics=made.metrics, val=val, rows=rows, samples=samples, timings=timings
+        record, _ = self.record(
+            point, "ok", note=policy.note, metrics=made.metrics, val=val, rows=rows, of=outcome, timings=timings
         )
+        return record, answers.keep(outcome)
 
     def references(self) -> list[Result]:
         start = time.perf_counter()
@@ -122,9 +117,9 @@ class _Maker:
             elif exits is not None and point.method in MIXED:
                 results.append(self._mixed(point, exits))
             elif (k := point.exit) is not None:
-                record, samples = self.policy(point, StaticPolicy(plain, self.splits.task.num_exits, k), timings)
+                record, kept = self.policy(point, StaticPolicy(plain, self.splits.task.num_exits, k), timings)
                 rows = [row for row in record.per_exit if row["exit"] == k]
-                results.append((record.model_copy(update={"per_exit": rows}), samples))
+                results.append((record.model_copy(update={"per_exit": rows}), kept))
         return results
 
     def _mixed(self, point: Point, exits: StaticExits) -> Result:
@@ -162,7 +157,7 @@ class _Maker:
         metrics: dict[str, float] | None = None,
         val: dict[str, float] | None = None,
         rows: Sequence[dict[str, Any]] = (),
-        samples: dict[str, np.ndarray] | None = None,
+        of: Measured | None = None,
         timings: dict[str, float] | None = None,
     ) -> Result:
         record = Record(
@@ -176,13 +171,13 @@ class _Maker:
             metrics=metrics or {},
             val=val or {},
             per_exit=list(rows),
-            outcomes=pack(samples["test_correct"], samples["test_exit_index"]) if samples else None,
-            reliability=reliability(samples["test_confidence"], samples["test_correct"]) if samples else [],
+            outcomes=pack(of.test.correct, of.test.exit_index) if of else None,
+            reliability=reliability(of.test.confidence, of.test.correct) if of else [],
             timings={k: round(v, 4) for k, v in (timings or {}).items()},
             provenance=self.provenance,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        return record, samples
+        return record, None
 
 
 def summary(outcomes: Outcomes, full_macs: int) -> dict[str, float]:

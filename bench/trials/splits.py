@@ -1,8 +1,8 @@
-"""What the harness holds for one bank and seed: the splits, and what shared heads answer on them."""
+"""What the harness holds for one bank and seed: the splits, and what heads answer on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from bench.bank.bank import Bank
-from bench.inference import BATCH, Outcomes, decide, exit_answers
+from bench.inference import BATCH, Outcomes, decide, exit_answers, simulate
 from bench.method import ExitData, Infeasible, Policy, Task
 from bench.metrics.answers import Answers
 from bench.metrics.arrays import to_numpy
+from bench.metrics.samples import Measured
+from bench.metrics.stored import to_arrays
 from bench.recipe import Heads
 from bench.rules import Score, ThresholdPolicy, shared_heads
+from bench.trials.kept import Kept, SharedOutcomes
 
 KEPT = 2  # sets of heads whose answers are held at once
 
@@ -24,10 +27,10 @@ KEPT = 2  # sets of heads whose answers are held at once
 class SharedAnswers:
     """What all exits of one set of heads answer on a split, for all policies on them."""
 
-    def __init__(self, heads: Heads, data: ExitData, name: str) -> None:
+    def __init__(self, heads: Heads, data: ExitData, name: str, several: bool = True) -> None:
         self.data = data
         self.logits = exit_answers(heads, data)  # [N, K, C]
-        self.scored = Answers(to_numpy(self.logits), to_numpy(data.labels).astype(np.int64), name, shared=True)
+        self.scored = Answers(to_numpy(self.logits), to_numpy(data.labels).astype(np.int64), name, several)
         self._score: tuple[Score, Tensor] | None = None
 
     def outcomes(self, policy: Policy, backbone_macs: Sequence[int]) -> Outcomes:
@@ -45,13 +48,47 @@ class SharedAnswers:
         return self._score[1] >= policy.thresholds[:-1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeadsAnswers:
-    """What one set of heads answers on val, cal and test."""
+    """What one set of heads answers on the splits, computed once for all policies on it."""
 
-    val: SharedAnswers
-    cal: SharedAnswers
-    test: SharedAnswers
+    heads: Heads
+    splits: Mapping[str, SharedAnswers]
+    train_counts: np.ndarray
+
+    def outcomes(self, split: str, policy: Policy, macs: Sequence[int]) -> Outcomes:
+        """Return what a policy on these heads does on val, cal or test."""
+        return self.splits[split].outcomes(policy, macs)
+
+    @property
+    def scored(self) -> tuple[Answers, Answers]:
+        """The answers on cal and test."""
+        return self.splits["cal"].scored, self.splits["test"].scored
+
+    def keep(self, point: Measured) -> Kept:
+        """Return the outcomes of a policy for storage."""
+        return Kept.compact(point, self._shared) if self._shared else Kept(to_arrays(point))
+
+    @cached_property
+    def _shared(self) -> SharedOutcomes | None:
+        answers = {split: held.scored for split, held in self.splits.items() if split != "val"}
+        return SharedOutcomes.of(self.heads, answers, self.train_counts)
+
+
+@dataclass(frozen=True)
+class OwnAnswers:
+    """The splits for a policy that shares its answers with no other: every exit is computed for it alone."""
+
+    splits: Mapping[str, ExitData]
+    scored: None = None
+
+    def outcomes(self, split: str, policy: Policy, macs: Sequence[int]) -> Outcomes:
+        """Return what a policy does on val, cal or test."""
+        return simulate(policy, self.splits[split], macs)
+
+    def keep(self, point: Measured) -> Kept:
+        """Return the outcomes of a policy for storage."""
+        return Kept(to_arrays(point))
 
 
 @dataclass(frozen=True)
@@ -68,24 +105,26 @@ class SeedSplits:
         """Training samples per class [C]."""
         return np.bincount(to_numpy(self.task.train.labels), minlength=self.task.num_classes)
 
-    def answers_for(self, policy: Policy, among: Sequence[Policy | Infeasible]) -> HeadsAnswers | None:
-        """Return what the heads of a policy answer, computed once for all policies on them.
+    @property
+    def splits(self) -> dict[str, ExitData]:
+        """val, cal and test."""
+        return {"val": self.task.val, "cal": self.cal, "test": self.test}
 
-        None if the policy changes its heads' answers, or if neither the other policies of its trial nor other methods
-        use its heads.
+    def answers_for(self, policy: Policy, among: Sequence[Policy | Infeasible]) -> HeadsAnswers | OwnAnswers:
+        """Return what the exits of a policy answer: of its heads, computed once for all policies on them, or its own.
+
+        Its own if it changes its heads' answers. Tables of all exits are kept if several policies use the heads.
         """
         heads = shared_heads(policy)
         if heads is None:
-            return None
+            return OwnAnswers(self.splits)
         if heads not in self._answers:
             others = sum(isinstance(other, Policy) and shared_heads(other) is heads for other in among)
-            if others < 2 and not any(heads is kept for kept in self.task.shared_cache.values()):
-                return None
+            several = others > 1 or any(heads is kept for kept in self.task.shared_cache.values())
             while len(self._answers) >= KEPT:
                 del self._answers[next(iter(self._answers))]
-            splits = {"val": self.task.val, "cal": self.cal, "test": self.test}
-            made = {name: SharedAnswers(heads, data, name) for name, data in splits.items()}
-            self._answers[heads] = HeadsAnswers(**made)
+            made = {name: SharedAnswers(heads, data, name, several) for name, data in self.splits.items()}
+            self._answers[heads] = HeadsAnswers(heads, made, self.train_counts)
         return self._answers[heads]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from bench.system.files import open_regular, read_regular, slug, visible, write_
 from bench.trials.record import SCHEMA_VERSION, Point, Record, contradiction, record_id
 
 if TYPE_CHECKING:
-    import numpy as np
+    from bench.trials.kept import Kept
 
 
 MOST_BYTES = 1 << 28  # of a record
@@ -34,14 +34,19 @@ class Store:
         folder = self.root / slug(cell.dataset) / slug(cell.backbone) / slug(point.method)
         return folder / f"{record_id(cell, point)}.json"
 
-    def write(self, record: Record, samples: Mapping[str, np.ndarray] | None = None) -> Path:
-        """Store a record, and its per-sample outcomes in an .npz beside it (first: a record never lacks them)."""
+    def write(self, record: Record, kept: Kept | None = None) -> Path:
+        """Store a record, and its outcomes: what it shares with others once, the rest in an .npz beside it.
+
+        Outcomes are written first, so that a record never lacks them.
+        """
         import numpy as np
 
         path = self.path(record.cell, record.point)
         outcomes = path.with_suffix(".npz")
-        if samples is not None:
-            arrays: dict[str, Any] = dict(samples)
+        if kept is not None:
+            if kept.shared is not None:
+                kept.shared.write(path.parent.parent)
+            arrays: dict[str, Any] = dict(kept.arrays)
             write_atomic(outcomes, lambda file: np.savez_compressed(file, **arrays))
         else:
             outcomes.unlink(missing_ok=True)

@@ -113,7 +113,7 @@ def test_the_net_learns_every_so_many_batches_and_leaves_the_heads_alone():
     learned = []
     for _ in range(7):
         before, parameters = w.weights[0].detach().clone(), [p.detach().clone() for p in w.net.parameters]
-        w._loss(torch.arange(10))
+        w._differentiate(torch.arange(10))
         learned.append(not torch.equal(before, w.weights[0]))
         assert all(torch.equal(a, b) for a, b in zip(parameters, w.net.parameters, strict=True))
     assert learned == [True, False, False, True, False, False, True]

@@ -11,6 +11,7 @@ from bench.errors import UserError
 from bench.heads.layers import LinearHeads, Net, fold, standardiser
 from bench.heads.plain import Plain, PlainConfig
 from bench.heads.training import TrainingConfig, adamw, descend, nll, together
+from bench.heads.ztw import Cascade
 from bench.method import ExitData
 from tests.helpers.tasks import make_task
 
@@ -79,21 +80,37 @@ def test_a_gradient_reaches_the_exit_that_owns_the_parameter_alone(mixed_task):
         assert torch.equal(touched, exits == 1)
 
 
+@pytest.mark.parametrize("width", [0, 9])
+@pytest.mark.parametrize("kind", [Net, Cascade])
+def test_gradients_are_those_of_autograd(mixed_task, kind, width):
+    net = kind(mixed_task.train, 6, width, torch.Generator().manual_seed(0))
+    inputs = net.inputs(mixed_task.train)
+
+    def loss(logits):
+        return nll(logits, mixed_task.train.labels).mean(1).square().sum()
+
+    expected = torch.autograd.grad(loss(net(inputs)), net.parameters)
+    net.differentiate(inputs, loss)
+    for p, gradient in zip(net.parameters, expected, strict=True):
+        torch.testing.assert_close(p.grad, gradient, atol=1e-6, rtol=1e-5)
+
+
 def follow(scores, beat=None):
     """Let one number per exit go -1, -2, … with the epochs while these are the scores; return what is kept."""
     value = torch.zeros(2, 1, requires_grad=True)
     optimiser = torch.optim.SGD([value], lr=1.0)
     told = iter(scores)
 
-    def loss(rows):
+    def differentiate(rows):
         for group in optimiser.param_groups:
             group["lr"] = 1.0
-        return value.sum()
+        value.grad = torch.ones_like(value)
 
     kept = descend(
         optimiser,
+        [value],
         [torch.arange(2)],
-        loss,
+        differentiate,
         lambda: torch.tensor(next(told)),
         samples=3,
         epochs=len(scores),
@@ -132,14 +149,15 @@ def test_every_epoch_has_an_order_of_its_own_and_sees_all_samples():
     seen = []
     value = torch.zeros(1, 1, requires_grad=True)
 
-    def loss(rows):
+    def differentiate(rows):
         seen.append(rows.tolist())
-        return value.sum()
+        value.grad = torch.ones_like(value)
 
     descend(
         torch.optim.AdamW([value], lr=0.1),
+        [value],
         [torch.arange(1)],
-        loss,
+        differentiate,
         lambda: torch.zeros(1),
         samples=7,
         epochs=2,
@@ -166,7 +184,7 @@ def test_a_layer_learns_the_slower_the_more_inputs_it_has():
     data = ExitData((torch.randn(9, 8), torch.randn(9, 400)), torch.randn(9, 3), torch.zeros(9, dtype=torch.int64))
     net = Net(data, 3, 4, torch.Generator().manual_seed(0))
     groups = adamw(net, TrainingConfig(lr=0.03, rate=1.0, weight_decay=0.5)).param_groups
-    rates = {tuple(g["params"][0].shape): g["lr"] for g in groups}
+    rates = {tuple(p.shape): g["lr"] for g in groups for p in g["params"]}
     assert rates[(1, 8, 4)] == 0.03 and rates[(1, 400, 4)] == pytest.approx(1 / 400)
     assert rates[(2, 4, 3)] == 0.03 and rates[(2, 1, 3)] == 0.03
     assert {g["weight_decay"] for g in groups} == {0.5}

@@ -9,11 +9,14 @@ from typer.testing import CliRunner
 from bench.cli import app
 from bench.errors import UserError
 from bench.metrics.families import FAMILIES
+from bench.trials import recomputed
+from bench.trials.kept import FOLDER, Kept
 from bench.trials.outcomes import pack, unpack
 from bench.trials.plan import REFERENCES
 from bench.trials.record import SCHEMA_VERSION
 from bench.trials.rescore import rescore, rescore_file, wanted_paths
 from bench.trials.run import run_trial
+from bench.trials.splits import OwnAnswers, SeedSplits
 from bench.trials.store import Store, read
 from tests.helpers.records import record as record_of
 
@@ -25,9 +28,16 @@ OLD_ROW += ("accuracy_exited", "mean_confidence_exited")
 
 
 @pytest.fixture
-def fresh(trial_of, splits):
-    """A record as a run makes it, with its arrays."""
-    return run_trial(trial_of("msdnet_thresh"), splits, {})[1]
+def alone(monkeypatch):
+    """Let every policy answer for itself, so that its outcomes are stored whole."""
+    monkeypatch.setattr(SeedSplits, "answers_for", lambda self, policy, among: OwnAnswers(self.splits))
+
+
+@pytest.fixture
+def fresh(trial_of, splits, alone):
+    """A record as a run makes it, with the arrays of a policy that shares nothing."""
+    record, kept = run_trial(trial_of("msdnet_thresh"), splits, {})[1]
+    return record, kept.arrays
 
 
 def without(record, metrics=OLD, columns=OLD_ROW):
@@ -95,8 +105,8 @@ def test_old_outcomes_give_what_they_can_and_say_the_rest(fresh):
     assert (held.correct == arrays["test_correct"]).all() and (held.exit_index == arrays["test_exit_index"]).all()
 
 
-def test_static_rows_keep_their_one_exit(trial_of, splits):
-    results = {r.point.point: (r, s) for r, s in run_trial(trial_of(REFERENCES), splits, {}) if s is not None}
+def test_static_rows_keep_their_one_exit(trial_of, splits, alone):
+    results = {r.point.point: (r, s.arrays) for r, s in run_trial(trial_of(REFERENCES), splits, {}) if s is not None}
     record, arrays = results["exit=2"]
     done = rescore(without(record), arrays)
     (row,) = done.record.per_exit
@@ -106,7 +116,7 @@ def test_static_rows_keep_their_one_exit(trial_of, splits):
 
 def test_outcomes_of_another_record_are_refused(fresh, trial_of, splits):
     record, _ = fresh
-    other = run_trial(trial_of("entropy_thresh"), splits, {})[1][1]
+    other = run_trial(trial_of("entropy_thresh"), splits, {})[1][1].arrays
     with pytest.raises(UserError, match="belong to another run"):
         rescore(record, other)
     with pytest.raises(UserError, match="no outcomes of this version"):
@@ -118,7 +128,7 @@ def folder(tmp_path, fresh, cell, trial_of):
     """One old record with new outcomes, a reference and an infeasible point, in a results folder."""
     record, arrays = fresh
     store = Store(tmp_path / "results")
-    path = store.write(without(record), arrays)
+    path = store.write(without(record), Kept(arrays))
     random = next(p for p in trial_of(REFERENCES).points if p.method == "random")
     store.write(record_of(cell, random, metrics={"accuracy": 0.5}))
     store.write(record_of(cell, trial_of("msdnet_thresh").points[0], status="infeasible", reason="too small"))
@@ -148,7 +158,7 @@ def test_the_command_adds_scores_once(folder, fresh):
 
 def test_a_complete_folder_ends_with_zero(tmp_path, fresh):
     record, arrays = fresh
-    Store(tmp_path).write(record, arrays)
+    Store(tmp_path).write(record, Kept(arrays))
     done = run("-o", tmp_path)
     assert (done.exit_code, done.output.strip()) == (0, "0 of 1 records gained scores.")
 
@@ -197,3 +207,51 @@ def test_again_without_outcomes_says_so(tmp_path, fresh):
     path = Store(tmp_path).write(record)
     assert rescore_file(path).problem == "" and "no outcomes" in rescore_file(path, again=True).problem
     assert pack([True], [0]) != record.outcomes
+
+
+@pytest.fixture
+def shared(tmp_path, trial_of, splits, monkeypatch):
+    """Return the paths of old records whose policies share the outcomes of their heads, and the records as made."""
+    recomputed._answers.cache_clear()
+    monkeypatch.setattr(recomputed, "held_out", lambda digest, seed: {"cal": splits.cal, "test": splits.test})
+    results = run_trial(trial_of("msdnet_thresh"), splits, {"threads": 1})[1:]  # the first budget is infeasible
+    store = Store(tmp_path / "runs")
+    return [store.write(without(record), kept) for record, kept in results], [record for record, _ in results]
+
+
+def test_shared_outcomes_are_stored_once_and_give_every_score_again_to_the_last_bit(shared):
+    paths, records = shared
+    (together,) = (paths[0].parent.parent / FOLDER).iterdir()
+    assert sum(path.with_suffix(".npz").stat().st_size for path in paths) < together.stat().st_size / 4
+    for path, record in zip(paths, records, strict=True):
+        done = rescore_file(path)
+        assert not done.lacking and not done.problem
+        assert done.record.metrics == record.metrics and done.record.per_exit == record.per_exit
+        assert done.record.outcomes == record.outcomes
+
+
+def test_without_the_bank_what_needs_all_probabilities_is_lacking_and_the_bank_is_named(shared, monkeypatch):
+    paths, records = shared
+    monkeypatch.undo()
+    monkeypatch.setattr(recomputed, "list_banks", list)
+    done = rescore_file(paths[0])
+    assert done.record.metrics["aurc"] == records[0].metrics["aurc"] and "brier" in done.record.metrics
+    ((reason,),) = set(done.lacking.values())
+    assert "which is not on this machine" in reason and "set_size_aps@0.05" in done.lacking
+
+
+def test_a_bank_that_answers_otherwise_is_refused(shared, splits, monkeypatch):
+    paths, _ = shared
+    monkeypatch.setattr(recomputed, "held_out", lambda digest, seed: {"cal": splits.test, "test": splits.test})
+    assert "gives other answers" in rescore_file(paths[0]).lacking["set_size_aps@0.05"][0]
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed"])
+def test_damaged_shared_outcomes_are_named(shared, damage):
+    paths, _ = shared
+    (together,) = (paths[0].parent.parent / FOLDER).iterdir()
+    if damage == "missing":
+        together.unlink()
+    else:
+        together.write_bytes(together.read_bytes()[:-1])
+    assert together.name in rescore_file(paths[0]).problem

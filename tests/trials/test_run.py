@@ -40,7 +40,7 @@ def test_labels_of_cal_and_test_change_no_policy(trial_of, splits, name):
     for (a, rows_a), (b, rows_b) in zip(before, after, strict=True):
         assert a.status == b.status and a.val == b.val
         if a.status == "ok":
-            assert (rows_a["test_exit_index"] == rows_b["test_exit_index"]).all()
+            assert (rows_a.arrays["test_exit_index"] == rows_b.arrays["test_exit_index"]).all()
             assert a.metrics["macs"] == b.metrics["macs"]
             assert a.metrics["accuracy"] != b.metrics["accuracy"]
 

@@ -10,6 +10,7 @@ import pytest
 from bench import load_records
 from bench.errors import UserError
 from bench.system.files import check_writable, slug, uninterrupted
+from bench.trials.kept import Kept
 from bench.trials.record import record_id
 from bench.trials.store import Store, read
 from tests.helpers.records import record as record_of
@@ -18,7 +19,7 @@ from tests.helpers.records import record as record_of
 def test_a_record_comes_back_as_it_went(tmp_path, cell, trial_of):
     store, point = Store(tmp_path), trial_of("msdnet_thresh").points[0]
     record = record_of(cell, point, metrics={"accuracy": 0.5}, per_exit=[{"exit": 0, "accuracy_exited": None}])
-    path = store.write(record, {"exit_index": np.arange(5)})
+    path = store.write(record, Kept({"exit_index": np.arange(5)}))
     assert read(path) == record
     assert path == tmp_path / "made-up" / "noise" / "msdnet_thresh" / f"{record.id}.json"
     assert np.load(path.with_suffix(".npz"))["exit_index"].tolist() == [0, 1, 2, 3, 4]
@@ -91,7 +92,7 @@ def test_names_become_harmless_folders(name):
 def _write_many(root, record):
     store = Store(root)
     for _ in range(40):
-        store.write(record, {"exit_index": np.arange(200)})
+        store.write(record, Kept({"exit_index": np.arange(200)}))
 
 
 def test_two_writers_of_one_record_leave_a_whole_one(tmp_path, cell, trial_of):
