@@ -9,9 +9,10 @@ import numpy as np
 
 from bench.datasets import official
 from bench.datasets.archives import archives, extraction, is_archive
-from bench.datasets.classes import Labels, natural, unite
+from bench.datasets.classes import unite
 from bench.datasets.decode import FORMATS
 from bench.datasets.images import ImageDataset
+from bench.datasets.labels import Labels, natural
 from bench.datasets.layout import find_parts
 from bench.datasets.selection import Selection
 from bench.datasets.stores import FileStore

@@ -9,15 +9,19 @@ import datasets as hub
 import numpy as np
 import pyarrow as pa
 
-from bench.datasets import columns, official, tables
+from bench.datasets import columns, official
 from bench.datasets.archives import archives, extraction, is_archive
-from bench.datasets.classes import Labels, unite
+from bench.datasets.classes import unite
 from bench.datasets.folder import open_folder
 from bench.datasets.images import ImageDataset
+from bench.datasets.labels import Labels
 from bench.datasets.roles import PARTS, assign, role
+from bench.datasets.saved import is_saved, open_saved
 from bench.datasets.selection import Selection
+from bench.datasets.shards import BUILDERS, table_files
+from bench.datasets.splits import Split, check_config, converted, opening, reason, tell_left_out
 from bench.datasets.stores import ArrowStore
-from bench.datasets.tables import Split
+from bench.datasets.tables import open_tables
 from bench.errors import UserError
 from bench.system.network import ToDownload, downloads_allowed, hub_offline
 from bench.system.notices import tell_once
@@ -109,20 +113,20 @@ def _open(
         return _downloaded(where, argument, config, wanted)
     if is_archive(path) and path.suffix != ".tar":
         raise UserError(f"{path} is an archive. Extract it ({extraction(path)}), and write hf:PATH with the folder.")
-    if path.is_file() and path.suffix not in tables.BUILDERS:
+    if path.is_file() and path.suffix not in BUILDERS:
         raise UserError(f"{path} is neither a parquet nor a tar file. Write hf:PATH with one of these, or a folder.")
-    if path.is_dir() and tables.saved(path):
+    if path.is_dir() and is_saved(path):
         _no_config(where, config)
-        return tables.open_saved(where, path, wanted)
-    files = [path] if path.is_file() else tables.table_files(path)
+        return open_saved(where, path, wanted)
+    files = [path] if path.is_file() else table_files(path)
     if files and not list(path.glob("**/metadata.parquet")):
         if path.is_file():
             _no_config(where, config)
-        return tables.open_tables(where, path, files, config, wanted)
+        return open_tables(where, path, files, config, wanted)
     if packed := archives([path, *path.glob("*/")]):
         raise UserError(f"{packed[0]} has not been extracted. Run {extraction(packed[0])} first.")
-    with tables.opening(where, f"Check that {path} contains parquet files or image folders"):
-        made = tables.converted(file for file in path.rglob("*") if file.is_file())
+    with opening(where, f"Check that {path} contains parquet files or image folders"):
+        made = converted(file for file in path.rglob("*") if file.is_file())
         found = hub.load_dataset(str(path), config, cache_dir=made)
         _check_recognised(where, path, found)
         return _assigned(where, found, wanted)
@@ -130,7 +134,7 @@ def _open(
 
 def _is_image_folder(path: Path) -> bool:
     """Whether a path is a folder of image files and of nothing that describes them."""
-    if not path.is_dir() or tables.saved(path) or tables.table_files(path) or any(path.glob("**/metadata.*")):
+    if not path.is_dir() or is_saved(path) or table_files(path) or any(path.glob("**/metadata.*")):
         return False
     return Selection(path).holds(path)
 
@@ -162,11 +166,11 @@ def _downloaded(where: str, name: str, config: str | None, wanted: Mapping[str, 
         raise
     except Exception as error:  # the hub and its file systems raise many kinds
         if "onfig" in str(error):
-            tables.check_config(where, _configs(name) or [config or ""], config)
+            check_config(where, _configs(name) or [config or ""], config)
         if not downloads_allowed():
             raise ToDownload(f"'{where}'") from error
         advice = "Check the name and the network, or give the path of a local copy"
-        raise UserError(f"'{where}' cannot be opened ({tables.reason(error)}). {advice}.") from error
+        raise UserError(f"'{where}' cannot be opened ({reason(error)}). {advice}.") from error
 
 
 def _configs(name: str) -> list[str]:
@@ -181,7 +185,7 @@ def _assigned(where: str, found: hub.Dataset | hub.DatasetDict, wanted: Mapping[
     """Return what the library opened, by part."""
     splits = {"train": found} if isinstance(found, hub.Dataset) else {str(name): data for name, data in found.items()}
     parts = assign(where, list(splits), wanted)
-    tables.tell_left_out(where, [title for title in splits if title not in parts.values()])
+    tell_left_out(where, [title for title in splits if title not in parts.values()])
     if "train" not in parts:
         first = next(iter(splits), "NAME")
         raise UserError(

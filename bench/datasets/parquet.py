@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.datasets.classes import Labels, unite
+from bench.datasets.classes import unite
 from bench.datasets.known import CLASSES, official_order
+from bench.datasets.labels import Labels
 from bench.datasets.locate import Found, complete, partitions
 from bench.datasets.official import FAMILY
 from bench.datasets.stores import parquet

@@ -5,9 +5,10 @@ import unicodedata
 import numpy as np
 import pytest
 
-from bench.datasets.classes import Labels, natural, unite
+from bench.datasets.classes import unite
 from bench.datasets.images import ImageDataset
 from bench.datasets.known import CLASSES, same_classes
+from bench.datasets.labels import Labels, natural
 from bench.datasets.stores import ArrayStore
 from bench.errors import UserError
 
@@ -64,6 +65,7 @@ def test_classes_are_matched_by_name(train, test, classes, told):
             "names its classes in split 'train' .* only numbers them in .*'test'",
         ),
         (([0, 1, 1], None), ([0, 1], ("a", "b")), "names its classes in split 'test'"),
+        (([0, 1, 1], ("1", "0")), ([0, 1], None), "names its classes in split 'train'"),
         ((["Cat", "dog", "dog"], None), (["cat"], None), "differ only in upper and lower case"),
         ((["cat", "dog", "dog"], None), (["cat "], None), "differ only in spaces"),
         ((["cat", "cat ", "dog"] * 2, None), None, "differ only in spaces"),

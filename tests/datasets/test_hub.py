@@ -179,3 +179,9 @@ def test_other_splits_of_the_hub_are_said(monkeypatch, images, capsys):
     with pytest.raises(UserError, match=r"no split 'train'\. It has: dev, extra\. Name one: hf:me/x\[train=dev\]"):
         datasets.load("hf:me/x")
     assert set(datasets.load("hf:me/x[train=extra]").partition) == {"train"}
+
+
+def test_an_image_column_without_images_is_named(tmp_path):
+    pq.write_table(pa.table({"image": ["a.png", "b.png"], "label": [0, 1]}), tmp_path / "train.parquet")
+    with pytest.raises(UserError, match="Column 'image' of .* holds values of type string, not image files"):
+        datasets.load(f"hf:{tmp_path}")

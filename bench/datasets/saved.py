@@ -1,0 +1,46 @@
+"""Splits of a dataset that was saved to disk by `save_to_disk`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets as hub
+
+from bench.datasets.roles import assign
+from bench.datasets.splits import Split, opening, tell_left_out
+from bench.errors import UserError
+
+
+def is_saved(path: Path) -> bool:
+    """Whether a folder is a dataset saved by `save_to_disk`, or holds nothing but such folders."""
+    return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file() or bool(_saved_below(path))
+
+
+def open_saved(where: str, path: Path, wanted: Mapping[str, str | None]) -> dict[str, Split]:
+    """Open the splits of a dataset that was saved by `save_to_disk`."""
+    if (path / "state.json").is_file():
+        with opening(where, "Save the dataset again"):
+            return {"train": Split("train", hub.load_from_disk(str(path)))}
+    below = _saved_below(path)
+    listed = _json(where, path / "dataset_dict.json").get("splits", [])
+    if missing := [name for name in listed if name not in below]:
+        raise UserError(f"'{where}' is incomplete: its splits {', '.join(missing)} have no folder. Copy it again.")
+    parts = assign(where, below, wanted)
+    tell_left_out(where, [name for name in below if name not in parts.values()])
+    with opening(where, "Save the dataset again"):
+        return {part: Split(name, hub.load_from_disk(str(path / name))) for part, name in parts.items()}
+
+
+def _saved_below(path: Path) -> list[str]:
+    return sorted(place.parent.name for place in path.glob("*/state.json"))
+
+
+def _json(where: str, path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} of '{where}' cannot be read ({error}). Save the dataset again.") from error
+    return found if isinstance(found, dict) else {}
