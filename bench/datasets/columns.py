@@ -22,9 +22,10 @@ def image_column(where: str, features: hub.Features, wanted: str | None) -> str:
         return _asked("image", where, wanted, found + encoded, found + encoded)
     candidates = found or encoded
     if not candidates and (named := next((name for name in IMAGES if name in features), None)):
+        kind = getattr(features[named], "dtype", "list")
         raise UserError(
-            f"Column '{named}' of '{where}' holds values of type {getattr(features[named], 'dtype', 'list')}, not image "
-            "files. Store the encoded images themselves, or give the path of a folder of images."
+            f"Column '{named}' of '{where}' holds values of type {kind}, not image files. Store the encoded images "
+            "themselves, or give the path of a folder of images."
         )
     choice = candidates[0] if len(candidates) == 1 else next((name for name in IMAGES if name in candidates), None)
     return choice or _ask("image", where, features, candidates)

@@ -183,5 +183,5 @@ def test_other_splits_of_the_hub_are_said(monkeypatch, images, capsys):
 
 def test_an_image_column_without_images_is_named(tmp_path):
     pq.write_table(pa.table({"image": ["a.png", "b.png"], "label": [0, 1]}), tmp_path / "train.parquet")
-    with pytest.raises(UserError, match="Column 'image' of .* holds values of type string, not image files"):
+    with pytest.raises(UserError, match=r"Column 'image' of .* holds values of type string, not image files"):
         datasets.load(f"hf:{tmp_path}")
