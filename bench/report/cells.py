@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from bench.system.text import clean
 from bench.trials.folders import place_of, suffix, without_paths
 from bench.trials.record import Cell
 
@@ -42,7 +43,7 @@ def title(cell: Cell) -> str:
     variant = f" ({cell.dataset_variant})" if cell.dataset_variant else ""
     parts = [f"{without_paths(cell.dataset)}{variant}", without_paths(cell.backbone)]
     parts += [f"{cell.image_size} px", f"{len(cell.exit_names)} exits", f"protocol {cell.protocol_version}"]
-    return " · ".join(parts)
+    return clean(" · ".join(parts))
 
 
 def warnings(cell: Cell) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from bench.report.aggregate import Row, aggregate
 from bench.report.cells import Address, addresses
@@ -13,6 +16,7 @@ from bench.stats.load import from_records
 from bench.stats.resample import BootstrapConfig
 from bench.stats.results import CellStatistics
 from bench.stats.summary import summarise
+from bench.system.text import clean
 from bench.trials.record import Cell, Record
 from bench.trials.stores import by_setting, versions
 from bench.tune.history import Tuned
@@ -64,11 +68,26 @@ def cell_report(
     searched: parameter searches; those on another bank are ignored. published: ids of records that were read from a
     published store, to tell them from one's own.
     """
-    held = sorted(records, key=lambda record: record.id)
+    held = sorted(map(shown, records), key=lambda record: record.id)
     statistics = summarise(from_records(held, published, address.name), bootstrap)
-    own = tuple(search for search in searched if search.subject.bank_digest == held[0].cell.bank_digest)
+    own = tuple(s for s in map(shown, searched) if s.subject.bank_digest == held[0].cell.bank_digest)
     labels = {record.point.label for record in held if record.point.kind == "method"}
     return CellReport(held[0].cell, address, statistics, held, looks(labels), own)
+
+
+M = TypeVar("M", bound=BaseModel)
+NAMES = ("cell", "dataset", "backbone", "point", "label", "note", "reason", "subject", "method")
+
+
+def shown(model: M) -> M:
+    """Return a record or a search with its names and sentences clean, as figures, tables and pages show them."""
+    update: dict[str, Any] = {}
+    for name in NAMES:
+        value = getattr(model, name, None)
+        new = clean(value) if isinstance(value, str) else shown(value) if isinstance(value, BaseModel) else value
+        if new is not value and new != value:
+            update[name] = new
+    return model.model_copy(update=update) if update else model
 
 
 def cell_reports(records: Iterable[Record], bootstrap: BootstrapConfig | None = None) -> list[CellReport]:

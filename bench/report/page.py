@@ -11,7 +11,7 @@ from bench.report.formats import markdown
 from bench.report.formats.table import Table
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.overall import left_out
-from bench.report.text import escape, seeds_phrase
+from bench.report.text import escape, link, seeds_phrase
 from bench.stats.resample import BootstrapConfig
 from bench.trials.folders import without_paths
 
@@ -46,11 +46,11 @@ def figure_parts(figure: FigureFile, formats: Collection[str]) -> list[str]:
     if "png" not in formats:
         return []
     title = escape(figure.title)
-    return [f"## {title}", f"![{title}](figures/{figure.name}.png)", escape(figure.caption)]
+    return [f"## {title}", "!" + link(title, f"figures/{figure.name}.png"), escape(figure.caption)]
 
 
 def _link(table: Table) -> str:
-    return f"[CSV](tables/{table.name}.csv)"
+    return link("CSV", f"tables/{table.name}.csv")
 
 
 def _left_out(figures: FigureSet) -> list[str]:
@@ -119,7 +119,7 @@ def _index_row(cell: CellSummary) -> list[str]:
         more = f" (or {len(tops) - 1} other{'s' * (len(tops) > 2)})" if len(tops) > 1 else ""
         best = escape(without_paths(tops[0].label)) + more
     return [
-        f"[{escape(cell.name)}]({cell.folder}/leaderboard.md)",
+        link(escape(cell.name), f"{cell.folder}/leaderboard.md"),
         str(len(found.methods)),
         str(len(budgets)),
         str(len(found.seeds)),

@@ -13,7 +13,7 @@ from bench.report.markers import BEGIN, BLOCK, END, has_markers, read
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.leaderboard import leaderboard
 from bench.report.tables.overall import counted
-from bench.report.text import escape, seeds_phrase
+from bench.report.text import escape, link, seeds_phrase
 
 ROWS = 5
 KEYS = ("rank", "method", "nauc", "gain", "difference", "p_holm")
@@ -40,7 +40,7 @@ def section(report: Report, root: str) -> str:
     parts.append(
         "NAUC: mean accuracy over costs, along the hull of a method's operating points and the static exits. Over "
         "static hull: NAUC minus that of random mixtures of static exits. Brackets are 95 % intervals; ranks show "
-        f"ties. [All tables, figures and captions]({root}/README.md)."
+        f"ties. {link('All tables, figures and captions', f'{root}/README.md')}."
     )
     return "\n" + "\n\n".join(parts) + "\n\n"
 
@@ -56,4 +56,5 @@ def _cell(cell: CellSummary, root: str) -> list[str]:
     about = "; ".join(str(flag) for flag in found.flags if flag.kind != "few seeds")
     baseline = f"; baseline {escape(found.baseline.label)}" if found.baseline else ""
     what = f"{first}, {seeds_phrase(len(found.seeds))}{baseline}{f'; {escape(about)}' if about else ''}"
-    return [f"**[{escape(cell.name)}]({root}/{cell.folder}/leaderboard.md)**: {what}", markdown.render(short).rstrip()]
+    page = link(escape(cell.name), f"{root}/{cell.folder}/leaderboard.md")
+    return [f"**{page}**: {what}", markdown.render(short).rstrip()]

@@ -10,7 +10,7 @@ import re
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters besides tab and line feed
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks and overrides of direction
-    "\u2028\u2029\ufeff\ufff9-\ufffb\ufffe\uffff"  # line separators, byte order mark, annotations, no characters
+    "\ufeff\ufff9-\ufffb\ufffe\uffff"  # byte order mark, annotations, no characters
     "\ud800-\udfff\U000e0000-\U000e007f]"  # halves of a pair, invisible tags
 )
 _BYTES = re.compile("[\ud800-\udfff]")

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bench.report.formats.csv import entry
 from bench.report.style import settings
 
 DPI = 130
@@ -67,7 +68,8 @@ class Drawing:
 def pack(name: str, title: str, drawing: Drawing) -> FigureFile:
     """Render a drawing as SVG and PNG, and write its data as CSV with nine significant digits."""
     files = {f"{name}.{form}": render(drawing.figure, form) for form in PICTURES}
-    files[f"{name}.csv"] = drawing.data.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
+    data = drawing.data.map(lambda value: entry(value) if isinstance(value, str) else value).rename(columns=entry)
+    files[f"{name}.csv"] = data.to_csv(index=False, float_format="%.9g", lineterminator="\n").encode()
     return FigureFile(name, title, drawing.caption, files)
 
 

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from collections.abc import Iterable
+from typing import TextIO
 
 from bench.report.formats.data import DIGITS, Plain, columns
 from bench.report.formats.table import Table
+from bench.system.text import clean
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+BREAK = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85]")  # where some reader ends a line
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def render(table: Table) -> str:
     """Return the table of `bench.report.formats.data`."""
     held = columns(table)
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([_text(key) for key in held])
-    writer.writerows([_text(value) for value in row] for row in zip(*held.values(), strict=True))
+    rows([[*held], *zip(*held.values(), strict=True)], out)
     return out.getvalue()
 
 
-def _text(value: Plain) -> str:
-    """Write a value; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+def rows(values: Iterable[Iterable[Plain]], out: TextIO) -> None:
+    """Write rows of values."""
+    csv.writer(out, lineterminator="\n").writerows([entry(value) for value in row] for row in values)
+
+
+def entry(value: Plain) -> str:
+    """Write a value; texts are on one line, those that a spreadsheet would take for a formula after an apostrophe."""
     if value is None:
         return ""
     if isinstance(value, str):
-        text = f"'{value}" if value.startswith(FORMULA) else value
-        return text.replace("\r", " ")  # the writer leaves it unquoted, and readers end the line there
+        text = clean(BREAK.sub(" ", value))
+        return f"'{text}" if text.startswith("\t") or text.lstrip().startswith(FORMULA) else text
     return f"{value:.{DIGITS}g}" if isinstance(value, float) else str(value)

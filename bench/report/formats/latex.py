@@ -6,6 +6,7 @@ import re
 
 from bench.report.formats.shown import Shown, shown_rows
 from bench.report.formats.table import Table
+from bench.system.text import one_line
 
 PLAIN = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -56,7 +57,7 @@ def render(table: Table) -> str:
 
 def escape(text: str) -> str:
     """Write a text so that LaTeX shows it as it is, on one line."""
-    return "".join(PLAIN.get(letter, letter) for letter in " ".join(str(text).split()))
+    return "".join(PLAIN.get(letter, letter) for letter in one_line(text))
 
 
 def _cell(cell: Shown) -> str:

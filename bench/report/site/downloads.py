@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Collection, Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
-from bench.report.formats.table import Table, Value
-from bench.report.site.grid import plain
-from bench.report.summary import SCORES, CellSummary, Download
+from bench.report.formats.csv import rows
+from bench.report.formats.data import Plain
+from bench.report.formats.data import plain as data
+from bench.report.formats.table import Table
+from bench.report.summary import SCORES, CellSummary, Download, Line
 
 FORMS = ("csv", "parquet", "tex", "md", "svg", "png")
-HEAD = ("id", "dataset", "backbone", "protocol", "kind", "method", "point", "budget", "seed", "status")
+HEAD = ("id", "setting", "dataset", "backbone", "protocol", "kind", "method", "point", "budget", "seed", "status")
 
 
 def beside(there: Collection[str], folder: str, parts: Iterable[Any]) -> list[Download]:
@@ -39,18 +40,12 @@ def size(figure: Any) -> tuple[int, int] | None:
 def records_csv(cells: Iterable[CellSummary]) -> bytes:
     """Return one row per record: its setting and point, its status and main scores."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEAD, *SCORES, "fit_seconds", "note", "reason"])
-    for cell in cells:
-        for line in cell.lines:
-            where = (line.id, cell.dataset, cell.backbone, cell.protocol)
-            point = (line.kind, line.label, line.point, line.budget, line.seed, line.status)
-            row = (*where, *point, *line.scores, line.fit_seconds, line.note, line.reason)
-            writer.writerow([_safe(value) for value in row])
+    lines = ((cell, line) for cell in cells for line in cell.lines)
+    rows([[*HEAD, *SCORES, "fit_seconds", "note", "reason"], *(_row(cell, line) for cell, line in lines)], text)
     return text.getvalue().encode()
 
 
-def _safe(value: Value) -> str:
-    """Write a value so that no spreadsheet takes a text from a record for a formula."""
-    text = plain(value)
-    return f"'{text}" if isinstance(value, str) and text[:1] in "=+-@\t\r" and text else text
+def _row(cell: CellSummary, line: Line) -> list[Plain]:
+    where = (line.id, cell.folder, cell.dataset, cell.backbone, cell.protocol)
+    point = (line.kind, line.label, line.point, line.budget, line.seed, line.status)
+    return [*where, *point, *map(data, line.scores), data(line.fit_seconds), line.note, line.reason]

@@ -11,6 +11,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bench.system.text import clean
+
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'{inline}; img-src 'self' data: blob:; base-uri 'none'; "
     "form-action 'none'"
@@ -32,6 +34,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(str(folder)),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_finish,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -40,12 +43,26 @@ def environment() -> Environment:
     return made
 
 
+def _finish(value: Any) -> Any:
+    """Clean what a template writes, before it is escaped."""
+    return _cleaned(value) if isinstance(value, str) else value
+
+
 def as_json(value: Any) -> Markup:
     """Write JSON for a `<script type="application/json">`: no text within it can end the element or a line."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(_cleaned(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def _cleaned(value: Any) -> Any:
+    """Return JSON values with clean texts."""
+    if isinstance(value, str):
+        return Markup(clean(value)) if isinstance(value, Markup) else clean(value)
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(held) for key, held in value.items()}
+    return [_cleaned(held) for held in value] if isinstance(value, list | tuple) else value
 
 
 def soft(name: str) -> Markup:
