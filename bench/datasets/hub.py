@@ -113,7 +113,7 @@ def _open(
         return _downloaded(where, argument, config, wanted)
     if is_archive(path) and path.suffix != ".tar":
         raise UserError(f"{path} is an archive. Extract it ({extraction(path)}), and write hf:PATH with the folder.")
-    if path.is_file() and path.suffix not in BUILDERS:
+    if not path.is_dir() and (not path.is_file() or path.suffix not in BUILDERS):
         raise UserError(f"{path} is neither a parquet nor a tar file. Write hf:PATH with one of these, or a folder.")
     if path.is_dir() and is_saved(path):
         _no_config(where, config)

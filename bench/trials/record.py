@@ -15,6 +15,8 @@ SCHEMA_VERSION = 3  # 3 replaced a digest of source files by versions and a dige
 
 LARGEST = 10**15  # number that a record may contain
 
+NEVER_EMPTY = ("share", "macs", "accuracy_all")  # columns of per_exit that hold a number in every row
+
 Status = Literal["ok", "infeasible", "failed", "timeout"]
 
 
@@ -88,6 +90,11 @@ def contradiction(record: Record) -> str | None:
     numbers += [record.full_macs, record.point.seed, record.point.budget, record.cell.image_size, record.cell.limit]
     if not all(type(k) is int and k in exits for k in numbered) or len(set(numbered)) < len(numbered):
         return "per_exit does not number its exits"
+    full = len(exits) if record.status == "ok" and record.point.kind == "method" else len(numbered)
+    if len(numbered) not in (0, full) or any(row.get(key, 0) is None for row in record.per_exit for key in NEVER_EMPTY):
+        return "per_exit lacks exits or values"
+    if not all("share" in row for row in record.per_exit):
+        return "per_exit lacks the share of samples"
     if record.point.exit is not None and record.point.exit not in exits:
         return f"it has no exit {record.point.exit}"
     if not all(n is None or (type(n) in (int, float) and abs(n) <= LARGEST) for n in numbers):

@@ -18,7 +18,8 @@ from tests.helpers.records import record as record_of
 
 def test_a_record_comes_back_as_it_went(tmp_path, cell, trial_of):
     store, point = Store(tmp_path), trial_of("msdnet_thresh").points[0]
-    record = record_of(cell, point, metrics={"accuracy": 0.5}, per_exit=[{"exit": 0, "accuracy_exited": None}])
+    rows = [{"exit": k, "share": 0.5, "accuracy_exited": None} for k in range(len(cell.exit_names))]
+    record = record_of(cell, point, metrics={"accuracy": 0.5}, per_exit=rows)
     path = store.write(record, Kept({"exit_index": np.arange(5)}))
     assert read(path) == record
     assert path == tmp_path / "made-up" / "noise" / "msdnet_thresh" / f"{record.id}.json"
