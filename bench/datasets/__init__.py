@@ -19,7 +19,7 @@ def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDatase
     import inspect
     from typing import get_type_hints
 
-    from bench.datasets.archives import extraction, is_archive
+    from bench.datasets.nearby import extraction, is_archive
     from bench.errors import UserError
     from bench.plugins import registry, spec
     from bench.system.paths import user_path

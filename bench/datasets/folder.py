@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.datasets import official
-from bench.datasets.archives import archives, extraction, is_archive
 from bench.datasets.classes import unite
 from bench.datasets.decode import FORMATS
 from bench.datasets.images import ImageDataset
 from bench.datasets.labels import Labels, natural
 from bench.datasets.layout import find_parts
+from bench.datasets.nearby import archives, extraction, is_archive, similar
 from bench.datasets.selection import Selection
 from bench.datasets.stores import FileStore
 from bench.errors import UserError
@@ -73,11 +73,12 @@ def _labelled(selection: Selection, base: Path, split: str, part: str) -> tuple[
     codes: list[int] = []
     places = selection.folders(base)
     names = natural(place.name for place in places)
-    for place in sorted(places, key=lambda place: names.index(place.name)):
+    code = {name: i for i, name in enumerate(names)}
+    for place in sorted(places, key=lambda place: code[place.name]):
         files = selection.images(place)
         if part == "train" and not files:
             raise UserError(f"The class folder {place} has no images ({', '.join(FORMATS)}). Fill or remove it.")
-        codes += [names.index(place.name)] * len(files)
+        codes += [code[place.name]] * len(files)
         paths += files
     if part == "train" and len(names) < 2:
         what = f"only the class folder '{names[0]}'" if names else "no class folders"
@@ -97,6 +98,10 @@ def _root(argument: str, data_dir: Path | None) -> Path:
     if root is None:
         if archive := next((p for p in places if is_archive(p)), None):
             raise UserError(f"{archive} is an archive. Extract it ({extraction(archive)}), and name the folder.")
+        if file := next((p for p in places if p.is_file()), None):
+            raise UserError(f"{file} is a file. Write folder:PATH with a folder of classes, or hf:PATH for tables.")
         also = f", nor does {data_dir / given}" if data_dir and not given.is_absolute() else ""
-        raise UserError(f"The image folder {given} does not exist{also}. Write folder:PATH with a folder of classes.")
+        raise UserError(
+            f"The image folder {given} does not exist{also}.{similar(given)} Write folder:PATH with class folders."
+        )
     return root.resolve()

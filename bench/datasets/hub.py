@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from bench.datasets import columns, official
-from bench.datasets.archives import archives, extraction, is_archive
 from bench.datasets.classes import unite
 from bench.datasets.folder import open_folder
 from bench.datasets.images import ImageDataset
 from bench.datasets.labels import Labels
+from bench.datasets.nearby import archives, extraction, is_archive, similar
 from bench.datasets.roles import PARTS, assign, role
 from bench.datasets.saved import is_saved, open_saved
 from bench.datasets.selection import Selection
@@ -101,7 +101,9 @@ def _local(argument: str, data_dir: Path | None) -> Path | None:
             watch_tree(path)
             return path.resolve()
     if argument[0] in "./~$" or given.suffix == ".parquet" or argument.count("/") > 1:
-        raise UserError(f"{given} does not exist. Write hf:PATH with a folder of parquet files or images.")
+        raise UserError(
+            f"{given} does not exist.{similar(given)} Write hf:PATH with a folder of parquet files or images."
+        )
     return None
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets.archives import archives, extraction
 from bench.datasets.images import ImageDataset, Store
+from bench.datasets.nearby import archives, extraction
 from bench.datasets.official import DIGESTS, FAMILY
 from bench.errors import UserError
 from bench.system.cache import cache_dir

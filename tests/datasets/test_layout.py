@@ -186,6 +186,16 @@ def test_numbered_class_folders_sort_as_numbers(tree):
     assert datasets.load(f"folder:{root}").class_names == ("1", "9", "10")
 
 
+def test_a_missing_folder_is_looked_for_under_similar_names(tmp_path):
+    (tmp_path / "Pets").mkdir()
+    for source in ("folder", "hf"):
+        with pytest.raises(UserError, match=r"pet does not exist\. Did you mean '.*Pets'"):
+            datasets.load(f"{source}:{tmp_path / 'pet'}")
+    (tmp_path / "cat.png").touch()
+    with pytest.raises(UserError, match=r"cat\.png is a file"):
+        datasets.load(f"folder:{tmp_path / 'cat.png'}")
+
+
 def test_what_is_no_folder_of_images_is_named(tmp_path):
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "images.tar.gz").write_bytes(b"x")

@@ -1,9 +1,10 @@
-"""Archives that have not been extracted, and the command that extracts them."""
+"""What the files and folders at hand tell about a path that cannot be read: archives, similar names."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
@@ -27,3 +28,11 @@ def extraction(path: Path, into: Path | None = None) -> str:
 def archives(folders: Iterable[Path]) -> list[Path]:
     """Return the archives that lie directly in these folders."""
     return sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir() if is_archive(path))
+
+
+def similar(path: Path) -> str:
+    """Return a hint (" Did you mean 'pets'?") if the folder of a missing path holds something of a similar name."""
+    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name.casefold(), [name.casefold() for name in beside], n=1)
+    found = next((name for name in beside if name.casefold() in close), None)
+    return f" Did you mean '{path.with_name(found)}'?" if found else ""
