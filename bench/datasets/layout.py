@@ -32,7 +32,7 @@ class _Tree:
         if wanted.get("train") == ".":
             if others := [part for part, name in wanted.items() if name and part != "train"]:
                 raise UserError(f"'{self.where}' takes every folder as a class (train=.). Leave {others[0]}= out.")
-            return {"train": self.root}
+            return {"train": self._unwrapped(self.root)}
         asked = {name: self.root / name for name in wanted.values() if name and (self.root / name).is_dir()}
         if not asked:
             self.root = self._unwrapped(self.root)
@@ -43,8 +43,7 @@ class _Tree:
         splits = [name for names in named.values() for name in names]
         if any(self._classes(folders[name]) for name in splits):
             return self._split(folders, assign(self.where, list(folders), {}, "folder"), strict=True)
-        self._check_flat([name for name in folders if self.files.holds(folders[name])], named)
-        self._check_nested([path for path in folders.values() if self.files.holds(path)])
+        self._check_classes(self.root, "train=.")
         self._tell_loose(self.root)
         return {"train": self.root}
 
@@ -91,7 +90,11 @@ class _Tree:
             tell_once(f"{count:,} images in {listed(others)} of {self.root} belong to no split and are left out.")
         self._tell_loose(self.root)
         bases = {part: self._inner(folders[name], part, chosen["train"]) for part, name in chosen.items()}
-        return {part: base for part, base in bases.items() if base is not None}
+        found = {part: base for part, base in bases.items() if base is not None}
+        if strict:
+            for base in found.values():
+                self._check_classes(base, ",".join(f"{part}={name}" for part, name in chosen.items()))
+        return found
 
     def _inner(self, base: Path, part: str, train: str) -> Path | None:
         """Return the folder of class folders of one split; None for a split without images, which is said."""
@@ -120,22 +123,29 @@ class _Tree:
         found = role(inside.name)
         return inside.name == base.name or generic(inside.name) or (found is not None and found.part == part)
 
-    def _check_flat(self, names: Sequence[str], named: Mapping[str, Sequence[str]]) -> None:
+    def _check_classes(self, base: Path, all_classes: str) -> None:
+        """Refuse folders that may not be classes; `all_classes` is the parameter that says that they are."""
+        folders, remedy = self._classes(base), f"if every folder is a class, write {self.where}[{all_classes}]."
+        self._check_flat(base, [path.name for path in folders], remedy)
+        self._check_nested(base, folders, remedy)
+
+    @staticmethod
+    def _check_flat(base: Path, names: Sequence[str], remedy: str) -> None:
         """Refuse split folders that hold images and no classes; a class may be called `train`."""
+        named = parts_of(names)
         splits = [name for found in named.values() for name in found]
-        if splits and len(splits) == len(names):
+        if splits and all(map(role, names)):
             raise UserError(
-                f"{self.root} has the split folders {', '.join(splits)}, but they hold images and no class folders. "
-                "Sort the images of each split into a folder for each class."
+                f"{base} has the split folders {', '.join(names)}, but they hold images and no class folders. Sort "
+                f"the images of each split into a folder for each class; or, {remedy}"
             )
-        if splits and set(named) != {"train"}:
+        if any(name.casefold() != "train" for name in splits):
             raise UserError(
-                f"{self.root} has {', '.join(splits)}, named as {' and '.join(PARTS[part] for part in named)} images, "
-                f"but without class folders, beside what may be classes. Move {splits[0]} elsewhere; or, if every "
-                f"folder is a class, write {self.where}[train=.]."
+                f"{base} has {', '.join(splits)}, named as {' and '.join(PARTS[part] for part in named)} images, but "
+                f"without class folders, beside what may be classes. Move {splits[0]} elsewhere; or, {remedy}"
             )
 
-    def _check_nested(self, folders: Sequence[Path]) -> None:
+    def _check_nested(self, base: Path, folders: Sequence[Path], remedy: str) -> None:
         """Refuse classes that contain splits, and folders that all contain the same classes."""
         inside = {path: [sub.name for sub in self._classes(path)] for path in folders}
         split = [path for path, names in inside.items() if len(parts_of(names)) > 1]
@@ -143,14 +153,20 @@ class _Tree:
         if len(split) > 1 or (split and len(parts_of(inside[split[0]])) > 1):
             some = ", ".join(f"{split[0].name}/{name}" for name in inside[split[0]][:3])
             raise UserError(
-                f"The folders of {self.root} contain split folders ({some}). Put the split folders at the top: "
-                f"train/{split[0].name}, test/{split[0].name}."
+                f"The folders of {base} contain split folders ({some}). Put the split folders at the top "
+                f"(train/{split[0].name}, test/{split[0].name}); or, {remedy}"
             )
         shared = set.intersection(*map(set, inside.values())) if len(inside) > 1 else set()
         if len(shared) > 1 and not any(map(self.files.loose, folders)):
+            names = [path.name for path in folders]
+            ways = (
+                self._remedy(names)
+                if base == self.root
+                else f"Name the folder of one ({base / names[0]}); or, {remedy}"
+            )
             raise UserError(
-                f"All folders of {self.root} contain the same folders ({listed(sorted(shared))}), so these may be the "
-                f"classes and the folders above them splits. {self._remedy([path.name for path in folders])}"
+                f"All folders of {base} ({listed(names)}) contain the same folders ({listed(sorted(shared))}), so "
+                f"these may be the classes and the folders above them splits or sources. {ways}"
             )
 
     def _remedy(self, names: Sequence[str]) -> str:

@@ -110,14 +110,19 @@ def test_split_folders_are_recognised(tree, source, train, test, part):
             {"cat/train": 2, "cat/test": 2, "dog/train": 2, "dog/test": 2},
             r"contain split folders \(cat/test, cat/train\)",
         ),
+        ({"train": 5, "seg_test/a": 3}, "has the split folders seg_test, train, but"),
         ({"train": 5, "test": 3}, "hold images and no class folders"),
         ({"train/cat": 4, "train/dog": 4, "val": 5}, r"val has 5 images and no class folders.*\[train=train\]"),
         (
             {"cat": 4, "dog": 4, "test": 5},
             "has test, named as test images, but without class folders",
         ),
+        ({"cat": 4, "dog": 4, "train2017": 5}, "has train2017, named as training images, but without class folders"),
         ({"cat": 4, "dog": 4, "train": 5, "val": 5}, "has train, val, named as training and validation images"),
         ({"Apprentissage/cat": 4, "Apprentissage/dog": 4, "val/cat": 4}, r"\[train=Apprentissage,test=val\]"),
+        ({"train/train/cat": 4, "train/train/dog": 4, "train/val/cat": 2, "train/val/dog": 2}, "All|split folders"),
+        ({"train/a/cat": 4, "train/a/dog": 4, "train/b/cat": 4, "train/b/dog": 4}, r"All folders .*train \(a, b\)"),
+        ({"train/cat": 4, "train/dog": 4, "train/test": 4}, r"train has test, .*write .*\[train=train\]"),
         ({"train": 4, "test/cat": 4, "test/dog": 5}, "train has 4 images and no class folders"),
     ],
 )
@@ -135,6 +140,8 @@ def test_what_the_names_leave_open_is_refused(tree, source, folders, sentence):
         (both("train", "dev")[0], "[train=train]", {("train", "cat"): 4, ("train", "dog"): 4}),
         ({"a/x": 2, "a/y": 2, "b/x": 2, "b/y": 3}, "[train=.]", {("train", "a"): 4, ("train", "b"): 5}),
         ({"car": 2, "train": 3, "bus": 4}, "", {("train", "car"): 2, ("train", "train"): 3, ("train", "bus"): 4}),
+        ({"w/train/cat": 2, "w/train/test": 3}, "[train=train]", {("train", "cat"): 2, ("train", "test"): 3}),
+        ({"w/a/x": 2, "w/a/y": 2, "w/b/x": 2, "w/b/y": 3}, "[train=.]", {("train", "a"): 4, ("train", "b"): 5}),
         ({"toy_train": 2, "car/old": 3}, "", {("train", "toy_train"): 2, ("train", "car"): 3}),
     ],
 )
