@@ -12,12 +12,17 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bench.errors import UserError
+from bench.system.notices import tell_once
 
 FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
 )
 TELLING = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")  # begin with a signature
 MOST_PIXELS = 89_000_000  # of one image: decoded, they take 0.6 GB
+DARK = (
+    "Some grey images use less than a sixteenth of the values that their files can hold, and are shown nearly black. "
+    "If the whole set is like this (12 bits in files of 16), save it again with its values scaled to the full range."
+)
 DEEP = 16  # bits of a grey value in every format but TIFF
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # decode() refuses these images
@@ -92,6 +97,8 @@ def rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):
         most = 2 ** _depth(image) - 1  # of the file's depth, whatever values this image has: one scale for all
         wide = np.asarray(image).astype(np.uint32)
+        if wide.max(initial=0) < most // 16:
+            tell_once(DARK)
         grey = np.minimum((wide * 255 + most // 2) // most, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:

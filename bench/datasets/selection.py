@@ -15,6 +15,7 @@ from bench.system.notices import tell_once
 TOOLS = {"__macosx", "__pycache__", "node_modules", "@eadir", "#recycle", "$recycle.bin", "lost+found"}
 TOOLS |= {"system volume information", "@tmp", "#snapshot"}
 OUTPUTS = {"runs", "results", "reports", "report"}  # of older versions, which did not mark their output
+REPORT, PUBLISHED = ".state/index.json", "*/*/scores.parquet"
 COPIES = {".part", ".crdownload", ".download", ".partial", ".tmp", ".temp", ".bak", ".orig", ".old", ".swp"}
 RAW = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf"}  # Pillow sees their thumbnails
 NAMED = 3  # examples and kinds that a sentence names
@@ -30,8 +31,15 @@ class Selection:
         self.skipped: dict[Path, None] = {}  # folders, in the order in which they were found
 
     def folders(self, base: Path) -> list[Path]:
-        """Return the sub-folders of a folder by name, without hidden ones, those of tools and our own output."""
-        return sorted(Path(e.path) for e in self._entries(base) if e.is_dir() and self._counts(Path(e.path)))
+        """Return the sub-folders of a folder by name, without hidden ones, those of tools and our own output.
+
+        Raises UserError for a link that may stand for a folder and whose target is missing.
+        """
+        paths = [Path(entry.path) for entry in self._entries(base)]
+        for path in paths:
+            if not path.suffix and path.name[0] != "." and not path.exists():
+                raise _broken(path)
+        return sorted(path for path in paths if path.is_dir() and self._counts(path))
 
     def images(self, base: Path) -> list[Path]:
         """Return the image files below a folder at any depth, sorted; links to folders are followed.
@@ -82,7 +90,7 @@ class Selection:
 
     def _counts(self, folder: Path) -> bool:
         """Whether a folder may hold images of the user; note one that holds files that look like it, but does not."""
-        if (folder / OUTPUT_MARK).exists():
+        if self._ours(folder):
             return False
         name = folder.name.casefold()
         hidden = name.startswith(".") or name in TOOLS
@@ -91,6 +99,13 @@ class Selection:
         if not hidden or any(_known(file) for _, _, names in os.walk(folder) for file in names):
             self.skipped[folder] = None
         return False
+
+    def _ours(self, folder: Path) -> bool:
+        """Whether this project wrote a folder, or all that is in it: stores and banks, reports, published records."""
+        if (folder / OUTPUT_MARK).exists() or (folder / REPORT).exists() or any(folder.glob(PUBLISHED)):
+            return True
+        entries = [entry for entry in self._entries(folder) if entry.name[0] != "."]
+        return bool(entries) and all(e.is_dir(follow_symlinks=False) and self._ours(Path(e.path)) for e in entries)
 
     def _has_image(self, folder: Path) -> bool:
         return any(entry.is_file() and _known(entry.name) for entry in self._entries(folder))
@@ -103,10 +118,7 @@ class Selection:
                 self.passed_over["hidden"] += 1
             return False
         if not path.exists() and (known or not suffix):
-            raise UserError(
-                f"{path} is a link to {os.readlink(path)}, which does not exist. Fetch what it stands for "  # noqa: PTH115
-                "(git annex get, dvc pull, a new download), or remove the link."
-            )
+            raise _broken(path)
         if path.is_file():
             if known or (suffix not in COPIES | RAW and not path.name.endswith("~") and is_image(path)):
                 return True
@@ -114,6 +126,13 @@ class Selection:
         else:
             self.passed_over["broken links" if path.is_symlink() else "not regular files"] += 1
         return False
+
+
+def _broken(path: Path) -> UserError:
+    return UserError(
+        f"{path} is a link to {os.readlink(path)}, which does not exist. Fetch what it stands for "  # noqa: PTH115
+        "(git annex get, dvc pull, a new download), or remove the link."
+    )
 
 
 def _known(name: str) -> bool:

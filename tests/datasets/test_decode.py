@@ -8,6 +8,7 @@ from PIL import Image, features
 
 from bench.datasets.decode import decode, lossy, rgb
 from bench.errors import UserError
+from bench.system import notices
 from tests.helpers.images import encode
 
 
@@ -75,6 +76,14 @@ def test_deep_grey_is_scaled_by_the_depth_of_the_file(write, most, top):
     values = np.linspace(0, top, 64).round().astype(int).reshape(8, 8)
     expected = np.round(values * 255 / most).astype(int)
     assert np.abs(decode(write(values), "x")[..., 0].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("top", "said"), [(4094, True), (4095, False), (65535, False)])
+def test_a_set_that_uses_few_of_its_bits_is_said_once(top, said, capsys, monkeypatch):
+    monkeypatch.setattr(notices, "_told", set())
+    for _ in range(2):
+        decode(encode(np.full((4, 4), top, np.uint16)), "x.png")
+    assert capsys.readouterr().err.count("nearly black") == said
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "MPO"])

@@ -90,6 +90,16 @@ def test_our_own_output_is_no_class(pets, name, capsys):
     assert not capsys.readouterr().err
 
 
+@pytest.mark.parametrize("file", ["site/.state/index.json", "site/digits/lite0/scores.parquet"])
+@pytest.mark.parametrize("place", ["", "out", "out/deep"])
+def test_reports_and_published_records_are_no_class(pets, file, place):
+    path = pets / place / file
+    path.parent.mkdir(parents=True)
+    path.touch()
+    Image.fromarray(PIXELS).save(pets / place / "site" / "curve.png")
+    assert datasets.load(f"folder:{pets}").class_names == ("cat", "dog")
+
+
 def test_unmarked_output_is_said_and_a_class_of_that_name_counts(pets, capsys):
     (pets / "results" / "digits").mkdir(parents=True)
     Image.fromarray(PIXELS).save(pets / "results" / "digits" / "curve.png")
@@ -103,6 +113,12 @@ def test_unmarked_output_is_said_and_a_class_of_that_name_counts(pets, capsys):
 def test_a_broken_link_is_named(pets, name):
     (pets / "cat" / name).symlink_to("../.git/annex/objects/x")
     with pytest.raises(UserError, match=rf"cat.{name} is a link to \.\./\.git/annex/objects/x, which does not exist"):
+        datasets.load(f"folder:{pets}")
+
+
+def test_a_class_that_is_a_broken_link_is_named(pets):
+    (pets / "fox").symlink_to("/mnt/archive/fox")
+    with pytest.raises(UserError, match=r"fox is a link to /mnt/archive/fox, which does not exist"):
         datasets.load(f"folder:{pets}")
 
 
