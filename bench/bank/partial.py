@@ -140,8 +140,9 @@ class Partial:
         if need > have:
             self.path.rmdir()
             shorter = ", use dtype float16" if self.plan.dtype == "float32" else ""
+            unit, name = (1e9, "GB") if need >= 1e9 else (1e6, "MB")
             raise UserError(
-                f"The bank needs {need / 1e9:.2f} GB in {self.path.parent}, which has {have / 1e9:.2f} GB free. "
+                f"The bank needs {need / unit:.2f} {name}, and {self.path.parent} has {have / unit:.2f} {name} free. "
                 f"Free space with `bench bank prune`, give another folder{shorter}, or set a limit."
             )
 
