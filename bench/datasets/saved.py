@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import datasets as hub
 
@@ -25,7 +24,7 @@ def open_saved(where: str, path: Path, wanted: Mapping[str, str | None]) -> dict
         with opening(where, "Save the dataset again"):
             return {"train": Split("train", hub.load_from_disk(str(path)))}
     below = _saved_below(path)
-    listed = _json(where, path / "dataset_dict.json").get("splits", [])
+    listed = _listed(where, path / "dataset_dict.json")
     if missing := [name for name in listed if name not in below]:
         raise UserError(f"'{where}' is incomplete: its splits {', '.join(missing)} have no folder. Copy it again.")
     parts = assign(where, below, wanted)
@@ -38,9 +37,10 @@ def _saved_below(path: Path) -> list[str]:
     return sorted(place.parent.name for place in path.glob("*/state.json"))
 
 
-def _json(where: str, path: Path) -> dict[str, Any]:
+def _listed(where: str, path: Path) -> list[str]:
+    """Return the splits that a saved dataset says it has."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except (OSError, ValueError) as error:
+        splits = json.loads(path.read_text(encoding="utf-8"))["splits"] if path.is_file() else []
+        return [str(name) for name in splits]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UserError(f"{path} of '{where}' cannot be read ({error}). Save the dataset again.") from error
-    return found if isinstance(found, dict) else {}

@@ -239,3 +239,11 @@ def test_what_the_library_reads_alone_is_checked(tmp_path, splits):
     data = datasets.load(f"hf:{tmp_path}")
     assert data.class_names == NAMES and (data.partition == "test").sum() == 9
     gc.collect()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "5", '{"splits": 5}', '{"splits": [["a"]]}', "[" * 99_999])
+def test_a_damaged_list_of_splits_is_a_sentence(tmp_path, splits, content):
+    write_saved(tmp_path / "set", splits)
+    (tmp_path / "set" / "dataset_dict.json").write_text(content)
+    with pytest.raises(UserError, match=r"dataset_dict\.json .* cannot be read|have no folder"):
+        datasets.load(f"hf:{tmp_path / 'set'}")
