@@ -20,7 +20,7 @@ from bench.datasets.saved import is_saved, open_saved
 from bench.datasets.selection import Selection
 from bench.datasets.shards import BUILDERS, table_files
 from bench.datasets.splits import Split, check_config, converted, opening, reason, tell_left_out
-from bench.datasets.stores import ArrowStore
+from bench.datasets.stores import ArrowStore, sound
 from bench.datasets.tables import open_tables
 from bench.errors import UserError
 from bench.system.network import ToDownload, downloads_allowed, hub_offline
@@ -224,6 +224,7 @@ def _labels(where: str, split: Split, column: str) -> Labels:
             f"The README of '{where}' and the files of split '{split.title}' name the classes of column '{column}' "
             "differently. Correct one of them."
         )
+    sound(split.data.data.column(column), f"split '{split.title}' of '{where}'")
     values = split.data.with_format("arrow")[column][:]
     values = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
     raw = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values.to_numpy()

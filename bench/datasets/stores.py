@@ -58,7 +58,7 @@ class ArrowStore:
     @cached_property
     def columns(self) -> Sequence[pa.ChunkedArray]:
         """The column of each split or file."""
-        return self.open()
+        return [sound(column, where) for column, where in zip(self.open(), self.where, strict=True)]
 
     @cached_property
     def _ends(self) -> np.ndarray:
@@ -96,6 +96,15 @@ class ArrowStore:
     def _place(self, row: int) -> str:
         part, position = self._find(row)
         return f"Row {position} of {self.where[part]} (column '{self.name}')"
+
+
+def sound(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """Return a column of an Arrow file after checking its offsets; reading one that lies ends the process."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowException as error:
+        raise UserError(f"The tables of {where} are damaged ({str(error).strip()}). Save them again.") from error
+    return column
 
 
 def parquet(files: Sequence[Path], column: str) -> ArrowStore:

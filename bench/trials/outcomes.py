@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from bench.errors import UserError
 from bench.trials.record import PackedOutcomes, Record
 
+MOST_SAMPLES = 10**8
 LEVEL = 9  # of zlib: the same arrays always give the same text
 
 
@@ -50,14 +51,14 @@ def unpack(record: Record | Mapping[str, Any]) -> SampleOutcomes:
         )
     exits = len(record.cell.exit_names) if isinstance(record, Record) else np.iinfo(np.int16).max
     try:
-        most = 2 * max(held.samples, 0) + 8
+        most = 2 * min(max(held.samples, 0), MOST_SAMPLES) + 8
         bits = np.frombuffer(_bytes(held.correct, most), np.uint8)
         index = np.frombuffer(_bytes(held.exit_index, most), held.exit_type).astype(np.int16)
-        correct = np.unpackbits(bits, count=held.samples).astype(bool)
-        if not 0 <= index.min(initial=0) <= index.max(initial=0) < exits:
-            raise ValueError(f"exits lie in 0 … {exits - 1}, not {index.min()} … {index.max()}")
         if len(bits) != (held.samples + 7) // 8 or len(index) != held.samples:
             raise ValueError(f"{held.samples} samples, {len(bits)} bytes of correctness, {len(index)} exits")
+        if not 0 <= index.min(initial=0) <= index.max(initial=0) < exits:
+            raise ValueError(f"exits lie in 0 … {exits - 1}, not {index.min()} … {index.max()}")
+        correct = np.unpackbits(bits, count=held.samples).astype(bool)
     except (ValueError, zlib.error, binascii.Error) as error:
         raise UserError(f"The outcomes of record {name} are damaged ({error}). Run `bench score --again`.") from None
     return SampleOutcomes(correct, index)

@@ -9,6 +9,7 @@ import io
 import json
 import pickle
 import resource
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -138,6 +139,27 @@ def read_table(folder: Path, content: bytes) -> object:
     for part in ("train", "test"):
         (folder / f"{part}-0.parquet").write_bytes(content)
     return parquet.open_parquet("cifar10", folder)
+
+
+def saved() -> list[bytes]:
+    from datasets import ClassLabel, Dataset, Features
+    from datasets import Image as ImageFeature
+
+    cells = [{"bytes": encode(PIXELS), "path": f"{i}.png"} for i in range(8)]
+    features = Features({"image": ImageFeature(), "label": ClassLabel(names=["a", "b"])})
+    with tempfile.TemporaryDirectory() as place:
+        Dataset.from_dict({"image": cells, "label": [0, 1] * 4}, features).save_to_disk(f"{place}/set")
+        return [(Path(place) / "set/data-00000-of-00001.arrow").read_bytes()]
+
+
+def read_saved(folder: Path, content: bytes) -> object:
+    from datasets import Dataset
+
+    if not (folder / "set").exists():
+        Dataset.from_dict({"image": [b""], "label": [0]}).save_to_disk(folder / "set")
+    (folder / "set/data-00000-of-00001.arrow").write_bytes(content)
+    data = datasets.load(f"hf:{folder / 'set'}")
+    return data.read(range(len(data)))
 
 
 @cache
