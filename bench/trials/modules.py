@@ -1,4 +1,4 @@
-"""Fitted modules as JSON and tensors and back, without pickle: only classes of torch, exitbench and plugins are made."""
+"""Fitted modules as JSON and tensors and back, without pickle: only classes of torch, exitbench, plugins are made."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def _made(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         nn.Module.__init__(module)
         vars(module).update(held)
         return module
-    kind = _found(value["dataclass"], object)
-    if not dataclasses.is_dataclass(kind):
+    made: Any = _found(value["dataclass"], object)
+    if not dataclasses.is_dataclass(made):
         raise TypeError(f"{value['dataclass']} is not a dataclass")
-    return kind(**held)
+    return made(**held)
 
 
 def _found(name: str, base: type) -> type:
