@@ -1,4 +1,4 @@
-"""The serial executor with limits: trials one after the other in one child process that can be ended."""
+"""Child processes for trials of the serial executor: they can be ended, and a method can harm no other process."""
 
 from __future__ import annotations
 
@@ -11,47 +11,50 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from bench.bank.bank import Bank
 from bench.executors.deadline import GRACE
 from bench.executors.worker import Settings, Worker, failure_records, retry
+from bench.plugins import registry
+from bench.trials.guard import outside
 from bench.trials.plan import Trial
 from bench.trials.record import Status
 from bench.trials.run import Result
 
+OWN = "exitbench"  # the owner of the child for the methods of exitbench
 SLACK = 5.0  # seconds beyond a trial's own watch before the parent ends it: it may be stopped, or stuck in the kernel
 
 
-def run(
-    trials: Iterable[tuple[Bank, Trial]],
-    settings: Settings,
-    started: Callable[[Trial], None] = lambda trial: None,
-    *,
-    plugins: Sequence[Path | str] = (),
-) -> Iterator[tuple[Trial, list[Result]]]:
-    """Yield each trial with its results as it ends; one that hangs or dies fails, and the run continues."""
-    keeper = _Keeper(settings, plugins)
-    try:
-        for bank, trial in trials:
-            started(trial)
-            yield trial, retry(bank, trial, settings.retries, keeper.attempt)
-    finally:
-        keeper.close()
-
-
-class _Keeper:
-    """Keep one child process for attempts, and start a new one after it died."""
+class Keeper:
+    """Runs trials in child processes: one for all methods of exitbench, and one for each other method while it runs."""
 
     def __init__(self, settings: Settings, plugins: Sequence[Path | str]) -> None:
         self.settings, self.plugins = settings, tuple(Path(p).absolute() for p in plugins)
-        self.child: _Child | None = None
+        self.children: dict[str, _Child] = {}
 
-    def attempt(self, bank: Bank, trial: Trial) -> list[Result]:
-        child = self.child = self.child or _Child(dataclasses.replace(self.settings, retries=0), self.plugins)
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for child in self.children.values():
+            child.end()
+
+    def run(self, bank: Bank, trial: Trial) -> list[Result]:
+        """Return the results of a trial; if it hangs or its process dies, it fails."""
+        return retry(bank, trial, self.settings.retries, self._attempt)
+
+    def _attempt(self, bank: Bank, trial: Trial) -> list[Result]:
+        owner = trial.method if outside(trial) else OWN
+        for other in self.children.keys() - {OWN, owner}:
+            self.children.pop(other).end()
+        if owner not in self.children:
+            files = self.plugins or tuple(p.file for p in registry.plugins("methods").values() if p.file)
+            self.children[owner] = _Child(dataclasses.replace(self.settings, retries=0), files)
+        child = self.children[owner]
         began = time.monotonic()
         limit = self.settings.timeout
         bank = dataclasses.replace(bank, path=bank.path.absolute())
@@ -59,17 +62,12 @@ class _Keeper:
         if answer is not None:
             return answer
         seconds, code = time.monotonic() - began, child.end()
-        self.child = None
+        del self.children[owner]
         status: Status = "failed"
         reason = _death(code)
         if limit is not None and seconds >= limit:
             status, reason = "timeout", f"no result within {limit:g} seconds, and its process had to be ended"
         return failure_records(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
-
-    def close(self) -> None:
-        if self.child is not None:
-            self.child.end()
-            self.child = None
 
 
 class _Child:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import pickle
 import tempfile
 import threading
@@ -21,6 +22,7 @@ from bench.executors.ledger import Event, Ledger
 from bench.executors.memory import check_supported
 from bench.executors.split import Part, split
 from bench.executors.worker import Settings, Worker, failure_records
+from bench.trials.guard import outside
 from bench.trials.plan import Trial
 from bench.trials.run import Result
 
@@ -41,6 +43,7 @@ class WorkerPayload:
 
     banks: dict[str, BankRef]  # by the bank's digest
     jobs: tuple[tuple[str, bytes], ...]  # digest of the bank, and the trial
+    outside: frozenset[int]  # jobs of methods that exitbench does not provide
     plugins: tuple[tuple[Path, bytes], ...]  # paths of plugin files as the driver sees them, and their contents
 
 
@@ -67,6 +70,8 @@ class TrialWorker(tune.Trainable):
             time.sleep(0.5)
         if answer == "go":
             ray.get(self.ledger.finish.remote(self.index, self._results()))
+            if self.index in self.payload.outside:
+                os._exit(0)  # another trial gets a fresh process; the ledger knows that this one has finished
         return {"done": True}
 
     def _results(self) -> list[Result] | str:
@@ -132,6 +137,7 @@ class _Dispatch:
         self.payload = WorkerPayload(
             {digest: reference(bank) for digest, bank in self.banks.items()},
             tuple((trials[part.origin][0].digest, pickle.dumps(part.trial)) for part in parts),
+            frozenset(i for i, part in enumerate(parts) if outside(part.trial)),
             tuple((Path(p).absolute(), Path(p).read_bytes()) for p in plugins),
         )
         self.ledger: Any = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Ledger).remote(settings.retries, alive)

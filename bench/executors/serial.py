@@ -1,4 +1,4 @@
-"""The serial executor: trials one after the other, in this process or, with limits, in a child process."""
+"""The serial executor: trials one after the other, in this process or in child processes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from bench.bank.bank import Bank
+from bench.executors.isolated import Keeper
 from bench.executors.memory import check_supported
 from bench.executors.worker import Settings, Worker
+from bench.trials.guard import outside
 from bench.trials.plan import Trial
 from bench.trials.run import Result
 
@@ -21,16 +23,14 @@ def run(
 ) -> Iterator[tuple[Trial, list[Result]]]:
     """Yield each trial with its results as it ends.
 
-    With a limit on time or memory they run in a child process, which loads the files `plugins` itself. Raises
-    UserError if this system cannot limit memory.
+    With a limit on time or memory all run in a child process; trials of methods that exitbench does not provide always
+    do, each method in a process of its own. A child loads the files `plugins` itself. Raises UserError if this system
+    cannot limit memory.
     """
-    if settings.timeout is not None or settings.memory is not None:
-        from bench.executors import isolated
-
-        check_supported(settings.memory)
-        yield from isolated.run(trials, settings, started, plugins=plugins)
-        return
+    check_supported(settings.memory)
+    limited = settings.timeout is not None or settings.memory is not None
     worker = Worker(settings)
-    for bank, trial in trials:
-        started(trial)
-        yield trial, worker.run(bank, trial)
+    with Keeper(settings, plugins) as keeper:
+        for bank, trial in trials:
+            started(trial)
+            yield trial, keeper.run(bank, trial) if limited or outside(trial) else worker.run(bank, trial)

@@ -14,12 +14,16 @@ from threadpoolctl import threadpool_limits
 from bench.bank.bank import Bank
 from bench.executors.deadline import TrialTimeout, deadline
 from bench.executors.memory import exhausted, memory_limit
+from bench.trials.guard import guarded, outside
 from bench.trials.plan import Trial
 from bench.trials.record import Status, without_result
 from bench.trials.run import Result, explain, run_trial
 from bench.trials.splits import SeedSplits, load_splits
 
 UNFINISHED = ("failed", "timeout")
+
+
+SHOWN = 4  # changes that the reason of a failed trial names
 
 
 @dataclass(frozen=True)
@@ -53,12 +57,18 @@ class Worker:
         try:
             with threadpool_limits(s.threads), deadline(s.timeout, kill=self.expendable):
                 splits = self._splits(bank, trial.seed)
-                with memory_limit(s.memory if self.expendable else None):
+                with (
+                    memory_limit(s.memory if self.expendable else None),
+                    guarded(splits, thorough=outside(trial)) as changed,
+                ):
                     results = run_trial(trial, splits, s.provenance)
         except TrialTimeout as error:
             return self._nothing(bank, trial, "timeout", str(error))
         except (Exception, SystemExit) as error:
             return self._nothing(bank, trial, "failed", explain(error))
+        if changed:
+            reason = f"it changed what all methods share: {'; '.join(changed[:SHOWN])}"
+            return self._nothing(bank, trial, "failed", reason)
         if s.memory is not None and any(exhausted(record.reason) for record, _ in results):
             self._held = None
             return [(_too_much(record, s.memory), kept) for record, kept in results]

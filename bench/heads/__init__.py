@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import xxhash
+
 from bench.plugins import registry
 from bench.plugins.params import configure
 from bench.plugins.spec import parse
@@ -26,4 +28,20 @@ def fit(recipe: str, task: Task) -> Heads:
     key = ("heads", spec.name, config)
     if key not in task.shared_cache:
         task.shared_cache[key] = kind(config).fit(task)
+        task.shared_cache["seal", *key] = digest(task.shared_cache[key])
     return task.shared_cache[key]
+
+
+def unsealed(task: Task) -> list[str]:
+    """Return the recipes whose fitted heads are not those that `fit` stored."""
+    cache = task.shared_cache
+    sealed = [(key[1:], seal) for key, seal in cache.items() if isinstance(key, tuple) and key[0] == "seal"]
+    return [key[1] for key, seal in sealed if not isinstance(cache.get(key), Heads) or digest(cache[key]) != seal]
+
+
+def digest(heads: Heads) -> int:
+    """Return a digest of the values of all parameters and buffers."""
+    found = xxhash.xxh3_64()
+    for name, value in heads.state_dict().items():
+        found.update(name.encode() + value.cpu().contiguous().numpy().tobytes())
+    return found.intdigest()

@@ -89,7 +89,7 @@ def _made(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         vars(module).update(held)
         return module
     made: Any = _found(value["dataclass"], object)
-    if not dataclasses.is_dataclass(made):
+    if not hasattr(made, "__dataclass_fields__"):
         raise TypeError(f"{value['dataclass']} is not a dataclass")
     return made(**held)
 

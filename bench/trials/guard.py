@@ -1,0 +1,187 @@
+"""What trials share must stay as it is: verify it after each trial, and put the settings of the process back."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+from torch import Tensor, nn
+
+from bench.heads import unsealed
+from bench.method import ExitData
+from bench.plugins import registry
+from bench.plugins.spec import parse
+from bench.recipe import Heads
+from bench.trials.modules import INTERNAL
+from bench.trials.plan import REFERENCES, Trial
+from bench.trials.splits import SeedSplits
+
+WATCHED = (
+    "bench",
+    "torch.optim",
+    "torch.nn.functional",
+)  # modules whose functions and classes a trial must not replace
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+Facts = dict[str, Any]
+
+
+def outside(trial: Trial) -> bool:
+    """Return whether a trial runs code that exitbench does not provide: its method or a head recipe of it."""
+    if trial.method == REFERENCES:
+        return False
+    if _foreign("methods", trial.method):
+        return True
+    recipe = getattr(trial.config, "heads", None)
+    while isinstance(recipe, str):
+        spec = parse(recipe)
+        if _foreign("heads", spec.name):
+            return True
+        recipe = dict(spec.params).get("base")
+    return False
+
+
+def _foreign(kind: registry.Kind, name: str) -> bool:
+    plugin = registry.plugins(kind).get(name)
+    return plugin is None or plugin.distribution != "exitbench"
+
+
+@contextmanager
+def guarded(splits: SeedSplits, *, thorough: bool) -> Iterator[list[str]]:
+    """Yield a list that holds, afterwards, what was changed of the splits, the shared heads and the process.
+
+    thorough: compare contents, and functions that may have been replaced; otherwise what PyTorch counts as changes of a
+    tensor. Settings of the process, random numbers included, are put back whatever happens.
+    """
+    look: Callable[[Tensor], Any] = _digest if thorough else _version
+    shared, process, quiet = _shared(splits, look), _process(), _quiet()
+    code = _code() if thorough else {}
+    changed: list[str] = []
+    try:
+        yield changed
+    finally:
+        found = [(shared, _shared(splits, look)), (process, _process())]
+        changed += [name for before, now in found for name, value in before.items() if _differs(value, now.get(name))]
+        changed += [f"the fitted heads '{recipe}'" for recipe in unsealed(splits.task)]
+        changed += _repaired(code)
+        _restore(process, quiet)
+
+
+def _differs(before: Any, now: Any) -> bool:
+    return before is not now and before != now
+
+
+def _shared(splits: SeedSplits, look: Callable[[Tensor], Any]) -> Facts:
+    """Describe all tensors of the splits, and every set of fitted heads."""
+    facts: Facts = {}
+    for name, data in {"train": splits.task.train, **splits.splits}.items():
+        facts |= {f"{part} of {name}": look(held) for part, held in _tensors(data)}
+    for key, value in splits.task.shared_cache.items():
+        facts[f"the entry {key!r} of the shared cache"] = id(value)
+        if isinstance(value, Heads):
+            for path, module in value.named_modules():
+                facts |= _held(module, f"{path or 'the whole'} of the heads {key!r}", look)
+    return facts
+
+
+def _tensors(data: ExitData) -> Iterator[tuple[str, Tensor]]:
+    yield from ((f"the features of exit {k}", held) for k, held in enumerate(data.features))
+    yield from (("the final logits", data.final_logits), ("the labels", data.labels))
+
+
+def _held(module: nn.Module, name: str, look: Callable[[Tensor], Any]) -> Facts:
+    tensors = {**module._parameters, **module._buffers}
+    facts = {f"{k} of {name}": look(held) for k, held in tensors.items() if held is not None}
+    facts[f"the hooks of {name}"] = [len(getattr(module, hooks)) for hooks in HOOKS]
+    own = {k: v for k, v in vars(module).items() if k not in INTERNAL and not k.startswith("_") and k != "training"}
+    facts[f"the attributes of {name}"] = {k: id(v) for k, v in own.items()}
+    return facts
+
+
+def _digest(held: Tensor) -> int:
+    return xxhash.xxh3_64_intdigest(held.detach().cpu().contiguous().view(-1).numpy().data)
+
+
+def _version(held: Tensor) -> tuple[int, int]:
+    return held.data_ptr(), held._version
+
+
+def _process() -> Facts:
+    """Describe what decides numbers, or where the process is."""
+    facts: Facts = {
+        "torch's default type": torch.get_default_dtype(),
+        "torch's default device": torch.get_default_device(),
+        "whether gradients are on": torch.is_grad_enabled(),
+        "the number of threads": torch.get_num_threads(),
+        "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
+        "the precision of products": torch.get_float32_matmul_precision(),
+        "the current folder": Path.cwd(),
+    }
+    if threading.current_thread() is threading.main_thread():
+        facts["the signal handlers"] = {s: signal.getsignal(s) for s in sorted(signal.valid_signals())}
+    return facts
+
+
+def _quiet() -> tuple[Any, ...]:
+    """Return settings that a method may well change, and which are put back without a word."""
+    numbers = np.random.get_state()  # noqa: NPY002 - the global generator, which methods may use
+    return torch.get_rng_state(), numbers, random.getstate(), list(warnings.filters), dict(os.environ)
+
+
+def _restore(process: Facts, quiet: tuple[Any, ...]) -> None:
+    torch.set_default_dtype(process["torch's default type"])
+    torch.set_default_device(process["torch's default device"])
+    torch.set_grad_enabled(process["whether gradients are on"])
+    torch.set_num_threads(process["the number of threads"])
+    torch.use_deterministic_algorithms(process["torch's deterministic mode"])
+    torch.set_float32_matmul_precision(process["the precision of products"])
+    os.chdir(process["the current folder"])
+    for number, handler in process.get("the signal handlers", {}).items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+    torch.set_rng_state(quiet[0])
+    np.random.set_state(quiet[1])  # noqa: NPY002
+    random.setstate(quiet[2])
+    warnings.filters[:] = quiet[3]  # type: ignore[index]
+    if dict(os.environ) != quiet[4]:
+        os.environ.clear()
+        os.environ.update(quiet[4])
+
+
+def _code() -> dict[tuple[Any, str], Any]:
+    """Return the functions and classes of the watched modules, and the functions of these classes, by their place."""
+    found: dict[tuple[Any, str], Any] = {}
+    for name, module in list(sys.modules.items()):
+        if module is None or not name.startswith(WATCHED):
+            continue
+        for key, value in _callables(vars(module)):
+            found[module, key] = value
+            if isinstance(value, type) and value.__module__.startswith(WATCHED):
+                found |= {(value, k): v for k, v in _callables(vars(value))}
+    return found
+
+
+def _callables(held: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    kinds = (types.FunctionType, types.BuiltinFunctionType, type, classmethod, staticmethod, property)
+    return [(key, value) for key, value in held.items() if isinstance(value, kinds) and not key.startswith("__")]
+
+
+def _repaired(code: Mapping[tuple[Any, str], Any]) -> list[str]:
+    """Put replaced functions and classes back; name them."""
+    changed = []
+    for (holder, key), value in code.items():
+        if vars(holder).get(key) is not value:
+            changed.append(f"{holder.__name__}.{key}")
+            setattr(holder, key, value)
+    return changed
