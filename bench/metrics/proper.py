@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bench.metrics.answers import ClassProbabilities
 from bench.metrics.arrays import Floats, checked, mean
 
 CLIP = 1e-12  # a single sample adds at most 27.6 nats
@@ -23,7 +24,4 @@ def nll_of(p_true: Floats) -> float:
 
 def brier(probabilities: ArrayLike, labels: ArrayLike) -> float:
     """Return the mean Σ_c (p_c - 1[c = y])², in [0, 2], over probabilities [N, C] and labels [N]."""
-    p, y = checked(probabilities, labels)
-    true = np.take_along_axis(p, y[:, None], axis=1)[:, 0]
-    others = np.square(p).sum(axis=1) - np.square(true)
-    return mean(np.maximum(others, 0.0) + np.square(1.0 - true))
+    return mean(ClassProbabilities(*checked(probabilities, labels)).brier)
