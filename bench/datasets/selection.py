@@ -9,12 +9,13 @@ from pathlib import Path
 
 from bench.datasets.decode import is_image, suffixes
 from bench.errors import UserError
-from bench.system.files import OUTPUT_MARK
+from bench.system.files import OUTPUT_MARK, leads_back
 from bench.system.notices import tell_once
 
 TOOLS = {"__macosx", "__pycache__", "node_modules", "@eadir", "#recycle", "$recycle.bin", "lost+found"}
 TOOLS |= {"system volume information", "@tmp", "#snapshot"}
 OUTPUTS = {"runs", "results", "reports", "report"}  # of older versions, which did not mark their output
+ENVIRONMENT = "pyvenv.cfg"  # in every virtual environment of Python
 REPORT, PUBLISHED = ".state/index.json", "*/*/scores.parquet"
 COPIES = {".part", ".crdownload", ".download", ".partial", ".tmp", ".temp", ".bak", ".orig", ".old", ".swp"}
 RAW = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf"}  # Pillow sees their thumbnails
@@ -85,7 +86,7 @@ class Selection:
                 yield path
             elif self._counts(path):
                 real = os.path.realpath(path)
-                if real not in above:  # otherwise a link back to where it lies
+                if not leads_back(real, above):
                     yield from self._files(path, (*above, real))
 
     def _counts(self, folder: Path) -> bool:
@@ -93,7 +94,7 @@ class Selection:
         if self._ours(folder):
             return False
         name = folder.name.casefold()
-        hidden = name.startswith(".") or name in TOOLS
+        hidden = name.startswith(".") or name in TOOLS or (folder / ENVIRONMENT).exists()
         if not hidden and not (name in OUTPUTS and not self._has_image(folder)):
             return True
         if not hidden or any(_known(file) for _, _, names in os.walk(folder) for file in names):

@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from bench.datasets.roles import Role, assign, parts_of, role
 from bench.errors import UserError
+from bench.system.files import leads_back
 
 BUILDERS = {".parquet": "parquet", ".tar": "webdataset"}  # what reads them; the first kind that is there counts
 _SHARD = re.compile(r"(?P<stem>.*?)[-_. ]?(?P<number>\d+)(?:[-_]of[-_](?P<total>\d+))?(?:-[0-9a-f]{16})?")
@@ -28,7 +29,7 @@ def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
             continue
         if not path.is_dir():
             yield path
-        elif (real := path.resolve()) not in above:
+        elif not leads_back(str(real := path.resolve()), map(str, above)):
             yield from _below(path, (*above, real))
 
 

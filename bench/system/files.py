@@ -10,7 +10,7 @@ import signal
 import stat
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -61,6 +61,11 @@ def umask() -> int:
     found = os.umask(0o022)
     os.umask(found)
     return found
+
+
+def leads_back(real: str, above: Iterable[str]) -> bool:
+    """Whether a folder's real path is one of those that lead to it, or contains one: a link in a circle."""
+    return any(f"{path}{os.sep}".startswith(real.rstrip(os.sep) + os.sep) for path in above)
 
 
 def open_regular(path: Path | str, most_bytes: int | None = None) -> IO[bytes]:

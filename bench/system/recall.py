@@ -23,7 +23,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.system.cache import cache_dir
-from bench.system.files import open_regular, write_atomic
+from bench.system.files import leads_back, open_regular, write_atomic
 from bench.system.installed import entries, owner, release
 
 SCHEMA = 1
@@ -88,7 +88,7 @@ def _watch_below(folder: str, above: tuple[str, ...]) -> None:
             watch(entry.path)
             if entry.is_dir():
                 real = os.path.realpath(entry.path)
-                if real not in above:
+                if not leads_back(real, above):
                     _watch_below(entry.path, (*above, real))
 
 
