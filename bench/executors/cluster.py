@@ -9,9 +9,11 @@ import socket
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.executors.folder import WORK, swept
 from bench.executors.worker import Settings
 from bench.system.cpus import cpu_count
 
@@ -59,15 +61,16 @@ def need(cluster: Cluster, settings: Settings) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[None]:
+def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[Path | None]:
     """Connect to the cluster, or start Ray here for at most `most` trials at once; at the end stop what was started.
 
+    Yields the folder of a Ray that was started here; everything in it is removed, even if this process is killed.
     A process that is connected already stays connected. Raises UserError if Ray cannot be reached or started.
     """
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if ray.is_initialized():
-        yield
+        yield None
         return
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     if cluster.address is None:
@@ -75,18 +78,32 @@ def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[None]
         options |= {"address": "local", "num_cpus": jobs * settings.threads, "include_dashboard": False}
     else:
         options["address"] = cluster.address
-    with _quiet():
+    with _quiet(), swept() if cluster.address is None else contextlib.nullcontext() as folder:
+        if folder is not None:
+            options["_temp_dir"] = str(folder)
         try:
             _knock(cluster.address)
             _show_token(cluster.address)
-            with warnings.catch_warnings(action="ignore"):
+            with warnings.catch_warnings(action="ignore"), _within(folder / WORK if folder else Path("/")):
                 _start(options)
         except Exception as error:
             raise _unreachable(cluster, error) from None
         try:
-            yield
+            yield folder
         finally:
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _within(folder: Path) -> Iterator[None]:
+    """Start Ray elsewhere than here: its workers would import whatever is called like a module in this folder."""
+    here = os.open(".", os.O_RDONLY)
+    try:
+        os.chdir(folder)
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 @contextlib.contextmanager

@@ -112,9 +112,9 @@ def run(
     if "GPU" in needed:
         settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
     check_supported(settings.memory)
-    with connected(cluster, settings, sum(len(trial.points) for _, trial in trials)):
+    with connected(cluster, settings, sum(len(trial.points) for _, trial in trials)) as folder:
         parts = split([trial for _, trial in trials], slots(needed, cluster.jobs))
-        yield from _Dispatch(trials, parts, settings, needed, cluster.jobs, plugins).events(started)
+        yield from _Dispatch(trials, parts, settings, needed, cluster.jobs, plugins, folder).events(started)
 
 
 class _Dispatch:
@@ -128,8 +128,10 @@ class _Dispatch:
         needed: dict[str, float],
         at_once: int | None,
         plugins: Sequence[Path | str],
+        folder: Path | None,
     ) -> None:
         self.trials, self.parts, self.settings, self.needed, self.at_once = trials, parts, settings, needed, at_once
+        self.folder = folder  # for Tune's files
         self.banks = {bank.digest: bank for bank, _ in trials}
         self.sent: list[Any] = []  # references to what the object store must keep
         self.results: list[dict[int, list[Result]]] = [{} for _ in trials]  # by trial, then by part
@@ -223,7 +225,9 @@ class _Dispatch:
         """Let Ray Tune run all parts; their results go through the ledger."""
         worker = tune.with_parameters(TrialWorker, payload=self.payload, settings=self.settings, ledger=self.ledger)
         try:
-            with tempfile.TemporaryDirectory(prefix="exitbench-ray-", ignore_cleanup_errors=True) as folder:
+            with tempfile.TemporaryDirectory(
+                prefix="exitbench-ray-", dir=self.folder, ignore_cleanup_errors=True
+            ) as folder:
                 tune.Tuner(
                     tune.with_resources(worker, self.needed),
                     param_space={"index": tune.grid_search(list(range(len(self.parts))))},

@@ -165,11 +165,11 @@ def run(
     if "GPU" in needed:
         settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
     rounds = Rounds(searches, started, ended)
-    with connected(cluster, settings, owed):
+    with connected(cluster, settings, owed) as place:
         slots(needed, cluster.jobs)
         files = [(Path(p).absolute(), Path(p).read_bytes()) for p in plugins]
         payload = WorkerPayload(_subjects(searches), settings, tuple(files))
-        with tempfile.TemporaryDirectory(prefix="exitbench-tune-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix="exitbench-tune-", dir=place, ignore_cleanup_errors=True) as folder:
             tune.Tuner(
                 tune.with_resources(tune.with_parameters(SeedBySeed, payload=payload), needed),
                 tune_config=tune.TuneConfig(
