@@ -88,8 +88,12 @@ def _run(session: Session, console: Console) -> None:
     ready: list[Prepared] = []
     for source in session.sources():
         with building(console, source.request.title) as advance:
-            ready.append(session.prepare(source, advance))
-        for line in ready[-1].notes:
+            one = session.prepare(source, advance)
+        if any(one.cell == other.cell for other in ready):
+            say(f"{source.request.title} is a setting that the run has already; it runs once.")
+            continue
+        ready.append(one)
+        for line in one.notes:
             say(line)
     work = [job for one in ready for job in one.work]
     kept = sum(one.done for one in ready)

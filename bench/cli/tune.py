@@ -98,10 +98,12 @@ def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Sea
     spaces = {label(m.name, m.config): bool(space_of(m)) for m in session.methods}
     without = [name for name, has in spaces.items() if not has]
     searched = [m for m in session.methods if spaces[label(m.name, m.config)]]
-    found = []
+    found: list[Search] = []
     for source in session.sources() if searched else ():
         with building(console, source.request.title) as advance:
             bank = source.ensure(session.device, advance)
+        if any(search.bank.digest == bank.digest for search in found):
+            continue  # the same images under another path
         found += [Search(bank, method, budget, session.config.output / FOLDER) for method in searched]
     return found, without
 
