@@ -15,6 +15,7 @@ from bench.plugins import registry
 from bench.plugins.params import configure, label
 from bench.plugins.spec import parse
 from bench.system.recall import unrepeatable
+from bench.system.text import clean
 from bench.trials.record import Point
 from bench.trials.rerun import wanted
 from bench.trials.store import Store
@@ -77,7 +78,7 @@ def load_methods(names: Sequence[str]) -> list[Method]:
                 if text != "all":
                     raise
                 unrepeatable()
-                print(f"bench: skipped in 'all': {error}", file=sys.stderr)
+                print(f"bench: skipped in 'all': {clean(error)}", file=sys.stderr)
             else:
                 found.setdefault(label(method.name, method.config), method)
     return list(found.values())

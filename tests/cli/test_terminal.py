@@ -7,12 +7,15 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from bench.cli import terminal
 from bench.cli.summary import summary_tables
 from bench.system.text import storable
+from tests.helpers.commands import SMALL
+from tests.helpers.images import encode
 from tests.helpers.records import cell, point, record
 
 ODD = ["cifar100lt[imbalance=50]", "folder:[bold]", "folder::smile:[/]", "hf:\x1b[2J\x9b\u202edne", "folder:caf\udce9"]
@@ -68,3 +71,15 @@ def test_an_ascii_terminal_stops_nothing():
     environment = os.environ | {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0", "LC_ALL": "C"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["? ? ?", "{", ' "a": "\\u00e9"', "}", "?"]
+
+
+@pytest.mark.slow
+def test_a_setting_that_two_paths_name_runs_once(bench, tmp_path):
+    for i in range(12):
+        for name in "ab":
+            (tmp_path / "set" / name).mkdir(parents=True, exist_ok=True)
+            image = np.full((8, 8, 3), 20 * i + (name == "b"), dtype=np.uint8)
+            (tmp_path / "set" / name / f"{i}.png").write_bytes(encode(image))
+    two = [*SMALL, "--dataset", f"folder:set,folder:{tmp_path}/set", "--methods", "msdnet_thresh", "--no-report"]
+    done = bench("run", *two, "--seeds", "0", "--budgets", "1")
+    assert done.returncode == 0 and "runs once" in done.stdout and done.stdout.count("┃ budget") == 1

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.system.notices import tell_once
 from bench.system.text import clean, one_line, storable
 
 
@@ -26,3 +27,8 @@ def test_what_could_mislead_a_reader_or_a_terminal_becomes_visible(text, shown):
 def test_names_are_on_one_line_and_can_be_stored():
     assert one_line(" a\n\tb\u2028c ") == "a b c"
     assert storable("caf\udce9\x1b") == "caf\\xe9\x1b"
+
+
+def test_notices_are_clean(capsys):
+    tell_once("the folder 'a\x1b[2J\u202eb' is passed over")
+    assert capsys.readouterr().err == "bench: the folder 'a\\x1b[2J\\u202eb' is passed over\n"
