@@ -64,8 +64,9 @@ class RunConfig(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _as_written(cls, value: Any) -> Any:
-        return plain_number(value)
+    def _as_written(cls, value: Any, info: ValidationInfo) -> Any:
+        text = info.field_name in ("exits", "weights", "device", "ray_address")
+        return value if text else plain_number(value)
 
     @field_validator("plugin", mode="before")
     @classmethod
