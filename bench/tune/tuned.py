@@ -49,6 +49,8 @@ def apply(
         tuned = read(path)
         if tuned.kept is None:
             raise UserError(f"'{path}' has {len(tuned.history)} of {tuned.trials} trials: not finished. {again}")
+        if tuned.subject.bank_digest != cell.bank_digest:
+            raise UserError(f"'{path}' was searched on another bank (image size, exits, weights or data). {again}")
         if tuned.subject.identity != method_identity(method).text:
             raise UserError(f"'{path}' was searched with other code of '{name}'. {again}")
         shared = sorted({*tuned.protocol.seeds, *tuned.protocol.deciding} & set(seeds))
