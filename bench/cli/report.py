@@ -25,6 +25,10 @@ def report(
             parser=path,
         ),
     ] = None,
+    output: Annotated[
+        list[Path] | None,
+        typer.Option("-o", "--output", help="A store to read, as -o names it elsewhere; the same as STORES.", **PATH),
+    ] = None,
     against: Annotated[
         list[Path] | None,
         typer.Option(
@@ -67,6 +71,7 @@ def report(
     from bench.report.request import is_published, parse_formats, request_of, target
     from bench.system.cpus import cpu_count
 
+    stores = [*(stores or ()), *(output or ())]
     default = not stores and not against
     read = stores or ([Path("runs")] if against else [Path("results")])
     out = reports or (Path("reports") if default else target(read[0]))

@@ -62,7 +62,7 @@ def test_a_store_of_ones_own_has_its_report_within(bench, tmp_path, stored):
     before = sorted(path for path in tmp_path.rglob("*") if runs not in path.parents)
     quick = ["--format", "md"]
     assert bench("report", "runs", *quick).stdout.splitlines()[-1] == "Report: runs/report/README.md"
-    again = bench("report", "runs", *quick)
+    again = bench("report", "-o", "runs", *quick)
     assert again.returncode == 0 and again.stdout == "Report: runs/report/README.md\n"
     beside = bench("report", "--against", "results", *quick)
     assert beside.returncode == 0 and sorted(p for p in tmp_path.rglob("*") if runs not in p.parents) == before

@@ -8,11 +8,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from rich.console import Console
 
 from bench.cli import terminal
-from bench.cli.summary import summary_tables
+from bench.cli.summary import summary_table, summary_tables
 from bench.system.text import storable
 from tests.helpers.commands import SMALL
 from tests.helpers.images import encode
@@ -51,6 +52,21 @@ def test_numbers_are_never_cut():
     records = [made(cell(), label, b / 100) for b in range(30, 100, 3)]
     tables = list(summary_tables(records))
     assert sum(printed(table, width=80).count("90.0") for table in tables) == 24
+
+
+def test_a_frame_of_records_gives_the_same_tables():
+    records = [made(cell(), label, b / 10) for b in range(3, 11) for label in ("msdnet_thresh", "pcee[heads=boosted]")]
+    columns = ("kind", "dataset", "backbone", "budget", "seed", "status")
+    rows = [
+        {
+            name: getattr(r.point, name, None) or getattr(r.cell, name, None) or getattr(r, name, None)
+            for name in columns
+        }
+        | {"seed": r.point.seed, "method": r.point.label, **r.metrics}
+        for r in records
+    ]
+    (mine,), (theirs,) = summary_table(pd.DataFrame(rows)), summary_tables(records)
+    assert printed(mine).splitlines()[1:] == printed(theirs).splitlines()[1:]  # the title knows the exits and sizes
 
 
 def test_settings_of_one_name_have_tables_of_their_own():
