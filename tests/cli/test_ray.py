@@ -90,6 +90,6 @@ def test_faults_become_records_a_list_and_exit_code_1(finished, bench, tmp_path)
     assert frame["hangs"] == {"timeout"} and frame["msdnet_thresh"] == {"ok"}
     assert "6 operating points did not finish" in done.stdout
     for name in ("raises", "dies", "hangs"):
-        assert f"digits · {name} · seed 0, budget=0.6: " in done.stdout
+        assert f"digits · cifar_resnet20 · {name} · seed 0, budget=0.6: " in done.stdout
     assert "no fit today" in done.stdout and "3 failed" in done.stdout
     assert bench("plan", *JOB[1:], *bad).stdout.count("unknown") == 0
