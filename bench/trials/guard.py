@@ -141,7 +141,9 @@ def _quiet() -> tuple[Any, ...]:
 
 def _restore(process: Facts, quiet: tuple[Any, ...]) -> None:
     torch.set_default_dtype(process["torch's default type"])
-    torch.set_default_device(process["torch's default device"])
+    device = process["torch's default device"]
+    if torch.get_default_device() != device:  # naming even the usual one makes every later call slower
+        torch.set_default_device(None if device.type == "cpu" else device)
     torch.set_grad_enabled(process["whether gradients are on"])
     torch.set_num_threads(process["the number of threads"])
     torch.use_deterministic_algorithms(process["torch's deterministic mode"])

@@ -61,6 +61,7 @@ def test_what_any_method_may_use_is_put_back_without_a_word(work, settings):
     assert torch.equal(torch.rand(1), expected)
     assert (random.getstate(), np.random.get_state()[1].tolist()) == drawn  # noqa: NPY002
     assert list(warnings.filters) == filters and "HARMLESS" not in os.environ
+    assert not torch.overrides._len_torch_function_stack()  # a default device, even the usual one, slows every call
 
 
 def test_methods_of_others_are_told_from_those_of_exitbench(work):
