@@ -136,3 +136,15 @@ def find(
     dataset: FakeImages, backbone: FakeBackbone, rows: Splits, root: Path, dtype="float16", views=0
 ) -> Bank | None:
     return find_plan(Plan(dataset, backbone, rows, dtype, views), root)
+
+
+def contents(bank: Bank) -> dict[str, np.ndarray]:
+    """All feature and label arrays of a bank."""
+    return {p.name: np.load(p) for p in sorted(bank.path.glob("*.npy"))}
+
+
+def assert_same_arrays(one: Bank, two: Bank) -> None:
+    a, b = contents(one), contents(two)
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], atol=2e-3, rtol=1e-3, err_msg=name)
