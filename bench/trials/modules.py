@@ -38,10 +38,13 @@ def _described(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
         return value
     if isinstance(value, Tensor):
         stored = value.detach().cpu().contiguous()
-        same = (known for known, held in tensors.items() if held.data_ptr() == stored.data_ptr() and held.numel())
-        name = next(same, name)  # modules may share tensors
-        tensors.setdefault(name, stored)
-        return {"tensor": name, "trained": isinstance(value, nn.Parameter)}
+        overlapping = [
+            k for k, v in tensors.items() if v.untyped_storage().data_ptr() == stored.untyped_storage().data_ptr()
+        ]
+        same = next((k for k in overlapping if tensors[k].is_set_to(stored)), None)  # modules may share tensors
+        if same is None:
+            tensors[name] = stored.clone() if overlapping else stored
+        return {"tensor": same or name, "trained": isinstance(value, nn.Parameter)}
     if isinstance(value, list | tuple):
         items = [_described(item, tensors, f"{name}.{i}") for i, item in enumerate(value)]
         return {type(value).__name__: items} if type(value) in (list, tuple) else _refused(value, name)

@@ -50,6 +50,15 @@ def test_tensors_that_modules_share_are_stored_once():
     assert again[0].weight.data_ptr() == again[1].weight.data_ptr()
 
 
+def test_parts_of_a_tensor_are_stored_beside_it():
+    module = nn.ParameterList([nn.Parameter(torch.arange(6.0).view(2, 3))])
+    module.register_buffer("part", module[0].detach()[:1])
+    module.register_buffer("turned", module[0].detach().T)
+    again = round_trip(module)
+    assert torch.equal(again[0], module[0])
+    assert torch.equal(again.part, module.part) and torch.equal(again.turned, module.turned)
+
+
 class OfAFunction(LayerHeads):
     def __init__(self):
         super().__init__([])
