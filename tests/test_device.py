@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from bench.plugins import registry
 from benchmarks import device
-from tests.helpers.paths import ROOT
 
 
 @pytest.fixture
@@ -19,6 +17,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     def run(*words: str) -> tuple[int, dict]:
         target = tmp_path / "device.json"
+        monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry._files})
         monkeypatch.setattr("sys.argv", ["device.py", "--dry-run", "-o", str(target), *words])
         return device.main(), json.loads(target.read_text())
 
@@ -26,12 +25,9 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.slow
-def test_dry_run(tmp_path):
-    words = [sys.executable, str(ROOT / "benchmarks" / "device.py"), "--dry-run", "-o", str(tmp_path / "device.json")]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    report = json.loads((tmp_path / "device.json").read_text())
-    assert report["dry_run"] is True
+def test_dry_run(ran):
+    code, report = ran()
+    assert code == 0 and report["dry_run"] is True
     states = {name: found["status"] for name, found in report["sections"].items()}
     assert states == {"bank": "ok", "agreement": "ok", "jeidnn": "ok", "resident": "ok", "ray": "skipped"}
     assert report["sections"]["ray"]["reason"] == "fractional GPUs need a GPU"

@@ -139,7 +139,7 @@ class _Dispatch:
         self.payload = WorkerPayload(
             {digest: reference(bank) for digest, bank in self.banks.items()},
             tuple((trials[part.origin][0].digest, pickle.dumps(part.trial)) for part in parts),
-            frozenset(i for i, part in enumerate(parts) if outside(part.trial)),
+            frozenset(i for i, part in enumerate(parts) if outside(part.trial.method, part.trial.config)),
             tuple((Path(p).absolute(), Path(p).read_bytes()) for p in plugins),
         )
         self.ledger: Any = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Ledger).remote(settings.retries, alive)

@@ -33,4 +33,5 @@ def run(
     with Keeper(settings, plugins) as keeper:
         for bank, trial in trials:
             started(trial)
-            yield trial, keeper.run(bank, trial) if limited or outside(trial) else worker.run(bank, trial)
+            apart = limited or outside(trial.method, trial.config)
+            yield trial, (keeper if apart else worker).run(bank, trial)

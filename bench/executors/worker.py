@@ -59,7 +59,7 @@ class Worker:
                 splits = self._splits(bank, trial.seed)
                 with (
                     memory_limit(s.memory if self.expendable else None),
-                    guarded(splits, thorough=outside(trial)) as changed,
+                    guarded(splits, thorough=outside(trial.method, trial.config)) as changed,
                 ):
                     results = run_trial(trial, splits, s.provenance)
         except TrialTimeout as error:

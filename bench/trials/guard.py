@@ -25,7 +25,7 @@ from bench.plugins import registry
 from bench.plugins.spec import parse
 from bench.recipe import Heads
 from bench.trials.modules import INTERNAL
-from bench.trials.plan import REFERENCES, Trial
+from bench.trials.plan import REFERENCES
 from bench.trials.splits import SeedSplits
 
 WATCHED = (
@@ -37,13 +37,13 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
 Facts = dict[str, Any]
 
 
-def outside(trial: Trial) -> bool:
-    """Return whether a trial runs code that exitbench does not provide: its method or a head recipe of it."""
-    if trial.method == REFERENCES:
+def outside(method: str, config: Any) -> bool:
+    """Return whether a method runs code that exitbench does not provide: its own or a head recipe's."""
+    if method == REFERENCES:
         return False
-    if _foreign("methods", trial.method):
+    if _foreign("methods", method):
         return True
-    recipe = getattr(trial.config, "heads", None)
+    recipe = getattr(config, "heads", None)
     while isinstance(recipe, str):
         spec = parse(recipe)
         if _foreign("heads", spec.name):

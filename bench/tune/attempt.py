@@ -92,6 +92,13 @@ class Attempt:
         )
 
 
+def failed(job: Job, reason: str) -> Row | Decision:
+    """Return what comes of a job that was not run to its end."""
+    if job.rival is not None:
+        return Decision(trial=job.number, reason=reason)
+    return Row(number=job.number, params=job.params, status="failed", scores=(), reason=reason)
+
+
 def run_whole(job: Job, bank: Bank, evaluator: Evaluator, timeout: float | None) -> Row | Decision:
     """Run a job from its first seed to its end in this process."""
     attempt = Attempt(job, timeout)

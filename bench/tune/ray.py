@@ -22,7 +22,8 @@ from bench.executors.cluster import Cluster, connected, need, slots
 from bench.executors.ray import load_plugins
 from bench.executors.worker import Settings
 from bench.method import Method
-from bench.tune.attempt import Attempt
+from bench.trials.guard import outside
+from bench.tune.attempt import Attempt, failed
 from bench.tune.history import Decision, Row
 from bench.tune.job import Job
 from bench.tune.objective import Evaluator
@@ -89,13 +90,11 @@ class Rounds(Searcher):
         text = None if error or not result else result.get("ended")
         died = f"its process died in {RETRIES + 1} attempts (killed, out of memory, or crashed)"
         try:
-            if job.rival is not None:
-                search.put(Decision.model_validate_json(text) if text else Decision(trial=job.number, reason=died))
-                return
-            failed = Row(number=job.number, params=job.params, status="failed", scores=(), reason=died)
-            row = Row.model_validate_json(text) if text else failed
+            kind = Row if job.rival is None else Decision
+            row = kind.model_validate_json(text) if text else failed(job, died)
             search.put(row)
-            self.ended(search, row)
+            if isinstance(row, Row):
+                self.ended(search, row)
         except Exception as problem:
             self.broken = problem
 
@@ -111,7 +110,7 @@ class Rounds(Searcher):
 
 
 class SeedBySeed(tune.Trainable):
-    """A trial as Ray Tune sees it: every step scores one more seed; the actor is reused for the next trial."""
+    """A trial as Ray Tune sees it: every step scores one more seed; the actor is reused, but for methods of others."""
 
     def setup(self, config: dict[str, Any], payload: WorkerPayload) -> None:  # type: ignore[override]
         """Keep what all trials of this actor share, and take on the first."""
@@ -165,6 +164,7 @@ def run(
     if "GPU" in needed:
         settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
     rounds = Rounds(searches, started, ended)
+    own = not any(outside(search.method.name, search.method.config) for search in searches)
     with connected(cluster, settings, owed) as place:
         slots(needed, cluster.jobs)
         files = [(Path(p).absolute(), Path(p).read_bytes()) for p in plugins]
@@ -173,7 +173,7 @@ def run(
             tune.Tuner(
                 tune.with_resources(tune.with_parameters(SeedBySeed, payload=payload), needed),
                 tune_config=tune.TuneConfig(
-                    search_alg=rounds, num_samples=owed, reuse_actors=True, max_concurrent_trials=cluster.jobs
+                    search_alg=rounds, num_samples=owed, reuse_actors=own, max_concurrent_trials=cluster.jobs
                 ),
                 run_config=tune.RunConfig(
                     name="tune",

@@ -1,11 +1,16 @@
-"""Run searches one after the other in this process."""
+"""Run searches one after the other; a method of others in a process of its own, as its trials run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from bench.tune.attempt import run_whole
-from bench.tune.history import Row
+from bench.bank.bank import Bank
+from bench.executors.child import Child, plugin_files
+from bench.trials.guard import outside
+from bench.tune.attempt import failed, run_whole
+from bench.tune.history import Decision, Row
+from bench.tune.job import Job
 from bench.tune.objective import Evaluator
 from bench.tune.search import Search
 
@@ -17,11 +22,33 @@ def run(
     searches: Sequence[Search], device: str, threads: int, timeout: float | None, started: Told, ended: Ended
 ) -> None:
     """Run every trial; `started` and `ended` hear of each, the latter once its search's file has it."""
-    evaluator = Evaluator(device, threads)
+    here = _evaluator(device, threads, timeout)
     for search in searches:
-        while (job := search.take()) is not None:
-            started(search, job.number)
-            row = run_whole(job, search.bank, evaluator, timeout)
-            search.put(row)
-            if isinstance(row, Row):
-                ended(search, row)
+        child: Child | None = None
+        try:
+            while (job := search.take()) is not None:
+                started(search, job.number)
+                if not outside(search.method.name, search.method.config):
+                    row = here((search.bank, job))
+                else:
+                    child = child or Child(_evaluator, device, threads, timeout, plugin_files())
+                    row = child.ask((search.bank, job))
+                    if row is None:
+                        row, child = failed(job, child.end()), None
+                search.put(row)
+                if isinstance(row, Row):
+                    ended(search, row)
+        finally:
+            if child is not None:
+                child.end()
+
+
+def _evaluator(
+    device: str, threads: int, timeout: float | None, plugins: Sequence[Path] = ()
+) -> Callable[[tuple[Bank, Job]], Row | Decision]:
+    """Return what runs a trial of a search; trials share what it keeps of their bank."""
+    from bench.plugins.files import load_files
+
+    load_files(plugins)
+    evaluator = Evaluator(device, threads)
+    return lambda given: run_whole(given[1], given[0], evaluator, timeout)

@@ -64,13 +64,13 @@ def test_a_run_touches_nothing_outside_its_store(finished, bench, tmp_path):
 def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, start, bench, tmp_path):
     results = tmp_path / "runs"
     for enough in (1, 14):
-        process = start(*JOB)
+        process = start(*JOB, "--no-report")
         begun(process, results, enough)
         process.kill()
         process.wait()
     survived = {p: p.read_bytes() for p in results_safely(results)}
     assert survived
-    done = bench(*JOB)
+    done = bench(*JOB, "--no-report")
     assert done.returncode == 0, done.stderr
     assert all(p.read_bytes() == content for p, content in survived.items())
     assert numbers(results) == numbers(finished[0] / "runs")
@@ -78,7 +78,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished, start, be
 
 @pytest.mark.slow
 def test_two_runs_at_once_into_one_folder_leave_every_record_whole(finished, start, tmp_path):
-    runs = [start(*JOB, "--reports", tmp_path / f"reports{i}") for i in (1, 2)]
+    runs = [start(*JOB, "--no-report") for _ in range(2)]
     assert [r.wait(timeout=300) for r in runs] == [0, 0]
     assert numbers(tmp_path / "runs") == numbers(finished[0] / "runs")
 

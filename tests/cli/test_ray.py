@@ -14,7 +14,7 @@ from tests.helpers.commands import JOB, begun, numbers, results_safely
 from tests.helpers.processes import family, survivors
 
 pytestmark = pytest.mark.ray
-RAY = ["--executor", "ray", "-j", "2"]
+RAY = ["--executor", "ray", "-j", "2", "--no-report"]
 SLOW = ["--methods", "msdnet_thresh,jeidnn[preset=paper,epochs=400]"]
 
 
@@ -83,7 +83,7 @@ class Hangs(MSDNetThreshold):
 def test_faults_become_records_a_list_and_exit_code_1(finished, bench, tmp_path):
     (tmp_path / "bad.py").write_text(PLUGIN)
     bad = ["--plugin", "bad.py", "--methods", "raises,dies,hangs,msdnet_thresh", "--seeds", "0", "--budgets", "0.6,1"]
-    done = bench(*JOB, *bad, "--timeout", "10", "--retries", "0")
+    done = bench(*JOB, *bad, "--timeout", "10", "--retries", "0", "--no-report")
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
     frame = load_records(tmp_path / "runs").groupby("method")["status"].agg(set)
     assert frame["raises"] == frame["dies"] == {"failed"}

@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.bank import source
+from bench.bank.source import Request, Source
+from bench.bank.status import bank_status
+from bench.errors import UserError
 from tests.helpers.commands import JOB, SMALL
 
 HEAVY = ("torch", "torchvision", "timm", "pandas", "scipy", "sklearn", "mapie", "matplotlib", "datasets", "pyarrow")
@@ -71,9 +75,12 @@ def weights(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(finished, spied):
+def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(
+    finished, spied, bench, monkeypatch, tmp_path
+):
     words = [*JOB[1:], "-o", finished[0] / "runs"]
-    spied("plan", *words)  # remembers
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    bench("plan", *words)  # remembers
     shown, heavy = spied("plan", *words)
     assert heavy == [] and "0 to do of 6 (6 done" in " ".join(shown.split())
     assert spied("run", "-n", *words)[1] == []
@@ -82,14 +89,12 @@ def test_a_plan_of_a_built_bank_and_a_run_with_nothing_new_import_nothing_heavy(
 
 
 @pytest.mark.slow
-def test_what_is_recalled_is_what_a_look_would_find(finished, spied, tmp_path):
+def test_what_is_recalled_is_what_a_look_would_find(finished, spied, bench, monkeypatch, tmp_path):
     words = ["plan", "--json", *JOB[1:], "-o", finished[0] / "runs", "--seeds", "0,1,2"]
-    spied(*words)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    looked_up = bench(*words).stdout
     recalled, heavy = spied(*words)
-    assert heavy == []
-    shutil.rmtree(tmp_path / "cache" / "recalled")
-    looked_up, heavy = spied(*words)
-    assert "torch" in heavy and json.loads(recalled) == json.loads(looked_up)
+    assert heavy == [] and json.loads(recalled) == json.loads(looked_up)
 
 
 def test_recalled_trials_are_counted_and_then_run_like_others(small_bank, bench, environment, tmp_path):
@@ -130,29 +135,28 @@ def _flip(file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
-def test_after_any_change_the_plan_looks_again(spied, weights, tmp_path, change):
+def test_after_any_change_a_bank_is_looked_for_again(weights, tmp_path, monkeypatch, change):
     data, banks = tmp_path / "data", tmp_path / "banks"
     shutil.copytree(weights, data)
-    where = ["--data-dir", data, "--bank-dir", banks, "--dataset", "folder:pets", "--backbone", "cifar_resnet20"]
-    words = ["plan", "--json", *where, "--exits", "2,5", "--methods", "msdnet_thresh"]
+    request = Request("folder:pets", "cifar_resnet20", exits="2,5", data_dir=data, bank_dir=banks)
+    looked: list[object] = []
+    monkeypatch.setattr(source, "bank_status", lambda *given: looked.append(given) or bank_status(*given))
+
+    def status() -> object:
+        try:
+            return Source(request).status()
+        except UserError as error:
+            return str(error)
+
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     time.sleep(0.1)
-    spied("bank", "build", *where, "--exits", "2,5")
-    spied(*words)
-    _, heavy = spied(*words)
-    assert heavy == []
+    Source(request).ensure("cpu")
+    assert status().state == "built" and looked == []
     CHANGES[change](data, banks)
-    shown, heavy = spied(*words)
-    assert "torch" in heavy
-    shutil.rmtree(tmp_path / "fresh", ignore_errors=True)
-    assert _without_times(shown) == _without_times(spied(*words, BENCH_CACHE=str(tmp_path / "fresh"))[0])
-
-
-def _without_times(shown: str) -> dict:
-    plan = json.loads(shown) if shown.strip() else {}
-    plan.pop("build_seconds", None)
-    for bank in plan.get("banks", ()):
-        bank.pop("build_seconds")
-    return plan
+    found = status()
+    assert looked or isinstance(found, str)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "fresh"))
+    assert found == status()
 
 
 @pytest.mark.slow
@@ -179,13 +183,14 @@ def test_other_words_are_another_bank(small_bank, bench, words):
 
 
 @pytest.mark.slow
-def test_a_method_of_another_distribution_or_file_is_never_recalled(finished, spied, tmp_path):
+def test_a_method_of_another_distribution_or_file_is_never_recalled(finished, spied, bench, monkeypatch, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from bench.methods.msdnet_thresh import MSDNetThreshold\n\n\nclass Mine(MSDNetThreshold):\n"
         '    """Mine."""\n\n    name = "mine"\n'
     )
     words = ["plan", *SMALL, "--plugin", "mine.py", "--methods", "mine,msdnet_thresh"]
-    spied(*words)
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    bench(*words)
     assert "torch" in spied(*words)[1]
 
 
@@ -195,35 +200,32 @@ def refuse(*arguments, **options):
     raise AssertionError("a plan must not use the network")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
 from bench.cli import app
-app(sys.argv[1:])
+for words in {cases!r}:
+    for command in ["plan", "--json"], ["run", "-n"]:
+        app([*command, *words, "--methods", "msdnet_thresh"], standalone_mode=False)
+        print(end="\\0")
 """
+DOWNLOADS = (
+    (["--dataset", "cifar100lt"], "CIFAR-100 (169 MB)", 169_001_437),
+    (["--dataset", "svhn"], "SVHN", 246_316_178),
+    (["--dataset", "digits", "--backbone", "deit_tiny"], "weights of deit_tiny", None),
+    (["--dataset", "hf:me/something"], "hf:me/something", None),
+)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("words", "missing", "size"),
-    [
-        (["--dataset", "cifar100lt"], "CIFAR-100 (169 MB)", 169_001_437),
-        pytest.param(["--dataset", "svhn"], "SVHN", 246_316_178, marks=pytest.mark.slow),
-        (["--dataset", "digits", "--backbone", "deit_tiny"], "weights of deit_tiny", None),
-        pytest.param(["--dataset", "hf:me/something"], "hf:me/something", None, marks=pytest.mark.slow),
-    ],
-)
-def test_a_plan_downloads_nothing_and_says_what_a_run_would(environment, tmp_path, words, missing, size):
+def test_a_plan_downloads_nothing_and_says_what_a_run_would(environment, tmp_path):
     variables = environment | {"HF_HOME": str(tmp_path), "TORCH_HOME": str(tmp_path), "BENCH_CACHE": str(tmp_path)}
     variables.pop("BENCH_DATA", None)
-
-    def shown(*command: str) -> str:
-        parts = [sys.executable, "-c", NO_NETWORK, *command, *words, "--methods", "msdnet_thresh"]
-        done = subprocess.run(parts, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    (bank,) = json.loads(shown("plan", "--json"))["banks"]
-    assert bank["state"] == "to download" and missing in bank["problem"]
-    assert (bank["to_download"], bank["digest"], bank["bytes"], bank["methods"]) == (size, None, None, [])
-    text = " ".join(shown("run", "-n").split())
-    assert "to download" in text and "Nothing was run or downloaded" in text
+    command = [sys.executable, "-c", NO_NETWORK.format(cases=[words for words, *_ in DOWNLOADS])]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = done.stdout.split("\0")
+    for (_, missing, size), plan, text in zip(DOWNLOADS, shown[::2], shown[1::2], strict=False):
+        (bank,) = json.loads(plan)["banks"]
+        assert bank["state"] == "to download" and missing in bank["problem"]
+        assert (bank["to_download"], bank["digest"], bank["bytes"], bank["methods"]) == (size, None, None, [])
+        assert "to download" in text and "Nothing was run or downloaded" in " ".join(text.split())
 
 
 OPENED = """
@@ -234,20 +236,18 @@ def note(event, arguments):
     if event == "open" and isinstance(arguments[0], str):
         opened.add(str(Path(arguments[0]).absolute()))
 from bench.bank.source import Request, Source
-data, dataset, backbone = sys.argv[1:]
-source = Source(Request(dataset, backbone, limit=20, data_dir=Path(data)))
 sys.addaudithook(note)
-source.plan.digest
-print(*(opened - source._recording.paths), sep="\\n")
+for dataset, backbone in ("folder:pets", "cifar_resnet20"), ("mnist5k", "efficientnet_lite0"):
+    source = Source(Request(dataset, backbone, limit=20, data_dir=Path(sys.argv[1])))
+    opened.clear()
+    source.plan.digest
+    print(*(opened - source._recording.paths), sep="\\n")
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("dataset", "backbone"), [("folder:pets", "cifar_resnet20"), ("mnist5k", "efficientnet_lite0")]
-)
-def test_every_file_of_data_that_a_lookup_opens_is_watched(environment, weights, dataset, backbone):
-    command = [sys.executable, "-c", OPENED, str(weights), dataset, backbone]
+def test_every_file_of_data_that_a_lookup_opens_is_watched(environment, weights):
+    command = [sys.executable, "-c", OPENED, str(weights)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     system = ("/proc", "/sys", "/dev", "/etc", environment["BENCH_CACHE"])

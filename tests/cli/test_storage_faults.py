@@ -6,8 +6,10 @@ import resource
 
 import pytest
 
-from tests.helpers.commands import JOB, numbers, results_safely
+from tests.helpers.commands import JOB as REPORTED
+from tests.helpers.commands import numbers, results_safely
 
+JOB = [*REPORTED, "--no-report"]
 LARGEST = 2000  # bytes of a file that can still be written; a record takes more
 
 
@@ -29,7 +31,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, benc
 @pytest.mark.parametrize("option", ["--output", "--reports"])
 def test_a_folder_that_takes_no_files_is_found_before_any_work(bench, tmp_path, option):
     (tmp_path / "file").write_text("")
-    done = bench(*JOB, option, "file/folder")
+    done = bench(*REPORTED, option, "file/folder")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "cannot be written to" in done.stderr and option in done.stderr
     assert not done.stdout.strip()

@@ -67,14 +67,14 @@ def test_what_any_method_may_use_is_put_back_without_a_word(work, settings):
 def test_methods_of_others_are_told_from_those_of_exitbench(work):
     ((_, own),) = work("pcee[heads=calibrated]", budgets=(0.9,))
     ((_, other),) = work("harmless", budgets=(0.9,))
-    assert (outside(own), outside(other)) == (False, True)
+    assert [outside(t.method, t.config) for t in (own, other)] == [False, True]
 
 
 @pytest.mark.slow
 def test_each_method_of_others_runs_in_a_process_of_its_own(work, settings):
     deeds = ("writes_shared_heads", "patches_the_optimiser")
     trials = work("global_thresh", *(f"meddler[deed={deed}]" for deed in deeds), "harmless", "ztw", budgets=(0.9,))
-    own = [(bank, trial) for bank, trial in trials if not outside(trial)]
+    own = [(bank, trial) for bank, trial in trials if not outside(trial.method, trial.config)]
     expected = by_title(serial.run(own, settings()))
     found = by_title(serial.run(trials, settings(), plugins=[MEDDLING]))
     assert {title: found[title] for title in expected} == expected

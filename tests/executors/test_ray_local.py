@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator
 
@@ -25,14 +26,20 @@ def local() -> Iterator[None]:
     ray.shutdown()
 
 
-def test_the_same_numbers_with_one_and_with_four_workers(local, work, settings):
+def test_the_same_numbers_as_in_one_process_and_a_bank_that_is_gone_is_a_failed_record(
+    local, work, settings, bank, tmp_path
+):
     trials = work("msdnet_thresh", seeds=(0, 1), references=True)
     expected = by_title(serial.run(trials, settings()))
     assert len(expected) == 4
-    for jobs in (1, 4):
-        begun: list[Trial] = []
-        assert by_title(run(trials, settings(), begun.append, cluster=Cluster(jobs=jobs))) == expected
-        assert sorted(trial.title for trial in begun) == sorted(expected)
+    (_, lost), *_ = work("entropy_thresh", budgets=(0.9,))
+    gone = dataclasses.replace(bank, path=tmp_path / "gone")
+    begun: list[Trial] = []
+    found = dict(run([*trials, (gone, lost)], settings(), begun.append, cluster=Cluster(jobs=2)))
+    (record,) = (r for r, _ in found.pop(lost))
+    assert record.status == "failed" and "not visible on this node" in record.reason
+    assert by_title(found.items()) == expected
+    assert sorted(trial.title for trial in begun) == sorted([*expected, lost.title])
 
 
 def test_a_trial_is_divided_where_workers_would_idle(local, work, settings, tmp_path):
@@ -55,7 +62,7 @@ def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_pa
     }
     trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
     options = {"retries": 1, "timeout": 120.0, "memory": 2.0}
-    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), cluster=Cluster(), plugins=[FAULTY])}
+    done = {t.method: r[0][0] for t, r in run(trials, settings(**options), cluster=Cluster(jobs=2), plugins=[FAULTY])}
     assert {name: record.status for name, record in done.items()} == statuses
     assert "process died in 2 attempts" in done["killed"].reason
     assert "the moon is in the wrong house" in done["raises"].reason
@@ -73,18 +80,9 @@ def test_a_trial_that_hangs_is_ended_and_tried_again(local, work, settings, tmp_
     assert len(list(tmp_path.glob("stubborn-0-*"))) == 2
 
 
-def test_a_bank_that_cannot_be_opened_is_a_failed_record(local, work, settings, bank, tmp_path):
-    from dataclasses import replace
-
-    (_, trial), *_ = work("msdnet_thresh", budgets=(0.9,))
-    gone = replace(bank, path=tmp_path / "gone")
-    ((_, results),) = run([(gone, trial)], settings(), cluster=Cluster(jobs=1))
-    assert [r.status for r, _ in results] == ["failed"]
-    assert "not visible on this node" in results[0][0].reason
-
-
 def test_a_trial_computes_with_the_threads_of_its_plan(local, work, settings, tmp_path):
-    list(run(work(f"threads[mark={tmp_path}]", budgets=(0.9,)), settings(threads=2), plugins=[FAULTY]))
+    trials = work(f"threads[mark={tmp_path}]", budgets=(0.9,))
+    list(run(trials, settings(threads=2), cluster=Cluster(jobs=1), plugins=[FAULTY]))
     assert (tmp_path / "threads.txt").read_text() == "2 [2]"
 
 

@@ -22,7 +22,7 @@ def test_intervals_hold_the_truth_in_93_to_97_percent_and_bands_in_93_or_more(se
 
 @pytest.mark.slow
 def test_equal_methods_are_told_apart_no_more_often_than_promised():
-    found = errors(World(seeds=0.05, samples=200), 8, 10, 400, BOOTSTRAP)
+    found = errors(World(seeds=0.05, samples=200), 8, 10, 200, BOOTSTRAP)
     assert found["holm"] <= 0.07 and found["ranks"] <= 0.08
 
 

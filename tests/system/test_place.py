@@ -133,6 +133,17 @@ def test_copies_of_records_count_once(tmp_path):
         published.records()
 
 
+DRAW = (
+    "from bench.report.figures.canvas import sheet; from bench.report.figures import render; import hashlib;"
+    "print(hashlib.md5(render(sheet('a $b$', 'c', width=3, body=1).figure, 'svg')).hexdigest())"
+)
+
+
+@pytest.fixture(scope="module")
+def usual() -> str:
+    return subprocess.check_output([sys.executable, "-c", DRAW], text=True)
+
+
 @pytest.mark.parametrize(
     ("backend", "settings"),
     [
@@ -141,13 +152,8 @@ def test_copies_of_records_count_once(tmp_path):
         ("", b"caf\xe9: \xff\n"),
     ],
 )
-def test_other_settings_of_matplotlib_change_no_figure(tmp_path, backend, settings):
-    code = (
-        "from bench.report.figures.canvas import sheet; from bench.report.figures import render; import hashlib;"
-        "print(hashlib.md5(render(sheet('a $b$', 'c', width=3, body=1).figure, 'svg')).hexdigest())"
-    )
+def test_other_settings_of_matplotlib_change_no_figure(tmp_path, usual, backend, settings):
     (tmp_path / "matplotlibrc").write_bytes(settings)
-    run = [sys.executable, "-c", code]
-    odd = subprocess.run(run, cwd=tmp_path, env=os.environ | {"MPLBACKEND": backend}, capture_output=True, text=True)
-    usual = subprocess.run(run, capture_output=True, text=True, check=True)
-    assert odd.stdout == usual.stdout and not odd.stderr.strip(), odd.stderr
+    run, environment = [sys.executable, "-c", DRAW], os.environ | {"MPLBACKEND": backend}
+    odd = subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert odd.stdout == usual and not odd.stderr.strip(), odd.stderr

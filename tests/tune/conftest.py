@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from bench.bank.bank import Bank
+from bench.method import Method
 from bench.trials.plan import load_methods
 from bench.tune import serial
+from bench.tune.objective import Evaluator, Played
 from bench.tune.search import Budget, Search
 from tests.helpers.searches import BUDGETS, TUNE
 
@@ -36,6 +40,22 @@ def search_of(bank, tmp_path) -> Callable[..., Search]:
         return Search(bank, method, Budget(trials, tuple(seeds), BUDGETS, search_seed), folder or tmp_path / "tuned")
 
     return make
+
+
+@pytest.fixture
+def made_up(monkeypatch) -> None:
+    """Scores that cost nothing and depend on parameters and seed."""
+
+    def quality(method: Method) -> float:
+        numbers = (value for value in asdict(method.config).values() if isinstance(value, int | float))
+        return 1 / (1 + abs(sum(numbers) - 2))
+
+    def last(self, bank, method, seed, budgets):
+        right = np.random.default_rng(seed).random(60) < quality(method)
+        return np.arange(60), [Played(0.6, np.full(60, 0.6), right.astype(float))]
+
+    monkeypatch.setattr(Evaluator, "score", lambda self, bank, method, seed, budgets: quality(method) + seed / 100)
+    monkeypatch.setattr(Evaluator, "last", last)
 
 
 @pytest.fixture

@@ -38,22 +38,19 @@ def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
 def test_killed_it_ends_as_if_it_had_not_been(tune, start, tmp_path, workers):
-    words = [*JOB[:2], "--trials", "8", "--seeds", "0,1", "-o", "killed"]
+    words = ["--methods", "eefp", "--trials", "8", "--seeds", "0,1", "-o", "killed"]
     driver = start(*TUNE, *words, *workers)
     folder = tmp_path / "killed" / "tuned"
     _wait_for(lambda: sum(len(read(p).history) for p in folder.glob("*.yaml")) >= 3, driver)
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    stored = {s.subject.method: s for s in searches(folder)}
-    had = sum(len(s.history) for s in stored.values())
-    assert 3 <= had < 16
+    (stored,) = searches(folder)
+    assert len(stored.history) >= 3 and stored.kept is None
     assert tune(*words[:-2], "-o", "killed").returncode == 0
     assert tune(*words[:-2], "-o", "whole").returncode == 0
-    ended, whole = searches(folder), searches(tmp_path / "whole" / "tuned")
-    assert [without_times(s) for s in ended] == [without_times(s) for s in whole]
-    for s in ended:  # what was there was not run again
-        for row in stored[s.subject.method].history if s.subject.method in stored else ():
-            assert row == s.history[row.number]
+    (ended,), (whole,) = searches(folder), searches(tmp_path / "whole" / "tuned")
+    assert without_times(ended) == without_times(whole)
+    assert all(row == ended.history[row.number] for row in stored.history)  # what was there was not run again
 
 
 @pytest.mark.slow
@@ -95,6 +92,27 @@ def test_a_failed_trial_ends_with_one_and_its_reason(tune, tmp_path):
     done = tune("--plugin", "brittle.py", "--methods", "brittle", "--trials", "4", "--seeds", "0")
     assert done.returncode == 1 and "beta is too much" in done.stdout and "Traceback" not in done.stderr
     assert len(searches(tmp_path / "runs" / "tuned")[0].history) == 4
+
+
+@pytest.mark.slow
+def test_a_method_of_others_changes_no_other_search(tune, tmp_path):
+    (tmp_path / "meddler.py").write_text(
+        "from bench.methods.eero import EERO\n"
+        "from bench.tune import objective\n"
+        "class Meddler(EERO):\n"
+        '    """Makes every score perfect."""\n'
+        '    name = "meddler"\n'
+        "    def fit(self, task, budgets):\n"
+        "        objective.area = lambda *given: 1.0\n"
+        "        return super().fit(task, budgets)\n"
+    )
+    words = ["--trials", "3", "--seeds", "0", "-o"]
+    assert tune("--plugin", "meddler.py", "--methods", "meddler,eefp", *words, "both").returncode == 0
+    assert tune("--methods", "eefp", *words, "alone").returncode == 0
+    (alone,) = searches(tmp_path / "alone" / "tuned")
+    eefp, meddler = searches(tmp_path / "both" / "tuned")
+    assert without_times(eefp) == without_times(alone)
+    assert meddler.history[1].scores == (1.0,)  # what it changed counts from its second trial on
 
 
 def _wait_for(true, driver: subprocess.Popen, seconds: float = 120) -> None:

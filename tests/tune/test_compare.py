@@ -12,7 +12,7 @@ import torch
 
 from bench.method import Method, Policy
 from bench.plugins.params import tunable
-from bench.tune import compare
+from bench.tune import compare, serial
 from bench.tune.compare import Duel, interval, scores
 from bench.tune.objective import Played
 from bench.tune.search import Budget, Search
@@ -52,10 +52,10 @@ def test_more_seeds_on_the_same_images_do_not_make_image_noise_vanish():
 def test_methods_that_differ_by_chance_alone_are_told_apart_as_often_as_chance_has_it(monkeypatch):
     monkeypatch.setattr(compare, "DRAWS", 300)
     rng, above = np.random.default_rng(3), 0
-    for _ in range(120):
+    for _ in range(60):
         seeds = [duel(rng, rng.permutation(160)[:80], 0.0) for _ in range(5)]
         above += interval(seeds, 0.5, 0.5)[0] > 0
-    assert above <= 9  # 2.5 % are three of 120; ten or more have a chance of 0.1 %
+    assert above <= 5  # 2.5 % of 60 are 1.5; six or more have a chance of 0.4 %
 
 
 def test_a_real_gain_is_found():
@@ -106,8 +106,9 @@ class Noise(Method):
 def test_a_search_over_pure_noise_keeps_its_defaults(bank, tmp_path, monkeypatch, run_all):
     """The winner nearly always looks better where it was chosen; where it was not, hardly ever."""
     monkeypatch.setattr(compare, "DRAWS", 300)
+    monkeypatch.setattr(serial, "outside", lambda method, config: False)  # a child could not import it
     kept = []
-    for world in range(30):
+    for world in range(15):
         budget = Budget(8, (0, 1), (0.6, 1.0), search_seed=world)
         search = Search(bank, Noise(NoiseConfig(world=world)), budget, tmp_path / "tuned")
         run_all(search)
@@ -116,7 +117,7 @@ def test_a_search_over_pure_noise_keeps_its_defaults(bank, tmp_path, monkeypatch
             scores = [row.mean for row in search.history]
             assert 0.03 < min(scores) < max(scores) < 0.25  # ten classes
     flattered = [t for t in kept if t.decision is not None]
-    assert len(flattered) >= 20
-    assert sum(t.kept == "tuned" for t in kept) <= 3  # 2.5 % each: four or more have a chance of 0.6 %
+    assert len(flattered) >= 10
+    assert sum(t.kept == "tuned" for t in kept) <= 2  # 2.5 % each: three or more have a chance of 0.6 %
     ahead = [t.decision.difference > 0 for t in flattered]
     assert 0.2 < sum(ahead) / len(ahead) < 0.8  # on unseen images nobody is better

@@ -28,7 +28,7 @@ def test_a_search_ends_with_its_file(search_of, run_all):
 
 
 @pytest.mark.slow
-def test_a_search_is_the_same_twice_and_another_under_another_seed(search_of, run_all, tmp_path):
+def test_a_search_is_the_same_twice_and_another_under_another_seed(search_of, run_all, made_up, tmp_path):
     found = [search_of("eero", folder=tmp_path / name, search_seed=s) for name, s in (("a", 0), ("b", 0), ("c", 1))]
     run_all(*found)
     one, same, other = (without_times(search.result()) for search in found)
@@ -38,7 +38,7 @@ def test_a_search_is_the_same_twice_and_another_under_another_seed(search_of, ru
 
 
 @pytest.mark.slow
-def test_a_search_goes_on_from_whatever_it_has(search_of, run_all, tmp_path):
+def test_a_search_goes_on_from_whatever_it_has(search_of, run_all, made_up, tmp_path):
     whole = search_of("eero", 7, folder=tmp_path / "whole")
     run_all(whole)
     first = search_of("eero", 7)
@@ -54,7 +54,7 @@ def test_a_search_goes_on_from_whatever_it_has(search_of, run_all, tmp_path):
         assert without_times(again.result()) == without_times(whole.result())
 
 
-def test_a_finished_search_runs_nothing_and_more_trials_go_on(search_of, run_all):
+def test_a_finished_search_runs_nothing_and_more_trials_go_on(search_of, run_all, made_up):
     run_all(search_of("eero", 4))
     assert run_all(search_of("eero", 4)) == []
     longer = search_of("eero", 6)
@@ -192,7 +192,7 @@ def test_a_winner_that_breaks_at_the_end_keeps_the_defaults(search_of, run_all, 
 
 
 def test_a_real_method_is_pruned_on_its_intermediate_scores(search_of, run_all):
-    search = search_of("eero", 16, seeds=(0, 1, 2))
+    search = search_of("eero", 10, seeds=(0, 1, 2))
     run_all(search)
     pruned = [row for row in search.history if row.status == "pruned"]
     assert pruned and all(1 <= len(row.scores) < 3 for row in pruned)
@@ -200,7 +200,7 @@ def test_a_real_method_is_pruned_on_its_intermediate_scores(search_of, run_all):
 
 
 def test_one_seed_has_no_intermediate_scores_and_every_trial_runs_whole(search_of, run_all):
-    search = search_of("eero", 8, seeds=(0,))
+    search = search_of("eero", 3, seeds=(0,))
     run_all(search)
     assert {row.status for row in search.history} == {"ok"}
 

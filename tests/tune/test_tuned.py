@@ -8,7 +8,7 @@ from bench.errors import UserError
 from bench.trials.plan import Configured, load_methods, method_points
 from bench.tune import tuned
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("made_up")]
 
 
 def finish(search, run_all, kept: str, parameters: dict) -> None:

@@ -15,7 +15,7 @@ from bench.trials.record import Point, record_id
 from tests.helpers.commands import SMALL, SMALL_CONFIG
 from tests.helpers.searches import BUDGETS
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("made_up")]
 
 GIVEN = ["--budgets", ",".join(map(str, BUDGETS))]
 

@@ -123,8 +123,8 @@ def test_heads_of_a_promise_have_not_seen_what_calibrates_it(task):
 @pytest.mark.parametrize("bound", ["ltt", "ucb_wsr", "crc"])
 @pytest.mark.parametrize("loss", ["prediction_gap", "consistency", "brier_gap"])
 def test_promises_hold_over_resplits(bound, loss):
-    """Fit the whole method on 200 fresh val splits; judge each policy on a large population."""
-    splits, epsilon = 200, 0.1 * BOUND_OF_LOSS[loss]
+    """Fit the whole method on 100 fresh val splits; judge each policy on a large population."""
+    splits, epsilon = 100, 0.1 * BOUND_OF_LOSS[loss]
     n, shape = 240, {"exits": 3, "classes": 4, "dims": 8}
     population = make_split(4000, seed=990, **shape)
     base = make_task(150, **shape)
