@@ -43,7 +43,7 @@ class WorkerPayload:
 
     banks: dict[str, BankRef]  # by the bank's digest
     jobs: tuple[tuple[str, bytes], ...]  # digest of the bank, and the trial
-    outside: frozenset[int]  # jobs of methods that exitbench does not provide
+    owners: tuple[str | None, ...]  # of each job: its method, if exitbench does not provide it
     plugins: tuple[tuple[Path, bytes], ...]  # paths of plugin files as the driver sees them, and their contents
 
 
@@ -57,6 +57,7 @@ class TrialWorker(tune.Trainable):
         self.payload, self.ledger, self.index = payload, ledger, config["index"]
         self.worker = Worker(settings, expendable=True)
         self.banks: dict[str, Bank] = {}
+        self.outsider: str | None = None  # the method of others that this process has run
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Continue with the next trial."""
@@ -65,13 +66,15 @@ class TrialWorker(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Do the trial unless the ledger says otherwise, and report its results."""
+        owner = self.payload.owners[self.index]
+        if self.outsider not in (None, owner):
+            os._exit(0)  # nothing that a method of others did may reach this trial: it begins in a fresh process
         node = ray.get_runtime_context().get_node_id()
         while (answer := ray.get(self.ledger.begin.remote(self.index, node))) == "wait":
             time.sleep(0.5)
         if answer == "go":
+            self.outsider = owner
             ray.get(self.ledger.finish.remote(self.index, self._results()))
-            if self.index in self.payload.outside:
-                os._exit(0)  # another trial gets a fresh process; the ledger knows that this one has finished
         return {"done": True}
 
     def _results(self) -> list[Result] | str:
@@ -139,7 +142,7 @@ class _Dispatch:
         self.payload = WorkerPayload(
             {digest: reference(bank) for digest, bank in self.banks.items()},
             tuple((trials[part.origin][0].digest, pickle.dumps(part.trial)) for part in parts),
-            frozenset(i for i, part in enumerate(parts) if outside(part.trial.method, part.trial.config)),
+            tuple(part.trial.method if outside(part.trial.method, part.trial.config) else None for part in parts),
             tuple((Path(p).absolute(), Path(p).read_bytes()) for p in plugins),
         )
         self.ledger: Any = ray.remote(num_cpus=0, resources={HEAD: 0.001})(Ledger).remote(settings.retries, alive)

@@ -110,7 +110,7 @@ class Rounds(Searcher):
 
 
 class SeedBySeed(tune.Trainable):
-    """A trial as Ray Tune sees it: every step scores one more seed; the actor is reused, but for methods of others."""
+    """A trial as Ray Tune sees it: every step scores one more seed; the actor is reused for the next trial."""
 
     def setup(self, config: dict[str, Any], payload: WorkerPayload) -> None:  # type: ignore[override]
         """Keep what all trials of this actor share, and take on the first."""
@@ -160,29 +160,48 @@ def run(
     owed = sum(search.owed for search in searches)
     if owed == 0:
         return
+    foreign = [s for s in searches if outside(s.method.name, s.method.config)]
+    own = [s for s in searches if s not in foreign]
     needed = need(cluster, settings)
     if "GPU" in needed:
         settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
-    rounds = Rounds(searches, started, ended)
-    own = not any(outside(search.method.name, search.method.config) for search in searches)
     with connected(cluster, settings, owed) as place:
         slots(needed, cluster.jobs)
         files = [(Path(p).absolute(), Path(p).read_bytes()) for p in plugins]
-        payload = WorkerPayload(_subjects(searches), settings, tuple(files))
-        with tempfile.TemporaryDirectory(prefix="exitbench-tune-", dir=place, ignore_cleanup_errors=True) as folder:
-            tune.Tuner(
-                tune.with_resources(tune.with_parameters(SeedBySeed, payload=payload), needed),
-                tune_config=tune.TuneConfig(
-                    search_alg=rounds, num_samples=owed, reuse_actors=own, max_concurrent_trials=cluster.jobs
-                ),
-                run_config=tune.RunConfig(
-                    name="tune",
-                    storage_path=folder,
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=RETRIES),
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                ),
-            ).fit()
+        for group in filter(None, [own, *([search] for search in foreign)]):  # workers are shared within a group
+            _run(group, settings, cluster, needed, tuple(files), place, started, ended)
+
+
+def _run(
+    searches: Sequence[Search],
+    settings: Settings,
+    cluster: Cluster,
+    needed: dict[str, float],
+    plugins: tuple[tuple[Path, bytes], ...],
+    place: Path | None,
+    started: Told,
+    ended: Ended,
+) -> None:
+    """Run searches whose trials may follow each other in one worker."""
+    rounds = Rounds(searches, started, ended)
+    payload = WorkerPayload(_subjects(searches), settings, plugins)
+    with tempfile.TemporaryDirectory(prefix="exitbench-tune-", dir=place, ignore_cleanup_errors=True) as folder:
+        tune.Tuner(
+            tune.with_resources(tune.with_parameters(SeedBySeed, payload=payload), needed),
+            tune_config=tune.TuneConfig(
+                search_alg=rounds,
+                num_samples=sum(search.owed for search in searches),
+                reuse_actors=True,
+                max_concurrent_trials=cluster.jobs,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=folder,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
     if rounds.broken is not None:
         raise rounds.broken
 

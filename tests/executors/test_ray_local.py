@@ -35,10 +35,10 @@ def test_the_same_numbers_as_in_one_process_and_a_bank_that_is_gone_is_a_failed_
     (_, lost), *_ = work("entropy_thresh", budgets=(0.9,))
     gone = dataclasses.replace(bank, path=tmp_path / "gone")
     begun: list[Trial] = []
-    found = dict(run([*trials, (gone, lost)], settings(), begun.append, cluster=Cluster(jobs=2)))
-    (record,) = (r for r, _ in found.pop(lost))
+    found = list(run([*trials, (gone, lost)], settings(), begun.append, cluster=Cluster(jobs=2)))
+    ((record, _),) = next(results for trial, results in found if trial is lost)
     assert record.status == "failed" and "not visible on this node" in record.reason
-    assert by_title(found.items()) == expected
+    assert by_title((trial, results) for trial, results in found if trial is not lost) == expected
     assert sorted(trial.title for trial in begun) == sorted([*expected, lost.title])
 
 
@@ -56,9 +56,7 @@ def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_pa
         "killed": "failed",
         "killed_once": "ok",
         "raises": "failed",
-        "raises_once": "ok",
         "eats_torch": "failed",
-        "fine": "ok",
     }
     trials = work(*(f"{name}[mark={tmp_path}]" for name in statuses), budgets=(0.9,))
     options = {"retries": 1, "timeout": 120.0, "memory": 2.0}
@@ -68,7 +66,7 @@ def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_pa
     assert "the moon is in the wrong house" in done["raises"].reason
     assert "more memory than its limit of 2 GiB" in done["eats_torch"].reason
     tries = {name: len(list(tmp_path.glob(f"{name}-0-*"))) for name in statuses}
-    assert tries == {name: 1 if name == "fine" else 2 for name in statuses}
+    assert tries == dict.fromkeys(statuses, 2)
 
 
 def test_a_trial_that_hangs_is_ended_and_tried_again(local, work, settings, tmp_path):
@@ -95,7 +93,7 @@ def test_a_machine_without_room_is_a_sentence(local, work, settings):
 
 
 def test_a_run_that_is_left_does_not_begin_more(local, work, settings, tmp_path):
-    trials = work(f"fine[mark={tmp_path},seconds=1]", seeds=tuple(range(8)), budgets=(0.9,))
+    trials = work(f"fine[mark={tmp_path},seconds=1]", seeds=tuple(range(6)), budgets=(0.9,))
     running = run(trials, settings(), cluster=Cluster(jobs=1), plugins=[FAULTY])
     next(running)
     running.close()

@@ -36,10 +36,9 @@ def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [(), pytest.param(("-j", "2"), marks=pytest.mark.ray)], ids=["serial", "ray"])
-def test_killed_it_ends_as_if_it_had_not_been(tune, start, tmp_path, workers):
+def test_killed_it_ends_as_if_it_had_not_been(tune, start, tmp_path):
     words = ["--methods", "eefp", "--trials", "8", "--seeds", "0,1", "-o", "killed"]
-    driver = start(*TUNE, *words, *workers)
+    driver = start(*TUNE, *words)
     folder = tmp_path / "killed" / "tuned"
     _wait_for(lambda: sum(len(read(p).history) for p in folder.glob("*.yaml")) >= 3, driver)
     os.kill(driver.pid, signal.SIGKILL)
