@@ -36,7 +36,7 @@ settings.load_profile("gate" if os.environ.get("CI") else "here")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what starts Ray or a browser as slow, and begin with the longest tests."""
+    """Mark as slow what starts Ray or a browser or needs a whole job, and begin with the longest tests."""
 
     def rank(item: pytest.Item) -> int:
         marks = [*LONGEST, "slow"]
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     items.sort(key=rank)
     for item in items:
-        if rank(item) < len(LONGEST):
+        if rank(item) < len(LONGEST) or "finished" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
 
 

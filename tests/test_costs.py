@@ -69,6 +69,7 @@ def test_deit_tiny_at_every_exit():
     assert counted[-1] / 1e9 == pytest.approx(1.254, rel=0.01)
 
 
+@pytest.mark.slow
 def test_clip_at_64_pixels():
     tokens, width = 17, 768
     counted = macs("clip_vit_b16", 64, classes=10)
@@ -131,6 +132,7 @@ def test_cifar_resnets_at_every_block(depth):
     assert depth != 20 or exits[-1] == 40_551_040
 
 
+@pytest.mark.slow
 def test_mobilenetv3_counts_the_convolution_behind_the_pooling_in_the_last_exit_alone():
     wide, narrow = macs("mobilenetv3_large", 96), macs("mobilenetv3_large", 96, classes=10)
     assert wide[:-1] == narrow[:-1]
@@ -138,6 +140,7 @@ def test_mobilenetv3_counts_the_convolution_behind_the_pooling_in_the_last_exit_
     assert wide[-1] - wide[-2] > linear_macs(960, 1280) + linear_macs(1280, 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["deit_tiny", "t2t_vit_7", "resnet18", "efficientnet_b0"])
 def test_exits_change_no_total_and_rise_strictly(name):
     every, few = macs(name, 64), macs(name, 64, exits="1,4")
@@ -148,6 +151,7 @@ def test_exits_change_no_total_and_rise_strictly(name):
     assert few[:-1] == tuple(blocks[i] for i in at)
 
 
+@pytest.mark.slow
 def test_fused_attention_on_the_cpu_hides_from_the_counter_but_not_from_us():
     """The trap: the kernel in use must not change the count, and where it would, ours is the larger number."""
     backbone = backbones.load("deit_tiny", num_classes=1000, image_size=64, weights="random")

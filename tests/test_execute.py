@@ -28,6 +28,7 @@ def network():
     return backbone, Task(train, val, backbone_macs(backbone, 32), 4, 0, torch.device("cpu")), *test
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["jeidnn", "jeidnn[reading=clipped]", "msdnet_thresh", "entropy_thresh"])
 @pytest.mark.parametrize("budget", [0.4, 0.7])
 def test_stopping_early_for_real_is_what_was_simulated(network, name, budget):

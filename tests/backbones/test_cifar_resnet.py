@@ -16,6 +16,7 @@ DATA = os.environ.get("BENCH_DATA", "")  # read before the fixture hides it
 CIFAR10 = Path(DATA) / "cifar10" / "test-00000-of-00001.parquet"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("depth", "parameters"), [(20, 269_722), (32, 464_154), (44, 658_586), (56, 853_018), (110, 1_727_962)]
 )

@@ -19,6 +19,7 @@ def lite():
     return backbones.load("efficientnet_lite0")
 
 
+@pytest.mark.slow
 def test_package_weights_load_as_imagenets(lite):
     assert (lite.seen, lite.head_for, lite.num_classes, lite.final_dim) == ({"imagenet"}, "imagenet", 1000, 1280)
     assert lite.mean == lite.std == (0.5, 0.5, 0.5)

@@ -114,6 +114,7 @@ def test_a_weight_file_in_the_data_folder_is_used_at_any_image_size(tmp_path):
     assert (smaller.num_classes, smaller.head_for, smaller.seen) == (10, None, {"imagenet"})
 
 
+@pytest.mark.slow
 def test_headless_weights_drop_a_classifier_and_have_seen_what_their_family_has(tmp_path):
     donor = build("clip_vit_b16", 32)
     save_file(donor.trunk.state_dict(), tmp_path / "vit_base_patch16_clip_quickgelu_224.safetensors")

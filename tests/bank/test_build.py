@@ -203,6 +203,7 @@ def test_progress_counts_images(images: FakeImages, backbone: FakeBackbone, tmp_
     assert [d for d, _ in seen] == sorted({d for d, _ in seen})
 
 
+@pytest.mark.slow
 def test_memory_stays_within_a_few_batches(tmp_path: Path) -> None:
     import tracemalloc
 

@@ -20,6 +20,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_own_cache")
 def test_digits_through_efficientnet_lite0() -> None:
     dataset = datasets.load("digits")

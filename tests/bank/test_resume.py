@@ -43,6 +43,7 @@ def finished(root: Path) -> int:
     return sum(np.count_nonzero(np.load(f)) for f in flags)
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_where_it_was(images: FakeImages, tmp_path: Path) -> None:
     log = tmp_path / "calls"
     process = child(tmp_path, log, pause=0.2)

@@ -225,6 +225,7 @@ def test_what_is_wrong_with_saved_datasets_and_tars_is_said(tmp_path, splits):
         datasets.load(f"hf:{tmp_path / 'tars'}")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # the library leaves metadata files open
 def test_what_the_library_reads_alone_is_checked(tmp_path, splits):
     write_folders(tmp_path, {"TRAIN": splits["train"], "TEST": splits["test"]})

@@ -26,20 +26,13 @@ def local() -> Iterator[None]:
     ray.shutdown()
 
 
-def test_the_same_numbers_as_in_one_process_and_a_bank_that_is_gone_is_a_failed_record(
-    local, work, settings, bank, tmp_path
-):
+def test_the_same_numbers_as_in_one_process(local, work, settings):
     trials = work("msdnet_thresh", seeds=(0, 1), references=True)
     expected = by_title(serial.run(trials, settings()))
     assert len(expected) == 4
-    (_, lost), *_ = work("entropy_thresh", budgets=(0.9,))
-    gone = dataclasses.replace(bank, path=tmp_path / "gone")
     begun: list[Trial] = []
-    found = list(run([*trials, (gone, lost)], settings(), begun.append, cluster=Cluster(jobs=2)))
-    ((record, _),) = next(results for trial, results in found if trial is lost)
-    assert record.status == "failed" and "not visible on this node" in record.reason
-    assert by_title((trial, results) for trial, results in found if trial is not lost) == expected
-    assert sorted(trial.title for trial in begun) == sorted([*expected, lost.title])
+    assert by_title(run(trials, settings(), begun.append, cluster=Cluster(jobs=2))) == expected
+    assert sorted(trial.title for trial in begun) == sorted(expected)
 
 
 def test_a_trial_is_divided_where_workers_would_idle(local, work, settings, tmp_path):
@@ -76,6 +69,14 @@ def test_a_trial_that_hangs_is_ended_and_tried_again(local, work, settings, tmp_
     assert record.status == "timeout"
     assert "no result within 1 second" in record.reason and "had to be ended (2 attempts)" in record.reason
     assert len(list(tmp_path.glob("stubborn-0-*"))) == 2
+
+
+def test_a_bank_that_cannot_be_opened_is_a_failed_record(local, work, settings, bank, tmp_path):
+    (_, trial), *_ = work("msdnet_thresh", budgets=(0.9,))
+    gone = dataclasses.replace(bank, path=tmp_path / "gone")
+    ((_, results),) = run([(gone, trial)], settings(), cluster=Cluster(jobs=1))
+    assert [r.status for r, _ in results] == ["failed"]
+    assert "not visible on this node" in results[0][0].reason
 
 
 def test_a_trial_computes_with_the_threads_of_its_plan(local, work, settings, tmp_path):

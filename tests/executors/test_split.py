@@ -41,6 +41,7 @@ def test_the_trial_that_owes_most_is_divided_first(work):
     ]
 
 
+@pytest.mark.slow
 def test_parts_give_what_the_whole_gives(work, settings):
     whole = work("msdnet_thresh", budgets=(0.5, 0.7, 0.9), references=True)
     for bank, trial in whole:

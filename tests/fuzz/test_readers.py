@@ -342,6 +342,7 @@ def test_lies_end_in_a_sentence(name, folder):
 # Arrays of outcomes of other shapes, types and ranges
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(suppress_health_check=list(HealthCheck))
 def test_outcomes_that_lie_end_in_a_sentence(folder, data):

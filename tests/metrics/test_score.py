@@ -193,6 +193,7 @@ def test_half_precision_logits_are_scored_in_double():
     assert scored(half, half)["nll"] == pytest.approx(scored(test, test)["nll"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_one_point_of_ten_thousand_samples_takes_less_than_a_second():
     cal, test = outcomes(2500, classes=100, exits=12, seed=1), outcomes(10_000, classes=100, exits=12, seed=2)
     times = []

@@ -74,6 +74,7 @@ def test_nothing_of_the_path_is_in_an_operating_point(rule):
     assert str(rule.parent) not in point.model_dump_json()
 
 
+@pytest.mark.slow
 def test_another_process_that_loads_the_file_can_read_its_pickles(rule, tmp_path):
     load_file(rule)
     task = make_task(80)

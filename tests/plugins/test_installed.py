@@ -41,6 +41,7 @@ def test_a_broken_package_is_listed_with_its_reason_and_fails_only_when_asked_fo
     assert bench("plan", *SMALL, "--methods", "msdnet_thresh").returncode == 0
 
 
+@pytest.mark.slow
 def test_all_methods_are_all_that_work_and_the_rest_is_named(install, bench, tmp_path):
     install("mine", "plugin_of_mine", "raise RuntimeError('out of order')\n")
     (tmp_path / "here.py").write_text(METHOD.replace("'mine'", "'here'"))

@@ -119,6 +119,7 @@ def test_files_with_new_times_alone_are_read_and_nothing_is_made(store, out, mad
     assert made == []
 
 
+@pytest.mark.slow
 def test_force_makes_everything_again(store, out, made):
     build(request_of(store, out, **KNOWN))
     before = contents(out)

@@ -53,6 +53,7 @@ def test_a_curve_of_the_wrong_length_is_an_error(config, images, checkpoint, met
         run.run_cell(SVHN, checkpoint, config, method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["released", "paper", "ours"])
 def test_the_command_runs_the_real_method(command, images, data_dir, tmp_path, preset):
     table = tmp_path / "rows.csv"
@@ -72,6 +73,7 @@ def test_the_command_runs_the_real_method(command, images, data_dir, tmp_path, p
         assert float(row["difference"]) == pytest.approx(gap, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_command_as_json_and_again_from_its_bank(command, images, data_dir, tmp_path, method, monkeypatch):
     monkeypatch.setattr(run, "load_method", lambda spec: method)
     options = ["--data-dir", data_dir, "--bank-dir", tmp_path / "banks", "--seeds", "0,1", "--threads", 1]

@@ -47,6 +47,7 @@ def test_tables_equal_the_data() -> None:
     assert on_page == found | {"records": records().table(ROOT / "results")}
 
 
+@pytest.mark.slow
 def test_summary_and_effects_follow_from_the_points() -> None:
     frames = script().read(DATA)
     table = script().scores(frames["points"])

@@ -21,6 +21,7 @@ def run(tmp_path, init, code):
     return subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 def test_missing_operators_are_declared_once_and_stay(tmp_path):
     code = (
         "from bench.system.compat import ensure_torchvision; import gc, torch; a = ensure_torchvision(); gc.collect(); "
@@ -33,6 +34,7 @@ def test_missing_operators_are_declared_once_and_stay(tmp_path):
     assert "torchvision::qnms" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_working_torchvision_is_left_alone(tmp_path):
     code = (
         "from bench.system.compat import ensure_torchvision; import torch; assert ensure_torchvision().answer == 42; "

@@ -144,6 +144,7 @@ def usual() -> str:
     return subprocess.check_output([sys.executable, "-c", DRAW], text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("backend", "settings"),
     [

@@ -77,6 +77,7 @@ def test_mistakes_are_sentences(tune, words, said):
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_failed_trial_ends_with_one_and_its_reason(tune, tmp_path):
     (tmp_path / "brittle.py").write_text(
         "from bench.methods.eero import EERO\n"

@@ -110,6 +110,7 @@ def test_a_fit_sees_one_half_and_is_scored_on_the_other():
         play(Short(), task, held, (0.5, 1.0))
 
 
+@pytest.mark.slow
 def test_a_score_never_opens_cal_or_test(bank, monkeypatch):
     (method,) = load_methods(["eero"])
     before = Evaluator("cpu", 1).score(bank, method, 0, (0.4, 0.6, 1.0))

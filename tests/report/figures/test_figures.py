@@ -22,6 +22,7 @@ from tests.helpers.figures import ALWAYS, data_of, drawn, one_cell, report, told
 from tests.helpers.records import at, changed, records
 
 
+@pytest.mark.slow
 def test_figures_of_a_cell_have_three_files_each_and_reasons_for_the_others():
     made = cell_figures(one_cell())
     assert [f.name for f in made] == ALWAYS

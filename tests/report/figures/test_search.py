@@ -42,6 +42,7 @@ def test_importances_need_trials_that_differ(rows):
     )
 
 
+@pytest.mark.slow
 def test_figures_depend_on_the_searches_alone(rows):
     found = [made(rows), made(rows[:5], method="other[x=1]", finished=False)]
     figures = search_figures(found, {"made": Look("#0072B2", "o", "-")})
