@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+PART = 1 << 25  # numbers of a tensor [N, …] that are worked on at once
+
 
 class ForwardPass:
     """Run the exits of one batch in order: `head` gives exit k's logits, `combine` turns those so far into its answer.
@@ -19,8 +21,9 @@ class ForwardPass:
     """
 
     def __init__(
-        self, head: Callable[[int, Tensor, Sequence[Tensor]], Tensor], combine: Callable[[int, Tensor], Tensor]
+        self, head: Callable[[int, Tensor, Sequence[Tensor]], Tensor], combine: Callable[[int, Tensor], Tensor] | None
     ) -> None:
+        """Take what computes logits and mixes them; without `combine` an exit answers with its own logits."""
         self._head, self._combine = head, combine
         self._logits: list[Tensor] = []
         self._answers: list[Tensor] = []
@@ -29,7 +32,8 @@ class ForwardPass:
         """Return the answer [B, C] of the next exit from its features [B, D_k]."""
         k = len(self._logits)
         self._logits.append(self._head(k, features, tuple(self._logits)))
-        self._answers.append(self._combine(k, torch.stack(self._logits, 1)))
+        own = self._logits[-1]
+        self._answers.append(own if self._combine is None else self._combine(k, torch.stack(self._logits, 1)))
         return self._answers[-1]
 
     @property
@@ -41,6 +45,14 @@ class ForwardPass:
         """Continue with these rows of the batch only."""
         self._logits = [x[rows] for x in self._logits]
         self._answers = [x[rows] for x in self._answers]
+
+
+def by_rows(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Return what a function that treats each sample by itself makes of tensors [N, …], a bounded part at a time."""
+    rows = max(1, PART // max(1, tensors[0][:1].numel()))
+    if len(tensors[0]) <= rows:
+        return function(*tensors)
+    return torch.cat([function(*parts) for parts in zip(*(t.split(rows) for t in tensors), strict=True)])
 
 
 def entropy(log_p: Tensor) -> Tensor:

@@ -11,12 +11,10 @@ from torch import Tensor
 
 from bench.exits import ForwardPass
 from bench.method import ExitData, Policy
-from bench.recipe import Heads
+from bench.recipe import BATCH, Heads
 
 if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone
-
-BATCH = 4096  # samples that heads answer at once
 
 
 @dataclass(frozen=True)
@@ -45,23 +43,15 @@ def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, ba
     policy.eval()
     logits, index = [], []
     for rows in _batches(len(data), batch_size):
-        stack, taken = _all_exits(policy, [data.inputs(k)[rows] for k in range(data.num_exits)])
+        stack, taken = _all_exits(policy, [data.batch(k, rows) for k in range(data.num_exits)])
         logits.append(stack)
         index.append(taken)
     return _outcomes(policy, torch.cat(logits), torch.cat(index), data, backbone_macs)
 
 
-@torch.no_grad()
 def exit_answers(heads: Heads, data: ExitData, *, batch_size: int = BATCH) -> Tensor:
     """Return what every exit of fitted heads answers to every sample: logits [N, K, C], as `simulate` computes them."""
-    heads.eval()
-    found = []
-    for rows in _batches(len(data), batch_size):
-        forward = ForwardPass(heads, heads.combine)
-        for k in range(data.num_exits):
-            forward.step(data.inputs(k)[rows])
-        found.append(forward.answers)
-    return torch.cat(found)
+    return heads.eval().logits(data, batch_size)
 
 
 @torch.no_grad()

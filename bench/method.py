@@ -21,6 +21,7 @@ class ExitData:
     features: tuple[Tensor, ...]  # K-1 tensors [N, D_k]: what the head of intermediate exit k sees
     final_logits: Tensor  # [N, C]: the backbone's own frozen head, which is exit K-1
     labels: Tensor  # [N] int64
+    on_disk: ClassVar[bool] = False  # whether features are mapped from disk, in the bank's own type: ask for batches
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -33,6 +34,16 @@ class ExitData:
     def inputs(self, k: int) -> Tensor:
         """What `Policy.head(k, …)` is given: exit k's features [N, D_k], or the frozen head's logits for the last."""
         return self.features[k] if k < len(self.features) else self.final_logits
+
+    def batch(self, k: int, rows: slice | Tensor) -> Tensor:
+        """Return some rows of `inputs(k)`; of a split on disk no more than these are read, and become float32."""
+        return self.inputs(k)[rows]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything that it holds, by name."""
+        features = {f"the features of exit {k}": x for k, x in enumerate(self.features)}
+        final = {} if self.on_disk else {"the final logits": self.final_logits}
+        return {**features, **final, "the labels": self.labels}
 
 
 @dataclass(frozen=True)

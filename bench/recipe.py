@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.exits import ForwardPass
+from bench.exits import PART, ForwardPass
 from bench.method import ExitData, Task
+
+BATCH = 4096  # samples that heads answer at once, if memory matters
 
 
 class Heads(nn.Module):
@@ -31,11 +33,27 @@ class Heads(nn.Module):
         raise NotImplementedError
 
     @torch.no_grad()
-    def logits(self, data: ExitData) -> Tensor:
-        """Return the answers of all exits on a split: logits [N, K, C]."""
-        forward = ForwardPass(self, self.combine)
+    def logits(self, data: ExitData, batch_size: int | None = None) -> Tensor:
+        """Return the answers of all exits on a split: logits [N, K, C], computed for so many samples at once.
+
+        By default for all of them, unless that would take too much memory.
+        """
+        n, size = len(data), batch_size
+        if size is None:
+            size = max(BATCH, PART // (data.num_exits * data.batch(data.num_exits - 1, slice(1)).shape[-1]))
+        first = self._answers(data, slice(0, size))
+        if n <= size:
+            return first
+        found = first.new_empty(n, *first.shape[1:])
+        found[:size] = first
+        for start in range(size, n, size):
+            found[start : start + size] = self._answers(data, slice(start, start + size))
+        return found
+
+    def _answers(self, data: ExitData, rows: slice) -> Tensor:
+        forward = ForwardPass(self, None if type(self).combine is Heads.combine else self.combine)
         for k in range(data.num_exits):
-            forward.step(data.inputs(k))
+            forward.step(data.batch(k, rows))
         return forward.answers
 
 

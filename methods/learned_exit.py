@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from bench import heads
-from bench.exits import right_later, uncertainty_features
+from bench.exits import by_rows, right_later, uncertainty_features
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
@@ -88,7 +88,7 @@ class LearnedExit(Method):
         fitted = heads.fit(self.config.heads, task)
         logits = fitted.logits(task.val)
         target = helps(logits.argmax(-1) == task.val.labels[:, None], self.config.target)
-        score = MLPScore(self._train(uncertainty_features(logits[:, :-1].double()), target.double(), task.seed))
+        score = MLPScore(self._train(by_rows(described, logits[:, :-1]), target.double(), task.seed))
         return one_threshold(task, budgets, fitted, score)
 
     def _train(self, features: Tensor, target: Tensor, seed: int) -> list[Tensor]:
@@ -125,6 +125,11 @@ class LearnedExit(Method):
                 schedule.step()
         weight = best[0].double() / std[..., None]
         return [weight, best[1].double() - mean[:, None] @ weight, *best[2:]]
+
+
+def described(logits: Tensor) -> Tensor:
+    """Return the four features [N, G, 4] of answers [N, G, C], in float64."""
+    return uncertainty_features(logits.double())
 
 
 def network(x: Tensor, layers: Sequence[Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ from sklearn.isotonic import isotonic_regression
 from torch import Tensor
 
 from bench import heads
+from bench.exits import by_rows
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, max_probability, one_threshold
@@ -74,7 +75,7 @@ class PCEE(Method):
         fitted = heads.fit(self.config.heads, task)
         logits = fitted.logits(task.val)[:, :-1]
         correct = (logits.argmax(-1) == task.val.labels[:, None]).double()
-        return one_threshold(task, budgets, fitted, self.score(max_probability(logits), correct))
+        return one_threshold(task, budgets, fitted, self.score(by_rows(max_probability, logits), correct))
 
     def score(self, confidence: Tensor, correct: Tensor) -> CalibratedScore:
         """Return the table of val confidences [N, G] and of correctness, 0 or 1, [N, G]."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from bench.bank import probe
 from bench.bank.manifest import REMEDY, Manifest
 from bench.bank.plan import Plan, array_file
 from bench.bank.store import checked, mark_used
+from bench.bank.streamed import RESIDENT, StreamedData
 from bench.errors import BankError, UserError
 from bench.method import ExitData, Task
 
@@ -60,7 +61,7 @@ class Bank:
             raise UserError(f"A bank has no split '{split}'. Valid: {', '.join(self.manifest.sizes)}.")
         if not 0 <= view <= (self.manifest.views if split == "train" else 0):
             raise UserError(f"{self.path.name} has no view {view} of {split}. Build it with `--views {max(view, 1)}`.")
-        return np.load(self.path / array_file(split, view, exit_, self.num_exits), mmap_mode="r")
+        return self._mapped(split, exit_, view, "r")
 
     def labels(self, split: str) -> np.ndarray:
         """Labels [N] of a split."""
@@ -84,8 +85,14 @@ class Bank:
         dtype: torch.dtype = torch.float32,
         view: int = 0,
     ) -> ExitData:
-        """Load a split, or some rows of it, as a policy sees it; `head` is the frozen head's candidate."""
+        """Load a split, or some rows of it, as a policy sees it; `head` is the frozen head's candidate.
+
+        A whole split of more than RESIDENT bytes in float32 stays on disk unless it is for a GPU.
+        """
         weight, bias = self._candidate(head)
+        if self._stays_on_disk(split, rows, device):
+            arrays = [self._mapped(split, k, view, "c") for k in range(self.num_exits)]
+            return StreamedData(arrays, (weight, bias), torch.from_numpy(self.labels(split)))
         *features, final = (self._load(split, k, view, rows, device) for k in range(self.num_exits))
         labels = torch.from_numpy(self.labels(split) if rows is None else self.labels(split)[np.asarray(rows)])
         logits = torch.nn.functional.linear(final.float(), weight.to(device), bias.to(device))
@@ -127,6 +134,13 @@ class Bank:
         """Load what no method sees: this seed's cal, and test."""
         head, (_, cal) = self.head_choice(seed), self.halves(seed)
         return self.exit_data("pool", cal, head=head, device=device), self.exit_data("test", head=head, device=device)
+
+    def _mapped(self, split: str, exit_: int, view: int, mode: Literal["r", "c"]) -> np.memmap:
+        return np.load(self.path / array_file(split, view, exit_, self.num_exits), mmap_mode=mode)
+
+    def _stays_on_disk(self, split: str, rows: object, device: str | torch.device) -> bool:
+        numbers = sum(self.features(split, k).size for k in range(self.num_exits))
+        return rows is None and torch.device(device).type == "cpu" and 4 * numbers > RESIDENT
 
     def _load(
         self, split: str, exit_: int, view: int, rows: np.ndarray | Sequence[int] | None, device: str | torch.device

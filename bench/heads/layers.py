@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench.errors import UserError
 from bench.method import ExitData
 from bench.recipe import Heads, linear_macs
+
+CHUNK = 1 << 16  # rows that are read at once where all are needed
 
 
 class LayerHeads(Heads):
@@ -44,6 +48,42 @@ def standardiser(features: Tensor) -> tuple[Tensor, Tensor]:
     return mean, torch.where(std > 1e-6, std, torch.ones_like(std))
 
 
+def scales(data: ExitData) -> list[tuple[Tensor, Tensor]]:
+    """Return the `standardiser` of every intermediate exit's features."""
+    if not data.on_disk:
+        return [standardiser(x) for x in data.features]
+    return [_streamed_scale(data, k) for k in range(len(data.features))]
+
+
+def _streamed_scale(data: ExitData, k: int) -> tuple[Tensor, Tensor]:
+    sums = torch.zeros(2, data.features[k].shape[1], dtype=torch.float64)
+    for start in range(0, len(data), CHUNK):
+        x = data.batch(k, slice(start, start + CHUNK)).double()
+        sums += torch.stack([x.sum(0), x.square().sum(0)])
+    mean, squares = sums / len(data)
+    std = (squares - mean.square()).clamp_min(0).sqrt()
+    return mean.float(), torch.where(std > 1e-6, std, torch.ones_like(std)).float()
+
+
+class StandardisedRows:
+    """The standardised features of a group of exits of a split on disk, made for the rows that are asked for."""
+
+    def __init__(self, data: ExitData, group: Sequence[int], scale: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self.data, self.group, self.scale = data, group, scale
+
+    def index_select(self, dim: int, rows: Tensor) -> Tensor:
+        """Return some rows [B, g, D]."""
+        made = [(self.data.batch(k, rows) - mean) / std for k, (mean, std) in zip(self.group, self.scale, strict=True)]
+        return torch.stack(made, 1)
+
+    def transpose(self, *axes: int) -> Tensor:
+        """Refuse to give all rows at once."""
+        raise UserError(
+            "These heads need all features of the train split in memory at once, which is too small for them. Train "
+            "them on fewer images (--limit), or use plain heads, which read theirs batch by batch."
+        )
+
+
 def fold(weight: Tensor, bias: Tensor, mean: Tensor, std: Tensor) -> nn.Linear:
     """Turn weight [D, C] and bias [C] on standardised inputs into a linear layer on raw ones."""
     layer = nn.Linear(weight.shape[0], weight.shape[1], device=weight.device)
@@ -63,7 +103,7 @@ class Net:
 
     def __init__(self, train: ExitData, classes: int, width: int, generator: torch.Generator) -> None:
         self.width, self.generator = width, generator
-        self.scale = [standardiser(x) for x in train.features]
+        self.scale = scales(train)
         dims = [x.shape[1] for x in train.features]
         self.groups = [[k for k, d in enumerate(dims) if d == size] for size in dict.fromkeys(dims)]
         order = torch.tensor([k for group in self.groups for k in group], device=generator.device)
@@ -95,8 +135,10 @@ class Net:
         self.fan_in.append(inputs)
         self.exit_of.append(torch.tensor(list(exits), dtype=torch.int64, device=value.device))
 
-    def inputs(self, data: ExitData) -> list[Tensor]:
-        """Return a split's standardised features [N, g, D] for every group of exits."""
+    def inputs(self, data: ExitData) -> list[Any]:
+        """Return a split's standardised features [N, g, D] for every group of exits; of a split on disk, their rows."""
+        if data.on_disk:
+            return [StandardisedRows(data, group, [self.scale[k] for k in group]) for group in self.groups]
         result = []
         for group in self.groups:
             stacked = torch.empty(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from bench.exits import entropy
+from bench.exits import by_rows, entropy
 
 
 class Score(nn.Module):
@@ -23,7 +24,7 @@ class Score(nn.Module):
 
     def all(self, logits: Tensor) -> Tensor:
         """Return the scores [N, K-1] of every gate from the answers [N, K, C] of all exits."""
-        gates = [self(k, logits[:, : k + 1]) for k in range(logits.shape[1] - 1)]
+        gates = [by_rows(partial(self, k), logits[:, : k + 1]) for k in range(logits.shape[1] - 1)]
         return torch.stack(gates, 1) if gates else logits.new_empty(len(logits), 0, dtype=torch.float64)
 
 
@@ -41,7 +42,7 @@ class Pointwise(Score):
         return self.per_class * classes
 
     def all(self, logits: Tensor) -> Tensor:
-        return self.function(logits[:, :-1])
+        return by_rows(self.function, logits[:, :-1])
 
 
 def max_probability(logits: Tensor) -> Tensor:

@@ -20,7 +20,6 @@ import xxhash
 from torch import Tensor, nn
 
 from bench.heads import unsealed
-from bench.method import ExitData
 from bench.plugins import registry
 from bench.plugins.spec import parse
 from bench.recipe import Heads
@@ -86,18 +85,14 @@ def _shared(splits: SeedSplits, look: Callable[[Tensor], Any]) -> Facts:
     """Describe all tensors of the splits, and every set of fitted heads."""
     facts: Facts = {}
     for name, data in {"train": splits.task.train, **splits.splits}.items():
-        facts |= {f"{part} of {name}": look(held) for part, held in _tensors(data)}
+        seen = _version if data.on_disk else look
+        facts |= {f"{part} of {name}": seen(held) for part, held in data.tensors().items()}
     for key, value in splits.task.shared_cache.items():
         facts[f"the entry {key!r} of the shared cache"] = id(value)
         if isinstance(value, Heads):
             for path, module in value.named_modules():
                 facts |= _held(module, f"{path or 'the whole'} of the heads {key!r}", look)
     return facts
-
-
-def _tensors(data: ExitData) -> Iterator[tuple[str, Tensor]]:
-    yield from ((f"the features of exit {k}", held) for k, held in enumerate(data.features))
-    yield from (("the final logits", data.final_logits), ("the labels", data.labels))
 
 
 def _held(module: nn.Module, name: str, look: Callable[[Tensor], Any]) -> Facts:

@@ -192,7 +192,9 @@ class Evaluator:
             self._bank = bank.digest
         if seed not in self._parts:
             task = bank.task(seed, self.device)
-            for other in self._parts.values():  # all seeds train on the same features: hold them once
+            for other in (
+                self._parts.values() if not task.train.on_disk else ()
+            ):  # all seeds train on the same features: hold them once
                 task = replace(task, train=replace(task.train, features=other.last[0].train.features))
                 break
             self._parts[seed] = parts(task, bank.halves(seed)[0], deciding(bank.labels("pool")))

@@ -14,7 +14,7 @@ from bench.methods.jeidnn.targets import exit_risk, gate_targets, positive_weigh
 from torch import Tensor
 
 from bench import heads
-from bench.exits import uncertainty_features
+from bench.exits import by_rows, uncertainty_features
 from bench.method import ExitData, Infeasible, Method, Policy, Task
 from bench.recipe import Heads, linear_macs
 from bench.rules import exit_fractions, logistic, too_small
@@ -133,7 +133,7 @@ class JEIDNN(Method):
         c, cost = self.config, self._target_costs(costs)
 
         def targets(logits: Tensor, data: ExitData) -> Tensor:
-            risk = exit_risk(logits.double(), data.labels, c.objective)
+            risk = by_rows(lambda part, labels: exit_risk(part.double(), labels, c.objective), logits, data.labels)
             return gate_targets(risk, cost, lam[:, None, None], c.scheme)
 
         data = task.val if c.gate_data == "val" else task.train
@@ -142,5 +142,5 @@ class JEIDNN(Method):
         if c.gate_data == "train" and c.option("pos_weight") != "none":
             counted = targets(fitted.logits(task.val), task.val)
         pos_weight = positive_weight(counted, c.option("pos_weight"), c.scheme)
-        weight, bias = logistic.solve(uncertainty_features(logits[:, :-1]), taught, pos_weight)
+        weight, bias = logistic.solve(by_rows(uncertainty_features, logits[:, :-1]), taught, pos_weight)
         return Gates(weight.float(), bias.float(), c.option("reading"))

@@ -190,7 +190,7 @@ class Bilevel:
         for logits in self._logits(inputs, rows):
             features.append(uncertainty_features(logits))
             losses.append(exit_risk(logits, labels, self.objective))
-        final = exit_risk(data.final_logits[rows][:, None], labels, self.objective).expand(-1, self.sets)
+        final = exit_risk(data.batch(data.num_exits - 1, rows)[:, None], labels, self.objective).expand(-1, self.sets)
         stacked = torch.stack(features, 2) if features else final.new_zeros(len(rows), self.sets, 0, 4)
         return stacked.transpose(0, 1), torch.stack([*losses, final], -1).transpose(0, 1)
 

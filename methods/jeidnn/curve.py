@@ -11,7 +11,7 @@ import torch
 from bench.methods.jeidnn.gates import Gates, coins
 from torch import Tensor
 
-from bench.exits import first_true, mean_cost, uncertainty_features
+from bench.exits import by_rows, first_true, mean_cost, uncertainty_features
 from bench.method import ExitData
 from bench.recipe import Heads
 
@@ -94,7 +94,7 @@ def val_cost(val: ExitData, fitted: Sequence[Heads], gates: Gates, costs: Tensor
     means = []
     for h, own in zip(fitted, gates.split(each), strict=True):
         answers = h.logits(val)
-        features, drawn = uncertainty_features(answers[:, :-1]), coins(answers, draw)
+        features, drawn = by_rows(uncertainty_features, answers[:, :-1]), coins(answers, draw)
         means += [mean_cost(first_true(part.leave(features, drawn)), costs) for part in own.split(16)]
     return torch.cat(means).cpu()
 

@@ -1,0 +1,60 @@
+"""A split that stays on disk: its features are read as they are asked for, in the bank's own type."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.exits import PART
+from bench.method import ExitData
+
+RESIDENT = 2 << 30  # bytes of a split in float32 above which it stays on disk
+MAPPED = 1 << 30  # bytes that may be mapped before their pages are given back
+AROUND = 1 << 16  # bytes that a system maps around a row that is read
+
+
+class StreamedData(ExitData):
+    """An ExitData whose features are mapped from disk, and whose final logits are computed from them when asked for."""
+
+    on_disk = True
+    final: Tensor
+    head: tuple[Tensor, Tensor]
+    _arrays: Sequence[np.memmap]
+    _read: list[int]
+
+    def __init__(self, arrays: Sequence[np.memmap], head: tuple[Tensor, Tensor], labels: Tensor) -> None:
+        """Take the features of every exit [N, D_k], copied on write, the final ones last, and the head on those."""
+        *features, final = (torch.from_numpy(array) for array in arrays)
+        held = {"features": tuple(features), "final": final, "head": head, "labels": labels}
+        for name, value in (held | {"_arrays": arrays, "_read": [0]}).items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def final_logits(self) -> Tensor:  # type: ignore[override]
+        """The frozen head's logits [N, C], float32, computed anew: ask for a batch where that is enough."""
+        rows = max(1, PART // len(self.head[1]))
+        return torch.cat([self.batch(len(self.features), part) for part in torch.arange(len(self)).split(rows)])
+
+    def inputs(self, k: int) -> Tensor:
+        return self.features[k] if k < len(self.features) else self.final_logits
+
+    def batch(self, k: int, rows: slice | Tensor) -> Tensor:
+        last = k == len(self.features)
+        found = (self.final if last else self.features[k])[rows].float()
+        self._release(2 * found.numel() if isinstance(rows, slice) else len(rows) * AROUND)
+        return torch.nn.functional.linear(found, *self.head) if last else found
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {**super().tensors(), "the final logits": self.final}
+
+    def _release(self, read: int) -> None:
+        """Give the pages back once so many bytes were read, or memory would fill with them."""
+        self._read[0] += read
+        if self._read[0] > MAPPED and hasattr(mmap, "MADV_DONTNEED"):
+            self._read[0] = 0
+            for array in self._arrays:
+                array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

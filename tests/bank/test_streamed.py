@@ -1,0 +1,60 @@
+"""A split that stays on disk gives what the same split in memory gives."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench import heads
+from bench.bank import bank as module
+from bench.bank import streamed
+from bench.errors import UserError
+from bench.plugins import registry
+
+BUDGETS = (0.5, 0.8, 1.0)
+
+
+@pytest.fixture
+def tasks(small_bank, monkeypatch):
+    """The task of a seed in memory, and with its train split on disk."""
+    resident = small_bank.task(0)
+    monkeypatch.setattr(module, "RESIDENT", 0)
+    return resident, small_bank.task(0)
+
+
+def test_batches_are_those_of_a_split_in_memory(tasks, monkeypatch):
+    resident, on_disk = (task.train for task in tasks)
+    monkeypatch.setattr(streamed, "MAPPED", 1)  # pages are given back after every read
+    assert on_disk.on_disk and not resident.on_disk and not tasks[1].val.on_disk
+    assert on_disk.features[0].dtype == torch.float16 and on_disk.batch(0, slice(2)).dtype == torch.float32
+    rows = torch.tensor([5, 3, 3, 700])
+    for k in range(resident.num_exits):
+        assert torch.equal(on_disk.batch(k, slice(10, 20)), resident.batch(k, slice(10, 20)))
+        assert torch.equal(on_disk.batch(k, rows), resident.batch(k, rows))
+    assert torch.equal(on_disk.final_logits, resident.final_logits)
+    assert torch.equal(on_disk.inputs(0).float(), resident.inputs(0))
+    assert on_disk.tensors().keys() == resident.tensors().keys()
+
+
+@pytest.mark.parametrize("recipe", ["plain", "plain[width=8]", "boosted", "calibrated", "l2w"])
+def test_heads_learn_the_same_from_disk(tasks, recipe):
+    resident, on_disk = (heads.fit(recipe, task).logits(task.val).softmax(-1) for task in tasks)
+    torch.testing.assert_close(on_disk, resident, atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["msdnet_thresh", "jeidnn", "pcee", "learned_exit"])
+def test_methods_fit_from_disk(tasks, name):
+    method = registry.load("methods", name)
+    for one, other in zip(*(method().fit(task, BUDGETS) for task in tasks), strict=True):
+        assert type(one) is type(other)
+
+
+def test_heads_that_need_everything_at_once_say_so(tasks):
+    with pytest.raises(UserError, match="all features of the train split in memory"):
+        heads.fit("ztw[epochs=1]", tasks[1])
+
+
+def test_what_is_written_to_a_split_on_disk_stays_with_the_reader(tasks, small_bank):
+    before = small_bank.features("train", 0)[0].copy()
+    tasks[1].train.features[0][0] = 7
+    assert (small_bank.features("train", 0)[0] == before).all()
