@@ -12,6 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from bench import heads
 from bench.exits import by_rows, right_later, uncertainty_features
+from bench.heads.adamw import AdamW, anneal
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
@@ -108,8 +109,8 @@ class LearnedExit(Method):
         layers = [start, x.new_zeros(gates, 1, c.hidden), x.new_zeros(gates, c.hidden, 1), base]
         layers = [p.expand(folds + 1, *p.shape).clone().requires_grad_() for p in layers]
         best, least = [p[-1].detach() for p in layers], x.new_full((gates,), torch.inf)
-        optimiser = torch.optim.AdamW(layers, lr=c.lr, weight_decay=c.weight_decay)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, c.epochs * -(-n // c.batch_size))
+        optimiser = AdamW([(c.lr, layers)], c.weight_decay, fused=False)
+        steps, taken = c.epochs * -(-n // c.batch_size), 0
         for epoch in range(c.epochs + 1):
             with torch.no_grad():
                 unseen = (losses(x, y, layers) * held).sum((0, 2))
@@ -119,10 +120,11 @@ class LearnedExit(Method):
             for rows in torch.randperm(n, generator=generator).split(c.batch_size) if epoch < c.epochs else ():
                 seen = ~held[..., rows]
                 loss = (losses(x[:, rows], y[:, rows], layers) * seen).sum(-1) / seen.sum(-1).clamp_min(1)
-                optimiser.zero_grad(set_to_none=True)
-                loss.sum().backward()
+                for leaf, gradient in zip(layers, torch.autograd.grad(loss.sum(), layers), strict=True):
+                    leaf.grad = gradient
                 optimiser.step()
-                schedule.step()
+                taken += 1
+                anneal(optimiser.param_groups, taken, steps)
         weight = best[0].double() / std[..., None]
         return [weight, best[1].double() - mean[:, None] @ weight, *best[2:]]
 

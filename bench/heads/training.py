@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from bench.heads.adamw import AdamW, anneal
 from bench.heads.layers import Net
 from bench.method import Task
 from bench.plugins.params import tunable
@@ -36,20 +38,25 @@ class TrainingConfig:
             raise ValueError("width, the number of hidden units, cannot be negative; 0 makes the heads linear.")
 
 
-def adamw(net: Net, schedule: TrainingConfig) -> torch.optim.AdamW:
-    """Return AdamW, fused, on a net's leaves, each with the rate of its layer."""
+class Optimiser(Protocol):
+    """What steps on gradients: an AdamW, or any of torch.optim's."""
+
+    param_groups: list[dict[str, Any]]
+
+    def step(self) -> Any:
+        """Step on the gradients of the leaves."""
+
+
+def adamw(net: Net, schedule: TrainingConfig) -> AdamW:
+    """Return AdamW on a net's leaves, each with the rate of its layer."""
     groups: dict[float, list[Tensor]] = {}
     for p, inputs in zip(net.parameters, net.fan_in, strict=True):
         groups.setdefault(min(schedule.lr, schedule.rate / inputs), []).append(p)
-    return torch.optim.AdamW(
-        [{"params": leaves, "lr": rate} for rate, leaves in groups.items()],
-        weight_decay=schedule.weight_decay,
-        fused=True,
-    )
+    return AdamW(list(groups.items()), schedule.weight_decay)
 
 
 def descend(
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     parameters: Sequence[Tensor],
     exit_of: Sequence[Tensor],
     differentiate: Callable[[Tensor], None],
@@ -69,15 +76,15 @@ def descend(
     exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start if no epoch's
     score is below `beat` [E] (by default any finite one is).
     """
-    steps = epochs * -(-samples // batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, max(steps, 1))
+    steps, taken = epochs * -(-samples // batch_size), 0
     best = [p.detach().clone() for p in parameters]
     lowest = torch.full((), torch.inf, device=generator.device) if beat is None else beat
     for _ in range(epochs):
         for rows in torch.randperm(samples, generator=generator, device=generator.device).split(batch_size):
             differentiate(rows)
             optimiser.step()
-            schedule.step()
+            taken += 1
+            anneal(optimiser.param_groups, taken, steps)
         with torch.no_grad():
             now = score()
             better, lowest = now < lowest, torch.fmin(now, lowest)

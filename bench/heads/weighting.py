@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from bench.budgets import geometric_quotas
+from bench.heads.adamw import AdamW
 from bench.heads.layers import Net
 from bench.heads.training import TrainingConfig, adamw, descend, nll, take
 from bench.method import Task
@@ -140,7 +141,7 @@ def deal(confidence: Tensor, quotas: Tensor) -> Tensor:
     return left
 
 
-def lookahead(optimiser: torch.optim.AdamW, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
+def lookahead(optimiser: AdamW, parameters: Sequence[Tensor], gradients: Sequence[Tensor]) -> list[Tensor]:
     """Return the parameters after AdamW's next step, differentiable in the gradients with its rates held fixed.
 
     θ(1 - lr·decay) - rate·(β₁m + (1 - β₁)g): momentum SGD, whose rate for each coordinate is AdamW's for this gradient.
@@ -150,7 +151,11 @@ def lookahead(optimiser: torch.optim.AdamW, parameters: Sequence[Tensor], gradie
     for p, g in zip(parameters, gradients, strict=True):
         group = groups[p]
         lr, (beta, square) = group["lr"], group["betas"]
-        state = optimiser.state.get(p) or {"step": 0, "exp_avg": torch.zeros_like(p), "exp_avg_sq": torch.zeros_like(p)}
+        state: dict[str, Any] = optimiser.state.get(p) or {
+            "step": 0,
+            "exp_avg": torch.zeros_like(p),
+            "exp_avg_sq": torch.zeros_like(p),
+        }
         t = int(state["step"]) + 1
         second = (square * state["exp_avg_sq"] + (1 - square) * g.detach().square()) / (1 - square**t)
         rate = lr / (1 - beta**t) / (second.sqrt() + group["eps"])

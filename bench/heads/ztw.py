@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from bench.heads.adamw import AdamW
 from bench.heads.boosted import mixed
 from bench.heads.layers import LayerHeads, Net
 from bench.heads.training import TrainingConfig, descend, nll, start, together, train
@@ -156,7 +157,7 @@ class ZTW(Recipe):
             raw.grad, bias.grad = torch.autograd.grad(loss, [raw, bias])
 
         kept, kept_bias = descend(
-            torch.optim.AdamW([raw, bias], lr=c.ensemble_lr, weight_decay=c.weight_decay, fused=True),
+            AdamW([(c.ensemble_lr, [raw, bias])], c.weight_decay),
             [raw, bias],
             [every, every],
             differentiate,

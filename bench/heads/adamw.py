@@ -1,0 +1,61 @@
+"""AdamW and its cosine, to the bit those of torch.optim, whose classes take seconds to import the compiler."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.adamw import adamw
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+
+class AdamW:
+    """AdamW on groups of leaves, each with a rate of its own; `param_groups` and `state` are those of torch.optim."""
+
+    def __init__(
+        self, groups: Sequence[tuple[float, Sequence[Tensor]]], weight_decay: float, *, fused: bool = True
+    ) -> None:
+        self.fused = fused
+        shared = {"betas": BETAS, "eps": EPSILON, "weight_decay": weight_decay}
+        self.param_groups: list[dict[str, Any]] = [{"params": list(p), "lr": rate, **shared} for rate, p in groups]
+        self.state: dict[Tensor, dict[str, Tensor]] = {
+            p: {"step": torch.zeros((), device=p.device if fused else "cpu")}
+            | {name: torch.zeros_like(p, memory_format=torch.preserve_format) for name in ("exp_avg", "exp_avg_sq")}
+            for group in self.param_groups
+            for p in group["params"]
+        }
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Step on the leaves' gradients; every leaf must have one."""
+        for group in self.param_groups:
+            leaves = group["params"]
+            held = [[self.state[p][name] for p in leaves] for name in ("exp_avg", "exp_avg_sq", "step")]
+            adamw(
+                leaves,
+                [p.grad for p in leaves],
+                held[0],
+                held[1],
+                [],
+                held[2],
+                fused=self.fused,
+                foreach=False,
+                amsgrad=False,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                lr=group["lr"],
+                weight_decay=group["weight_decay"],
+                eps=EPSILON,
+                maximize=False,
+            )
+
+
+def anneal(param_groups: Sequence[dict[str, Any]], taken: int, steps: int) -> None:
+    """Lower the rates after step `taken` of `steps`, counted from 1, along a cosine that ends at zero."""
+    fall = (1 + math.cos(math.pi * taken / steps)) / (1 + math.cos(math.pi * (taken - 1) / steps))
+    for group in param_groups:
+        group["lr"] = fall * group["lr"]
