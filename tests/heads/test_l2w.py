@@ -23,6 +23,8 @@ def weighting(n=40, steps=3, **settings):
     config = L2WConfig(hidden=7, eps=0.8, **settings)
     result = Weighting(task, Net(task.train, 3, config.width, torch.Generator().manual_seed(0)), config)
     for rows in torch.arange(n).split(10)[:steps]:
+        for p in result.net.parameters:
+            p.grad = None
         nll(result.net([x[rows] for x in result.train]), task.train.labels[rows]).mean(1).sum().backward()
         result.optimiser.step()
     return result
