@@ -12,7 +12,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from bench import heads
 from bench.exits import by_rows, right_later, uncertainty_features
-from bench.heads.adamw import AdamW, anneal
+from bench.heads.adamw import AdamW
 from bench.method import Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
@@ -88,8 +88,9 @@ class LearnedExit(Method):
         """Train the gates of all exits on val, then find the threshold for every budget."""
         fitted = heads.fit(self.config.heads, task)
         logits = fitted.logits(task.val)
+        features = by_rows(lambda part: uncertainty_features(part.double()), logits[:, :-1])
         target = helps(logits.argmax(-1) == task.val.labels[:, None], self.config.target)
-        score = MLPScore(self._train(by_rows(described, logits[:, :-1]), target.double(), task.seed))
+        score = MLPScore(self._train(features, target.double(), task.seed))
         return one_threshold(task, budgets, fitted, score)
 
     def _train(self, features: Tensor, target: Tensor, seed: int) -> list[Tensor]:
@@ -109,8 +110,8 @@ class LearnedExit(Method):
         layers = [start, x.new_zeros(gates, 1, c.hidden), x.new_zeros(gates, c.hidden, 1), base]
         layers = [p.expand(folds + 1, *p.shape).clone().requires_grad_() for p in layers]
         best, least = [p[-1].detach() for p in layers], x.new_full((gates,), torch.inf)
-        optimiser = AdamW([(c.lr, layers)], c.weight_decay, fused=False)
-        steps, taken = c.epochs * -(-n // c.batch_size), 0
+        steps = c.epochs * -(-n // c.batch_size)
+        optimiser = AdamW([(c.lr, layers)], c.weight_decay, fused=False, steps=steps)
         for epoch in range(c.epochs + 1):
             with torch.no_grad():
                 unseen = (losses(x, y, layers) * held).sum((0, 2))
@@ -120,18 +121,9 @@ class LearnedExit(Method):
             for rows in torch.randperm(n, generator=generator).split(c.batch_size) if epoch < c.epochs else ():
                 seen = ~held[..., rows]
                 loss = (losses(x[:, rows], y[:, rows], layers) * seen).sum(-1) / seen.sum(-1).clamp_min(1)
-                for leaf, gradient in zip(layers, torch.autograd.grad(loss.sum(), layers), strict=True):
-                    leaf.grad = gradient
-                optimiser.step()
-                taken += 1
-                anneal(optimiser.param_groups, taken, steps)
+                optimiser.step(loss.sum())
         weight = best[0].double() / std[..., None]
         return [weight, best[1].double() - mean[:, None] @ weight, *best[2:]]
-
-
-def described(logits: Tensor) -> Tensor:
-    """Return the four features [N, G, 4] of answers [N, G, C], in float64."""
-    return uncertainty_features(logits.double())
 
 
 def network(x: Tensor, layers: Sequence[Tensor]) -> Tensor:

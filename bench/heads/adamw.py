@@ -17,9 +17,15 @@ class AdamW:
     """AdamW on groups of leaves, each with a rate of its own; `param_groups` and `state` are those of torch.optim."""
 
     def __init__(
-        self, groups: Sequence[tuple[float, Sequence[Tensor]]], weight_decay: float, *, fused: bool = True
+        self,
+        groups: Sequence[tuple[float, Sequence[Tensor]]],
+        weight_decay: float,
+        *,
+        fused: bool = True,
+        steps: int | None = None,
     ) -> None:
-        self.fused = fused
+        """Take groups of rate and leaves; with `steps` the rates fall to zero in so many steps (`anneal`)."""
+        self.fused, self.steps, self.taken = fused, steps, 0
         shared = {"betas": BETAS, "eps": EPSILON, "weight_decay": weight_decay}
         self.param_groups: list[dict[str, Any]] = [{"params": list(p), "lr": rate, **shared} for rate, p in groups]
         self.state: dict[Tensor, dict[str, Tensor]] = {
@@ -29,15 +35,25 @@ class AdamW:
             for p in group["params"]
         }
 
+    def step(self, loss: Tensor | None = None) -> None:
+        """Step on the leaves' gradients, of a loss if one is given; leaves without one stay."""
+        if loss is not None:
+            leaves = [p for group in self.param_groups for p in group["params"]]
+            for p, gradient in zip(leaves, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
+                p.grad = gradient
+        self._update()
+        self.taken += 1
+        if self.steps is not None:
+            anneal(self.param_groups, self.taken, self.steps)
+
     @torch.no_grad()
-    def step(self) -> None:
-        """Step on the leaves' gradients; every leaf must have one."""
+    def _update(self) -> None:
         for group in self.param_groups:
-            leaves = group["params"]
+            leaves = [p for p in group["params"] if p.grad is not None]
             held = [[self.state[p][name] for p in leaves] for name in ("exp_avg", "exp_avg_sq", "step")]
             adamw(
                 leaves,
-                [p.grad for p in leaves],
+                [p.grad for p in leaves if p.grad is not None],
                 held[0],
                 held[1],
                 [],

@@ -14,6 +14,7 @@ from bench.methods.eenet.losses import chain, describe, plan_loss, score_loss
 from torch import Tensor
 
 from bench.exits import at_exits
+from bench.heads.adamw import AdamW
 from bench.rules.rates import FLOOR, rate_exits, tilt
 
 CHUNK = 1024  # samples whose plans are computed at once outside of training
@@ -78,33 +79,27 @@ class Trainer:
 
     def run(self) -> Schedule:
         """Alternate between scores and plans; keep every restart's best round and return each budget's best restart."""
-        c, rate = self.c, self.c.lr
-        decay = {"lr": rate, "weight_decay": c.weight_decay}
-        scoring = torch.optim.AdamW([self.own, self.earlier], **decay)
-        planning = torch.optim.AdamW([self.first, self.echo, self.shift, self.last, self.level], **decay)
+        c, plans = self.c, [self.first, self.echo, self.shift, self.last, self.level]
+        scoring = AdamW([(c.lr, [self.own, self.earlier])], c.weight_decay, fused=False)
+        planning = AdamW([(c.lr, plans)], c.weight_decay, fused=False)
         best: Schedule | None = None
         plan = self._full_plans()
         for _ in range(c.rounds):
             weights = plan / plan.mean(-2, keepdim=True).clamp_min(FLOOR)
             for rows in self._batches():
                 part = weights[:, :, rows] / len(rows)
-                self._step(scoring, score_loss(self.scores(rows), self.correct[rows], part))
+                scoring.step(score_loss(self.scores(rows), self.correct[rows], part).sum())
             q = self._full_scores().clamp(0, 1)
             target = q.clamp_min(1e-6) ** c.beta
             target = target / target.sum(-1, keepdim=True)
             for rows in self._batches():
                 logits, limit = self.plans(rows, q[:, :, rows]), self.budgets.float()[:, None]
                 loss = plan_loss(logits, target[:, :, rows], self.costs, limit, c.alpha_ce, c.alpha_cost)
-                self._step(planning, loss)
+                planning.step(loss.sum())
             plan = self._full_plans()
             best = self._better(best, plan.double().mean(-2))
         assert best is not None
         return best
-
-    def _step(self, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-        optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        optimiser.step()
 
     def _batches(self) -> list[Tensor]:
         n, size = len(self.correct), min(self.c.batch_size, len(self.correct))
