@@ -13,8 +13,6 @@ from bench.exits import PART
 from bench.method import ExitData
 
 RESIDENT = 2 << 30  # bytes of a split in float32 above which it stays on disk
-MAPPED = 1 << 30  # bytes that may be mapped before their pages are given back
-AROUND = 1 << 16  # bytes that a system maps around a row that is read
 
 
 class StreamedData(ExitData):
@@ -24,13 +22,12 @@ class StreamedData(ExitData):
     final: Tensor
     head: tuple[Tensor, Tensor]
     _arrays: Sequence[np.memmap]
-    _read: list[int]
 
     def __init__(self, arrays: Sequence[np.memmap], head: tuple[Tensor, Tensor], labels: Tensor) -> None:
         """Take the features of every exit [N, D_k], copied on write, the final ones last, and the head on those."""
         *features, final = (torch.from_numpy(array) for array in arrays)
         held = {"features": tuple(features), "final": final, "head": head, "labels": labels}
-        for name, value in (held | {"_arrays": arrays, "_read": [0]}).items():
+        for name, value in (held | {"_arrays": arrays}).items():
             object.__setattr__(self, name, value)
 
     @property
@@ -45,16 +42,9 @@ class StreamedData(ExitData):
     def batch(self, k: int, rows: slice | Tensor) -> Tensor:
         last = k == len(self.features)
         found = (self.final if last else self.features[k])[rows].float()
-        self._release(2 * found.numel() if isinstance(rows, slice) else len(rows) * AROUND)
+        if hasattr(mmap, "MADV_DONTNEED"):  # give the pages back: a system maps megabytes around a row that is read
+            self._arrays[k]._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
         return torch.nn.functional.linear(found, *self.head) if last else found
 
     def tensors(self) -> dict[str, Tensor]:
         return {**super().tensors(), "the final logits": self.final}
-
-    def _release(self, read: int) -> None:
-        """Give the pages back once so many bytes were read, or memory would fill with them."""
-        self._read[0] += read
-        if self._read[0] > MAPPED and hasattr(mmap, "MADV_DONTNEED"):
-            self._read[0] = 0
-            for array in self._arrays:
-                array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench.report.figures import cell_figures, file, overall_figures
+from bench.report.figures import cell_figures, overall_figures
+from bench.report.figures import file as rendering
 from bench.report.figures.accuracy import accuracy
 from bench.report.figures.coverage import coverage
 from bench.report.figures.critical import critical
@@ -226,7 +227,7 @@ def test_without_confidences_the_exits_are_the_bins():
 
 @pytest.mark.slow
 def test_what_is_missing_is_left_out_with_a_reason(monkeypatch):
-    monkeypatch.setattr(file, "render", lambda figure, form: b"")
+    monkeypatch.setattr(rendering, "render", lambda figure, form: b"")
     bare = [r for r in records(methods=["jeidnn"]) if r.point.kind == "reference"]
     gaps = {gap.name: gap.reason for gap in cell_figures(one_cell(bare)).left_out}
     assert set(gaps) == {*ALWAYS, "best", "recipes"}
