@@ -36,8 +36,9 @@ class ExitData:
         return self.features[k] if k < len(self.features) else self.final_logits
 
     def batch(self, k: int, rows: slice | Tensor) -> Tensor:
-        """Return some rows of `inputs(k)`; of a split on disk no more than these are read, and become float32."""
-        return self.inputs(k)[rows]
+        """Return some rows of `inputs(k)` in float32 at least; of a split on disk no more than these are read."""
+        found = self.inputs(k)[rows]
+        return found.float() if found.dtype == torch.float16 else found
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything that it holds, by name."""

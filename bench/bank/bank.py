@@ -87,16 +87,17 @@ class Bank:
     ) -> ExitData:
         """Load a split, or some rows of it, as a policy sees it; `head` is the frozen head's candidate.
 
-        A whole split of more than RESIDENT bytes in float32 stays on disk unless it is for a GPU.
+        dtype: of the features; logits have single precision at least. A whole split of more than RESIDENT bytes in
+        float32 stays on disk unless it is for a GPU.
         """
         weight, bias = self._candidate(head)
         if self._stays_on_disk(split, rows, device):
             arrays = [self._mapped(split, k, view, "c") for k in range(self.num_exits)]
             return StreamedData(arrays, (weight, bias), torch.from_numpy(self.labels(split)))
-        *features, final = (self._load(split, k, view, rows, device) for k in range(self.num_exits))
+        *features, final = (self._load(split, k, view, rows, device, dtype) for k in range(self.num_exits))
         labels = torch.from_numpy(self.labels(split) if rows is None else self.labels(split)[np.asarray(rows)])
         logits = torch.nn.functional.linear(final.float(), weight.to(device), bias.to(device))
-        return ExitData(tuple(f.to(dtype) for f in features), logits.to(dtype), labels.to(device))
+        return ExitData(tuple(features), logits.to(torch.promote_types(dtype, torch.float32)), labels.to(device))
 
     def head_choice(self, seed: int) -> int:
         """Choose the frozen head's candidate: the lowest NLL on this seed's val half, ties to the stronger penalty."""
@@ -131,9 +132,14 @@ class Bank:
         )
 
     def held_out(self, seed: int, device: str | torch.device = "cpu") -> tuple[ExitData, ExitData]:
-        """Load what no method sees: this seed's cal, and test."""
+        """Load what no method sees: this seed's cal, and test; of a bank larger than memory in half precision."""
         head, (_, cal) = self.head_choice(seed), self.halves(seed)
-        return self.exit_data("pool", cal, head=head, device=device), self.exit_data("test", head=head, device=device)
+        large = self.manifest.dtype == "float16" and self._stays_on_disk("train", None, device)
+        dtype = torch.float16 if large else torch.float32
+        return (
+            self.exit_data("pool", cal, head=head, device=device, dtype=dtype),
+            self.exit_data("test", head=head, device=device, dtype=dtype),
+        )
 
     def _mapped(self, split: str, exit_: int, view: int, mode: Literal["r", "c"]) -> np.memmap:
         return np.load(self.path / array_file(split, view, exit_, self.num_exits), mmap_mode=mode)
@@ -143,11 +149,17 @@ class Bank:
         return rows is None and torch.device(device).type == "cpu" and 4 * numbers > RESIDENT
 
     def _load(
-        self, split: str, exit_: int, view: int, rows: np.ndarray | Sequence[int] | None, device: str | torch.device
+        self,
+        split: str,
+        exit_: int,
+        view: int,
+        rows: np.ndarray | Sequence[int] | None,
+        device: str | torch.device,
+        dtype: torch.dtype,
     ) -> Tensor:
         mapped = self.features(split, exit_, view)
         part = np.array(mapped) if rows is None else mapped[np.asarray(rows)]
-        return torch.from_numpy(part).to(device).float()
+        return torch.from_numpy(part).to(device).to(dtype)
 
     def _candidate(self, head: int) -> tuple[Tensor, Tensor]:
         weights, biases, _ = _heads(self.path)

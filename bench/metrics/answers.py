@@ -138,9 +138,12 @@ class ClassProbabilities:
 
     @cached_property
     def _sorted(self) -> tuple[Floats, Ints]:
-        order = np.flip(np.argsort(self.probabilities, axis=1), axis=1)
-        falling = np.take_along_axis(self.probabilities, order, axis=1)
-        return falling, np.argmax(order == self.labels[:, None], axis=1)
+        p, own = self.probabilities, self.p_true[:, None]
+        rank = np.count_nonzero(p > own, axis=1)
+        tied = np.flatnonzero(np.count_nonzero(p == own, axis=1) > 1)
+        order = np.flip(np.argsort(p[tied], axis=1), axis=1)
+        rank[tied] = np.argmax(order == self.labels[tied, None], axis=1)
+        return np.flip(np.sort(p, axis=1), axis=1), rank
 
 
 def _of_rows(name: str) -> Any:

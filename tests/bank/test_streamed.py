@@ -17,7 +17,7 @@ BUDGETS = (0.5, 0.8, 1.0)
 def tasks(small_bank, monkeypatch):
     """The task of a seed in memory, and with its train split on disk."""
     resident = small_bank.task(0)
-    monkeypatch.setattr(module, "RESIDENT", 0)
+    monkeypatch.setattr(module, "RESIDENT", 4 * sum(x.numel() for x in resident.train.features))
     return resident, small_bank.task(0)
 
 
@@ -45,6 +45,16 @@ def test_methods_fit_from_disk(tasks, name):
     method = registry.load("methods", name)
     for one, other in zip(*(method().fit(task, BUDGETS) for task in tasks), strict=True):
         assert type(one) is type(other)
+
+
+def test_what_no_method_sees_is_held_in_half_precision_and_answers_the_same(tasks, small_bank, monkeypatch):
+    halves = small_bank.held_out(0)
+    monkeypatch.setattr(module, "RESIDENT", 1 << 40)
+    whole = small_bank.held_out(0)
+    fitted = heads.fit("plain", tasks[0])
+    for half, full in zip(halves, whole, strict=True):
+        assert half.features[0].dtype == torch.float16 and half.final_logits.dtype == torch.float32
+        assert torch.equal(fitted.logits(half), fitted.logits(full))
 
 
 def test_heads_that_need_everything_at_once_say_so(tasks):
