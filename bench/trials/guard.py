@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import signal
@@ -178,7 +179,25 @@ def _repaired(code: Mapping[tuple[Any, str], Any]) -> list[str]:
     """Put replaced functions and classes back; name them."""
     changed = []
     for (holder, key), value in code.items():
-        if vars(holder).get(key) is not value:
+        if not _same(vars(holder).get(key), value):
             changed.append(f"{holder.__name__}.{key}")
             setattr(holder, key, value)
+    for kind in {v for v in code.values() if isinstance(v, type) and v.__module__.startswith(WATCHED)}:
+        for key, value in _callables(vars(kind)):
+            if (kind, key) not in code and _shadows(kind, key, value):
+                changed.append(f"{kind.__name__}.{key}")
+                delattr(kind, key)
     return changed
+
+
+def _shadows(kind: type, key: str, value: Any) -> bool:
+    """Return whether a class got a function in place of an inherited one."""
+    inherited = [vars(base)[key] for base in kind.__mro__[1:] if key in vars(base)]
+    return bool(inherited) and not _same(value, inherited[0])
+
+
+def _same(now: Any, before: Any) -> bool:
+    """Return whether a function is the one that was there; torch wraps an optimiser's `step` when it is first used."""
+    if now is before:
+        return True
+    return getattr(now, "hooked", False) is True and inspect.unwrap(now) is inspect.unwrap(before)

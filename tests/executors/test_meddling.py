@@ -14,7 +14,7 @@ from bench.executors import serial
 from bench.executors.worker import Worker
 from bench.plugins import registry
 from bench.plugins.files import load_file
-from bench.trials.guard import _process, outside
+from bench.trials.guard import _callables, _process, _repaired, outside
 from tests.helpers import meddling
 from tests.helpers.paths import ROOT
 from tests.helpers.trials import by_title, outcome
@@ -62,6 +62,33 @@ def test_what_any_method_may_use_is_put_back_without_a_word(work, settings):
     assert (random.getstate(), np.random.get_state()[1].tolist()) == drawn  # noqa: NPY002
     assert list(warnings.filters) == filters and "HARMLESS" not in os.environ
     assert not torch.overrides._len_torch_function_stack()  # a default device, even the usual one, slows every call
+
+
+def test_an_optimiser_may_be_used_for_the_first_time_and_not_be_patched():
+    class Mine(torch.optim.SGD):
+        """An optimiser that nobody has used, with a step of its own, as those of torch have."""
+
+        def step(self, closure=None):
+            return super().step(closure)
+
+    class Heir(Mine):
+        """One that inherits its step."""
+
+    code = {(kind, key): value for kind in (Mine, Heir) for key, value in _callables(vars(kind))}
+    code |= {(torch.optim, kind.__name__): kind for kind in (Mine, Heir)}
+    for kind in (Mine, Heir):
+        kind.__module__ = "torch.optim.made_up"
+        setattr(torch.optim, kind.__name__, kind)
+    try:
+        for kind in (Mine, Heir):
+            kind([torch.ones(1, requires_grad=True)], lr=0.1)
+        assert _repaired(code) == []
+        for kind in (Mine, Heir):
+            kind.step = lambda self, closure=None: None
+        assert sorted(_repaired(code)) == ["Heir.step", "Mine.step"]
+        assert "step" not in vars(Heir) and Mine.step is code[Mine, "step"]
+    finally:
+        del torch.optim.Mine, torch.optim.Heir
 
 
 def test_methods_of_others_are_told_from_those_of_exitbench(work):

@@ -26,7 +26,8 @@ def test_paths_are_repeatable_or_comma_separated_and_become_absolute(tmp_path, m
 @pytest.mark.slow
 def test_a_method_in_a_file_runs_and_its_records_do_not_say_where_it_lies(bench, tmp_path):
     scaffold.write("my_rule", tmp_path / "mine")
-    run = ["run", *SMALL, "--limit", "60", "--seeds", "0", "--budgets", "0.6,1", "--plugin", "mine/my_rule.py"]
+    run = ["run", *SMALL, "--limit", "60", "--seeds", "0", "--budgets", "0.6,1", "--no-report"]
+    run += ["--plugin", "mine/my_rule.py"]
     done = bench(*run, "--methods", "my_rule,my_rule[growth=2]")
     assert done.returncode == 0, done.stderr
     records = load_records(tmp_path / "runs")

@@ -13,6 +13,7 @@ import pytest
 from bench.report import inputs, make
 from bench.report.build import build
 from bench.report.check import drift
+from bench.report.figures import file as rendering
 from bench.report.request import PAGE, in_git, request_of
 from bench.stats.resample import BootstrapConfig
 from tests.helpers.records import at, records, write
@@ -194,7 +195,8 @@ def test_a_setting_that_is_gone_leaves_nothing_behind(store, out):
 
 
 @pytest.mark.slow
-def test_a_clone_has_only_what_is_in_git_and_agrees(store, tmp_path, made):
+def test_a_clone_has_only_what_is_in_git_and_agrees(store, tmp_path, made, monkeypatch):
+    monkeypatch.setattr(rendering, "render", lambda figure, form: form.encode())
     first, clone = tmp_path / "reports", tmp_path / "clone"
     build(request_of(store, first, **KNOWN | {"formats": (*PAGE, "latex")}))
     for name in filter(lambda n: in_git(n) or n == "files.json", contents(first)):
