@@ -145,7 +145,7 @@ class Bank:
         return np.load(self.path / array_file(split, view, exit_, self.num_exits), mmap_mode=mode)
 
     def _stays_on_disk(self, split: str, rows: object, device: str | torch.device) -> bool:
-        numbers = sum(self.features(split, k).size for k in range(self.num_exits))
+        numbers = self.manifest.sizes.get(split, 0) * (sum(self.manifest.feature_dims) + self.manifest.final_dim)
         return rows is None and torch.device(device).type == "cpu" and 4 * numbers > RESIDENT
 
     def _load(

@@ -26,8 +26,8 @@ class StreamedData(ExitData):
     def __init__(self, arrays: Sequence[np.memmap], head: tuple[Tensor, Tensor], labels: Tensor) -> None:
         """Take the features of every exit [N, D_k], copied on write, the final ones last, and the head on those."""
         *features, final = (torch.from_numpy(array) for array in arrays)
-        held = {"features": tuple(features), "final": final, "head": head, "labels": labels}
-        for name, value in (held | {"_arrays": arrays}).items():
+        held = {"features": tuple(features), "final": final, "head": head, "labels": labels, "_arrays": arrays}
+        for name, value in held.items():  # past the lock of a frozen dataclass, whose fields are not these
             object.__setattr__(self, name, value)
 
     @property
@@ -35,9 +35,6 @@ class StreamedData(ExitData):
         """The frozen head's logits [N, C], float32, computed anew: ask for a batch where that is enough."""
         rows = max(1, PART // len(self.head[1]))
         return torch.cat([self.batch(len(self.features), part) for part in torch.arange(len(self)).split(rows)])
-
-    def inputs(self, k: int) -> Tensor:
-        return self.features[k] if k < len(self.features) else self.final_logits
 
     def batch(self, k: int, rows: slice | Tensor) -> Tensor:
         last = k == len(self.features)

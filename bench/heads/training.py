@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from bench.heads.adamw import AdamW, anneal
+from bench.heads.adamw import AdamW
 from bench.heads.layers import Net
 from bench.method import Task
 from bench.plugins.params import tunable
@@ -38,15 +37,6 @@ class TrainingConfig:
             raise ValueError("width, the number of hidden units, cannot be negative; 0 makes the heads linear.")
 
 
-class Optimiser(Protocol):
-    """What steps on gradients: an AdamW, or any of torch.optim's."""
-
-    param_groups: list[dict[str, Any]]
-
-    def step(self) -> Any:
-        """Step on the gradients of the leaves."""
-
-
 def adamw(net: Net, schedule: TrainingConfig) -> AdamW:
     """Return AdamW on a net's leaves, each with the rate of its layer."""
     groups: dict[float, list[Tensor]] = {}
@@ -56,7 +46,7 @@ def adamw(net: Net, schedule: TrainingConfig) -> AdamW:
 
 
 def descend(
-    optimiser: Optimiser,
+    optimiser: AdamW,
     parameters: Sequence[Tensor],
     exit_of: Sequence[Tensor],
     differentiate: Callable[[Tensor], None],
@@ -76,15 +66,13 @@ def descend(
     exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start if no epoch's
     score is below `beat` [E] (by default any finite one is).
     """
-    steps, taken = epochs * -(-samples // batch_size), 0
+    optimiser.steps = epochs * -(-samples // batch_size)
     best = [p.detach().clone() for p in parameters]
     lowest = torch.full((), torch.inf, device=generator.device) if beat is None else beat
     for _ in range(epochs):
         for rows in torch.randperm(samples, generator=generator, device=generator.device).split(batch_size):
             differentiate(rows)
             optimiser.step()
-            taken += 1
-            anneal(optimiser.param_groups, taken, steps)
         with torch.no_grad():
             now = score()
             better, lowest = now < lowest, torch.fmin(now, lowest)

@@ -182,7 +182,7 @@ def _repaired(code: Mapping[tuple[Any, str], Any]) -> list[str]:
         if not _same(vars(holder).get(key), value):
             changed.append(f"{holder.__name__}.{key}")
             setattr(holder, key, value)
-    for kind in {v for v in code.values() if isinstance(v, type) and v.__module__.startswith(WATCHED)}:
+    for kind in dict.fromkeys(v for v in code.values() if isinstance(v, type) and v.__module__.startswith(WATCHED)):
         for key, value in _callables(vars(kind)):
             if (kind, key) not in code and _shadows(kind, key, value):
                 changed.append(f"{kind.__name__}.{key}")
