@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -60,6 +61,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and tests of the whole session, which none of its rounds can free."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -18,7 +20,9 @@ FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
 )
 TELLING = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")  # begin with a signature
-MOST_PIXELS = 89_000_000  # of one image: decoded, they take 0.6 GB
+MOST_PIXELS = 89_000_000  # of one image
+BAND_PIXELS = 4_000_000  # of an image that is shrunk, converted at once
+AMPLE_PIXELS = 16_000_000  # what an image is shrunk to when it has more; no network here looks at as many
 DARK = (
     "Some grey images use less than a sixteenth of the values that their files can hold, and are shown nearly black. "
     "If the whole set is like this (12 bits in files of 16), save it again with its values scaled to the full range."
@@ -54,14 +58,14 @@ def is_image(path: Path) -> bool:
 def decode(data: bytes, where: str) -> np.ndarray:
     """Decode any image to uint8 RGB [H, W, 3], turned as EXIF says; `where` names it in a UserError.
 
-    Only `FORMATS` are opened (others may start programs), and images of `MOST_PIXELS` at most.
+    Only `FORMATS` are opened (others may start programs), and images of `MOST_PIXELS` at most. One of more than
+    `AMPLE_PIXELS` is shrunk by a whole factor, a JPEG while it is decoded.
     """
     try:
         with Image.open(BytesIO(data), formats=_readable(FORMATS)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width} × {image.height} pixels")
-            image.load()
-            return rgb(_upright(image))
+            return _pixels(image)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         limit = f"at most {MOST_PIXELS // 1_000_000} million pixels"
         raise UserError(f"{where} is too large ({error}). Images may have {limit}: shrink or remove it.") from error
@@ -79,27 +83,48 @@ def _reason(data: bytes, error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Load an opened image: uint8 RGB [H, W, 3], upright, of at most `AMPLE_PIXELS`."""
+    if (factor := _excess(image)) > 1:
+        image.draft(None, (image.width // factor, image.height // factor))  # nothing where it is no JPEG
+    image.load()
+    most = _most(image)
+    if most is not None and np.asarray(image).max(initial=0) < most // 16:
+        tell_once(DARK)
+    if (factor := _excess(image)) == 1:
+        return rgb(_upright(image), most)
+    high = factor * max(1, BAND_PIXELS // (factor * image.width))
+    bands = ((0, top, image.width, min(top + high, image.height)) for top in range(0, image.height, high))
+    parts = (Image.fromarray(rgb(image.crop(band), most)).reduce(factor) for band in bands)
+    small = Image.fromarray(np.concatenate([np.asarray(part) for part in parts]))
+    with suppress(Exception):  # Pillow raises many kinds for damaged EXIF data, which says nothing
+        small.info["exif"] = image.getexif().tobytes()
+    return rgb(_upright(small))
+
+
+def _excess(image: Image.Image) -> int:
+    """Return the least whole factor by which both sides shrink an image to `AMPLE_PIXELS`."""
+    return math.ceil(math.sqrt(image.width * image.height / AMPLE_PIXELS))
+
+
 def _upright(image: Image.Image) -> Image.Image:
     """Turn an image as its EXIF orientation says; damaged EXIF data says nothing."""
-    try:
+    with suppress(Exception):  # Pillow raises many kinds
         ImageOps.exif_transpose(image, in_place=True)
-    except Exception as error:  # Pillow raises many kinds
-        _ = error
     return image
 
 
-def rgb(image: Image.Image) -> np.ndarray:
-    """Convert a Pillow image of any mode: transparency onto white, deep grey scaled to 8 bits. uint8 [H, W, 3]."""
+def rgb(image: Image.Image, most: int | None = None) -> np.ndarray:
+    """Convert a Pillow image of any mode: transparency onto white, deep grey scaled to 8 bits. uint8 [H, W, 3].
+
+    most: the highest value that deep grey can have; None asks the image.
+    """
     if image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image)
     if image.mode == "F":
         raise ValueError("it has floating-point pixels; save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
-        most = 2 ** _depth(image) - 1  # of the file's depth, whatever values this image has: one scale for all
-        wide = np.asarray(image).astype(np.uint32)
-        if wide.max(initial=0) < most // 16:
-            tell_once(DARK)
-        grey = np.minimum((wide * 255 + most // 2) // most, 255).astype(np.uint8)
+    if (most := most or _most(image)) is not None:
+        grey = np.minimum((np.asarray(image).astype(np.uint32) * 255 + most // 2) // most, 255).astype(np.uint8)
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         layer = image.convert("RGBA")
@@ -107,13 +132,18 @@ def rgb(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
-def _depth(image: Image.Image) -> int:
-    """Return how many bits a grey value has in the file. Raises ValueError where they have no fixed scale."""
+def _most(image: Image.Image) -> int | None:
+    """Return the highest value of deep grey by the depth of the file, whatever this image has: one scale for all.
+
+    None for other modes. Raises ValueError where grey values have no fixed scale.
+    """
+    if not image.mode.startswith("I"):
+        return None
     tags = getattr(image, "tag_v2", {})
     bits, kind = (next(iter(tags.get(tag, (default,)))) for tag, default in ((258, DEEP), (339, 1)))
     if bits > DEEP or kind != 1 or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         raise ValueError("its grey values are signed or have more than 16 bits; save it with 8 or 16 bits, unsigned")
-    return int(bits)
+    return 2 ** int(bits) - 1
 
 
 def lossy(samples: Iterable[bytes]) -> str | None:

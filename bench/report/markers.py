@@ -19,6 +19,13 @@ def read(readme: Path) -> str:
         raise UserError(f"'{readme}' cannot be read ({error}).") from None
 
 
+def marked(readme: Path) -> str:
+    """Return the text of a README that has the markers. Raises UserError if it has not, or cannot be read."""
+    if not has_markers(text := read(readme)):
+        raise UserError(f"'{readme}' has no place for a leaderboard: put {BEGIN} and {END} on lines of their own.")
+    return text
+
+
 def has_markers(text: str) -> bool:
     """Whether a text has both markers, in order."""
     return BLOCK.search(text) is not None

@@ -6,10 +6,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from bench.errors import UserError
 from bench.report.formats import markdown
 from bench.report.formats.table import Table
-from bench.report.markers import BEGIN, BLOCK, END, has_markers, read
+from bench.report.markers import BEGIN, BLOCK, END, marked
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.leaderboard import leaderboard
 from bench.report.tables.overall import counted
@@ -24,9 +23,7 @@ def updated(readme: Path, report: Report, out: Path) -> str:
 
     Raises UserError if it cannot be read or has no markers.
     """
-    text = read(readme)
-    if not has_markers(text):
-        raise UserError(f"'{readme}' has no place for a leaderboard: put {BEGIN} and {END} on lines of their own.")
+    text = marked(readme)
     root = Path(os.path.relpath(out, readme.parent)).as_posix()
     block = f"{BEGIN}\n{section(report, root)}{END}"
     return BLOCK.sub(lambda _: block, text, count=1)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from bench.errors import UserError, nearest
+from bench.report.markers import marked
 
 if TYPE_CHECKING:
     from bench.stats.resample import BootstrapConfig
@@ -50,10 +51,12 @@ def request_of(
 
     against: published stores beside one's own, whose records meet in the same tables and are flagged as published.
     only: the settings of one dataset (`cifar100`), or one (`cifar100/resnet18`), without index, site and README.
-    readme: gets the leaderboard between its markers.
+    readme: gets the leaderboard between its markers. Raises UserError where it has none.
     """
     several = [stores] if isinstance(stores, str | Path) else stores
     named = None if readme is None else Path(readme)
+    if named is not None:
+        marked(named)
     others = tuple(Path(path) for path in against)
     return Request(tuple(map(Path, several)), Path(out), others, only, tuple(formats), named, bootstrap)
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 import xxhash
+from numpy.random import mtrand
 from torch import Tensor, nn
 
 from bench.heads import unsealed
@@ -62,10 +63,10 @@ def guarded(splits: SeedSplits, *, thorough: bool) -> Iterator[list[str]]:
     """Yield a list that holds, afterwards, what was changed of the splits, the shared heads and the process.
 
     thorough: compare contents, and functions that may have been replaced; otherwise what PyTorch counts as changes of a
-    tensor. Settings of the process, random numbers included, are put back whatever happens.
+    tensor. Settings of the process are put back whatever happens, and so are random numbers, which any method may draw.
     """
     look: Callable[[Tensor], Any] = _digest if thorough else _version
-    shared, process, quiet = _shared(splits, look), _process(), _quiet()
+    shared, process, ambient = _shared(splits, look), _process(), Ambient()
     code = _code() if thorough else {}
     changed: list[str] = []
     try:
@@ -74,8 +75,9 @@ def guarded(splits: SeedSplits, *, thorough: bool) -> Iterator[list[str]]:
         found = [(shared, _shared(splits, look)), (process, _process())]
         changed += [name for before, now in found for name, value in before.items() if _differs(value, now.get(name))]
         changed += [f"the fitted heads '{recipe}'" for recipe in unsealed(splits.task)]
-        changed += _repaired(code)
-        _restore(process, quiet)
+        changed += _repaired(code) + ambient.touched()
+        _restore(process)
+        ambient.restore()
 
 
 def _differs(before: Any, now: Any) -> bool:
@@ -129,13 +131,51 @@ def _process() -> Facts:
     return facts
 
 
-def _quiet() -> tuple[Any, ...]:
-    """Return settings that a method may well change, and which are put back without a word."""
-    numbers = np.random.get_state()  # noqa: NPY002 - the global generator, which methods may use
-    return torch.get_rng_state(), numbers, random.getstate(), list(warnings.filters), dict(os.environ)
+class Ambient:
+    """Random numbers, warnings filters and environment variables, as they are now."""
+
+    def __init__(self) -> None:
+        """Remember them."""
+        self.torch, self.python = torch.get_rng_state(), random.getstate()
+        self.numpy = np.random.get_state()  # noqa: NPY002 - the global generator, which methods may use
+        self.generator = mtrand.get_bit_generator()
+        self.filters, self.environment = list(warnings.filters), dict(os.environ)
+
+    def touched(self) -> list[str]:
+        """Name what a method must not leave behind.
+
+        Drawing numbers, filters for one message, module or kind of warning and new variables pass: methods draw, and
+        packages bring the others when they are imported.
+        """
+        found = []
+        if mtrand.get_bit_generator() is not self.generator:
+            found.append("NumPy's generator of random numbers")
+        kept = [entry for entry in warnings.filters if entry in self.filters]
+        if kept != self.filters or any(_general(entry) for entry in warnings.filters if entry not in self.filters):
+            found.append("the filters of warnings")
+        now = dict(os.environ)
+        changed = sorted(key for key, value in self.environment.items() if now.get(key) != value)
+        return found + [f"the environment variable {key}" for key in changed]
+
+    def restore(self) -> None:
+        """Put all of them back."""
+        mtrand.set_bit_generator(self.generator)
+        torch.set_rng_state(self.torch)
+        np.random.set_state(self.numpy)  # noqa: NPY002
+        random.setstate(self.python)
+        warnings.filters[:] = self.filters  # type: ignore[index]
+        if dict(os.environ) != self.environment:
+            os.environ.clear()
+            os.environ.update(self.environment)
 
 
-def _restore(process: Facts, quiet: tuple[Any, ...]) -> None:
+def _general(entry: tuple[Any, ...]) -> bool:
+    """Return whether a filter of warnings is for whatever any module says."""
+    _, message, kind, module, _ = entry
+    return message is None and module is None and kind.__module__ == "builtins"
+
+
+def _restore(process: Facts) -> None:
     torch.set_default_dtype(process["torch's default type"])
     device = process["torch's default device"]
     if torch.get_default_device() != device:  # naming even the usual one makes every later call slower
@@ -148,13 +188,6 @@ def _restore(process: Facts, quiet: tuple[Any, ...]) -> None:
     for number, handler in process.get("the signal handlers", {}).items():
         if handler is not None and signal.getsignal(number) is not handler:
             signal.signal(number, handler)
-    torch.set_rng_state(quiet[0])
-    np.random.set_state(quiet[1])  # noqa: NPY002
-    random.setstate(quiet[2])
-    warnings.filters[:] = quiet[3]  # type: ignore[index]
-    if dict(os.environ) != quiet[4]:
-        os.environ.clear()
-        os.environ.update(quiet[4])
 
 
 def _code() -> dict[tuple[Any, str], Any]:

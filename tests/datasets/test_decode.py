@@ -1,11 +1,14 @@
 """Pixels come out as uint8 RGB whatever the mode, and lossy encodings are named."""
 
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
+from bench.datasets import decode as decoding
 from bench.datasets.decode import decode, lossy, rgb
 from bench.errors import UserError
 from bench.system import notices
@@ -158,3 +161,57 @@ def test_lossless_encodings_have_no_name_and_the_worst_lossy_one_counts(images):
     mixed = [*clean, *(encode(array, encoding="JPEG", quality=q) for q in (100, 90, 95))]
     assert lossy(mixed) == "jpeg90"
     assert lossy([encode(array, encoding="WEBP", quality=80)]) == "webp"
+
+
+BIG = {
+    "jpeg": lambda pixels: encode(pixels, encoding="JPEG", quality=95),
+    "png": encode,
+    "one bit": lambda pixels: encode(Image.fromarray(pixels[..., 0]).convert("1")),
+    "palette": lambda pixels: encode(Image.fromarray(pixels).convert("P", palette=Image.Palette.ADAPTIVE)),
+    "16 bits": lambda pixels: encode(pixels[..., 0].astype(np.uint16) * 257),
+    "transparent": lambda pixels: encode(np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])),
+    "cmyk": lambda pixels: encode(Image.fromarray(pixels).convert("CMYK"), encoding="JPEG", quality=95),
+}
+
+
+@pytest.mark.parametrize("kind", BIG)
+@pytest.mark.parametrize(("ample", "shape"), [(900, (34, 26)), (250, (17, 13)), (5000, (67, 51))])
+def test_a_large_image_is_shrunk_by_boxes_of_whole_pixels(kind, ample, shape, monkeypatch):
+    """Of 67 × 51 pixels, dark above and light below; the factors are 2, 4 and 1."""
+    monkeypatch.setattr(decoding, "AMPLE_PIXELS", ample)
+    monkeypatch.setattr(decoding, "BAND_PIXELS", 400)
+    pixels = np.zeros((67, 51, 3), np.uint8)
+    pixels[32:] = 255
+    found = decode(BIG[kind](pixels), "x")
+    assert found.shape == (*shape, 3) and found.dtype == np.uint8
+    edge = 32 * shape[0] // 67
+    assert found[: edge - 1].max() < 25 and found[edge + 1 :].min() > 230
+
+
+def test_a_large_image_is_turned_and_a_dark_one_said_once(monkeypatch, capsys):
+    monkeypatch.setattr(decoding, "AMPLE_PIXELS", 50)
+    monkeypatch.setattr(notices, "_told", set())
+    exif = Image.Exif()
+    exif[0x112] = 6
+    values = np.full((10, 20), 9, np.uint16)
+    assert decode(encode(values, exif=exif), "x.png").shape == (10, 5, 3)
+    values[0, 0] = 65535  # only the first band is light
+    decode(encode(values), "x.png")
+    assert capsys.readouterr().err.count("nearly black") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_a_huge_image_takes_little_memory(tmp_path):
+    """88 million pixels of a JPEG and of a one-bit PNG, each in a process of its own."""
+    Image.new("1", (9400, 9400), 1).save(tmp_path / "x.png")
+    Image.new("RGB", (9400, 9400), "white").save(tmp_path / "x.jpg")
+    code = (
+        "import pathlib, sys; from bench.datasets.decode import decode; from PIL import Image;"
+        "peak = lambda: int(pathlib.Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) >> 10;"
+        "before = peak(); assert decode(pathlib.Path(sys.argv[1]).read_bytes(), 'x').min() == 255;"
+        "print(peak() - before)"
+    )
+    for name, most in (("x.png", 250), ("x.jpg", 200)):
+        done = subprocess.run([sys.executable, "-c", code, tmp_path / name], capture_output=True, text=True, check=True)
+        assert int(done.stdout) < most, name

@@ -31,23 +31,23 @@ def _loaded():
 
 
 @pytest.fixture(scope="module")
-def clean():
+def neighbour():
+    """A worker, and what its trial of another method gave before any meddler ran."""
     return {}
 
 
 @pytest.mark.parametrize("deed", sorted(meddling.DEEDS))
-def test_what_a_method_touches_fails_it_and_changes_no_neighbour(work, settings, clean, deed):
+def test_what_a_method_touches_fails_it_and_changes_no_neighbour(work, settings, neighbour, deed):
     (bank, bad), (_, good) = work(f"meddler[deed={deed}]", "global_thresh", budgets=(0.9,))
-    worker = Worker(settings())
-    if not clean:
-        clean["numbers"] = outcome(Worker(settings()).run(bank, good))
-    assert outcome(worker.run(bank, good)) == clean["numbers"]
+    worker = neighbour.setdefault("worker", Worker(settings()))
+    if "clean" not in neighbour:
+        neighbour["clean"] = outcome(worker.run(bank, good))
     process = _process()
     ((record, kept),) = worker.run(bank, bad)
     assert record.status == "failed" and kept is None
     assert record.reason.startswith("it changed what all methods share: ")
     assert _process() == process
-    assert outcome(worker.run(bank, good)) == clean["numbers"]
+    assert outcome(worker.run(bank, good)) == neighbour["clean"]
 
 
 def test_what_any_method_may_use_is_put_back_without_a_word(work, settings):

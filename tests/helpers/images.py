@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 
-def encode(array: np.ndarray, *, encoding: str = "PNG", **options) -> bytes:
+def encode(array: np.ndarray | Image.Image, *, encoding: str = "PNG", **options) -> bytes:
     file = BytesIO()
-    Image.fromarray(array).save(file, encoding, **options)
+    image = array if isinstance(array, Image.Image) else Image.fromarray(array)
+    image.save(file, encoding, **options)
     return file.getvalue()

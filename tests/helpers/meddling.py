@@ -129,6 +129,31 @@ def handles_signals(task, fitted):
 
 
 @deed
+def silences_warnings(task, fitted):
+    warnings.simplefilter("ignore")
+
+
+@deed
+def drops_filters_of_warnings(task, fitted):
+    warnings.resetwarnings()
+
+
+@deed
+def changes_a_variable(task, fitted):
+    os.environ["PATH"] = "/nowhere"
+
+
+@deed
+def removes_a_variable(task, fitted):
+    del os.environ["PATH"]
+
+
+@deed
+def replaces_a_generator(task, fitted):
+    np.random.set_bit_generator(np.random.PCG64(1))
+
+
+@deed
 def patches_the_optimiser(task, fitted):
     torch.optim.AdamW.step = lambda self, closure=None: None
 
@@ -167,7 +192,7 @@ class Meddler(Method):
 
 
 class Harmless(Method):
-    """Uses what any method may use: random numbers, warnings, the environment, a cache entry of its own."""
+    """Uses what any method may use: random numbers, a cache entry of its own, what packages do when imported."""
 
     name = "harmless"
     version = 1
@@ -177,7 +202,7 @@ class Harmless(Method):
         torch.manual_seed(1)
         np.random.seed(1)  # noqa: NPY002
         random.seed(1)
-        warnings.simplefilter("ignore")
+        warnings.filterwarnings("ignore", module="harmless")
         os.environ["HARMLESS"] = "1"
         task.shared_cache["harmless"] = 1
         return MSDNetThreshold().fit(task, budgets)
