@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+NativeHead = tuple[Tensor, Tensor] | None  # weight [C, D_k] and bias [C]; None where the features are the logits
+
 
 @dataclass(frozen=True)
 class ExitData:
@@ -58,6 +60,7 @@ class Task:
     seed: int
     device: torch.device
     shared_cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)  # shared by methods of a task
+    native: tuple[NativeHead, ...] | None = None  # the network's own heads of the K-1 intermediate exits, if it has any
 
     @property
     def num_exits(self) -> int:

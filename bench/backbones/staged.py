@@ -64,11 +64,14 @@ class StagedBackbone(nn.Module):
         image_size: int,
         preprocessing: Preprocessing,
         origin: Origin,
+        native: Sequence[nn.Linear] = (),
     ) -> None:
+        """Take a trunk cut into blocks; `native` are the network's own heads of intermediate exits, if it has any."""
         super().__init__()
         self.name = name
         self.trunk = trunk
         self.head = head
+        self.native = nn.ModuleList(native)  # on what `pool` returns, K-1 of them or none
         self.positions = tuple(positions)  # 0-based indices of the blocks after which the intermediate exits sit
         self.exit_names = (*(f"block {p}" for p in self.positions), "head")
         self.image_size = image_size

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from bench.bank import probe
 from bench.bank.manifest import REMEDY, Manifest
-from bench.bank.plan import Plan, array_file
+from bench.bank.plan import NATIVE, Plan, array_file
 from bench.bank.store import checked, mark_used
 from bench.bank.streamed import RESIDENT, StreamedData
 from bench.errors import BankError, UserError
-from bench.method import ExitData, Task
+from bench.method import ExitData, NativeHead, Task
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,13 @@ class Bank:
         val, cal = protocol.halves(self.labels("pool"), seed)
         return np.asarray(val), np.asarray(cal)
 
+    def native(self, device: str | torch.device = "cpu") -> tuple[NativeHead, ...] | None:
+        """Give the network's own heads of the intermediate exits, None if the bank has none."""
+        if NATIVE not in self.manifest.files:
+            return None
+        held = {name: value.to(device).float() for name, value in load_file(self.path / NATIVE).items()}
+        return tuple((held[f"weight{k}"], held[f"bias{k}"]) for k in range(self.num_exits - 1))
+
     def task(self, seed: int, device: str | torch.device = "cpu") -> Task:
         """Make what a method may see: train and this seed's val."""
         head, (val, _) = self.head_choice(seed), self.halves(seed)
@@ -129,6 +136,7 @@ class Bank:
             num_classes=self.manifest.num_classes,
             seed=seed,
             device=torch.device(device),
+            native=self.native(device),
         )
 
     def held_out(self, seed: int, device: str | torch.device = "cpu") -> tuple[ExitData, ExitData]:

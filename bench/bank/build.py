@@ -19,7 +19,7 @@ from bench.bank.bank import Bank, open_for
 from bench.bank.compute import features, ready
 from bench.bank.manifest import FILE, SPLITS, FileEntry, Manifest, file_digest, read_manifest
 from bench.bank.partial import Partial, sync, write_text
-from bench.bank.plan import Plan, array_file, default_root
+from bench.bank.plan import NATIVE, Plan, array_file, default_root
 from bench.bank.store import lock_file, partial_folder
 from bench.bank.stream import Chunk, Job, chunks, views_of
 from bench.errors import UserError
@@ -170,9 +170,8 @@ def _describe(plan: Plan, folder: Path) -> None:
     np.savez(folder / "rows.npz", **stored)
     macs = [int(m) for m in backbone_macs(plan.backbone, plan.transform.size)]
     if plan.own_head:
-        head, grid = plan.backbone.head, (0.0,)
-        bias = torch.zeros(head.out_features) if head.bias is None else head.bias
-        weights, biases = head.weight.detach()[None], bias.detach()[None]
+        grid = (0.0,)
+        weights, biases = (part[None] for part in _parts(plan.backbone.head))
     else:
         final = np.load(folder / array_file("train", 0, len(plan.dims) - 1, len(plan.dims)), mmap_mode="r")
         grid = probe.GRID
@@ -183,12 +182,29 @@ def _describe(plan: Plan, folder: Path) -> None:
     tensors = {"weight": weights, "bias": biases, "l2": torch.tensor(grid, dtype=torch.float64)}
     save_file({name: t.cpu().contiguous().clone() for name, t in tensors.items()}, folder / "head.safetensors")
     files = [*plan.arrays, *(f"{s}.labels.npy" for s in SPLITS), "rows.npz", "head.safetensors"]
+    if plan.native:
+        files.append(NATIVE)
+        save_file(_native(plan), folder / NATIVE)
     for name in files:
         sync(folder / name)
     contents: dict[str, FileEntry] = {
         n: {"bytes": (folder / n).stat().st_size, "xxh3_128": file_digest(folder / n)} for n in files
     }
     write_text(folder / FILE, _manifest(plan, macs, grid, contents).dumps())
+
+
+def _native(plan: Plan) -> dict[str, Tensor]:
+    """Return weight and bias of the backbone's own heads by exit."""
+    held: dict[str, Tensor] = {}
+    for k, (weight, bias) in enumerate(map(_parts, plan.backbone.native)):
+        held |= {f"weight{k}": weight, f"bias{k}": bias}
+    return {name: value.cpu().contiguous().clone() for name, value in held.items()}
+
+
+def _parts(layer: Any) -> tuple[Tensor, Tensor]:
+    """Return weight [C, D] and bias [C] of a linear layer."""
+    bias = torch.zeros(layer.out_features) if layer.bias is None else layer.bias.detach()
+    return layer.weight.detach(), bias
 
 
 def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: Mapping[str, FileEntry]) -> Manifest:

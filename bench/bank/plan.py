@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bench.protocol import Splits
 
 DTYPES = ("float16", "float32")
+NATIVE = "native.safetensors"  # the network's own heads of the intermediate exits, in banks of networks that have them
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -144,6 +145,11 @@ class Plan:
             f"of {self.dataset.name} have other names or another order, so a linear probe takes the head's place."
         )
         return False
+
+    @property
+    def native(self) -> bool:
+        """Whether the backbone's own heads of the intermediate exits predict this dataset's classes."""
+        return self.own_head and len(self.backbone.native) > 0
 
     @property
     def dims(self) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import bench.bank
-from bench import costs, protocol
+from bench import costs, heads, protocol
 from bench.bank.bank import Bank
 from bench.bank.plan import Plan
 from bench.errors import UserError
@@ -75,6 +75,20 @@ def test_own_head_is_kept_where_it_fits(images: FakeImages, tmp_path: Path) -> N
     assert torch.equal(weight, backbone.head.weight)
     assert torch.equal(bias, backbone.head.bias)
     assert bank.manifest.macs == tuple(costs.backbone_macs(backbone, 16))
+
+
+def test_the_networks_own_heads_come_with_the_bank_where_they_fit(images: FakeImages, tmp_path: Path) -> None:
+    backbone = FakeBackbone(head_for="fake")
+    backbone.native = torch.nn.ModuleList([torch.nn.Linear(4, 3), torch.nn.Linear(6, 3, bias=False)])
+    bank = build(images, backbone, splits(images), root=tmp_path / "own")
+    task = bank.task(0)
+    for layer, (weight, bias) in zip(backbone.native, task.native, strict=True):
+        assert torch.equal(weight, layer.weight)
+        assert torch.equal(bias, torch.zeros(3) if layer.bias is None else layer.bias)
+    answers = heads.fit("native", task).logits(task.val)
+    torch.testing.assert_close(answers[:, 0], backbone.native[0](task.val.features[0]))
+    backbone.head_for = None
+    assert build(images, backbone, splits(images), root=tmp_path / "probe").task(0).native is None
 
 
 def relabel(bank: Bank, target: Path, split: str, positions: np.ndarray) -> Bank:
