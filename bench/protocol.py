@@ -12,6 +12,7 @@ import numpy as np
 from bench.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.backbones.staged import Tuned
     from bench.datasets.images import ImageDataset
 
 PROTOCOL = "v1"
@@ -71,14 +72,30 @@ def split(dataset: ImageDataset, *, seen: bool = False, limit: int | None = None
     return replace(rows, train=draw.sort(rows.train), pool=draw.sort(rows.pool), test=draw.sort(rows.test))
 
 
-def has_seen(dataset: ImageDataset, trained_on: Collection[str]) -> bool:
+def carve(dataset: ImageDataset, rows: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Part training rows into those that a network learns from and a stratified share that chooses its epoch.
+
+    Every class that has two images or more keeps one on either side.
+    """
+    draw = _Draw.of(dataset)
+    counts = draw.counts(rows)
+    total = max(round(share * len(rows)), int((counts > 0).sum()))
+    quota = np.minimum(allocate(counts, total, minimum=1), np.maximum(counts - 1, 0))
+    rest, held = draw.take(rows, quota, "tuning")
+    return draw.sort(rest), draw.sort(held)
+
+
+def has_seen(dataset: ImageDataset, trained_on: Collection[str], tuned: Tuned | None = None) -> bool:
     """Return whether weights trained on these public datasets have seen a dataset's training images.
 
+    A network that was `tuned` on this dataset by this protocol has seen its train split, and neither pool nor test.
     Where the digest of a public dataset is known, the images decide, under whatever name they are stored; otherwise
     their source does, which is read off every part of their name.
     """
     from bench.datasets.official import DIGESTS
 
+    if tuned and (tuned.dataset, tuned.digest, tuned.protocol) == (dataset.name, dataset.digest, PROTOCOL):
+        trained_on = tuned.before
     known = {digest for name in trained_on for digest in DIGESTS.get(name, ())}
     return not set(dataset.source.split("+")).isdisjoint(trained_on) or (bool(known) and dataset.digest in known)
 

@@ -21,7 +21,9 @@ def load(
     exits: str | None = None,
     data_dir: str | Path | None = None,
 ) -> StagedBackbone:
-    """Build a backbone by name, `name[param=value,…]` or `timm:NAME`, frozen and in eval mode, on the CPU.
+    """Build a backbone, frozen and in eval mode, on the CPU.
+
+    name: `name[param=value,…]`, `timm:NAME`, or the folder of a network that `bench finetune` made.
 
     num_classes: size of the final head; None keeps the pretrained one. Where the pretrained head has another size a
         fresh head takes its place and `head_for` is None, which asks for a linear probe.
@@ -77,6 +79,16 @@ def default_image_size(name: str | Spec, native: int) -> int:
     return rule(native, spec.argument) if "argument" in hints else rule(native)
 
 
+def _folder(name: str) -> Spec | None:
+    """Return the spec of a network that a folder holds, None if the name is of no such folder."""
+    from bench.backbones.network import is_network
+    from bench.plugins import registry
+    from bench.plugins.spec import Spec
+
+    known = name in registry.plugins("backbones")
+    return Spec("network", argument=name) if not known and is_network(name) else None
+
+
 def _builder(name: str | Spec) -> tuple[Spec, Any, dict[str, Any]]:
     """The parsed spec, the builder that it names and the builder's annotated parameters, an `Unpack[…]` spread out."""
     from typing import Unpack, get_args, get_origin, get_type_hints
@@ -84,7 +96,7 @@ def _builder(name: str | Spec) -> tuple[Spec, Any, dict[str, Any]]:
     from bench.plugins import registry
     from bench.plugins.spec import Spec, parse
 
-    spec = name if isinstance(name, Spec) else parse(name)
+    spec = name if isinstance(name, Spec) else _folder(name) or parse(name)
     builder = registry.load("backbones", spec.name)
     hints: dict[str, Any] = {}
     for key, hint in get_type_hints(builder).items():

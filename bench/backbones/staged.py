@@ -47,6 +47,17 @@ class Origin:
     head_for: str | None = None
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """The dataset whose train split, by a protocol, is all that a network was trained on beside what it had seen."""
+
+    dataset: str
+    digest: str
+    protocol: str
+    before: frozenset[str]  # datasets that the network it started from had seen
+    class_names: tuple[str, ...]  # in the order of its heads
+
+
 class StagedBackbone(nn.Module):
     """A frozen backbone of K exits. A family gives `start`, `pool` and `final`; its blocks run in order between them.
 
@@ -80,10 +91,37 @@ class StagedBackbone(nn.Module):
         self.seen, self.head_for = origin.seen, origin.head_for
         bounds = (0, *(p + 1 for p in self.positions), len(blocks))
         self._stages = tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))
-        self.requires_grad_(False)
+        self.tuned: Tuned | None = None
         super().train(False)
         self.feature_dims, self.final_dim = self._dims()
-        self.weights_digest = digest(f"{name}|{self.positions}", self.state_dict())
+        self._freeze()
+
+    def _freeze(self) -> None:
+        self.requires_grad_(False)
+        super().train(False)
+        self.weights_digest = digest(f"{self.name}|{self.positions}", self.state_dict())
+
+    def refill(
+        self,
+        state: dict[str, Tensor],
+        *,
+        name: str,
+        preprocessing: Preprocessing,
+        origin: Origin,
+        tuned: Tuned,
+        native: Sequence[nn.Linear],
+    ) -> None:
+        """Become a network that was trained from this one; raise RuntimeError if the weights do not fit."""
+        self.native = nn.ModuleList(native)
+        self.load_state_dict(state)
+        self.mean, self.std, self.interpolation = preprocessing.mean, preprocessing.std, preprocessing.interpolation
+        self.name, self.seen, self.head_for, self.tuned = name, origin.seen, origin.head_for, tuned
+        self._freeze()
+
+    def replace_head(self, head: nn.Linear) -> None:
+        """Put a head for other classes in place; the network's own heads of the intermediate exits go."""
+        self.head, self.native = head, nn.ModuleList()
+        self._freeze()
 
     @property
     def num_exits(self) -> int:

@@ -133,6 +133,8 @@ class Plan:
     @cached_property
     def own_head(self) -> bool:
         """Whether the backbone's own head predicts this dataset's classes; else the bank's head is a linear probe."""
+        if self.backbone.tuned is not None and self.backbone.head_for is not None:
+            return tuple(map(str, self.dataset.class_names)) == self.backbone.tuned.class_names
         head_for = self.backbone.head_for
         if head_for is None or head_for != self.dataset.source:
             return False

@@ -101,7 +101,8 @@ class Source:
                 exits=wanted.exits,
                 data_dir=wanted.data_dir,
             )
-            splits = protocol.split(dataset, seen=protocol.has_seen(dataset, backbone.seen), limit=wanted.limit)
+            seen = protocol.has_seen(dataset, backbone.seen, backbone.tuned)
+            splits = protocol.split(dataset, seen=seen, limit=wanted.limit)
         return Plan(dataset, backbone, splits, wanted.dtype, wanted.views, wanted.precision, wanted.channels_last)
 
     def status(self) -> BankStatus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from bench.cli import bank, check, listing, new_method, plan, publish, report, reproduce, run, score, tune
+from bench.cli import bank, check, finetune, listing, new_method, plan, publish, report, reproduce, run, score, tune
 from bench.cli.guard import guarded
 from bench.cli.terminal import prepare
 
@@ -23,6 +23,7 @@ app.command("report")(guarded(report.report))
 app.command("publish")(guarded(publish.publish))
 app.command("score")(guarded(score.score))
 app.command("tune")(guarded(tune.tune))
+app.command("finetune")(guarded(finetune.finetune))
 app.command("reproduce")(guarded(reproduce.reproduce))
 app.add_typer(bank.app, name="bank")
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from statistics import mean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.live import Live
@@ -30,6 +30,7 @@ from bench.trials.folders import names_of
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from bench.finetune import Progress as Training
     from bench.trials.plan import Trial
 
 MOST = 12  # running trials that the table lists
@@ -65,6 +66,31 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
             yield advance
         finally:
             progress.update(looking, visible=False)
+
+
+@contextmanager
+def training(console: Console, title: str) -> Iterator[Training]:
+    """Show the steps of a training, and print a line per epoch."""
+    from bench.finetune import Progress as Training
+
+    with _progress(console) as progress:
+        looking = progress.add_task(clean(f"opening {title}"), total=None)
+        steps = progress.add_task(clean(title), visible=False, start=False)
+
+        def step(done: int, total: int, loss: float) -> None:
+            if not progress.tasks[steps].started:
+                progress.update(looking, visible=False)
+                progress.start_task(steps)
+            progress.update(
+                steps, completed=done, total=total, visible=True, description=clean(f"{title} · loss {loss:.3f}")
+            )
+
+        def epoch(entry: dict[str, Any]) -> None:
+            shares = ", ".join(f"{100 * share:.1f}" for share in entry["accuracy"])
+            speed = entry["images_per_second"]
+            console.print(f"epoch {entry['epoch']}: loss {entry['loss']:.3f}, val {shares} %, {speed:.0f} images/s")
+
+        yield Training(step, epoch)
 
 
 class Board:

@@ -92,7 +92,7 @@ class FakeBackbone(nn.Module):
         self.exit_names, self.feature_dims, self.final_dim = ("first", "second", "head"), (4, 6), 6
         self.mean, self.std, self.interpolation = (0.5, 0.4, 0.3), (0.2, 0.3, 0.4), "bilinear"
         self.head_for, self.weights_digest = head_for, "fake-weights"
-        self.native = nn.ModuleList()
+        self.native, self.tuned = nn.ModuleList(), None
         self.requires_grad_(False)
         self.num_exits, self.images_seen, self.batches = 3, 0, 0
         self.log: Path | None = None

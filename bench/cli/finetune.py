@@ -1,0 +1,94 @@
+"""`bench finetune`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli import options as o
+from bench.cli.terminal import say
+
+
+def finetune(
+    dataset: Annotated[str, typer.Option(help="One dataset: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")],
+    backbone: Annotated[str, typer.Option(help="The network to start from. See `bench list backbones`.")],
+    exits: Annotated[
+        str,
+        typer.Option(
+            help="Heads at the exits: none; joint, trained with the network; frozen, trained on a network that stays "
+            "as it is. Where exits sit is a parameter of the backbone: name\\[exits=blocks]."
+        ),
+    ] = "none",
+    epochs: Annotated[int, typer.Option(help="Epochs.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Images of a step.")] = 64,
+    optimiser: Annotated[str, typer.Option("--optimiser", "--optimizer", help="adamw or sgd.")] = "adamw",
+    lr: Annotated[float, typer.Option(help="Peak rate of the heads.")] = 2e-3,
+    trunk_rate: Annotated[
+        float | None, typer.Option(help="The trunk's rate over that of the heads: 0.25, or 1 from random weights.")
+    ] = None,
+    weight_decay: Annotated[float, typer.Option(help="Weight decay of matrices and filters.")] = 0.05,
+    momentum: Annotated[float, typer.Option(help="Momentum of sgd.")] = 0.9,
+    warmup: Annotated[float, typer.Option(help="Share of the steps in which the rate rises.")] = 0.05,
+    smoothing: Annotated[float, typer.Option(help="Label smoothing.")] = 0.1,
+    augment: Annotated[int, typer.Option(help="Magnitude of RandAugment, of 30; 0 leaves it out.")] = 9,
+    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the images.")] = True,
+    ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.999,
+    exit_weights: Annotated[
+        str | None, typer.Option(help="Weights of the exits' losses, comma-separated, the last exit's included.")
+    ] = None,
+    equilibrium: Annotated[
+        bool, typer.Option("--equilibrium", help="Scale gradients where heads leave the trunk (IMTA).")
+    ] = False,
+    distil: Annotated[float, typer.Option(help="Weight of the distillation of every exit from the last one.")] = 0.0,
+    temperature: Annotated[float, typer.Option(help="Temperature of the distillation.")] = 3.0,
+    val_share: Annotated[
+        float, typer.Option(help="Share of the train split that chooses the epoch and is not trained on.")
+    ] = 0.1,
+    seed: Annotated[int, typer.Option(help="Start of all random numbers.")] = 0,
+    image_size: o.ImageSize = None,
+    weights: o.Weights = None,
+    data_dir: o.DataDir = None,
+    limit: o.Limit = None,
+    device: o.Device = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that prepare images.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the network. Default: networks/NAME.", **o.PATH)
+    ] = None,
+) -> None:
+    """Train a network for a dataset, on images that a run never holds out: a folder that --backbone takes.
+
+    An interrupted training continues: run the same command again.
+    """
+    given = dict(locals())
+    from bench.cli.progress import training
+    from bench.cli.terminal import console as make_console
+    from bench.config import resolve_device
+    from bench.finetune import FineTuning, Wanted
+    from bench.finetune import finetune as train
+
+    if given["trunk_rate"] is None:
+        given["trunk_rate"] = 1.0 if weights == "random" else 0.25
+    given["exit_weights"] = None if exit_weights is None else _numbers(exit_weights)
+    config = FineTuning(**{name: given[name] for name in FineTuning.__dataclass_fields__})
+    wanted = Wanted(dataset, backbone, config, image_size, weights, limit, data_dir)
+    where = resolve_device(device or "auto")
+    with training(make_console(), f"{backbone} on {dataset}") as progress:
+        folder = train(wanted, output, device=where, workers=workers, progress=progress)
+    from bench.backbones.network import read
+
+    told = read(folder)
+    shares = ", ".join(f"{100 * share:.2f}" for share in told["accuracy"])
+    say(f"Accuracy on val, % (exits in order, the last one last): {shares}")
+    say(f"Network: {folder}")
+    say(f"Next: bench run --backbone {folder} --dataset {dataset}")
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    from bench.errors import UserError
+
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f"--exit-weights '{text}' is not a list of numbers, such as 1,1,2.") from None

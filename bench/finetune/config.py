@@ -1,0 +1,79 @@
+"""How a network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from bench.errors import UserError, nearest
+
+Exits = Literal["none", "joint", "frozen"]
+Optimiser = Literal["adamw", "sgd"]
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """The recipe. Rates fall along a cosine after a linear warm-up; weights are averaged (EMA) step by step.
+
+    exits: 'none' trains the network with its last head alone; 'joint' with a linear head at every exit as well, whose
+    losses are added (deep supervision: BranchyNet, shallow-deep networks, MSDNet); 'frozen' trains such heads, and the
+    last one, on a trunk that stays as it is.
+    exit_weights: of the losses of the K exits, the last one's included; None: all 1.
+    equilibrium: scale gradients where a head leaves the trunk, so that the trunk's do not grow with the number of heads
+    behind (Li et al., ICCV 2019).
+    distil: weight of the distillation of every exit from the last one's answer, at `temperature` (Hinton et al. 2015).
+    """
+
+    exits: Exits = "none"
+    epochs: int = 10
+    batch_size: int = 64
+    optimiser: Optimiser = "adamw"
+    lr: float = 2e-3
+    trunk_rate: float = 0.25  # the trunk's rate over that of the heads
+    weight_decay: float = 0.05  # of matrices and filters; biases and norms have none
+    momentum: float = 0.9  # of SGD
+    warmup: float = 0.05  # share of the steps
+    smoothing: float = 0.1  # of the labels
+    augment: int = 9  # magnitude of RandAugment, of 30; 0 leaves it out
+    flip: bool = True
+    ema: float = 0.999
+    exit_weights: tuple[float, ...] | None = None
+    equilibrium: bool = False
+    distil: float = 0.0
+    temperature: float = 3.0
+    val_share: float = 0.1  # of the train split, held out to choose the epoch
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, kind in (("exits", Exits), ("optimiser", Optimiser)):
+            value = getattr(self, name)
+            if value not in get_args(kind):
+                valid = get_args(kind)
+                raise UserError(f"{name} '{value}' does not exist.{nearest(value, valid)} Valid: {', '.join(valid)}.")
+        bounds: dict[str, tuple[float, float]] = {
+            "epochs": (1, 100_000),
+            "batch_size": (2, 1 << 20),
+            "lr": (1e-9, 1e3),
+            "trunk_rate": (0, 1e3),
+            "weight_decay": (0, 1e3),
+            "momentum": (0, 0.9999),
+            "warmup": (0, 0.9),
+            "smoothing": (0, 0.99),
+            "augment": (0, 30),
+            "ema": (0, 0.999999),
+            "distil": (0, 1e3),
+            "temperature": (0.1, 100),
+            "val_share": (0.001, 0.5),
+            "seed": (0, 2**31),
+        }
+        for name, (low, high) in bounds.items():
+            if not low <= getattr(self, name) <= high:
+                raise UserError(f"{name} {getattr(self, name):g} is not valid. Give {low:g} to {high:g}.")
+        if self.exits == "none" and (self.exit_weights or self.equilibrium or self.distil):
+            raise UserError("Weights of exits, equilibrium and distillation need heads at the exits: --exits joint.")
+        if self.exit_weights is not None and (min(self.exit_weights) < 0 or not sum(self.exit_weights)):
+            raise UserError("Weights of exits cannot be negative, and not all can be zero.")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all settings."""
+        return asdict(self) | {"exit_weights": None if self.exit_weights is None else list(self.exit_weights)}

@@ -1,0 +1,263 @@
+"""Train a network on the protocol's train split, resumably, and write it as a folder that `--backbone` takes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from bench import backbones, datasets, protocol
+from bench.backbones.staged import StagedBackbone, Tuned
+from bench.bank.transform import Transform
+from bench.errors import UserError
+from bench.finetune import folder as output
+from bench.finetune.config import FineTuning
+from bench.finetune.images import Batches, inputs, squares
+from bench.finetune.model import Network, loss
+from bench.plugins.spec import Spec, parse
+from bench.system.cpus import cpu_count
+from bench.system.files import slug
+
+EVALUATED_AT_ONCE = 256
+DEFAULT = Path("networks")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user asks for: a dataset, a backbone and how it is trained. None stands for a default."""
+
+    dataset: str
+    backbone: str
+    config: FineTuning = field(default_factory=FineTuning)
+    image_size: int | None = None
+    weights: str | None = None
+    limit: int | None = None
+    data_dir: Path | None = None
+
+
+@dataclass
+class Progress:
+    """What is told while a network is trained; all of it may stay silent."""
+
+    step: Callable[[int, int, float], None] = lambda done, total, value: None  # steps, and the mean loss of late
+    epoch: Callable[[dict[str, Any]], None] = lambda entry: None  # an entry of the history
+
+
+def finetune(
+    wanted: Wanted,
+    folder: Path | None = None,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    progress: Progress | None = None,
+    checkpoint_seconds: float = 120.0,
+) -> Path:
+    """Train a network, or go on where an interrupted run stopped; return its folder, networks/NAME by default.
+
+    The network sees the images of the protocol's train split alone, less a part that chooses the epoch: never the pool
+    or the test images. Raises UserError for a folder that holds something else, and for what is not valid.
+    """
+    progress = progress or Progress()
+    data = datasets.load(wanted.dataset, data_dir=wanted.data_dir)
+    spec = parse(wanted.backbone)
+    size = wanted.image_size or backbones.default_image_size(spec, data.native_size)
+    backbone = backbones.load(
+        spec, num_classes=data.num_classes, image_size=size, weights=wanted.weights, data_dir=wanted.data_dir
+    )
+    config = wanted.config
+    if config.exit_weights is not None and len(config.exit_weights) != backbone.num_exits:
+        raise UserError(
+            f"{backbone.name} has {backbone.num_exits} exits; give a weight for each, the last one included."
+        )
+    splits = protocol.split(data, seen=protocol.has_seen(data, backbone.seen, backbone.tuned), limit=wanted.limit)
+    rows, held = protocol.carve(data, splits.train, config.val_share)
+    if len(rows) < 2:
+        raise UserError(f"'{data.name}' leaves {len(rows)} images to train on. Give more data or a higher limit.")
+    start = output.description(_base(spec), backbone, data, splits.protocol, config, wanted.limit, len(rows), len(held))
+    folder = DEFAULT / slug(output.name_of(start)) if folder is None else folder
+    if output.finished(folder, start):
+        return folder
+    labels = torch.from_numpy(np.asarray(data.labels, dtype=np.int64))
+    training = _Training(backbone, config, folder, start, torch.device(device))
+    batches = Batches(squares(data, rows, size), labels[torch.from_numpy(rows)], config)
+    val = squares(data, held, size), labels[torch.from_numpy(held)]
+    training.run(batches, val, workers, progress, checkpoint_seconds)
+    tuned = Tuned(data.name, data.digest, splits.protocol, backbone.seen, tuple(map(str, data.class_names)))
+    output.write(folder, start, training.best, training.history, tuned, data.source, lambda: training.measure(val))
+    return folder
+
+
+def _base(spec: Spec) -> Spec:
+    """Return what names the architecture alone."""
+    kept = {k: v for k, v in spec.params.items() if k not in ("weights", "seen", "head_for", "image_size", "exits")}
+    return Spec(spec.name, spec.argument, kept)
+
+
+class _Training:
+    """A network on its way: weights, their average, the optimiser, and how far it is."""
+
+    def __init__(
+        self, backbone: StagedBackbone, config: FineTuning, folder: Path, start: dict[str, Any], device: torch.device
+    ) -> None:
+        self.config, self.folder, self.start, self.device = config, folder, start, device
+        self.transform = Transform.of(backbone)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = Network(backbone, config).to(device)
+        if device.type == "cpu" or device.type == "cuda":
+            _channels_last(self.network)
+        self.average = AveragedModel(self.network, multi_avg_fn=self._mix, use_buffers=True)
+        groups = self.network.groups()
+        if config.optimiser == "adamw":
+            self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(groups)
+        else:
+            self.optimiser = torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
+        for group in self.optimiser.param_groups:
+            group["peak"] = group["lr"]
+        self.epoch = self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Tensor] = {}
+
+    def run(
+        self,
+        batches: Batches,
+        val: tuple[Tensor, Tensor],
+        workers: int | None,
+        progress: Progress,
+        checkpoint_seconds: float,
+    ) -> None:
+        """Train to the end, from the last checkpoint if there is one."""
+        if (held := output.checkpoint(self.folder, self.start)) is not None:
+            self._restore(held)
+        workers = max(1, min(8, cpu_count() - 1)) if workers is None else workers
+        total, saved = self.config.epochs * batches.steps, time.monotonic()
+        lately: list[float] = []
+        while self.epoch < self.config.epochs:
+            began, before = time.monotonic(), self.step
+            for pixels, labels in batches.epoch(self.epoch, self.step, workers):
+                lately = [*lately[-49:], self._step(pixels, labels, self.epoch * batches.steps + self.step, total)]
+                self.step += 1
+                progress.step(self.epoch * batches.steps + self.step, total, sum(lately) / len(lately))
+                if time.monotonic() - saved > checkpoint_seconds and self.step < batches.steps:
+                    self._save()
+                    saved = time.monotonic()
+            seconds = time.monotonic() - began
+            self._end_epoch(
+                val, sum(lately) / max(1, len(lately)), (self.step - before) * self.config.batch_size / seconds
+            )
+            progress.epoch(self.history[-1])
+            self._save()
+            saved = time.monotonic()
+
+    def measure(self, val: tuple[Tensor, Tensor]) -> list[float]:
+        """Return the share of images that each exit's head gets right, of the best weights as they are stored."""
+        self.network.backbone.load_state_dict(output.rounded(self.best))
+        return self._accuracy(self.network, val)
+
+    @property
+    def _averaged(self) -> Any:
+        return self.average.module
+
+    def _step(self, pixels: Tensor, labels: Tensor, taken: int, total: int) -> float:
+        rate = schedule(taken, total, self.config.warmup)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["peak"]
+        self.network.train()
+        torch.manual_seed(self.config.seed + 1 + taken)  # of dropout
+        batch = inputs(self.transform, pixels.to(self.device, non_blocking=True))
+        half = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
+        with half:
+            logits = self.network(batch.contiguous(memory_format=torch.channels_last))
+        value = loss(logits, labels.to(self.device), self.config)
+        if not torch.isfinite(value):
+            raise UserError(
+                f"The loss is no longer finite after {taken} steps. Lower --lr (now {self.config.lr:g}), and "
+                "start anew in another folder."
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        self.optimiser.step()
+        self.average.update_parameters(self.network)
+        return float(value.detach())
+
+    def _mix(self, averages: Any, currents: Any, count: Any) -> None:
+        """Move averages towards the current values, the faster the fewer steps there were."""
+        decay = min(self.config.ema, (1 + int(count)) / (10 + int(count)))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, currents, 1 - decay)
+        else:
+            torch._foreach_copy_(averages, currents)
+
+    def _end_epoch(self, val: tuple[Tensor, Tensor], value: float, speed: float) -> None:
+        accuracy = self._accuracy(self._averaged, val)
+        self.history.append({
+            "epoch": self.epoch + 1,
+            "loss": value,
+            "accuracy": accuracy,
+            "without_average": self._accuracy(self.network, val),
+            "images_per_second": speed,
+        })  # fmt: skip
+        if _score(accuracy) >= max((_score(entry["accuracy"]) for entry in self.history), default=0.0):
+            self.best = _copied(self._averaged.backbone.state_dict())
+        self.epoch, self.step = self.epoch + 1, 0
+
+    @torch.inference_mode()
+    def _accuracy(self, network: Any, val: tuple[Tensor, Tensor]) -> list[float]:
+        network.eval()
+        right: Tensor | None = None
+        for pixels, labels in zip(*(part.split(EVALUATED_AT_ONCE) for part in val), strict=True):
+            batch = inputs(self.transform, pixels.to(self.device)).contiguous(memory_format=torch.channels_last)
+            answers = torch.stack([logits.argmax(1) for logits in network(batch)])
+            now = (answers == labels.to(self.device)).sum(1)
+            right = now if right is None else right + now
+        assert right is not None
+        return [float(r) / len(val[1]) for r in right]
+
+    def _save(self) -> None:
+        output.save_checkpoint(self.folder, self.start, {
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "best": self.best,
+            "history": self.history,
+            "epoch": self.epoch,
+            "step": self.step,
+        })  # fmt: skip
+
+    def _restore(self, held: dict[str, Any]) -> None:
+        self.network.load_state_dict(held["network"])
+        self.average.load_state_dict(held["average"])
+        self.optimiser.load_state_dict(held["optimiser"])
+        self.best, self.history = held["best"], held["history"]
+        self.epoch, self.step = held["epoch"], held["step"]
+
+
+def schedule(taken: int, total: int, warmup: float) -> float:
+    """Return the share of the peak rate at step `taken` of `total`, from 0: linear to 1, then along a cosine to 0."""
+    rise = max(1, round(warmup * total))
+    if taken < rise:
+        return (taken + 1) / rise
+    return 0.5 * (1 + math.cos(math.pi * (taken - rise) / max(1, total - rise)))
+
+
+def _score(accuracy: list[float]) -> float:
+    return sum(accuracy) / len(accuracy)
+
+
+def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def _channels_last(module: torch.nn.Module) -> None:
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
