@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PROTOCOL = "v1"
 SEEN = f"{PROTOCOL}-seen"
-POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000}  # images held out for val + cal
+POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000, "fashion_mnist": 10_000}  # images held out for val + cal
 LONGTAIL_POOL = 50  # held out per class before a long tail is cut
 SHARE = 0.2  # held out of anything else, and tested on where a set brings no test images
 
@@ -36,9 +36,9 @@ class Splits:
 def split(dataset: ImageDataset, *, seen: bool = False, limit: int | None = None) -> Splits:
     """Split a dataset by protocol v1; `seen` says that the backbone's weights have seen its training images.
 
-    Held out of the official training images, stratified: 10,000 for cifar10, cifar100 and svhn; 50 per class for
-    cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) images of class c; 20 % for
-    anything else, except that its own val images are the pool where they are at least 2 per class (otherwise they
+    Held out of the official training images, stratified: 10,000 for cifar10, cifar100, svhn and fashion_mnist; 50 per
+    class for cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) images of class c; 20 %
+    for anything else, except that its own val images are the pool where they are at least 2 per class (otherwise they
     join the training images). Test is the official test set; where a set has held-out val images and no test images,
     those val images are the test set; where it has neither, 20 % are drawn first.
 

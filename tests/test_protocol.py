@@ -80,9 +80,10 @@ def test_longtail_formula():
     assert (tail[0], tail[50], tail[99], sum(tail)) == (450, 43, 4, 9754)
 
 
-def test_svhn_holds_out_ten_thousand():
+@pytest.mark.parametrize("name", ["svhn", "fashion_mnist"])
+def test_ten_thousand_are_held_out(name):
     classes = np.random.default_rng(0).choice(10, 25_000, p=np.arange(1, 11) / 55)
-    data = made(np.concatenate([classes, np.arange(100) % 10]), parts(train=25_000, test=100), name="svhn")
+    data = made(np.concatenate([classes, np.arange(100) % 10]), parts(train=25_000, test=100), name=name)
     rows = split(data)
     assert [len(r) for r in (rows.train, rows.pool, rows.test)] == [15_000, 10_000, 100]
     share = counts(data, rows.pool) / counts(data, np.flatnonzero(data.partition == "train"))

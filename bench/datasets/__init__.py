@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDataset:
     """Open the dataset that `name[param=value]` or `family:argument[param=value]` names.
 
-    Data is looked for in `data_dir`, then in `$BENCH_DATA`, then in the cache, and is downloaded last.
+    Data is looked for in `data_dir`, then in `$BENCH_DATA`, a system folder and the cache; it is downloaded last.
     Raises UserError for an unknown name or parameter, and if the data is not available.
     """
     import inspect

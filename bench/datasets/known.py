@@ -64,6 +64,11 @@ def official_order(names: tuple[str, ...], source: str) -> tuple[tuple[str, ...]
     return tuple(name for _, name in sorted(zip(found, names, strict=True))), np.array(found, dtype=np.int64)
 
 
+def foreign(names: tuple[str, ...], source: str) -> bool:
+    """Whether none of these names is that of a class of `source`."""
+    return {_plain(name) for name in names}.isdisjoint(map(_plain, CLASSES[source]))
+
+
 @cache
 def _known(source: str) -> tuple[frozenset[str], ...] | None:
     """Return the names that each class of a public dataset goes by; None if they are not known here."""

@@ -1,4 +1,4 @@
-"""Find a public dataset on this machine, or download it: data folder, $BENCH_DATA, the cache, the network."""
+"""Find a public dataset on this machine, or download it: data folder, $BENCH_DATA, system, cache, network."""
 
 from __future__ import annotations
 
@@ -52,13 +52,21 @@ def places(data_dir: Path | None) -> list[Path]:
 
 
 def find(
-    key: str, data_dir: Path | None, openers: tuple[Opener, ...], layouts: str, download: Callable[[Path], None]
+    key: str,
+    data_dir: Path | None,
+    openers: tuple[Opener, ...],
+    layouts: str,
+    download: Callable[[Path], None],
+    *,
+    system: tuple[Path, ...] = (),
 ) -> Found:
     """Open the first copy that a place holds; if none does, download one, or raise UserError with what to do.
 
-    Raises ToDownload if downloads are not allowed. An opener tells `recall.watch` where it looks.
+    Folders of the system come after those of the user. Raises ToDownload if downloads are not allowed. An opener tells
+    `recall.watch` where it looks.
     """
-    roots = places(data_dir)
+    *given, downloads = places(data_dir)
+    roots = [*given, *system, downloads]
     for root in roots:
         for opener in openers:
             found = opener(root)
@@ -87,7 +95,7 @@ def find(
 def _check_unpacked(key: str, roots: list[Path]) -> None:
     """Raise UserError if a data folder holds the dataset in an archive, or in a form that is not read."""
     official = FAMILY[key]
-    named = re.compile(rf"{key}(?!\d)")
+    named = re.compile(rf"{key.replace('_', '')}(?!\d)")
     for base in dict.fromkeys(root / sub for root in roots for sub in official.folders):
         for archive in archives([base]):
             if named.match(re.sub(r"[^a-z0-9]", "", archive.name.lower())) or base.name == key:

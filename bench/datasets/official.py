@@ -35,6 +35,10 @@ FAMILY = {
         *("SVHN", 10, 73_257, 26_032, ("svhn", "svhn/cropped_digits", "cropped_digits", ""), ("label",)),
         bytes=246_316_178,
     ),
+    "fashion_mnist": Official(
+        *("Fashion-MNIST", 10, 60_000, 10_000, ("fashion_mnist", "fashion_mnist/fashion_mnist", ""), ("label",)),
+        bytes=30_878_645,
+    ),
 }
 
 # Digests of lossless copies, as `ImageDataset.digest` computes them; without one, MD5 sums decide.
@@ -42,8 +46,9 @@ DIGESTS: dict[str, tuple[str, ...]] = {
     "mnist5k": ("1897f7c7b3fc39c75a851204ab3bf47becdaac7f8a51e750669b44c92b530e8b",),
     "digits": ("3a39421d60be92dbc7c2f6a19ae5bc40582412f1411da8b49af39f8a87c4a190",),
     "cifar10": ("fbc3ce1c84cf741fa874cc55ccd3ca6bb5361ca2f213361af952fabfe69ee1aa",),
-    "cifar100": (),
+    "cifar100": ("8859f57f70f613f6983d44625c12ddbd02a4d58700ba6c626fac8cc4f7c4f475",),
     "svhn": (),
+    "fashion_mnist": ("7c693c6d951e18a4cbff2187e4ba6d6c365295b660e4694cd7e3dd34f910f837",),
 }
 
 # MD5 of the files that the authors distribute.

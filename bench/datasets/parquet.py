@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.datasets.classes import unite
-from bench.datasets.known import CLASSES, official_order
+from bench.datasets.known import CLASSES, foreign, official_order
 from bench.datasets.labels import Labels
 from bench.datasets.locate import Found, complete, partitions
 from bench.datasets.official import FAMILY
@@ -41,7 +41,7 @@ def open_parquet(key: str, root: Path) -> Found | None:
             continue
         watch(*train, *test)
         found = _read(key, base, train, test)
-        if isinstance(found, Found):
+        if isinstance(found, Found) and (sub or not foreign(found.class_names, key)):
             return found
         if sub:
             raise UserError(f"{found}. Complete it, or move it out of {root}.")

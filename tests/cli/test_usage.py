@@ -90,7 +90,7 @@ def test_lists_name_every_kind_with_a_summary(bench):
         kind: {r["name"] for r in rows if r["kind"] == kind} for kind in ("methods", "heads", "datasets", "backbones")
     }
     assert {"jeidnn", "msdnet_thresh", "entropy_thresh"} <= names["methods"]
-    assert {"mnist5k", "cifar100lt", "folder", "hf"} <= names["datasets"]
+    assert {"mnist5k", "cifar100lt", "fashion_mnist", "folder", "hf"} <= names["datasets"]
     assert {"efficientnet_lite0", "t2t_vit_7", "clip_vit_b16", "cifar_resnet56"} <= names["backbones"]
     assert all(r["summary"] and "broken" not in r["summary"] for r in rows)
 

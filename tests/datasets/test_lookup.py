@@ -3,7 +3,7 @@
 import pytest
 
 from bench import datasets
-from bench.datasets import cifar, svhn
+from bench.datasets import cifar, fashion_mnist, svhn
 from bench.errors import UserError
 from bench.plugins import registry
 from bench.plugins.spec import Spec
@@ -42,12 +42,14 @@ def test_spec_objects_are_accepted():
     assert datasets.load(Spec("digits")).name == "digits"
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "cifar100lt", "svhn"])
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "cifar100lt", "svhn", "fashion_mnist"])
 def test_missing_data_says_where_it_was_looked_for(name, tmp_path, monkeypatch, own_cache):
     def offline(*_):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(svhn if name == "svhn" else cifar, "_download", offline)
+    module = {"svhn": svhn, "fashion_mnist": fashion_mnist}.get(name, cifar)
+    monkeypatch.setattr(module, "_download", offline)
+    monkeypatch.setattr(fashion_mnist, "SYSTEM", tmp_path / "system")
     for folder in ("data", "more"):
         (tmp_path / folder).mkdir()
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "more"))

@@ -11,7 +11,7 @@ import pytest
 
 from bench import backbones, datasets
 from bench.bank import manifest, store
-from bench.datasets import digests
+from bench.datasets import digests, fashion_mnist
 from bench.errors import UserError
 from bench.report import state
 from bench.system import recall
@@ -77,6 +77,11 @@ PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "parquet": ("train-0.parquet", lambda path: datasets.load(f"hf:{path}")),
     "folder of parquet": ("set/train-0.parquet", lambda path: datasets.load(f"hf:{path.parent}")),
     "SVHN": ("train_32x32.mat", lambda path: datasets.load("svhn", data_dir=path.parent)),
+    "Fashion-MNIST": ("train-images-idx3-ubyte", lambda path: fashion_mnist._images(path, 2)),
+    "Fashion-MNIST's folder": (
+        "FashionMNIST/raw/train-images-idx3-ubyte.gz",
+        lambda path: datasets.load("fashion_mnist", data_dir=path.parents[2]),
+    ),
     "CIFAR": ("cifar-10-batches-py/data_batch_1", lambda path: datasets.load("cifar10", data_dir=path.parents[1])),
     "CIFAR as parquet": ("cifar10/train-0.parquet", lambda path: datasets.load("cifar10", data_dir=path.parents[1])),
 }
@@ -87,8 +92,9 @@ PLACES: dict[str, tuple[str, Callable[[Path], object]]] = {
 def test_a_reader_does_not_wait(tmp_path, monkeypatch, name, kind):
     monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for module in ("cifar", "svhn"):
+    for module in ("cifar", "svhn", "fashion_mnist"):
         monkeypatch.setattr(f"bench.datasets.{module}._download", lambda *_: None)
+    monkeypatch.setattr(fashion_mnist, "SYSTEM", tmp_path / "system")
     file, read = PLACES[name]
     path = tmp_path / file
     path.parent.mkdir(parents=True, exist_ok=True)

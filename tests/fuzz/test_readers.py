@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import pickle
@@ -25,7 +26,7 @@ from scipy.io import savemat
 
 from bench import datasets
 from bench.bank import manifest, store
-from bench.datasets import cifar, digests, parquet, svhn
+from bench.datasets import cifar, digests, fashion_mnist, parquet, svhn
 from bench.datasets.decode import decode, is_image, lossy
 from bench.errors import UserError
 from bench.report import state
@@ -38,6 +39,7 @@ from bench.trials.table import frame_of
 from bench.tune import history
 from tests.helpers import damage
 from tests.helpers import records as make
+from tests.helpers.idx import idx_bytes
 from tests.helpers.images import encode
 
 MEMORY = 6 << 30  # bytes of address space that a reader may take on top of what the process has
@@ -103,6 +105,11 @@ def images() -> list[bytes]:
 def matlab() -> list[bytes]:
     arrays = {"X": np.zeros((32, 32, 3, 2), np.uint8), "y": np.array([[1], [10]], np.uint8)}
     return [file_of(lambda f, p=packed: savemat(f, arrays, do_compression=p)) for packed in (True, False)]
+
+
+def idx() -> list[bytes]:
+    found = [idx_bytes(array) for array in (np.zeros((2, 28, 28)), np.arange(2))]
+    return [*found, *map(gzip.compress, found)]
 
 
 def pickles() -> list[bytes]:
@@ -219,6 +226,8 @@ BYTES: dict[str, Reader] = {
     "file without suffix": Reader(at("file", is_image), images),
     "SVHN images": Reader(at("a.mat", lambda path: svhn._images(path, 2)), matlab),
     "SVHN labels": Reader(at("a.mat", svhn._labels), matlab),
+    "IDX images": Reader(at("a", lambda path: fashion_mnist._images(path, 2)), idx),
+    "IDX labels": Reader(at("a", fashion_mnist._labels), idx),
     "CIFAR archive": Reader(at("batch", read_pickle), pickles),
     "digest cache": Reader(at("x.npy", lambda path: digests._open(path, 3)), entries),
     "parquet": Reader(read_table, tables, share=0.5),
