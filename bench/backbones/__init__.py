@@ -99,6 +99,6 @@ def _builder(name: str | Spec) -> tuple[Spec, Any, dict[str, Any]]:
     spec = name if isinstance(name, Spec) else _folder(name) or parse(name)
     builder = registry.load("backbones", spec.name)
     hints: dict[str, Any] = {}
-    for key, hint in get_type_hints(builder).items():
+    for key, hint in get_type_hints(builder, include_extras=True).items():
         hints.update(get_type_hints(get_args(hint)[0]) if get_origin(hint) is Unpack else {key: hint})
     return spec, builder, hints

@@ -61,7 +61,8 @@ class Tuned:
 class StagedBackbone(nn.Module):
     """A frozen backbone of K exits. A family gives `start`, `pool` and `final`; its blocks run in order between them.
 
-    The state is one tensor with the batch first, so that `state[mask]` drops samples. Always in eval mode.
+    The state is a tensor with the batch first, or holds several of them. `state[mask]` drops samples and `len(state)`
+    counts them, whichever it is. Always in eval mode.
     """
 
     def __init__(

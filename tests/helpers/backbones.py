@@ -21,6 +21,7 @@ FAMILIES = [
     ("timm:vit_dpwee_patch16_reg1_gap_256", 32, "vit_dpwee_patch16_reg1_gap_256"),
     ("t2t_vit_7", 32, None),
     ("cifar_resnet20", 32, None),
+    ("msdnet", 32, None),
 ]
 IDS = [name for name, _, _ in FAMILIES]
 
