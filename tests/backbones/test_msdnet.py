@@ -251,7 +251,8 @@ def test_trains_through_its_five_parts():
 
 
 def test_stopping_early_for_real_on_its_own_heads_is_what_was_simulated(tmp_path):
-    backbone = backbones.load("msdnet", weights=checkpoint(tmp_path / "cifar10", redrawn(Shape())), num_classes=10)
+    shape = Shape(blocks=4, base=1, step=1)
+    backbone = backbones.load(spec(shape), weights=checkpoint(tmp_path / "cifar10", redrawn(shape)), num_classes=10)
     features, logits = backbone.exits(images(80, 32))
     labels, macs = torch.arange(80) % 10, backbone_macs(backbone, 32)
     val, data = (ExitData(tuple(f[r] for f in features), logits[r], labels[r]) for r in (slice(40), slice(40, 80)))
