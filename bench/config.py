@@ -24,6 +24,12 @@ MOST_SEEDS = 10_000
 DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
 
+_OF_BANKS = {
+    *("dataset", "backbone", "exits", "image_size", "weights", "views", "dtype", "precision", "channels_last"),
+    *("data_dir", "limit", "bank_dir"),
+}  # settings that make a bank
+
+
 class RunConfig(BaseModel):
     """All settings of `bench run`; the defaults are the embedded main job."""
 
@@ -33,6 +39,7 @@ class RunConfig(BaseModel):
 
     plugin: tuple[Path, ...] = ()
     methods: tuple[str, ...] = DEFAULT_METHODS
+    bank: tuple[Path, ...] = ()
     dataset: tuple[str, ...] = ("mnist5k",)
     backbone: tuple[str, ...] = ("efficientnet_lite0",)
     budgets: tuple[float, ...] = DEFAULT_BUDGETS
@@ -68,7 +75,7 @@ class RunConfig(BaseModel):
         text = info.field_name in ("exits", "weights", "device", "ray_address")
         return value if text else plain_number(value)
 
-    @field_validator("plugin", mode="before")
+    @field_validator("plugin", "bank", mode="before")
     @classmethod
     def _files(cls, value: Any) -> Any:
         items = [value] if isinstance(value, str | Path) else value
@@ -143,7 +150,10 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        """Refuse options of Ray beside the serial executor, and devices that Ray assigns itself."""
+        """Refuse options that exclude each other: banks and how to make others, and those of executors."""
+        if self.bank and (extra := sorted(self.model_fields_set & _OF_BANKS)):
+            name = extra[0].replace("_", "-")
+            raise ValueError(f"'bank' names banks that are there, so '{name}' has no effect; leave one of them out")
         if self.executor == "serial":
             if self.ray_address is not None:
                 raise ValueError("'ray-address' needs the ray executor, not executor 'serial'; leave one of them out")

@@ -14,6 +14,10 @@ class BankError(UserError):
     """A feature bank that is corrupt, foreign or incomplete, and is therefore not used."""
 
 
+class NeedsTrain(UserError):
+    """The train split was asked for, and the bank has none."""
+
+
 def nearest(name: str, valid: Iterable[str]) -> str:
     """Name the closest valid choice as a hint (" Did you mean 'x'?"), or list the choices when none is close."""
     choices = sorted(valid)

@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from bench.errors import NeedsTrain
+
 NativeHead = tuple[Tensor, Tensor] | None  # weight [C, D_k] and bias [C]; None where the features are the logits
 
 
@@ -47,6 +49,24 @@ class ExitData:
         features = {f"the features of exit {k}": x for k, x in enumerate(self.features)}
         final = {} if self.on_disk else {"the final logits": self.final_logits}
         return {**features, **final, "the labels": self.labels}
+
+
+class NoTrain(ExitData):
+    """The train split of a bank of imported logits that has none; whoever asks for it is told so by NeedsTrain."""
+
+    def __init__(self) -> None:
+        """Hold nothing."""
+
+    def _missing(self) -> Any:
+        raise NeedsTrain(
+            "This bank has no train split, which the method or its heads learn from. Give heads=native, a rule that "
+            "learns on val alone, or logits of train."
+        )
+
+    features = final_logits = labels = property(_missing)  # type: ignore[assignment]
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
 
 
 @dataclass(frozen=True)

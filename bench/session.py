@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bench.bank.cell import Cell
-from bench.bank.source import Images, Progress, Request, Source
+from bench.bank.source import Images, Progress, Request, Source, StoredBank
 from bench.config import RunConfig, resolve_device, resolve_dispatch
 from bench.errors import BankError, UserError
 from bench.executors.memory import check_supported
@@ -70,14 +70,18 @@ class Session:
         if self.config.report:
             check_writable(self.config.reports, "report's folder", "--reports")
 
-    def sources(self) -> Iterator[Source]:
-        """Return the source of every bank that the run asks for: each dataset through each backbone."""
+    def sources(self) -> Iterator[Source | StoredBank]:
+        """Return the source of every bank of the run: those it names, or each dataset through each backbone."""
+        for path in self.config.bank:
+            yield StoredBank(path)
+        if self.config.bank:
+            return
         for dataset in self.config.dataset:
             images = Images(dataset, self.config.data_dir)
             for backbone in self.config.backbone:
                 yield Source(Request.of(self.config, dataset, backbone), images)
 
-    def prepare(self, source: Source, progress: Progress | None = None) -> Prepared:
+    def prepare(self, source: Source | StoredBank, progress: Progress | None = None) -> Prepared:
         """Return the work that is left on a source's bank, building the bank if it is missing.
 
         Raises UserError, before a bank is built, for a search that the run asks for and that is missing, unfinished,

@@ -19,7 +19,7 @@ from bench.bank.plan import NATIVE, Plan, array_file
 from bench.bank.store import checked, mark_used
 from bench.bank.streamed import RESIDENT, StreamedData
 from bench.errors import BankError, UserError
-from bench.method import ExitData, NativeHead, Task
+from bench.method import ExitData, NativeHead, NoTrain, Task
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,14 @@ class Bank:
         if NATIVE not in self.manifest.files:
             return None
         held = {name: value.to(device).float() for name, value in load_file(self.path / NATIVE).items()}
-        return tuple((held[f"weight{k}"], held[f"bias{k}"]) for k in range(self.num_exits - 1))
+        pairs = ((held.get(f"weight{k}"), held.get(f"bias{k}")) for k in range(self.num_exits - 1))
+        return tuple(None if weight is None or bias is None else (weight, bias) for weight, bias in pairs)
 
     def task(self, seed: int, device: str | torch.device = "cpu") -> Task:
         """Make what a method may see: train and this seed's val."""
         head, (val, _) = self.head_choice(seed), self.halves(seed)
         return Task(
-            train=self.exit_data("train", head=head, device=device),
+            train=self._train(head, device),
             val=self.exit_data("pool", val, head=head, device=device),
             macs=self.manifest.macs,
             num_classes=self.manifest.num_classes,
@@ -138,6 +139,9 @@ class Bank:
             device=torch.device(device),
             native=self.native(device),
         )
+
+    def _train(self, head: int, device: str | torch.device) -> ExitData:
+        return self.exit_data("train", head=head, device=device) if self.manifest.sizes["train"] else NoTrain()
 
     def held_out(self, seed: int, device: str | torch.device = "cpu") -> tuple[ExitData, ExitData]:
         """Load what no method sees: this seed's cal, and test; of a bank larger than memory in half precision."""

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 from bench.bank.status import BankStatus, bank_status, built
 from bench.bank.store import mark_used, stamps, unchanged
+from bench.errors import UserError
 from bench.system.cpus import cpu_count
 from bench.system.network import ToDownload
 from bench.system.recall import Recording, recall, recording, remember
 
 if TYPE_CHECKING:
     from bench.bank.bank import Bank
+    from bench.bank.manifest import Manifest
     from bench.bank.plan import Plan
     from bench.config import RunConfig
     from bench.datasets.images import ImageDataset
@@ -73,6 +75,32 @@ class Images:
         if by is not None:
             by.include(self._recording)
         return found
+
+
+class StoredBank:
+    """A bank that a user names by its folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        manifest = self._manifest()
+        self.request = Request(manifest.dataset, manifest.backbone)
+
+    def _manifest(self) -> Manifest:
+        from bench.bank.manifest import read_manifest
+
+        if not self.path.is_dir():
+            raise UserError(f"There is no bank '{self.path}'. `bench bank list` names those on this machine.")
+        return read_manifest(self.path)
+
+    def status(self) -> BankStatus:
+        """Return the status of the bank. Raises BankError if it is not finished."""
+        return built(self._manifest(), self.path)
+
+    def ensure(self, device: str, progress: Progress | None = None) -> Bank:
+        """Open and verify the bank; raise BankError if it is corrupt."""
+        from bench.bank.bank import Bank
+
+        return Bank.open(self.path)
 
 
 class Source:

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from bench.cli import bank, check, finetune, listing, new_method, plan, publish, report, reproduce, run, score, tune
+from bench.cli import (
+    bank,
+    check,
+    finetune,
+    import_logits,
+    listing,
+    new_method,
+    plan,
+    publish,
+    report,
+    reproduce,
+    run,
+    score,
+    tune,
+)
 from bench.cli.guard import guarded
 from bench.cli.terminal import prepare
 
@@ -24,6 +38,7 @@ app.command("publish")(guarded(publish.publish))
 app.command("score")(guarded(score.score))
 app.command("tune")(guarded(tune.tune))
 app.command("finetune")(guarded(finetune.finetune))
+app.command("import")(guarded(import_logits.import_logits))
 app.command("reproduce")(guarded(reproduce.reproduce))
 app.add_typer(bank.app, name="bank")
 

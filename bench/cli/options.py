@@ -43,6 +43,10 @@ Dataset = Annotated[
     str | None, typer.Option(help="Datasets, comma-separated: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")
 ]
 Backbone = Annotated[str | None, typer.Option(help="Frozen backbones, comma-separated. See `bench list backbones`.")]
+Bank = Annotated[
+    list[str] | None,
+    typer.Option(help="Folders of banks that are there already, in place of dataset and backbone (`bench import`)."),
+]
 Budgets = Annotated[
     str | None, typer.Option(help="Cost budgets, comma-separated fractions of the plain backbone's MACs.")
 ]

@@ -10,7 +10,7 @@ from bench.cli.terminal import say_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bench.bank.source import Request, Source
+    from bench.bank.source import Request, Source, StoredBank
     from bench.bank.status import BankStatus
     from bench.session import Session
     from bench.trials.estimate import Counts, Group, History
@@ -50,7 +50,7 @@ def show(session: Session, console: Console, *, json_output: bool = False) -> No
         _print(session, console, banks)
 
 
-def plan_of(session: Session, source: Source, history: History, console: Console) -> BankPlan:
+def plan_of(session: Session, source: Source | StoredBank, history: History, console: Console) -> BankPlan:
     """Look for one bank, measure how long a build would take, and estimate the trials on it."""
     from bench.trials.estimate import groups, hardware
     from bench.trials.provenance import provenance
@@ -60,7 +60,7 @@ def plan_of(session: Session, source: Source, history: History, console: Console
     if status.cell is None:
         return BankPlan(source.request, status, None, [])
     seconds: float | None = None if status.state == "broken" else 0.0
-    if status.to_compute:
+    if status.to_compute and not isinstance(source, StoredBank):
         from bench.bank.speed import images_per_second
 
         with console.status(f"Measuring {source.request.title} …"):

@@ -23,6 +23,7 @@ def run(
     config: o.Config = None,
     plugin: o.Plugin = None,
     methods: o.Methods = None,
+    bank: o.Bank = None,
     dataset: o.Dataset = None,
     backbone: o.Backbone = None,
     budgets: o.Budgets = None,

@@ -42,7 +42,8 @@ def title(cell: Cell) -> str:
     """Return dataset with its variant, backbone, pixels, exits and protocol."""
     variant = f" ({cell.dataset_variant})" if cell.dataset_variant else ""
     parts = [f"{without_paths(cell.dataset)}{variant}", without_paths(cell.backbone)]
-    parts += [f"{cell.image_size} px", f"{len(cell.exit_names)} exits", f"protocol {cell.protocol_version}"]
+    parts += [f"{cell.image_size} px"] if cell.image_size else []  # imported logits need not say
+    parts += [f"{len(cell.exit_names)} exits", f"protocol {cell.protocol_version}"]
     return clean(" · ".join(parts))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench import heads
+from bench.errors import NeedsTrain
 from bench.inference import Outcomes, exit_macs
 from bench.method import Infeasible, Policy
 from bench.metrics.accuracy import predictions
@@ -39,6 +40,8 @@ def run_trial(trial: Trial, splits: SeedSplits, provenance: dict[str, Any]) -> l
         if trial.method == REFERENCES:
             return make.references()
         return make.method()
+    except NeedsTrain as error:
+        return [make.record(p, "infeasible", reason=str(error)) for p in trial.points]
     except Exception as error:
         return [make.record(p, "failed", reason=explain(error)) for p in trial.points]
 
@@ -106,7 +109,7 @@ class _Maker:
 
     def references(self) -> list[Result]:
         start = time.perf_counter()
-        plain = heads.fit("plain", self.splits.task)
+        plain = heads.fit("plain" if self.splits.task.native is None else "native", self.splits.task)
         timings = {"fit_seconds": time.perf_counter() - start}
         mixed = any(point.method in MIXED for point in self.trial.points)
         exits = StaticExits.measure(plain, self.splits.task, self.splits.test) if mixed else None

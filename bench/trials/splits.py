@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.bank.bank import Bank
 from bench.inference import BATCH, Outcomes, decide, exit_answers, simulate
-from bench.method import ExitData, Infeasible, Policy, Task
+from bench.method import ExitData, Infeasible, NoTrain, Policy, Task
 from bench.metrics.answers import Answers
 from bench.metrics.arrays import to_numpy
 from bench.metrics.samples import Measured
@@ -102,7 +102,9 @@ class SeedSplits:
 
     @cached_property
     def train_counts(self) -> np.ndarray:
-        """Training samples per class [C]."""
+        """Training samples per class [C]; none where the bank has no train split."""
+        if isinstance(self.task.train, NoTrain):
+            return np.zeros(self.task.num_classes, dtype=np.int64)
         return np.bincount(to_numpy(self.task.train.labels), minlength=self.task.num_classes)
 
     @property
