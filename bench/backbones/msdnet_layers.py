@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,6 +44,10 @@ class Maps:
     def __len__(self) -> int:
         """Return N."""
         return len(self.scales[0])
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Maps:
+        """Return what a function makes of every map."""
+        return Maps(tuple(map(function, self.scales)))
 
     def __getitem__(self, rows: slice | Tensor) -> Maps:
         """Return the maps of some images: a slice, a boolean mask or indices, as for a tensor."""

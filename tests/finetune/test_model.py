@@ -100,6 +100,16 @@ def test_in_training_and_in_a_bank_the_network_is_the_same():
         torch.testing.assert_close(logits, [*own, net.backbone.head(last)])
 
 
+def test_a_network_of_several_scales_learns_in_equilibrium_with_its_own_heads():
+    backbone = build("msdnet[blocks=3,base=1,step=1]", 32)
+    own = list(backbone.native)
+    net = Network(backbone, FineTuning(exits="joint", equilibrium=True)).train()
+    assert list(net.backbone.native) == own
+    logits = net(images(4, 32))
+    loss(logits, torch.arange(4), net.config).backward()
+    assert len(logits) == 3 and all(p.grad is not None for p in net.parameters())
+
+
 def test_groups_have_the_rates_and_decays_of_their_kind():
     net = network(lr=0.1, trunk_rate=0.5, weight_decay=0.3)
     groups = {(g["lr"], g["weight_decay"]): g["params"] for g in net.groups()}
