@@ -17,9 +17,6 @@ SPEED = {
     "bench run": "bench run --no-report --budgets 0.7",
     "--weights random": "--weights random --image-size 16 --limit 200",
 }
-    "bench run": "bench run --no-report --budgets 0.7",
-    "--weights random": "--weights random --image-size 16 --limit 200",
-}
 
 
 @pytest.mark.slow
