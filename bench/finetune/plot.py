@@ -19,17 +19,18 @@ def draw(told: dict[str, Any]) -> bytes:
     epochs = [entry["epoch"] for entry in history]
     accuracy = 100 * np.array([entry["accuracy"] for entry in history])
     with mpl.rc_context(mpl.rcParamsDefault):
-        figure = Figure(figsize=(9, 3.6), layout="constrained")
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
         FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2)
         left.plot(epochs, [entry["loss"] for entry in history], color="black", marker="o", markersize=3)
-        left.set(xlabel="Epoch", ylabel="Training loss, nats", title="Loss at the end of each epoch")
+        left.set(xlabel="Epoch", ylabel="Training loss, nats", title="Loss, added over exits, at the end of an epoch")
         colours = sns.color_palette("viridis_r", accuracy.shape[1])
         names = [*(f"exit {k}" for k in range(accuracy.shape[1] - 1)), "last exit"]
         for k, name in enumerate(names):
             right.plot(epochs, accuracy[:, k], color=colours[k], marker="o", markersize=3, label=name)
-        right.set(xlabel="Epoch", ylabel="Accuracy on val, %", title="Averaged weights")
-        right.legend(fontsize=8, frameon=False, loc="lower right", ncols=2)
+        right.set(xlabel="Epoch", ylabel="Accuracy on val, %", title="Accuracy of the averaged weights")
+        if len(names) > 1:
+            right.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
