@@ -42,7 +42,7 @@ class RunPolicy(HeadsPolicy):
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
         if k + 1 < self.run:
-            return torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+            return torch.zeros(logits.shape[0], dtype=torch.bool, device=logits.device)
         recent = logits[:, k + 1 - self.run :].argmax(-1)
         return (recent == recent[:, -1:]).all(1)
 

@@ -40,7 +40,7 @@ class Patient(Score):
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
         if k + 1 < self.n:
-            return logits.new_full((len(logits),), -torch.inf, dtype=torch.float64)
+            return logits.new_full((logits.shape[0],), -torch.inf, dtype=torch.float64)
         return negative_entropy(logits[:, k + 1 - self.n :]).amin(1)
 
     def macs(self, k: int, classes: int) -> int:

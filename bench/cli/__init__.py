@@ -7,6 +7,7 @@ import typer
 from bench.cli import (
     bank,
     check,
+    export,
     finetune,
     import_logits,
     listing,
@@ -35,6 +36,7 @@ app.command("new-method")(guarded(new_method.new_method))
 app.command("check")(guarded(check.check))
 app.command("report")(guarded(report.report))
 app.command("publish")(guarded(publish.publish))
+app.command("export")(guarded(export.export))
 app.command("score")(guarded(score.score))
 app.command("tune")(guarded(tune.tune))
 app.command("finetune")(guarded(finetune.finetune))

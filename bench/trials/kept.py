@@ -39,7 +39,7 @@ class SharedOutcomes:
 
     @classmethod
     def of(cls, heads: Heads, answers: Mapping[str, Answers], train_counts: NDArray[Any]) -> SharedOutcomes | None:
-        """Gather them; None if the heads hold what cannot be stored, e.g. a function of a plugin."""
+        """Gather them; None if the heads hold what cannot be stored, e.g. a lambda."""
         tensors: dict[str, Tensor] = {"train_counts": from_numpy(train_counts.astype(np.int64))}
         try:
             description = describe(heads, tensors, "heads")

@@ -1,23 +1,33 @@
-"""Fitted modules as JSON and tensors and back, without pickle: only classes of torch, exitbench, plugins are made."""
+"""Fitted modules as JSON and tensors and back, without pickle: only classes of torch, exitbench, plugins are made.
+
+A description may come from anybody. It can name layers of torch, what the rooms of exitbench define that policies are
+made of, and what a registered plugin defines, nothing else; it cannot make Python run code of its own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import sys
+import math
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any
 
 from torch import Tensor, nn
 
-OWN = ("bench.", "torch.nn.")  # packages whose modules are imported; others must be in use already
+from bench.plugins import registry
+
+ROOMS = ("exits", "heads", "method", "methods", "recipe", "rules")  # of exitbench, that policies are made of
+OWN = ("torch.nn.modules", "torch.nn.parameter", *(f"bench.{room}" for room in ROOMS))
+KINDS: tuple[registry.Kind, ...] = ("methods", "heads")
 INTERNAL = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules", "training"}
 
 
 def describe(module: nn.Module, tensors: dict[str, Tensor], prefix: str = "") -> dict[str, Any]:
     """Return the JSON form of a module and add its tensors under names that begin with the prefix.
 
-    Raises TypeError for a module that holds anything but numbers, text, tensors, modules, dataclasses, lists of these.
+    Raises TypeError for a module that holds anything but numbers, text, tensors, modules, dataclasses, functions that a
+    module defines by name, and lists and dictionaries of these.
     """
     return _described(module, tensors, prefix)
 
@@ -34,6 +44,8 @@ def rebuild(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn
 
 
 def _described(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Tensor):
@@ -49,13 +61,15 @@ def _described(value: Any, tensors: dict[str, Tensor], name: str) -> Any:
         items = [_described(item, tensors, f"{name}.{i}") for i, item in enumerate(value)]
         return {type(value).__name__: items} if type(value) in (list, tuple) else _refused(value, name)
     if isinstance(value, nn.Module):
-        found = {key: held for key, held in vars(value).items() if key not in INTERNAL}
+        found = {key: held for key, held in value.__getstate__().items() if key not in INTERNAL}  # type: ignore[call-overload]
         return {"module": _class(value), "held": _fields(found, tensors, name)}
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
         return {"dict": _fields(value, tensors, name)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         held = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return {"dataclass": _class(value), "held": _fields(held, tensors, name)}
+    if isinstance(value, FunctionType) and "<" not in value.__qualname__:
+        return {"function": f"{value.__module__}:{value.__qualname__}"}
     return _refused(value, name)
 
 
@@ -84,27 +98,49 @@ def _made(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return tuple(_made(item, tensors) for item in value["tuple"])
     if "dict" in value:
         return {key: _made(item, tensors) for key, item in value["dict"].items()}
+    if "float" in value:
+        return float(value["float"])
+    if "function" in value:
+        return _found(value["function"], FunctionType)
     held = {key: _made(item, tensors) for key, item in value["held"].items()}
     if "module" in value:
-        kind: Any = _found(value["module"], nn.Module)
+        if INTERNAL & held.keys():
+            raise TypeError(f"a module cannot hold {sorted(INTERNAL & held.keys())[0]}")
+        kind: Any = _class_found(value["module"], nn.Module)
         module = kind.__new__(kind)
         nn.Module.__init__(module)
         vars(module).update(held)
         return module
-    made: Any = _found(value["dataclass"], object)
+    made: Any = _class_found(value["dataclass"], object)
     if not hasattr(made, "__dataclass_fields__"):
         raise TypeError(f"{value['dataclass']} is not a dataclass")
     return made(**held)
 
 
-def _found(name: str, base: type) -> type:
-    """Return the class of that name; only its package decides whether it may be imported."""
+def _class_found(name: str, base: type) -> type:
+    found = _found(name, type)
+    if not issubclass(found, base):
+        raise TypeError(f"{name} is not a class of modules")
+    return found
+
+
+def _found(name: str, kind: type) -> Any:
+    """Return what a module defines under that name; only its package decides whether it may be imported."""
     where, _, path = name.partition(":")
-    if where not in sys.modules and not where.startswith(OWN):
+    if not _known(where):
         raise ImportError(f"'{where}' is not loaded; name its file with --plugin or install its package")
     found: Any = importlib.import_module(where)
     for part in path.split("."):
         found = getattr(found, part)
-    if not isinstance(found, type) or not issubclass(found, base):
-        raise TypeError(f"{name} is not a class of modules")
+    if not isinstance(found, kind) or (found.__module__, found.__qualname__) != (where, path):  # type: ignore[attr-defined]
+        raise TypeError(f"{name} is not a {kind.__name__} that this module defines")
     return found
+
+
+def _known(where: str) -> bool:
+    """Whether a module is one of those that policies are made of, or belongs to the package of a plugin."""
+    if any(f"{where}.".startswith(f"{own}.") for own in OWN):
+        return True
+    plugins = [plugin for kind in KINDS for plugin in registry.plugins(kind).values()]
+    outside = {plugin.target.partition(":")[0].partition(".")[0] for plugin in plugins} - {"bench"}
+    return where.partition(".")[0] in outside

@@ -1,0 +1,87 @@
+"""`bench export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli import options as o
+from bench.cli.terminal import say
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bench.config import RunConfig
+
+
+def export(
+    setting: Annotated[
+        str,
+        typer.Argument(
+            metavar="SETTING",
+            help="DATASET/BACKBONE, e.g. cifar100lt/efficientnet_lite0; or the dataset alone, and --backbone.",
+        ),
+    ],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="name or name\\[param=value,…].")],
+    budget: Annotated[str, typer.Argument(metavar="BUDGET", help="Fraction of the plain backbone's MACs, e.g. 0.5.")],
+    folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", **o.PATH)],
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the fit: which of the run's policies it is.")] = 0,
+    store: Annotated[
+        Path, typer.Option(help="Working store whose record the policy is compared with.", **o.PATH)
+    ] = Path("runs"),
+    with_backbone: Annotated[
+        bool,
+        typer.Option(
+            "--with-backbone/--without-backbone",
+            help="Put the backbone's weights into the folder, or only how to find them and their digest.",
+        ),
+    ] = True,
+    onnx: Annotated[
+        bool,
+        typer.Option("--onnx", help="Write an ONNX file per stage too, and a runner that needs onnxruntime alone."),
+    ] = False,
+    config: o.Config = None,
+    plugin: o.Plugin = None,
+    backbone: o.Backbone = None,
+    exits: o.Exits = None,
+    image_size: o.ImageSize = None,
+    weights: o.Weights = None,
+    views: o.Views = None,
+    dtype: o.Dtype = None,
+    channels_last: o.ChannelsLast = None,
+    data_dir: o.DataDir = None,
+    bank_dir: o.BankDir = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    limit: o.Limit = None,
+) -> None:
+    """Write a fitted policy into a folder, as safetensors and JSON: `bench.load_policy(FOLDER)` runs it on raw images.
+
+    The policy is fitted again, as the run with the same options fits it, and compared with the run's record if there is
+    one. Its thresholds can be read in policy.json. See docs/export.md.
+    """
+    named = ("setting", "method", "budget", "folder", "seed", "store", "with_backbone", "onnx", "config", "backbone")
+    given = {k: v for k, v in locals().items() if k not in (*named, "named")}
+    from bench.cli.terminal import console as make_console
+    from bench.export.setting import split_setting
+
+    dataset, network = (setting, backbone) if backbone else split_setting(setting)
+    given |= {"dataset": [dataset], "methods": [method], "budgets": budget, "seeds": [seed], "output": store}
+    settings = o.run_config(config, given | ({"backbone": [network]} if network else {}))
+    _export(settings, folder, make_console(stderr=True), with_backbone=with_backbone, onnx=onnx)
+
+
+def _export(config: RunConfig, folder: Path, console: Console, **how: bool) -> None:
+    from bench.cli.progress import building
+    from bench.export.request import export_policy
+
+    if len(config.budgets) > 1 or len(config.backbone) > 1:
+        from bench.errors import UserError
+
+        raise UserError("One policy is exported at a time: give one budget and one backbone.")
+    with building(console, f"{config.dataset[0]} → {config.backbone[0]}") as advance:
+        told = export_policy(config, folder, **how, progress=advance)
+    for line in told:
+        say(line)

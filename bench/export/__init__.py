@@ -1,0 +1,5 @@
+"""Fitted policies as folders of their own: written by `bench export`, loaded by `bench.load_policy`."""
+
+from bench.export.loaded import LoadedPolicy, load
+
+__all__ = ["LoadedPolicy", "load"]

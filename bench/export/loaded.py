@@ -1,0 +1,207 @@
+"""A policy from a folder, ready for raw images: stage by stage, each image stops where the policy says."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from bench.bank.transform import Transform, square
+from bench.config import resolve_device
+from bench.errors import UserError
+from bench.export import folder as files
+from bench.export.folder import BACKBONE, REMEDY, TENSORS, Contents
+from bench.export.network import rebuilt
+from bench.inference import Outcomes, execute, exit_macs, simulate
+from bench.method import ExitData, Policy
+from bench.plugins.files import load_files
+from bench.trials.modules import rebuild
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from bench.backbones.staged import StagedBackbone
+
+Images = Sequence["np.ndarray | Image"] | np.ndarray | Tensor
+
+
+class LoadedPolicy:
+    """An early-exit classifier for raw images; `bench.load_policy` makes one.
+
+    classes [C] and exit_names [K] are names; costs [K] are the MACs of one image that leaves at each exit.
+    """
+
+    def __init__(self, policy: Policy, backbone: StagedBackbone, contents: Contents, device: torch.device) -> None:
+        self.policy, self.backbone = policy.to(device).eval(), backbone.to(device).eval()
+        self.contents, self.device = contents, device
+        self.classes, self.exit_names, self.costs = contents.classes, contents.exits, contents.costs
+        self.transform = transform_of(contents)
+
+    def __call__(self, images: Images, *, batch_size: int = 64) -> tuple[Tensor, Tensor]:
+        """Classify images, each as far through the network as it needs; predictions and exits, int64 [N] on the CPU.
+
+        images: Pillow images, or uint8 arrays [H, W, 3], each of any size; or one array [N, H, W, 3]. Raises UserError
+        for anything else.
+        """
+        if batch_size < 1:
+            raise UserError(f"The batch size is {batch_size}; give 1 or more.")
+        pixels = squares(images)
+        predictions, exits = [torch.zeros(0, dtype=torch.int64)], [torch.zeros(0, dtype=torch.int64)]
+        for start in range(0, len(pixels), batch_size):
+            outcomes = self.outcomes(self.prepare(pixels[start : start + batch_size]))
+            predictions.append(outcomes.logits.argmax(-1).cpu())
+            exits.append(outcomes.exit_index.cpu())
+        return torch.cat(predictions), torch.cat(exits)
+
+    def prepare(self, squares: Sequence[np.ndarray]) -> Tensor:
+        """Resize and normalise square uint8 images: float32 [N, 3, size, size] on the policy's device."""
+        return self.transform.mixed(squares, np.arange(len(squares))).to(self.device)
+
+    def outcomes(self, inputs: Tensor) -> Outcomes:
+        """Run normalised images [N, 3, size, size]; the labels of the outcomes are 0."""
+        unknown = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
+        return execute(self.policy, self.backbone, inputs, unknown, self.contents.macs)
+
+    def describe(self) -> str:
+        """Say in a few lines what it is and what it costs."""
+        c = self.contents
+        data, network = c.setting.get("dataset"), c.setting.get("backbone")
+        lines = [
+            f"{c.method}, budget {c.budget:g}, seed {c.seed}: {data} → {network}, {self.transform.size} px",
+            *(
+                f"{split}: accuracy {values['accuracy']:.2%} at {values['macs_fraction']:.2%} of the backbone's MACs"
+                for split, values in (("val", c.val), ("test", c.test))
+            ),
+        ]
+        full = c.macs[-1]
+        lines += [
+            f"exit {k} ({name}): {cost / full:.2%}" for k, (name, cost) in enumerate(zip(c.exits, c.costs, strict=True))
+        ]
+        return "\n".join([*lines, *([f"Note: {c.note}"] if c.note else [])])
+
+
+def load(
+    folder: str | Path,
+    *,
+    device: str = "cpu",
+    backbone: str | None = None,
+    weights: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+) -> LoadedPolicy:
+    """Load a folder that `bench export` wrote.
+
+    backbone, weights, data_dir: the network in place of the one that the folder names; needed where it has no weights
+    of its own and they are not the pretrained ones. plugins: files that define the method, as for `--plugin`. Nothing
+    in the folder is run: it can only name what exitbench, torch's layers and plugins define. Raises UserError for a
+    folder that is damaged, changed, or of a newer format, and for a network with other weights.
+    """
+    load_files(plugins)
+    folder = Path(folder)
+    contents = files.read(folder)
+    tensors = tensors_of(folder / TENSORS)
+    policy = policy_of(contents, {k: v for k, v in tensors.items() if k.startswith("policy")})
+    stored = tensors_of(folder / BACKBONE) if BACKBONE in contents.files else None
+    network = rebuilt(contents.backbone, stored, spec=backbone, weights=weights, data_dir=data_dir)
+    try:
+        put_head(network, tensors["head.weight"], tensors["head.bias"])
+    except (KeyError, IndexError, RuntimeError) as error:
+        raise UserError(f"'{folder / TENSORS}' has no final head ({error}). {REMEDY}") from None
+    check(policy, network, contents)
+    return LoadedPolicy(policy, network, contents, torch.device(resolve_device(device)))
+
+
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file; raise UserError if it is not one."""
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"'{path}' is not a safetensors file ({error}). {REMEDY}") from None
+
+
+def policy_of(contents: Contents, tensors: dict[str, Tensor]) -> Policy:
+    """Build the policy that a folder describes; raise UserError if a class of it is not there."""
+    try:
+        made = rebuild(contents.structure, tensors)
+    except ValueError as error:
+        raise UserError(
+            f"The policy of '{contents.method}' cannot be made again: {error}. If it is a method of a plugin, install "
+            "the plugin or name its file (plugins=[…])."
+        ) from None
+    if not isinstance(made, Policy):
+        raise UserError(f"The folder holds a {type(made).__name__}, not a policy. {REMEDY}")
+    return made
+
+
+def put_head(backbone: StagedBackbone, weight: Tensor, bias: Tensor) -> None:
+    """Give a backbone the final head that a bank uses for one seed: weight [C, D] and bias [C]."""
+    head = nn.Linear(weight.shape[1], weight.shape[0])
+    head.load_state_dict({"weight": weight.float(), "bias": bias.float()})
+    backbone.head = head.requires_grad_(False)
+
+
+@torch.no_grad()
+def check(policy: Policy, backbone: StagedBackbone, contents: Contents) -> None:
+    """Send one blank image through all exits; raise UserError if a part of a folder does not fit the others."""
+    try:
+        side = transform_of(contents).size
+        features, logits = backbone.exits(torch.zeros(1, 3, side, side))
+        data = ExitData(tuple(features), logits, torch.zeros(1, dtype=torch.int64))
+        answers = simulate(copy.deepcopy(policy), data, contents.macs).exit_logits
+        assert answers is not None
+        shape, costs = tuple(answers.shape[1:]), tuple(exit_macs(policy, contents.macs))
+    except UserError:
+        raise
+    except Exception as error:  # a damaged description may raise anything
+        raise UserError(
+            f"The parts of the policy do not fit together ({type(error).__name__}: {error}). {REMEDY}"
+        ) from None
+    if shape != (len(contents.exits), len(contents.classes)) or costs != contents.costs:
+        raise UserError(
+            f"The policy answers {shape[0]} exits and {shape[1]} classes at costs {list(costs)}; policy.json says "
+            f"{len(contents.exits)}, {len(contents.classes)} and {list(contents.costs)}. {REMEDY}"
+        )
+
+
+def transform_of(contents: Contents) -> Transform:
+    """Return what the policy's images go through."""
+    t: Any = contents.transform
+    try:
+        found = Transform(int(t["size"]), tuple(map(float, t["mean"])), tuple(map(float, t["std"])), t["interpolation"])
+        fits = 1 <= found.size <= files.MOST_PIXELS and found.interpolation in ("bilinear", "bicubic")
+        if not fits or len(found.mean) != 3 or len(found.std) != 3:
+            raise ValueError(str(found))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"The transform of the policy is not valid ({error}). {REMEDY}") from None
+    return found
+
+
+def squares(images: Images) -> list[np.ndarray]:
+    """Return the centre square [S, S, 3] of every image, uint8 RGB."""
+    from PIL import Image, ImageOps
+
+    from bench.datasets.decode import rgb
+
+    if isinstance(images, Tensor):
+        images = images.cpu().numpy()
+    several = isinstance(images, Iterable) and not isinstance(images, str | Image.Image)
+    if not several or (isinstance(images, np.ndarray) and images.ndim != 4):
+        raise UserError("Give a list of images, or an array [N, H, W, 3]; put a single image into a list.")
+    pixels = []
+    for image in images:
+        try:
+            pixels.append(square(rgb(ImageOps.exif_transpose(image)) if isinstance(image, Image.Image) else image))
+        except (UserError, ValueError, AttributeError):
+            shape = getattr(image, "shape", getattr(image, "mode", ""))
+            raise UserError(
+                f"An image is {getattr(image, 'dtype', type(image).__name__)} {shape}. Give Pillow images, or uint8 "
+                "arrays [H, W, 3]."
+            ) from None
+    return pixels

@@ -1,0 +1,52 @@
+"""From the settings of a run to an exported policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.config import resolve_device
+from bench.errors import UserError
+from bench.plugins.files import load_files
+from bench.trials.plan import load_methods
+from bench.trials.store import Store
+
+if TYPE_CHECKING:
+    from bench.bank.source import Progress
+    from bench.config import RunConfig
+
+
+def export_policy(
+    config: RunConfig,
+    folder: Path,
+    *,
+    with_backbone: bool = True,
+    onnx: bool = False,
+    progress: Progress | None = None,
+) -> list[str]:
+    """Fit the first method of a run at its first budget and seed, write it, and return what to tell the user.
+
+    Raises UserError for what cannot be exported; the folder then keeps what it had.
+    """
+    from bench.bank.source import Request, Source
+    from bench.export.fitted import compare, fit
+    from bench.export.onnx import check_installed
+    from bench.export.write import check_target, write
+
+    if onnx:
+        check_installed()
+    load_files(config.plugin)
+    device = resolve_device(config.device)
+    (method,) = load_methods(config.methods[:1])
+    check_target(folder)
+    request = Request.of(config, config.dataset[0], config.backbone[0])
+    if request.precision != "float32":
+        raise UserError(f"A policy of a bank in {request.precision} cannot be exported. Fit it on one in float32.")
+    source = Source(request)
+    bank = source.ensure(device, progress)
+    fitted = fit(bank, method, config.budgets[0], config.seeds[0], device=device, threads=config.threads)
+    record, sentence = compare(fitted, bank, Store(config.output))
+    plan = source.plan
+    told = write(folder, fitted, bank, plan, request, record=record, with_backbone=with_backbone, onnx=onnx)
+    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+    return [*told, sentence, f"Policy: {folder.resolve()} ({size / 1e6:.1f} MB)"]
