@@ -68,6 +68,7 @@ class RunConfig(BaseModel):
     rerun: Literal["missing", "failed", "changed", "all"] = "missing"
     tuned: bool = False
     report: bool = True
+    verify_executed: int | None = Field(default=None, ge=1)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from bench.recipe import BATCH, Heads
 
 if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone
+
+FinalHead = tuple[Tensor, Tensor]  # weight [C, D] and bias [C]
 
 
 @dataclass(frozen=True)
@@ -110,30 +113,74 @@ def _all_exits(policy: Policy, inputs: Sequence[Tensor]) -> tuple[Tensor, Tensor
 
 @torch.no_grad()
 def execute(
-    policy: Policy, backbone: StagedBackbone, images: Tensor, labels: Tensor, backbone_macs: Sequence[int]
+    policy: Policy,
+    backbone: StagedBackbone,
+    images: Tensor | Iterable[Tensor],
+    labels: Tensor,
+    backbone_macs: Sequence[int],
+    *,
+    head: FinalHead | None = None,
+    precision: str = "float32",
 ) -> Outcomes:
-    """Run normalised images [N, 3, H, W] stage by stage and drop each sample from the batch when it leaves."""
+    """Run normalised images [N, 3, H, W], or batches of them, stage by stage; a sample that leaves costs no more.
+
+    head: weight [C, D] and bias [C] of the last exit, in place of the backbone's own. precision: what the backbone
+    computes in, float32 or bfloat16. The host waits for the device once per exit, to learn how many samples go on.
+    """
     policy.eval()
-    count = len(images)
-    alive = torch.arange(count, device=images.device)
-    exit_index = torch.zeros(count, dtype=torch.int64, device=images.device)
-    left_with: Tensor | None = None
-    state = backbone.start(images)
-    forward = ForwardPass(policy.head, policy.combine)
-    for k in range(backbone.num_exits):
-        state = backbone.stage(k, state)
-        features = backbone.feature(k, state)
-        last = k == backbone.num_exits - 1
-        answer = forward.step(backbone.head(features) if last else features)
-        stop = torch.ones_like(alive, dtype=torch.bool) if last else policy.leave(k, forward.answers)
-        if left_with is None:
-            left_with = answer.new_zeros(count, answer.shape[-1])
-        exit_index[alive[stop]] = k
-        left_with[alive[stop]] = answer[stop]
-        alive, state = alive[~stop], state[~stop]
-        forward.keep(~stop)
-        if not len(alive):
-            break
-    assert left_with is not None
+    batches = [images] if isinstance(images, Tensor) else images
+    parts = [execute_batch(policy, backbone, batch, head=head, precision=precision) for batch in batches]
+    exit_index, left_with = (torch.cat(part) for part in zip(*parts, strict=True))
     costs = torch.tensor(exit_macs(policy, backbone_macs), device=exit_index.device)
-    return Outcomes(exit_index, left_with, labels, costs[exit_index])
+    return Outcomes(exit_index, left_with, labels.to(exit_index.device), costs[exit_index])
+
+
+def execute_batch(
+    policy: Policy,
+    backbone: StagedBackbone,
+    images: Tensor,
+    *,
+    head: FinalHead | None = None,
+    precision: str = "float32",
+) -> tuple[Tensor, Tensor]:
+    """Return the exits taken [B] and the logits left with [B, C] for one batch; see `execute`."""
+    last = backbone.num_exits - 1
+    alive = torch.arange(len(images), device=images.device)
+    exit_index, left_with = torch.zeros_like(alive), None
+    forward = ForwardPass(policy.head, policy.combine)
+    with computing_in(precision, images.device):
+        state = backbone.start(images)
+    for k in range(last + 1):
+        with computing_in(precision, images.device):
+            state = backbone.stage(k, state)
+            features = backbone.feature(k, state)
+        features = features.to(torch.promote_types(features.dtype, torch.float32))
+        answer = forward.step(final_logits(backbone, features, head) if k == last else features)
+        left_with = answer.new_empty(len(images), answer.shape[-1]) if left_with is None else left_with
+        left_with.index_copy_(0, alive, answer)  # later exits overwrite the rows of samples that go on
+        exit_index.index_fill_(0, alive, k)
+        if k == last:
+            break
+        stay = (~policy.leave(k, forward.answers)).nonzero().squeeze(1)  # here the host waits
+        if not len(stay):
+            break
+        if len(stay) < len(alive):
+            alive, state = alive[stay], _rows(state, stay)
+            forward.keep(stay)
+    assert left_with is not None
+    return exit_index, left_with
+
+
+def final_logits(backbone: StagedBackbone, features: Tensor, head: FinalHead | None) -> Tensor:
+    """Return the logits [B, C] of the last exit from its features [B, D]: of a given head, or the backbone's own."""
+    return backbone.head(features) if head is None else torch.nn.functional.linear(features, *head)
+
+
+def computing_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
+    """Return the context in which a backbone computes in float32 or bfloat16."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
+
+
+def _rows(state: Any, rows: Tensor) -> Any:
+    """Return some rows of a state: a tensor with the batch first, or a tuple or list of states."""
+    return type(state)(_rows(part, rows) for part in state) if isinstance(state, tuple | list) else state[rows]

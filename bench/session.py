@@ -24,8 +24,10 @@ from bench.trials.store import Store
 
 if TYPE_CHECKING:
     from bench.bank.bank import Bank
+    from bench.execution.agreement import Agreement
+    from bench.execution.network import Network
     from bench.method import Method
-    from bench.trials.record import Record
+    from bench.trials.record import Point, Record
     from bench.trials.run import Result
 
 
@@ -112,6 +114,27 @@ class Session:
             for trial, results in self._running:
                 yield trial, [record for record, _ in results], self._stored(results)
 
+    def verify(self, source: Source, cell: Cell) -> Iterator[tuple[Point, Agreement]]:
+        """Execute the stored policies of the first seed on images of a source; yield how each agrees with its record.
+
+        Raises UserError for a setting without images.
+        """
+        from bench.execution.verify import verify
+
+        config = self.config
+        network = self.network(source)
+        yield from verify(network, cell, self.configured(cell), config.budgets, self.store, config.verify_executed or 1)
+
+    def network(self, source: Source, progress: Progress | None = None) -> Network:
+        """Return what executes policies of the first seed on a source's images, with the threads of a trial."""
+        import torch
+
+        from bench.execution.network import Network
+
+        bank = source.ensure(self.device, progress)
+        torch.set_num_threads(self.config.threads)
+        return Network(source.plan, bank, self.config.seeds[0], torch.device(self.device))
+
     def close(self) -> None:
         """End a run that is under way and shut down what its executor started."""
         if self._running is not None:
@@ -130,13 +153,13 @@ class Session:
         return known_trials(self.config, cell) or self._loaded_trials(cell)
 
     def _loaded_trials(self, cell: Cell) -> list[Trial]:
-        methods = self._configured(cell)
+        methods = self.configured(cell)
         with recording(self._recording):
             found = every_trial(self.config, cell, methods)
         remember_trials(self.config, cell, found, self._recording)
         return found
 
-    def _configured(self, cell: Cell) -> list[Configured]:
+    def configured(self, cell: Cell) -> list[Configured]:
         """Return the methods as they run on a setting: under `tuned` with what `bench tune` kept for them there."""
         if not self.config.tuned:
             return [Configured(method) for method in self.methods]
@@ -153,7 +176,7 @@ class Session:
             return []
         how = {"tuned": "the values that its search kept", "defaults": "its defaults, which its search kept"}
         nothing = "its own values, as it has nothing to search"
-        return [f"{m.label} runs with {how.get(m.tuned or '', nothing)}." for m in self._configured(cell)]
+        return [f"{m.label} runs with {how.get(m.tuned or '', nothing)}." for m in self.configured(cell)]
 
     def _executed(
         self, work: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None]

@@ -103,6 +103,14 @@ Tuned = Annotated[
     typer.Option("--tuned/--defaults", help="Use what `bench tune` kept in tuned/ of the working store."),
 ]
 Report = Annotated[bool | None, typer.Option("--report/--no-report", help="Write the report at the end.")]
+VerifyExecuted = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Execute the policies of the first seed on N test images, really stopping early, and store in their "
+        "records how well that agrees with the simulation.",
+    ),
+]
 
 Executor = Annotated[
     str | None,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from bench.bank.source import Source
     from bench.session import Prepared, Session
 
 
@@ -45,6 +46,7 @@ def run(
     rerun: o.Rerun = None,
     tuned: o.Tuned = None,
     report: o.Report = None,
+    verify_executed: o.VerifyExecuted = None,
     executor: o.Executor = None,
     jobs: o.Jobs = None,
     ray_address: o.RayAddress = None,
@@ -87,6 +89,7 @@ def _run(session: Session, console: Console) -> None:
     from bench.trials.folders import names_of
 
     ready: list[Prepared] = []
+    sources: list[Source] = []
     for source in session.sources():
         with building(console, source.request.title) as advance:
             one = session.prepare(source, advance)
@@ -94,6 +97,7 @@ def _run(session: Session, console: Console) -> None:
             say(f"{source.request.title} is a setting that the run has already; it runs once.")
             continue
         ready.append(one)
+        sources.append(source)
         for line in one.notes:
             say(line)
     work = [job for one in ready for job in one.work]
@@ -109,7 +113,21 @@ def _run(session: Session, console: Console) -> None:
             bad = [r for r in records if r.status in ("failed", "timeout")]
             troubles += [(f"{names[trial.cell]} · {trial.part}, {r.point.point}", r.reason or "") for r in bad]
             board.finish(trial, failed=bool(bad))
+    for source, one in zip(sources, ready, strict=True):
+        if session.config.verify_executed:
+            troubles += _verify(session, console, source, one)
     _finish(session, console, ready, statuses, troubles)
+
+
+def _verify(session: Session, console: Console, source: Source, one: Prepared) -> list[tuple[str, str]]:
+    """Execute policies on images, print how they agree with the simulation, and return those that do not."""
+    troubles = []
+    with console.status(f"Executing policies on images of {one.cell.title} …"):
+        for point, agreed in session.verify(source, one.cell):
+            say(f"Executed {point.label}, {point.point}, on {agreed.images} images: {agreed}.")
+            if agreed.unexplained:
+                troubles.append((f"{point.label}, {point.point}", f"execution differs from simulation: {agreed}"))
+    return troubles
 
 
 def _announce(session: Session, console: Console, trials: int) -> None:

@@ -1,0 +1,51 @@
+"""Check the stored operating points of a setting against policies that really stop early, and store the agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bench.bank.cell import Cell
+from bench.execution.agreement import Agreement, agreements
+from bench.execution.network import Network, fit
+from bench.method import Policy
+from bench.trials.plan import Configured, method_points
+from bench.trials.record import Point
+from bench.trials.store import Store, read, write_record
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGES = "executed_images"  # the score that a verified record has
+
+
+def verify(
+    network: Network, cell: Cell, methods: Sequence[Configured], budgets: Sequence[float], store: Store, images: int
+) -> Iterator[tuple[Point, Agreement]]:
+    """Fit methods again and execute the policies of their stored points on so many test images; yield each agreement.
+
+    The agreement is added to the scores of the point's record. Points without a policy, and those that were checked
+    on as many images before, are left out.
+    """
+    task = None
+    count = len(network.positions(images))
+    for configured in methods:
+        points = {p.budget: p for p in method_points(configured.method, budgets, network.seed, configured.tuned)}
+        paths = {b: path for b, point in points.items() if (path := _to_check(store, cell, point, count))}
+        if not paths:
+            continue
+        task = task or network.bank.task(network.seed, network.device)
+        fitted = fit(configured.method, task, budgets)
+        policies = {b: policy for b in paths if isinstance(policy := fitted[b], Policy)}
+        for budget, agreed in agreements(network, policies, count).items():
+            record = read(paths[budget])
+            write_record(paths[budget], record.model_copy(update={"metrics": record.metrics | agreed.metrics}))
+            yield points[budget], agreed
+
+
+def _to_check(store: Store, cell: Cell, point: Point, count: int) -> Path | None:
+    """Return the path of a point's record if it has a policy that was not executed on as many images."""
+    if store.status(cell, point) != "ok":
+        return None
+    path = store.path(cell, point)
+    return path if read(path).metrics.get(IMAGES, 0) < count else None
