@@ -10,6 +10,7 @@ from bench.cli import (
     export,
     finetune,
     import_logits,
+    latency,
     listing,
     new_method,
     plan,
@@ -38,6 +39,7 @@ app.command("report")(guarded(report.report))
 app.command("publish")(guarded(publish.publish))
 app.command("export")(guarded(export.export))
 app.command("score")(guarded(score.score))
+app.command("latency")(guarded(latency.latency))
 app.command("tune")(guarded(tune.tune))
 app.command("finetune")(guarded(finetune.finetune))
 app.command("import")(guarded(import_logits.import_logits))

@@ -1,0 +1,173 @@
+"""`bench latency`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bench.cli import options as o
+from bench.cli.terminal import say, say_json
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from bench.bank.source import Source
+    from bench.execution.job import Wanted
+    from bench.execution.measurements import Row
+    from bench.session import Session
+
+UNIT = "ms"
+OWN = ("config", "budgets", "batch_sizes", "repeats", "images", "json_output")  # what is no setting of a run as it is
+
+
+def latency(
+    config: o.Config = None,
+    plugin: o.Plugin = None,
+    methods: o.Methods = None,
+    dataset: o.Dataset = None,
+    backbone: o.Backbone = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(
+            help="Cost budgets, comma-separated: fractions of the plain backbone's MACs, or milliseconds per batch of "
+            "the first batch size, as in 5ms.",
+        ),
+    ] = None,
+    batch_sizes: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,64,256",
+    repeats: Annotated[int, typer.Option(min=30, max=100_000, help="Measured passes over the images.")] = 30,
+    images: Annotated[int, typer.Option(min=1, help="Test images that a pass runs through, at least one batch.")] = 64,
+    exits: o.Exits = None,
+    image_size: o.ImageSize = None,
+    weights: o.Weights = None,
+    views: o.Views = None,
+    dtype: o.Dtype = None,
+    precision: o.Precision = None,
+    channels_last: o.ChannelsLast = None,
+    data_dir: o.DataDir = None,
+    bank_dir: o.BankDir = None,
+    output: o.Output = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    limit: o.Limit = None,
+    tuned: o.Tuned = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Measure how long policies take on this machine, really stopping early, next to the plain backbone.
+
+    Policies are fitted on the bank with the first seed. Times are medians and quartiles over repeats; heads and gates
+    are included, reading images is not. They are stored per machine in latency-….json in the working store.
+    """
+    given = {k: v for k, v in locals().items() if k not in OWN}
+    from bench.cli.terminal import console as make_console
+
+    fractions, times = _budgets(budgets)
+    settings = o.run_config(config, given | {"budgets": fractions})
+    console = make_console(stderr=json_output)
+    with console.status("Loading …"):
+        from bench.execution.job import Wanted
+        from bench.session import Session
+        from bench.system.files import check_writable
+
+        shares = () if times and fractions is None else settings.budgets
+        wanted = Wanted(shares, times, _sizes(batch_sizes), images, repeats)
+        session = Session(settings)
+        check_writable(settings.output, "working store", "--output")
+    found = [_measure(session, source, wanted, console, quiet=json_output) for source in session.sources()]
+    if json_output:
+        say_json({"settings": found})
+
+
+def _measure(session: Session, source: Source, wanted: Wanted, console: Console, *, quiet: bool) -> dict[str, Any]:
+    """Measure on one bank, print a table per batch size, and return everything as JSON values."""
+    from rich.progress import Progress
+
+    from bench.bank.cell import cell_of
+    from bench.cli.progress import building
+    from bench.execution.job import prepare, run
+    from bench.execution.measurements import Machine, path_of
+
+    with building(console, source.request.title) as advance:
+        network = session.network(source, advance)
+    cell, threads = cell_of(network.bank), session.config.threads
+    with console.status(f"Fitting methods on {cell.title} …"):
+        ready = prepare(network, session.configured(cell), wanted, threads)
+    machine = Machine.here(str(network.device), threads)
+    if not quiet:
+        say(f"{cell.title}; {machine.title}")
+        for line in ready.infeasible:
+            say(f"  not feasible: {line}")
+        if ready.exit_milliseconds:
+            per_exit = ", ".join(f"{m:.3g}" for m in ready.exit_milliseconds)
+            say(f"Milliseconds up to each exit at batch size {wanted.batch_sizes[0]}: {per_exit}")
+    rows: list[Row] = []
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("measuring", total=wanted.repeats * len(wanted.batch_sizes))
+        output = session.config.output
+        for size, measured in run(network, ready.policies, wanted, output, threads, lambda: progress.advance(task)):
+            rows += measured
+            if not quiet:
+                console.print(_table(size, measured))
+    path = path_of(output, cell)
+    if not quiet:
+        say(f"Latencies: {path.resolve()}")
+    return {
+        "cell": cell.model_dump(mode="json"),
+        "machine": machine.model_dump(),
+        "exit_milliseconds": ready.exit_milliseconds,
+        "rows": [row.model_dump() for row in rows],
+        "infeasible": ready.infeasible,
+        "path": str(path),
+    }
+
+
+def _table(size: int, rows: Sequence[Row]) -> Any:
+    from rich.box import SIMPLE
+
+    from bench.cli.terminal import table
+
+    caption = (
+        "Cost as a share of the plain backbone's MACs. Counted: on all of test. Executed: of the images that ran. "
+        f"Measured: milliseconds per batch, median and quartiles of {rows[0].repeats} passes over {rows[0].images} "
+        "images. Without early exits' own costs, the speed-up would be 1/executed."
+    )
+    shown = table(title=f"Batch size {size}", caption=caption, box=SIMPLE, padding=0)
+    shown.add_column("method", overflow="fold", min_width=13)
+    for header in ("budget", "acc. %", "counted", "executed", "1/executed", "ms", "quartiles", "speed-up"):
+        shown.add_column(header, justify="right", no_wrap=True)
+    for row in rows:
+        shown.add_row(
+            row.method,
+            row.budget or "",
+            f"{100 * row.accuracy:.1f}",
+            f"{row.cost_counted:.3f}",
+            f"{row.cost_executed:.3f}",
+            f"{1 / row.cost_executed:.2f}",
+            f"{row.milliseconds.median:.3g}",
+            f"{row.milliseconds.q1:.3g}–{row.milliseconds.q3:.3g}",
+            f"{row.speed_up:.2f}",
+        )
+    return shown
+
+
+def _budgets(text: str | None) -> tuple[str | None, list[float]]:
+    """Separate budgets as fractions (None: none were given) from those in milliseconds."""
+    from bench.plugins.spec import split_list
+
+    items = split_list(text) if text else []
+    times = [item for item in items if item.strip().lower().endswith(UNIT)]
+    try:
+        found = [float(item.strip()[: -len(UNIT)]) for item in times]
+    except ValueError:
+        raise UserError(f"'{', '.join(times)}' is not a budget in milliseconds. Write it as in 5ms or 2.5ms.") from None
+    return ",".join(item for item in items if item not in times) or None, found
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(item) for item in text.split(",")]
+    except ValueError:
+        raise UserError(f"'{text}' is not a list of batch sizes. Write it as in 1,8,64,256.") from None
