@@ -30,7 +30,8 @@ def verify(
     task = None
     count = len(network.positions(images))
     for configured in methods:
-        points = {p.budget: p for p in method_points(configured.method, budgets, network.seed, configured.tuned)}
+        every = method_points(configured.method, budgets, network.seed, configured.tuned)
+        points = {p.budget: p for p in every if p.budget is not None}
         paths = {b: path for b, point in points.items() if (path := _to_check(store, cell, point, count))}
         if not paths:
             continue
