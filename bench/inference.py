@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -165,7 +165,7 @@ def execute_batch(
         if not len(stay):
             break
         if len(stay) < len(alive):
-            alive, state = alive[stay], _rows(state, stay)
+            alive, state = alive[stay], state[stay]
             forward.keep(stay)
     assert left_with is not None
     return exit_index, left_with
@@ -179,8 +179,3 @@ def final_logits(backbone: StagedBackbone, features: Tensor, head: FinalHead | N
 def computing_in(precision: str, device: torch.device) -> AbstractContextManager[object]:
     """Return the context in which a backbone computes in float32 or bfloat16."""
     return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
-
-
-def _rows(state: Any, rows: Tensor) -> Any:
-    """Return some rows of a state: a tensor with the batch first, or a tuple or list of states."""
-    return type(state)(_rows(part, rows) for part in state) if isinstance(state, tuple | list) else state[rows]

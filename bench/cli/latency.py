@@ -12,12 +12,14 @@ from bench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
+    from bench.bank.cell import Cell
     from bench.bank.source import Source
     from bench.execution.job import Wanted
-    from bench.execution.measurements import Row
+    from bench.execution.measurements import Machine, Row
     from bench.session import Session
 
 UNIT = "ms"
@@ -112,8 +114,11 @@ def _measure(session: Session, source: Source, wanted: Wanted, console: Console,
             if not quiet:
                 console.print(_table(size, measured))
     path = path_of(output, cell)
+    picture = _draw(rows, path, cell, machine)
     if not quiet:
+        console.print(_legend(rows))
         say(f"Latencies: {path.resolve()}")
+        say(f"Figure:    {picture.resolve()}")
     return {
         "cell": cell.model_dump(mode="json"),
         "machine": machine.model_dump(),
@@ -121,7 +126,20 @@ def _measure(session: Session, source: Source, wanted: Wanted, console: Console,
         "rows": [row.model_dump() for row in rows],
         "infeasible": ready.infeasible,
         "path": str(path),
+        "figure": str(picture),
     }
+
+
+def _draw(rows: Sequence[Row], path: Path, cell: Cell, machine: Machine) -> Path:
+    """Draw what was measured beside the file of latencies, and return the path of the picture."""
+    from bench.report.cells import title
+    from bench.report.figures.latency import latency_figure
+    from bench.system.files import write_atomic
+
+    found = latency_figure(rows, title(cell), machine.title)
+    picture = path.with_name(f"{path.stem}-{machine.key}.png")
+    write_atomic(picture, lambda file: file.write(found.files["latency.png"]))
+    return picture
 
 
 def _table(size: int, rows: Sequence[Row]) -> Any:
@@ -129,14 +147,9 @@ def _table(size: int, rows: Sequence[Row]) -> Any:
 
     from bench.cli.terminal import table
 
-    caption = (
-        "Cost as a share of the plain backbone's MACs. Counted: on all of test. Executed: of the images that ran. "
-        f"Measured: milliseconds per batch, median and quartiles of {rows[0].repeats} passes over {rows[0].images} "
-        "images. Without early exits' own costs, the speed-up would be 1/executed."
-    )
-    shown = table(title=f"Batch size {size}", caption=caption, box=SIMPLE, padding=0)
+    shown = table(title=f"Batch size {size}", box=SIMPLE, padding=0)
     shown.add_column("method", overflow="fold", min_width=13)
-    for header in ("budget", "acc. %", "counted", "executed", "1/executed", "ms", "quartiles", "speed-up"):
+    for header in ("budget", "acc. %", "counted", "executed", "1/exec.", "ms", "quartiles", "speed-up"):
         shown.add_column(header, justify="right", no_wrap=True)
     for row in rows:
         shown.add_row(
@@ -151,6 +164,14 @@ def _table(size: int, rows: Sequence[Row]) -> Any:
             f"{row.speed_up:.2f}",
         )
     return shown
+
+
+def _legend(rows: Sequence[Row]) -> str:
+    return (
+        "Costs are shares of the plain backbone's MACs. counted: on all of test; executed: of the images that ran. ms: "
+        f"measured, of a batch, median and quartiles of {rows[0].repeats} passes over the images. Without costs of its "
+        "own, early exiting would be faster by 1/exec."
+    )
 
 
 def _budgets(text: str | None) -> tuple[str | None, list[float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,11 @@ class Machine(_Model):
             torch=str(facts["packages"]["torch"]),
             system=facts["system"],
         )
+
+    @property
+    def key(self) -> str:
+        """A short name for files that belong to the machine."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:8]
 
     @property
     def title(self) -> str:

@@ -21,6 +21,7 @@ def test_latencies_are_measured_stored_per_machine_and_printed(small_bank, bench
         assert text in done.stdout
     (path,) = (tmp_path / "runs").rglob("latency-*.json")
     assert str(path) in done.stdout.replace("\n", "")
+    assert [p.suffix for p in path.parent.glob(f"{path.stem}-*")] == [".png"]
     stored = json.loads(path.read_text())
     assert stored["cell"]["bank_digest"] == small_bank.digest
     ((machine, rows),) = ((part["machine"], part["rows"]) for part in stored["machines"])
