@@ -114,16 +114,12 @@ class Session:
             for trial, results in self._running:
                 yield trial, [record for record, _ in results], self._stored(results)
 
-    def verify(self, source: Source, cell: Cell) -> Iterator[tuple[Point, Agreement]]:
-        """Execute the stored policies of the first seed on images of a source; yield how each agrees with its record.
-
-        Raises UserError for a setting without images.
-        """
+    def verify(self, source: Source, cell: Cell, images: int) -> Iterator[tuple[Point, Agreement]]:
+        """Execute stored policies of the first seed on so many test images; yield how each agrees with its record."""
         from bench.execution.verify import verify
 
-        config = self.config
-        network = self.network(source)
-        yield from verify(network, cell, self.configured(cell), config.budgets, self.store, config.verify_executed or 1)
+        network, methods = self.network(source), self.configured(cell)
+        yield from verify(network, cell, methods, self.config.budgets, self.store, images)
 
     def network(self, source: Source, progress: Progress | None = None) -> Network:
         """Return what executes policies of the first seed on a source's images, with the threads of a trial."""

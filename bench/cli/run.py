@@ -113,21 +113,22 @@ def _run(session: Session, console: Console) -> None:
             bad = [r for r in records if r.status in ("failed", "timeout")]
             troubles += [(f"{names[trial.cell]} · {trial.part}, {r.point.point}", r.reason or "") for r in bad]
             board.finish(trial, failed=bool(bad))
-    for source, one in zip(sources, ready, strict=True):
-        if session.config.verify_executed:
-            troubles += _verify(session, console, source, one)
+    apart = sum(_verify(session, console, *pair) for pair in zip(sources, ready, strict=True))
     _finish(session, console, ready, statuses, troubles)
+    if apart:
+        say(f"\nOperating points that decide otherwise when they are executed: {apart}.")
+        raise typer.Exit(FAILED)
 
 
-def _verify(session: Session, console: Console, source: Source, one: Prepared) -> list[tuple[str, str]]:
-    """Execute policies on images, print how they agree with the simulation, and return those that do not."""
-    troubles = []
-    with console.status(f"Executing policies on images of {one.cell.title} …"):
-        for point, agreed in session.verify(source, one.cell):
-            say(f"Executed {point.label}, {point.point}, on {agreed.images} images: {agreed}.")
-            if agreed.unexplained:
-                troubles.append((f"{point.label}, {point.point}", f"execution differs from simulation: {agreed}"))
-    return troubles
+def _verify(session: Session, console: Console, source: Source, one: Prepared) -> int:
+    """Execute policies, if asked to, print how they agree with the simulation, and count those that do not."""
+    apart = 0
+    if session.config.verify_executed:
+        with console.status(f"Executing policies on images of {one.cell.title} …"):
+            for point, agreed in session.verify(source, one.cell, session.config.verify_executed):
+                say(f"Executed {point.label}, {point.point}, on {agreed.images} images: {agreed}.")
+                apart += agreed.unexplained > 0
+    return apart
 
 
 def _announce(session: Session, console: Console, trials: int) -> None:

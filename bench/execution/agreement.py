@@ -49,7 +49,7 @@ def agreements(network: Network, policies: Mapping[K, Policy], count: int) -> di
     positions = network.positions(count)
     held: dict[K, list[tuple[Tensor, Tensor]]] = {key: [] for key in policies}
     with network.running():
-        for _, images in network.images(positions, BATCH):
+        for images in network.images(positions, BATCH):
             for key, policy in policies.items():
                 held[key].append(network.execute(policy, images))
         data = network.features(positions)

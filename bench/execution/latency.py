@@ -58,7 +58,7 @@ def batches_of(network: Network, batch_size: int, images: int) -> tuple[np.ndarr
             f"The test split has {size} images, fewer than a batch of {batch_size}. Give --batch-sizes {size}."
         )
     positions = network.positions(max(min(images, size) // batch_size, 1) * batch_size)
-    return positions, [batch for _, batch in network.images(positions, batch_size)]
+    return positions, list(network.images(positions, batch_size))
 
 
 def exit_milliseconds(network: Network, task: Task, batch_size: int, images: int, repeats: int) -> list[float]:

@@ -18,6 +18,7 @@ from bench.bank.stream import Job, chunks
 from bench.errors import BankError, UserError
 from bench.inference import FinalHead, Outcomes, computing_in, execute_batch, exit_macs, final_logits
 from bench.method import ExitData, Infeasible, Method, Policy, Task
+from bench.trials.run import explain
 
 TEST = "test"
 
@@ -50,13 +51,13 @@ class Network:
     def positions(self, count: int) -> np.ndarray:
         """Return so many positions of test images, spread evenly; all of them if there are fewer."""
         size = len(self.plan.rows[TEST])
-        return np.unique(np.linspace(0, size - 1, min(count, size)).round().astype(np.int64))
+        return np.arange(min(count, size)) * size // min(count, size)
 
-    def images(self, positions: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, Tensor]]:
-        """Yield batches of test images as the backbone reads them, [B, 3, size, size], with their positions."""
+    def images(self, positions: np.ndarray, batch_size: int) -> Iterator[Tensor]:
+        """Yield batches of test images as the backbone reads them, [B, 3, size, size]."""
         jobs = [Job(TEST, part) for part in np.split(positions, range(batch_size, len(positions), batch_size))]
         for chunk in chunks(self.plan, jobs, self.device):
-            yield chunk.job.positions, laid_out(self.plan, chunk.view(self.plan, 0, self.device))
+            yield laid_out(self.plan, chunk.view(self.plan, 0, self.device))
 
     def features(self, positions: np.ndarray) -> ExitData:
         """Return what the bank holds of test images."""
@@ -65,7 +66,12 @@ class Network:
 
     def execute(self, policy: Policy, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the exits taken [B] and the logits left with [B, C], really stopping early."""
-        return execute_batch(policy, self.plan.backbone, images, head=self.head, precision=self.plan.precision)
+        try:
+            return execute_batch(policy, self.plan.backbone, images, head=self.head, precision=self.plan.precision)
+        except Exception as error:
+            raise UserError(
+                f"{type(policy).__name__} failed on images ({explain(error)}). See `bench check`."
+            ) from error
 
     def plain(self, images: Tensor) -> Tensor:
         """Return the logits [B, C] of the plain backbone: no heads, no gates, no features of intermediate exits."""
@@ -84,8 +90,11 @@ class Network:
 
 
 def fit(method: Method, task: Task, budgets: Sequence[float]) -> dict[float, Policy | Infeasible]:
-    """Return the policies of a method by budget, in evaluation mode; raise UserError if it breaks the contract."""
-    policies = list(method.fit(task, budgets))
+    """Return the policies of a method by budget, in evaluation mode; raise UserError if it fails."""
+    try:
+        policies = list(method.fit(task, budgets))
+    except Exception as error:
+        raise UserError(f"{method.name} could not be fitted ({explain(error)}). See `bench check`.") from error
     if len(policies) != len(budgets):
         raise UserError(
             f"{method.name} returned {len(policies)} policies for {len(budgets)} budgets. See `bench check`."

@@ -16,7 +16,7 @@ from bench.trials.store import Store, read, write_record
 if TYPE_CHECKING:
     from pathlib import Path
 
-IMAGES = "executed_images"  # the score that a verified record has
+IMAGES, UNEXPLAINED = "executed_images", "executed_unexplained"  # scores of a verified record
 
 
 def verify(
@@ -24,8 +24,8 @@ def verify(
 ) -> Iterator[tuple[Point, Agreement]]:
     """Fit methods again and execute the policies of their stored points on so many test images; yield each agreement.
 
-    The agreement is added to the scores of the point's record. Points without a policy, and those that were checked
-    on as many images before, are left out.
+    The agreement is added to the scores of the point's record. Points without a policy, and those that agreed on as
+    many images before, are left out.
     """
     task = None
     count = len(network.positions(images))
@@ -45,8 +45,9 @@ def verify(
 
 
 def _to_check(store: Store, cell: Cell, point: Point, count: int) -> Path | None:
-    """Return the path of a point's record if it has a policy that was not executed on as many images."""
+    """Return the path of a point's record if its policy was not executed on as many images, or differed there."""
     if store.status(cell, point) != "ok":
         return None
     path = store.path(cell, point)
-    return path if read(path).metrics.get(IMAGES, 0) < count else None
+    scores = read(path).metrics
+    return path if scores.get(IMAGES, 0) < count or scores[UNEXPLAINED] else None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from bench.execution.measurements import PLAIN
+from bench.execution.network import Network
 from tests.helpers.commands import SMALL, results
 
 SIZES = ["--batch-sizes", "1,4", "--images", "4", "-o", "runs"]
@@ -67,3 +69,30 @@ def test_executed_policies_are_compared_with_their_records(small_bank, bench, tm
     again = bench(*words, "--verify-executed", "40")
     assert again.returncode == 0 and "Executed " not in again.stdout
     assert bench("publish").returncode == 0 and bench("report", "results").returncode == 0
+
+
+@pytest.mark.slow
+def test_execution_that_differs_is_an_error(small_bank, bench, monkeypatch):
+    words = ["run", *SMALL, "--methods", "msdnet_thresh", "--seeds", "0", "--budgets", "0.6", "--no-report"]
+    execute = Network.execute
+
+    def stuck(self, policy, images):
+        exits, logits = execute(self, policy, images)
+        return torch.full_like(exits, 2), logits
+
+    monkeypatch.setattr(Network, "execute", stuck)
+    done = bench(*words, "--verify-executed", "40")
+    assert done.returncode == 1, done.stderr
+    assert "DIFFER FOR ANOTHER REASON" in done.stdout and "executed: 1." in done.stdout
+
+
+@pytest.mark.slow
+def test_a_method_that_fails_is_named(small_bank, bench, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from bench.methods.msdnet_thresh import MSDNetThreshold\n\n\nclass Mine(MSDNetThreshold):\n"
+        '    """Mine."""\n\n    name = "mine"\n\n'
+        '    def fit(self, task, budgets):\n        raise RuntimeError("oh no")\n'
+    )
+    done = bench("latency", *SMALL, "--plugin", "mine.py", "--methods", "mine", *SIZES)
+    assert done.returncode == 2 and "mine could not be fitted (RuntimeError: oh no (mine.py:10" in done.stderr
+    assert not list(tmp_path.rglob("latency-*"))
