@@ -155,6 +155,10 @@ class RunConfig(BaseModel):
         if self.bank and (extra := sorted(self.model_fields_set & _OF_BANKS)):
             name = extra[0].replace("_", "-")
             raise ValueError(f"'bank' names banks that are there, so '{name}' has no effect; leave one of them out")
+        if self.bank and self.verify_executed:
+            raise ValueError(
+                "'verify-executed' needs images and a network, and a 'bank' has none; leave one of them out"
+            )
         if self.executor == "serial":
             if self.ray_address is not None:
                 raise ValueError("'ray-address' needs the ray executor, not executor 'serial'; leave one of them out")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.bank.cell import Cell
-    from bench.bank.source import Source
+    from bench.bank.source import Source, StoredBank
     from bench.execution.job import Wanted
     from bench.execution.measurements import Machine, Row
     from bench.session import Session
@@ -83,7 +83,9 @@ def latency(
         say_json({"settings": found})
 
 
-def _measure(session: Session, source: Source, wanted: Wanted, console: Console, *, quiet: bool) -> dict[str, Any]:
+def _measure(
+    session: Session, source: Source | StoredBank, wanted: Wanted, console: Console, *, quiet: bool
+) -> dict[str, Any]:
     """Measure on one bank, print a table per batch size, and return everything as JSON values."""
     from rich.progress import Progress
 

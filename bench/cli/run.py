@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bench.bank.source import Source
+    from bench.bank.source import Source, StoredBank
     from bench.session import Prepared, Session
 
 
@@ -89,7 +89,7 @@ def _run(session: Session, console: Console) -> None:
     from bench.trials.folders import names_of
 
     ready: list[Prepared] = []
-    sources: list[Source] = []
+    sources: list[Source | StoredBank] = []
     for source in session.sources():
         with building(console, source.request.title) as advance:
             one = session.prepare(source, advance)
@@ -120,7 +120,7 @@ def _run(session: Session, console: Console) -> None:
         raise typer.Exit(FAILED)
 
 
-def _verify(session: Session, console: Console, source: Source, one: Prepared) -> int:
+def _verify(session: Session, console: Console, source: Source | StoredBank, one: Prepared) -> int:
     """Execute policies, if asked to, print how they agree with the simulation, and count those that do not."""
     apart = 0
     if session.config.verify_executed:

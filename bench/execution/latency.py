@@ -62,8 +62,8 @@ def batches_of(network: Network, batch_size: int, images: int) -> tuple[np.ndarr
 
 
 def exit_milliseconds(network: Network, task: Task, batch_size: int, images: int, repeats: int) -> list[float]:
-    """Measure the median milliseconds [K] of a batch that leaves at exit k, its plain heads and gates included."""
-    fitted = heads.fit("plain", task).eval()
+    """Measure the median milliseconds [K] of a batch that leaves at exit k, heads and gates included."""
+    fitted = heads.fit("plain" if task.native is None else "native", task).eval()
     subjects = {k: _run(network, Upto(fitted, k).eval()) for k in range(task.num_exits)}
     with network.running():
         _, batches = batches_of(network, batch_size, images)
