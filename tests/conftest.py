@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -139,3 +140,26 @@ def start(environment, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch) -> Iterator[Callable[..., Path]]:
+    """Write `name.py` in an empty current folder, as a user does; it counts as never imported unless `loaded`."""
+    monkeypatch.chdir(tmp_path)
+    written: set[str] = set()
+
+    def forget() -> None:
+        for name in written:
+            sys.modules.pop(name, None)
+
+    def lay(name: str, text: str, *, loaded: bool = False) -> Path:
+        written.add(name)
+        if not loaded:
+            forget()
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)  # which may be of the same second
+        return path
+
+    yield lay
+    forget()

@@ -69,7 +69,7 @@ class Cascade(StagedBackbone):
 
 
 def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBackbone:
-    """Separate networks as exits, small to large: `cascade:NAME+NAME`, with `@SIZE` for the pixels that one sees.
+    """Separate networks as exits, small to large: `cascade:NAME+NAME`, `@SIZE` for its pixels.
 
     Exit k runs member k from the images on, so the costs of all members so far add up. Members whose own heads predict
     the classes keep them (`heads=native`); the others get the heads of a recipe. Images come at the largest member's
@@ -95,7 +95,7 @@ def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBa
     )
     trunk = nn.ModuleList(Member(network, looks) for network in members)
     heads = [_take_head(network) for network in members]
-    return Cascade(
+    found = Cascade(
         name=f"cascade:{argument}",
         trunk=trunk,
         blocks=list(trunk),
@@ -106,12 +106,18 @@ def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBa
         origin=origin,
         native=heads[:-1] if origin.head_for else (),
     )
+    if code := "+".join(network.code for network in members if network.code):
+        found.identify(found.name, code)
+    return found
+
+
+cascade.default_image_size = lambda native, argument: None  # type: ignore[attr-defined]  # members decide
 
 
 def _take_head(network: StagedBackbone) -> nn.Linear:
     """Move a member's own head out of it, and leave its heads of intermediate exits behind."""
-    head, network.native = network.head, nn.ModuleList()
-    network.head = nn.Identity()  # type: ignore[assignment]
+    head, network.native = network.head, nn.ModuleList().eval()
+    network.head = nn.Identity().eval()  # type: ignore[assignment]
     return head
 
 

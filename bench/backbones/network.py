@@ -35,6 +35,7 @@ def is_network(text: str) -> bool:
 def network(argument: str, **options: Unpack[Options]) -> StagedBackbone:
     """A network made by `bench finetune`: `--backbone FOLDER`."""
     from bench import backbones
+    from bench.backbones.builder import only_registered
 
     folder = user_path(argument)
     if options.get("weights") is not None:
@@ -46,13 +47,11 @@ def network(argument: str, **options: Unpack[Options]) -> StagedBackbone:
     if native and options.get("exits") not in (None, exits):
         raise UserError(f"The exits of '{folder}' were trained where they are ({exits}). Leave --exits out.")
     classes = len(told["class_names"])
-    backbone = backbones.load(
-        told["backbone"],
-        num_classes=classes,
-        image_size=options.get("image_size") or told["image_size"],
-        exits=options.get("exits") or exits,
-        weights="random",
-    )
+    size = options.get("image_size") or told["image_size"]
+    with only_registered():
+        backbone = backbones.load_to_fill(
+            told["backbone"], num_classes=classes, image_size=size, exits=options.get("exits") or exits
+        )
     before = frozenset(told["seen_before"])
     origin = Origin(before | {told["source"]}, told["source"])
     head, origin = fit_head(backbone.head, backbone.head.in_features, options.get("num_classes"), origin, str(folder))

@@ -93,6 +93,7 @@ class StagedBackbone(nn.Module):
         bounds = (0, *(p + 1 for p in self.positions), len(blocks))
         self._stages = tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))
         self.tuned: Tuned | None = None
+        self.code = ""  # digest of code of others that decides what is computed
         super().train(False)
         self.feature_dims, self.final_dim = self._dims()
         self._freeze()
@@ -100,7 +101,13 @@ class StagedBackbone(nn.Module):
     def _freeze(self) -> None:
         self.requires_grad_(False)
         super().train(False)
-        self.weights_digest = digest(f"{self.name}|{self.positions}", self.state_dict())
+        code = f"|{self.code}" if self.code else ""
+        self.weights_digest = digest(f"{self.name}|{self.positions}{code}", self.state_dict())
+
+    def identify(self, name: str, code: str) -> None:
+        """Take a name, and a digest of code that belongs to the identity as the weights do."""
+        self.name, self.code = name, code
+        self._freeze()
 
     def refill(
         self,
@@ -182,13 +189,29 @@ class StagedBackbone(nn.Module):
         try:
             with torch.no_grad():
                 found = on_meta(self).features(torch.empty(1, 3, self.image_size, self.image_size, device="meta"))
-        except (RuntimeError, AssertionError, ValueError) as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        except Exception as error:  # a network may raise anything
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            if self._runs_for_real():
+                raise UserError(
+                    f"{self.name} runs on real images, but not on PyTorch's meta device, where its MACs are counted "
+                    f"({reason}). Make tensors on the device of the input, keep constant ones as buffers, and do not "
+                    "read values with .item(), .tolist() or .numpy()."
+                ) from error
+            if not isinstance(error, RuntimeError | AssertionError | ValueError):
+                raise
             raise UserError(
                 f"{self.name} cannot read images of {self.image_size} pixels ({reason}). Give another --image-size."
             ) from error
         widths = tuple(f.shape[1] for f in found)
         return widths[:-1], widths[-1]
+
+    def _runs_for_real(self) -> bool:
+        try:
+            with torch.no_grad():
+                self.features(torch.zeros(1, 3, self.image_size, self.image_size))
+        except Exception:  # it is the error on shapes alone that is told
+            return False
+        return True
 
 
 def on_meta(module: M) -> M:

@@ -19,11 +19,11 @@ def run(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> list[
 
     `plugins` are files that register methods, loaded first. Raises UserError for an unknown name or parameter.
     """
-    from bench.check.examine import Examination
+    from bench.check.examine import examination
     from bench.plugins.files import load_files
 
     load_files(plugins)
-    return Examination(method).results()
+    return examination(method).results()
 
 
 def suite(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> Callable[..., None]:
@@ -35,7 +35,7 @@ def suite(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> Cal
 
     import pytest
 
-    from bench.check.examine import Examination, checks
+    from bench.check.examine import checks, examination
     from bench.plugins.files import load_files
 
     started: dict[str, Any] = {}
@@ -44,7 +44,7 @@ def suite(method: str | type[Method], plugins: Iterable[str | Path] = ()) -> Cal
     def conforms(check: str) -> None:
         if not started:
             load_files(plugins)
-            started["examination"] = Examination(method)
+            started["examination"] = examination(method)
         result = started["examination"].result(check)
         if result.status == "skip":
             pytest.skip(result.message)

@@ -1,11 +1,13 @@
-"""Run checks on a method: each at most once, those it needs first, global random states restored."""
+"""Run checks on a subject: each at most once, those it needs first, global random states restored."""
 
 from __future__ import annotations
 
 import random
 import time
 import warnings
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +22,7 @@ from bench.method import Method
 
 @cache
 def checks() -> tuple[Check, ...]:
-    """Return all checks in the order in which they are shown."""
+    """Return all checks of a method in the order in which they are shown."""
     return (
         Check("loads", "The name must point to a class derived from bench.method.Method.", described.loads, ()),
         Check("name", "Name and docstring must describe the method.", described.named, ("loads",)),
@@ -47,12 +49,17 @@ def checks() -> tuple[Check, ...]:
     )
 
 
-class Examination:
-    """All checks of one method; results are kept."""
+def examination(method: str | type[Method]) -> Examination:
+    """Return the examination of a method, a registered `name[param=value,…]` or a class; UserError for a wrong name."""
+    return Examination(Subject(method), checks())
 
-    def __init__(self, method: str | type[Method]) -> None:
-        self.subject = Subject(method)
-        self._checks = {check.name: check for check in checks()}
+
+class Examination:
+    """Some checks of one subject; results are kept."""
+
+    def __init__(self, subject: Any, checks: Sequence[Check]) -> None:
+        self.subject = subject
+        self._checks = {check.name: check for check in checks}
         self._done: dict[str, Result] = {}
 
     def results(self) -> list[Result]:
@@ -73,7 +80,7 @@ def _skipped(name: str, missing: Result) -> Result:
     return Result(name, "skip", message, 0.0)
 
 
-def _examine(check: Check, subject: Subject) -> Result:
+def _examine(check: Check, subject: Any) -> Result:
     start = time.perf_counter()
     status: Status
     threads = torch.get_num_threads()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from bench.check.subject import Subject
+from typing import Any, Literal
 
 Status = Literal["pass", "warn", "fail", "skip"]
 
 
 class Violation(Exception):
-    """A method breaks a requirement; the message is one sentence that says what its author must change."""
+    """A requirement is broken; the message says what was seen and what the author must change."""
 
 
 class Caution(str):
@@ -22,11 +19,11 @@ class Caution(str):
 
 @dataclass(frozen=True)
 class Check:
-    """One requirement on a method. `examine` raises Violation, or returns a remark or nothing."""
+    """One requirement on a method or a network. `examine` raises Violation, or returns a remark or nothing."""
 
     name: str
     asks: str
-    examine: Callable[[Subject], str | None]
+    examine: Callable[[Any], str | None]
     needs: tuple[str, ...] = ("shapes",)  # checks without which this one means nothing
 
 

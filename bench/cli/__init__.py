@@ -7,6 +7,7 @@ import typer
 from bench.cli import (
     bank,
     check,
+    check_backbone,
     export,
     finetune,
     import_logits,
@@ -35,6 +36,7 @@ app.command("plan")(guarded(plan.plan))
 app.command("list")(guarded(listing.list_names))
 app.command("new-method")(guarded(new_method.new_method))
 app.command("check")(guarded(check.check))
+app.command("check-backbone")(guarded(check_backbone.check_backbone))
 app.command("report")(guarded(report.report))
 app.command("publish")(guarded(publish.publish))
 app.command("export")(guarded(export.export))

@@ -40,20 +40,20 @@ def check(
 
     console = make_console(stderr=json_output)
     with console.status("Loading …") as status:
-        from bench.check.examine import Examination
+        from bench.check.examine import examination
 
         o.run_config(None, {"plugin": plugin})
         names = _names(methods)
-        examinations = {name: Examination(name) for name in names}
+        examinations = {name: examination(name) for name in names}
         found: dict[str, list[Result]] = {}
-        for name, examination in examinations.items():
+        for name, one in examinations.items():
             status.update(plain(f"Checking {name} …"))
-            found[name] = examination.results()
+            found[name] = one.results()
             if not json_output:
-                _show(console, name, found[name], everything=len(names) == 1)
+                show(console, name, found[name], everything=len(names) == 1)
     if json_output:
         _print_json(found)
-    if not all(_conforms(results) for results in found.values()):
+    if not all(conforms(results) for results in found.values()):
         raise typer.Exit(FAILED)
 
 
@@ -66,11 +66,13 @@ def _names(methods: list[str]) -> list[str]:
     return list(dict.fromkeys([*every, *(name for name in asked if name != "all")]))
 
 
-def _conforms(results: list[Result]) -> bool:
+def conforms(results: list[Result]) -> bool:
+    """Return whether every check passed."""
     return all(r.passed for r in results)
 
 
-def _show(console: Console, name: str, results: list[Result], *, everything: bool) -> None:
+def show(console: Console, name: str, results: list[Result], *, everything: bool) -> None:
+    """Print a verdict, and a table of all results or of those that need a look."""
     from bench.cli.terminal import plain
 
     rows = [r for r in results if everything or r.status in ("warn", "fail")]
@@ -101,7 +103,7 @@ def _print_json(found: dict[str, list[Result]]) -> None:
     from bench.cli.terminal import say_json
 
     rows = [
-        {"method": name, "conforms": _conforms(results), "checks": [dataclasses.asdict(r) for r in results]}
+        {"method": name, "conforms": conforms(results), "checks": [dataclasses.asdict(r) for r in results]}
         for name, results in found.items()
     ]
     say_json(rows)

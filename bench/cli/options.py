@@ -42,7 +42,10 @@ Methods = Annotated[
 Dataset = Annotated[
     str | None, typer.Option(help="Datasets, comma-separated: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")
 ]
-Backbone = Annotated[str | None, typer.Option(help="Frozen backbones, comma-separated. See `bench list backbones`.")]
+Backbone = Annotated[
+    str | None,
+    typer.Option(help="Frozen backbones, comma-separated: see `bench list backbones`; your own: module:factory."),
+]
 Bank = Annotated[
     list[str] | None,
     typer.Option(help="Folders of banks that are there already, in place of dataset and backbone (`bench import`)."),

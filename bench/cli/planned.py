@@ -52,6 +52,7 @@ def show(session: Session, console: Console, *, json_output: bool = False) -> No
 
 def plan_of(session: Session, source: Source | StoredBank, history: History, console: Console) -> BankPlan:
     """Look for one bank, measure how long a build would take, and estimate the trials on it."""
+    from bench.bank import source as sources
     from bench.trials.estimate import groups, hardware
     from bench.trials.provenance import provenance
 
@@ -60,7 +61,7 @@ def plan_of(session: Session, source: Source | StoredBank, history: History, con
     if status.cell is None:
         return BankPlan(source.request, status, None, [])
     seconds: float | None = None if status.state == "broken" else 0.0
-    if status.to_compute and not isinstance(source, StoredBank):
+    if status.to_compute and isinstance(source, sources.Source):
         from bench.bank.speed import images_per_second
 
         with console.status(f"Measuring {source.request.title} …"):

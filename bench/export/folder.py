@@ -30,7 +30,7 @@ class BackboneSpec:
 
     spec: str  # name, or name[param=value,…]
     num_classes: Annotated[int, Field(ge=1, le=1_000_000)]  # of the head that it was built with
-    image_size: Annotated[int, Field(ge=1, le=MOST_PIXELS)]
+    image_size: Annotated[int, Field(ge=1, le=MOST_PIXELS)] | None  # None: what the network decides
     exits: str | None
     weights: str | None  # None: the pretrained ones; 'random'; the name of a file
     digest: str

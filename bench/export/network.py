@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from bench import backbones
+from bench.backbones.builder import only_registered
 from bench.backbones.network import is_network, read
 from bench.backbones.staged import digest
 from bench.backbones.weights import RANDOM, load_strictly
@@ -41,14 +43,15 @@ def rebuilt(
     that a folder cannot make Python import anything. Raises UserError if the weights differ from the exported ones.
     """
     name = spec or known.spec
-    if spec is None and (short := parse(known.spec).name) not in registry.plugins("backbones"):
+    if spec is None and parse(known.spec).name not in registry.plugins("backbones"):
         raise UserError(
-            f"The folder's backbone '{short}' is not one of `bench list backbones`. If you trust it, name it yourself: "
-            "bench.load_policy(FOLDER, backbone=…)."
+            f"The folder's backbone '{known.spec}' is not one of `bench list backbones`. If you trust it, name it "
+            "yourself: bench.load_policy(FOLDER, backbone=…)."
         )
     options = {"num_classes": known.num_classes, "image_size": known.image_size, "exits": known.exits}
     if stored is not None:
-        network = backbones.load(architecture(name), weights=RANDOM, **options)  # type: ignore[arg-type]
+        with only_registered() if spec is None else nullcontext():
+            network = backbones.load_to_fill(architecture(name), **options)  # type: ignore[arg-type]
         network.native = nn.ModuleList()
         load_strictly(network, stored, BACKBONE)
     else:
@@ -59,7 +62,8 @@ def rebuilt(
                 "(weights=PATH), or the folder of a network (backbone=FOLDER)."
             )
         asked = None if is_network(name) else asked
-        network = backbones.load(name, weights=asked, data_dir=data_dir, **options)  # type: ignore[arg-type]
+        with only_registered() if spec is None else nullcontext():
+            network = backbones.load(name, weights=asked, data_dir=data_dir, **options)  # type: ignore[arg-type]
         network.native = nn.ModuleList()
     if (found := weights_digest(network)) != known.digest:
         raise UserError(
@@ -94,7 +98,7 @@ def weights_of(network: StagedBackbone) -> dict[str, Tensor]:
 
 def weights_digest(network: StagedBackbone) -> str:
     """Return the digest of the weights and exits that a backbone has now."""
-    return digest(str(network.exit_names), weights_of(network))
+    return digest(f"{network.exit_names}{network.code}", weights_of(network))
 
 
 def architecture(name: str) -> str:

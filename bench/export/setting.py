@@ -18,8 +18,11 @@ def split_setting(text: str) -> tuple[str, str | None]:
         if _name(text[place + 1 :]) in known and text[:place]:
             return text[:place], text[place + 1 :]
     if places and ":" not in text[: places[0]]:
+        rest = text[places[0] + 1 :]
+        if ":" in rest and _name(rest):  # module:factory
+            return text[: places[0]], rest
         raise UserError(
-            f"'{text[places[0] + 1 :]}' is not a backbone.{nearest(text[places[0] + 1 :], known)} "
+            f"'{rest}' is not a backbone.{nearest(rest, known)} "
             "Write DATASET/BACKBONE, or the dataset alone and --backbone."
         )
     return text, None

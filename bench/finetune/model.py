@@ -28,6 +28,7 @@ class Network(nn.Module):
         backbone.requires_grad_(True)
         if config.exits == "frozen":
             backbone.trunk.requires_grad_(False)
+            backbone.head.requires_grad_(True)  # a trunk of others may hold it, too
 
     def train(self, mode: bool = True) -> Network:
         """Switch the trunk, which a frozen one does not follow; heads are linear and have no modes."""
@@ -54,7 +55,7 @@ class Network(nn.Module):
     def groups(self) -> list[dict[str, Any]]:
         """Return groups of parameters for an optimiser: trunk and heads, with and without decay, and their rates."""
         config = self.config
-        trunk = {id(p) for p in self.backbone.trunk.parameters()}
+        trunk = {id(p) for p in self.backbone.trunk.parameters()} - {id(p) for p in self.backbone.head.parameters()}
         parts: dict[tuple[float, float], list[nn.Parameter]] = {}
         for p in self.parameters():
             if p.requires_grad:

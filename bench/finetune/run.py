@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from bench import backbones, datasets, protocol
+from bench.backbones.builder import only_registered
 from bench.backbones.staged import StagedBackbone, Tuned
 from bench.bank.transform import Transform
 from bench.errors import UserError
@@ -23,6 +24,7 @@ from bench.finetune import folder as output
 from bench.finetune.config import FineTuning
 from bench.finetune.images import Batches, inputs, squares
 from bench.finetune.model import Network, loss
+from bench.plugins.registry import plugins
 from bench.plugins.spec import Spec, parse
 from bench.system.cpus import cpu_count
 from bench.system.files import slug
@@ -69,10 +71,16 @@ def finetune(
     progress = progress or Progress()
     data = datasets.load(wanted.dataset, data_dir=wanted.data_dir)
     spec = parse(wanted.backbone)
-    size = wanted.image_size or backbones.default_image_size(spec, data.native_size)
-    backbone = backbones.load(
-        spec, num_classes=data.num_classes, image_size=size, weights=wanted.weights, data_dir=wanted.data_dir
-    )
+    if spec.argument is not None and spec.name not in plugins("backbones"):
+        raise UserError(
+            f"'{spec}' is not a registered backbone, so a folder could not say what it holds. Register it as an entry "
+            "point of `bench.backbones`, or train it yourself and let its factory load the weights."
+        )
+    with only_registered():
+        size = wanted.image_size or backbones.default_image_size(spec, data.native_size)
+        backbone = backbones.load(
+            spec, num_classes=data.num_classes, image_size=size, weights=wanted.weights, data_dir=wanted.data_dir
+        )
     config = wanted.config
     if config.exit_weights is not None and len(config.exit_weights) != backbone.num_exits:
         raise UserError(
@@ -88,8 +96,8 @@ def finetune(
         return folder
     labels = torch.from_numpy(np.asarray(data.labels, dtype=np.int64))
     training = _Training(backbone, config, folder, start, torch.device(device))
-    batches = Batches(squares(data, rows, size), labels[torch.from_numpy(rows)], config)
-    val = squares(data, held, size), labels[torch.from_numpy(held)]
+    batches = Batches(squares(data, rows, backbone.image_size), labels[torch.from_numpy(rows)], config)
+    val = squares(data, held, backbone.image_size), labels[torch.from_numpy(held)]
     training.run(batches, val, workers, progress, checkpoint_seconds)
     tuned = Tuned(data.name, data.digest, splits.protocol, backbone.seen, tuple(map(str, data.class_names)))
     output.write(folder, start, training.best, training.history, tuned, data.source, lambda: training.measure(val))

@@ -121,21 +121,23 @@ def typed(owner: str, params: Mapping[str, str], fields: Mapping[str, Any]) -> d
 
     Raises UserError with the nearest valid name for an unknown parameter, or what the type allows for a bad value.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
     values = {}
     for key, text in params.items():
         if key not in fields:
             has = nearest(key, fields) if fields else f" {owner} takes no parameters."
             raise UserError(f"'{owner}' has no parameter '{key}'.{has}")
-        adapter = TypeAdapter(fields[key])
         try:
+            adapter = TypeAdapter(fields[key])
             values[key] = adapter.validate_python(None if _means_none(text, fields[key]) else plain_number(text))
         except ValidationError as error:
             detail = error.errors()[0]["msg"]
             raise UserError(f"'{text}' is not a valid value for parameter '{key}' of '{owner}': {detail}.") from None
         except ValueError as error:
             raise UserError(f"'{text}' is not a valid value for parameter '{key}' of '{owner}': {error}.") from None
+        except PydanticUserError:
+            raise UserError(f"Parameter '{key}' of '{owner}' cannot be given as text. Leave it out.") from None
     return values
 
 

@@ -152,7 +152,7 @@ DAMAGE = {
     "other exits": (lambda f: changed(f, lambda b: b["backbone"].update(exits="1,5")), "not those that"),
     "a foreign backbone": (
         lambda f: changed(f, lambda b: b["backbone"].update(spec="os:system")),
-        "'os' is not one of `bench list backbones`",
+        "'os:system' is not one of `bench list backbones`",
     ),
 }
 

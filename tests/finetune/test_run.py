@@ -19,6 +19,9 @@ from bench.errors import UserError
 from bench.finetune import Progress, finetune
 from bench.finetune import run as module
 from bench.finetune.run import schedule
+from bench.plugins import registry
+from bench.plugins.registry import Plugin
+from tests.helpers.networks import HEAD, SMALL
 
 
 def test_rates_rise_along_a_line_and_fall_along_a_cosine():
@@ -151,3 +154,20 @@ def test_what_a_trained_network_fixes_cannot_be_asked_for_otherwise(trained):
 def test_mistakes_are_sentences(wanted, tmp_path, options, says):
     with pytest.raises(UserError, match=says):
         finetune(wanted(**options), tmp_path / "a", workers=0)
+
+
+def test_a_network_of_others_is_trained_if_it_is_registered(wanted, tmp_path, write, monkeypatch):
+    write("nets_of_mine", HEAD + SMALL)
+    asked = replace(wanted(exits="none"), backbone="nets_of_mine:small", image_size=None, weights=None)
+    with pytest.raises(UserError, match="'nets_of_mine:small' is not a registered backbone"):
+        finetune(asked, tmp_path / "a", workers=0)
+    monkeypatch.syspath_prepend(".")
+    plugin = Plugin("backbones", "mine", "nets_of_mine:small", "a-package")
+    monkeypatch.setitem(registry._files["backbones"], "mine", plugin)
+    folder = finetune(replace(asked, backbone="mine"), tmp_path / "a", workers=0)
+    b = backbones.load(str(folder), num_classes=10)
+    assert (b.head_for, b.image_size, b.num_exits) == ("digits", 16, 3) and b.code
+    told = json.loads((folder / "network.json").read_text())
+    (folder / "network.json").write_text(json.dumps(told | {"backbone": "nets_of_mine:small"}))
+    with pytest.raises(UserError, match="There is no backbone 'nets_of_mine'"):
+        backbones.load(str(folder))

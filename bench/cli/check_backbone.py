@@ -1,0 +1,48 @@
+"""`bench check-backbone`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bench.cli.guard import FAILED
+
+
+def check_backbone(
+    backbone: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="module:factory, or a name of `bench list backbones`; parameters in \\[]."),
+    ],
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images in pixels; by default what the network is made for.")
+    ] = None,
+    num_classes: Annotated[
+        int | None, typer.Option(min=1, help="Classes of the head; by default those of the network's own.")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Check a network that is cut into stages and explain each violation.
+
+    Covers frozen weights, determinism, batches, shapes, costs, early stopping, and the sum of the stages against the
+    network's own forward pass, on a few random images. Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong
+    command.
+    """
+    from bench.cli.check import conforms, show
+    from bench.cli.terminal import console as make_console
+    from bench.cli.terminal import plain, say_json
+
+    console = make_console(stderr=json_output)
+    with console.status(plain(f"Checking {backbone} …")):
+        import dataclasses
+
+        from bench.check.network import examination
+
+        results = examination(backbone, num_classes=num_classes, image_size=image_size).results()
+    if json_output:
+        rows = [dataclasses.asdict(result) for result in results]
+        say_json({"backbone": backbone, "conforms": conforms(results), "checks": rows})
+    else:
+        show(console, backbone, results, everything=True)
+    if not conforms(results):
+        raise typer.Exit(FAILED)
