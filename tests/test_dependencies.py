@@ -9,7 +9,8 @@ from tests.helpers.paths import ROOT
 def bounds() -> dict[str, str]:
     """Every direct dependency with its lower bound, those of the tests included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["onnx"], *(x for x in extras["test"] if x != "exitbench[onnx]")]
     return dict(re.fullmatch(r"([\w.-]+)(?:\[[\w,]+\])?>=([\w.]+)", line).groups() for line in lines)
 
 

@@ -35,7 +35,7 @@ def test_mistakes_are_sentences(bench, tmp_path, words, says):
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_and_a_run_takes_its_folder(tmp_path):
+def test_killed_it_goes_on_and_ends_with_the_same_weights(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "bench", *WORDS, "--epochs", "6"]
     whole = subprocess.run([*command, "-o", tmp_path / "whole"], env=environment, capture_output=True, text=True)
@@ -52,7 +52,3 @@ def test_killed_it_goes_on_and_a_run_takes_its_folder(tmp_path):
     assert again.returncode == 0 and "epoch 1:" not in again.stdout
     one, other = (load_file(tmp_path / name / "network.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())
-    run = [sys.executable, "-m", "bench", "run", "--backbone", tmp_path / "cut", "--dataset", "digits", "--limit", "60"]
-    run += ["--methods", "msdnet_thresh[heads=native]", "--seeds", "0", "-o", tmp_path / "runs", "--no-report"]
-    done = subprocess.run(run, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "cifar_resnet20_joint_digits" in done.stdout, done.stderr
