@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from bench.report.context import CellReport
+from bench.report.figures.absolute import absolute
 from bench.report.figures.accuracy import accuracy, best
 from bench.report.figures.coverage import coverage
 from bench.report.figures.critical import critical
@@ -50,6 +51,7 @@ def overall_figures(report: Report) -> FigureSet:
         [
             ("skill", "Skill over settings", partial(skill, report)),
             ("tally", "Settings won, tied, lost", partial(tally, report)),
+            ("absolute", "Accuracy against absolute cost", partial(absolute, report)),
         ]
     )
 

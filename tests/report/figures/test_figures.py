@@ -8,6 +8,7 @@ import pytest
 
 from bench.report.figures import cell_figures, overall_figures
 from bench.report.figures import file as rendering
+from bench.report.figures.absolute import absolute
 from bench.report.figures.accuracy import accuracy
 from bench.report.figures.coverage import coverage
 from bench.report.figures.critical import critical
@@ -257,10 +258,29 @@ def test_figures_over_cells_draw_means_and_counts():
     assert counts[:, 0].sum() == counts[:, 2].sum()
 
 
+def test_networks_of_a_dataset_meet_on_one_axis_of_absolute_costs():
+    names = ["jeidnn", "msdnet_thresh"]
+    held = records(methods=names) + records(methods=names, backbone="resnet18")
+    whole = report(held + records(methods=names, dataset="svhn"))
+    made = absolute(whole)
+    assert set(made.data["data"]) == {"cifar100lt, protocol v1"} and made.data["setting"].nunique() == 2
+    (axes,) = made.figure.axes
+    assert axes.get_xscale() == "log" and len(axes.get_legend().get_texts()) == 4
+    for (setting, series, point), row in made.data.groupby(["setting", "series", "point"]):
+        mine = [r for r in held if r.cell.backbone == setting.split(" ")[0] and r.point.point == point]
+        mine = [r for r in mine if r.point.label == row["method"].iloc[0] and r.status == "ok"]
+        expected = [np.mean([r.metrics[name] for r in mine]) for name in ("macs", "accuracy")]
+        assert row[["macs", "accuracy"]].to_numpy().ravel() == pytest.approx([expected[0], 100 * expected[1]])
+        assert series in ("static", "method")
+    last = made.data[made.data["series"] == "static"].groupby("setting")["macs"].max()
+    drawn_whole = [line.get_xdata()[-1] for line in axes.lines if line.get_markersize() == 10]
+    assert sorted(drawn_whole) == pytest.approx(sorted(last / 1e6))
+
+
 def test_over_no_cells_there_are_reasons():
     held = records(methods=["jeidnn"], limit=50)
     gaps = overall_figures(report(held)).left_out
-    assert [gap.name for gap in gaps] == ["skill", "tally"] and all(gap.reason for gap in gaps)
+    assert [gap.name for gap in gaps] == ["skill", "tally", "absolute"] and all(gap.reason for gap in gaps)
 
 
 @pytest.mark.filterwarnings("error")
