@@ -121,8 +121,7 @@ class _Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = Network(backbone, config).to(device)
-        if device.type == "cpu" or device.type == "cuda":
-            _channels_last(self.network)
+        _channels_last(self.network)
         self.average = AveragedModel(self.network, multi_avg_fn=self._mix, use_buffers=True)
         groups = self.network.groups()
         if config.optimiser == "adamw":
