@@ -21,10 +21,10 @@ SPECS = [
     "boosted[epochs=4,width=8,final=alone]",
     "l2w[epochs=4,interval=1,hidden=16]",
     "l2w[epochs=4,interval=2,hidden=16,centring=col,width=8]",
-    "ztw[epochs=4,ensemble_epochs=2]",
-    "ztw[epochs=4,ensemble_epochs=2,weights=softplus,width=8]",
+    "ztw[epochs=4,ensemble_steps=20]",
+    "ztw[epochs=4,ensemble_steps=20,weights=softplus,width=8]",
     "calibrated[base=plain[epochs=4]]",
-    "calibrated[base=ztw[epochs=4,ensemble_epochs=2]]",
+    "calibrated[base=ztw[epochs=4,ensemble_steps=20]]",
 ]
 
 
@@ -117,8 +117,8 @@ def test_saturated_and_constant_inputs_stay_finite(spec):
         ("boosted[epochs=1]", [72, 78, 78, 78, 6]),
         ("boosted[epochs=1,final=alone]", [72, 78, 78, 78, 0]),
         # 12·6, then 6² for the cascade and 2·6 for its normalisation; ensembles of 1, 2, 3, 4 heads
-        ("ztw[epochs=1,ensemble_epochs=0]", [72 + 6, 120 + 12, 120 + 18, 120 + 24, 0]),
-        ("ztw[epochs=1,ensemble_epochs=0,width=8]", [144 + 6, 204 + 12, 204 + 18, 204 + 24, 0]),
+        ("ztw[epochs=1,ensemble_steps=0]", [72 + 6, 120 + 12, 120 + 18, 120 + 24, 0]),
+        ("ztw[epochs=1,ensemble_steps=0,width=8]", [144 + 6, 204 + 12, 204 + 18, 204 + 24, 0]),
         ("calibrated[base=plain[epochs=1]]", [78, 78, 78, 78, 6]),
         ("calibrated[base=boosted[epochs=1]]", [78, 84, 84, 84, 12]),
     ],

@@ -8,7 +8,7 @@ from torch import nn
 
 from bench import heads
 from bench.heads.training import nll
-from bench.heads.ztw import Cascade, ZTWHeads, normalised
+from bench.heads.ztw import ZTW, Cascade, ZTWHeads, normalised
 from tests.helpers.tasks import make_task
 
 
@@ -63,7 +63,7 @@ def test_an_exit_with_nothing_to_see_repeats_the_one_before():
         return dataclasses.replace(data, features=(kept[0], kept[3], torch.zeros_like(kept[2]), kept[3]))
 
     task = dataclasses.replace(task, train=blind(task.train), val=blind(task.val))
-    fitted = heads.fit("ztw[epochs=15,batch_size=64,ensemble_epochs=0]", task)
+    fitted = heads.fit("ztw[epochs=15,batch_size=64,ensemble_steps=0]", task)
     x = task.val.features
     a = [fitted(0, x[0], ())]
     a.append(fitted(1, x[1], tuple(a)))
@@ -76,10 +76,10 @@ def test_training_the_ensembles_never_raises_their_val_loss():
     task = make_task(150)
     before, after = (
         nll(
-            heads.fit(f"ztw[epochs=8,batch_size=32,ensemble_epochs={n}]", task).logits(task.val).transpose(0, 1),
+            heads.fit(f"ztw[epochs=8,batch_size=32,ensemble_steps={n}]", task).logits(task.val).transpose(0, 1),
             task.val.labels,
         )
-        for n in (0, 6)
+        for n in (0, 30)
     )
     gain = (before - after).mean(1)
     assert (gain >= -1e-6).all()
@@ -87,9 +87,22 @@ def test_training_the_ensembles_never_raises_their_val_loss():
 
 
 def test_ensembles_start_close_to_the_even_geometric_mean():
-    weight = heads.fit("ztw[epochs=1,ensemble_epochs=0]", make_task(20)).weight
+    weight = heads.fit("ztw[epochs=1,ensemble_steps=0]", make_task(20)).weight
     even = torch.ones(4, 4).tril() / torch.arange(1, 5)[:, None]
     torch.testing.assert_close(weight, even, atol=0, rtol=0.06)
+
+
+@pytest.mark.parametrize("n", [64, 600])
+def test_a_useless_early_head_loses_its_say_however_small_the_train_split(n):
+    """Exit 0 answers at random, as surely as exit 1, which is right nine times in ten."""
+    g = torch.Generator().manual_seed(7)
+    task = make_task(n, exits=3, classes=4)
+    guess, slips = torch.randint(4, (n,), generator=g), torch.rand(n, generator=g) < 0.1
+    said = torch.stack([guess, torch.where(slips, guess, task.train.labels)])
+    seen = 4 * nn.functional.one_hot(said, 4).float()
+    task = dataclasses.replace(task, val=task.train)
+    weight, _ = ZTW()._ensembles(task, seen, seen, torch.Generator().manual_seed(0))
+    assert weight[1, 0] < 0.2 * weight[1, 1]
 
 
 def test_normalising_forgets_shift_and_scale():

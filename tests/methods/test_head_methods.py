@@ -19,7 +19,7 @@ BUDGETS = [0.1, 0.3, 0.45, 0.6, 0.8, 1.0]
 NAMES = [
     "boostednet[heads=boosted[epochs=6]]",
     "l2w_den[heads=l2w[epochs=6,interval=2,hidden=32]]",
-    "ztw[heads=ztw[epochs=6,ensemble_epochs=2]]",
+    "ztw[heads=ztw[epochs=6,ensemble_steps=20]]",
 ]
 
 
