@@ -25,24 +25,26 @@ class PoEConfig:
     """The heads, and how their logits become the factors of the product."""
 
     heads: str = "plain"
-    activation: Literal["relu", "softplus"] = tunable("relu")
+    activation: Literal["softplus", "relu"] = tunable("softplus")
     centre: bool = tunable(True)
 
 
 class AnytimePoE(Method):
     """One max-probability threshold on the product of all exits so far (anytime product of experts, Jazbec et al.).
 
-    Exit k = 1…K answers p_k(c) ∝ Π_{j<=k} act(a_j(c))^{j/K}. With act = ReLU, a class whose logit is not positive at
-    some exit is ruled out for good, which makes later answers conditionally monotone; if no class is left, exit k
-    answers softmax(a_k). Heads trained with cross-entropy have arbitrary offsets, so this implementation subtracts each
-    sample's mean logit first (`centre=false` for heads whose zero has a meaning; the authors fine-tune heads with the
-    product's loss instead). After centring, two classes leave ReLU no uncertainty at all: use `activation=softplus`
-    there, which never zeroes a class. The frozen head is the last expert. A sample leaves at the first exit with p_max
+    Exit k = 1…K answers p_k(c) ∝ Π_{j<=k} act(a_j(c))^{j/K}. The authors' code has both activations. `softplus` (our
+    default) never rules a class out. With `relu`, a class whose logit is not positive at some exit is ruled out for
+    good, which makes later answers conditionally monotone; if no class is left, exit k answers softmax(a_k). On frozen
+    networks one weak early head then excludes right answers for good: `relu` stays below a random mixture of static
+    exits on all our settings. Heads trained with cross-entropy have arbitrary offsets, so this implementation subtracts
+    each sample's mean logit first (`centre=false` for heads whose zero has a meaning; the authors fine-tune heads with
+    the product's loss instead). The frozen head is the last expert. A sample leaves at the first exit with p_max
     >= t, t solved on val; samples with one class left tie at p_max = 1 and leave in the order of that class's product.
     Exit k costs k·C MACs, the weighted sum of its log-factors.
     """
 
     name: ClassVar[str] = "anytime_poe"
+    version: ClassVar[int] = 2
     Config: ClassVar[type] = PoEConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
@@ -66,7 +68,7 @@ class ProductHeads(MixedHeads):
         return self.base.macs(k) + (k + 1) * self.classes
 
 
-def product(logits: Tensor, exits: int, activation: str = "relu", centre: bool = True) -> Tensor:
+def product(logits: Tensor, exits: int, activation: str = "softplus", centre: bool = True) -> Tensor:
     """Return the unnormalised log of the product of experts [N, C] from logits [N, k, C] of exits 1 … k out of `exits`.
 
     Zeroed classes get NEVER; a sample with no class left gets the log-softmax of exit k.

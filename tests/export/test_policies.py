@@ -25,7 +25,7 @@ FAST = {
     "learned_exit": "learned_exit[epochs=2]",
     "l2w_den": "l2w_den[heads=l2w[epochs=1]]",
     "boostednet": "boostednet[heads=boosted[epochs=1]]",
-    "ztw": "ztw[heads=ztw[epochs=1,ensemble_epochs=1]]",
+    "ztw": "ztw[heads=ztw[epochs=1,ensemble_steps=1]]",
 }
 MORE = (
     "jeidnn[preset=paper,epochs=2,points=4]",
@@ -34,7 +34,7 @@ MORE = (
     "msdnet_thresh[heads=plain[width=5,epochs=1]]",
     "patience[counting=lgvit]",
     "mie_lap[predictive=probit]",
-    "anytime_poe[activation=softplus]",
+    "anytime_poe[activation=relu]",
 )
 
 

@@ -21,7 +21,7 @@ BUDGETS = [0.1, 0.35, 0.5, 0.7, 0.9, 1.05]
 QUICK = "plain[epochs=5]"
 METHODS = {
     "poe": AnytimePoE(PoEConfig(heads=QUICK)),
-    "softplus": AnytimePoE(PoEConfig(heads=QUICK, activation="softplus")),
+    "relu": AnytimePoE(PoEConfig(heads=QUICK, activation="relu")),
     "uncentred": AnytimePoE(PoEConfig(heads=QUICK, centre=False)),
     "caching": Caching(Caching.Config(heads=QUICK)),
     "mc": MIELaplace(MIEConfig(heads=QUICK, samples=8)),
@@ -49,7 +49,7 @@ def spent(policy: Policy, task: Task) -> float:
 
 def test_product_by_hand():
     a = torch.tensor([[[2.0, 1.0, -1.0], [3.0, 4.0, 5.0]]])
-    p = product(a, 2, centre=False).softmax(-1)[0]  # weights 1/2 and 1; class 2 is out at the first exit
+    p = product(a, 2, "relu", centre=False).softmax(-1)[0]  # weights 1/2 and 1; class 2 is out at the first exit
     odds = math.sqrt(2) * 3 / (1 * 4)
     assert p.tolist() == pytest.approx([odds / (1 + odds), 1 / (1 + odds), 0])
     assert float(p[2]) == 0
@@ -60,13 +60,13 @@ def test_centring_takes_each_exits_offset_away():
     shifted = a + torch.tensor([5.0, -7.0, 0.5])[:, None]
     for activation in ("relu", "softplus"):
         assert torch.allclose(product(a, 3, activation), product(shifted, 3, activation), atol=1e-3)
-    assert not torch.allclose(product(a, 3, centre=False), product(shifted, 3, centre=False), atol=1e-1)
+        assert not torch.allclose(product(a, 3, activation, False), product(shifted, 3, activation, False), atol=1e-1)
 
 
 def test_a_zeroed_class_never_returns():
     a = torch.randn(200, 6, 8, generator=torch.Generator().manual_seed(1))
     a[:, :, 0] = a[:, :, 0].abs() + 4  # one class is always left
-    steps = torch.stack([product(a[:, : k + 1], 6).softmax(-1) for k in range(6)], 1)
+    steps = torch.stack([product(a[:, : k + 1], 6, "relu").softmax(-1) for k in range(6)], 1)
     gone = steps == 0
     assert gone.any() and not gone.all(-1).any()
     assert (gone[:, 1:] >= gone[:, :-1]).all()
@@ -76,7 +76,15 @@ def test_a_zeroed_class_never_returns():
 def test_where_no_class_is_left_the_exit_speaks_for_itself():
     a = torch.tensor([[[1.0, -1.0, 0.0], [-1.0, 1.0, 0.5], [0.3, 0.1, 0.9]]])
     for k in (1, 2):
-        assert torch.allclose(product(a[:, : k + 1], 3).softmax(-1), a[:, k].softmax(-1))
+        assert torch.allclose(product(a[:, : k + 1], 3, "relu").softmax(-1), a[:, k].softmax(-1))
+
+
+def test_by_default_one_weak_exit_does_not_rule_the_right_class_out():
+    """Exit 0 puts class 1 below its mean; exits 1 and 2 are sure of it."""
+    a = torch.tensor([[[2.0, -1.0, -1.0], [0.2, 4.0, -4.2], [0.2, 4.0, -4.2]]])
+    assert product(a, 3).argmax(-1).tolist() == [1]
+    assert product(a, 3, "relu").argmax(-1).tolist() == [0]
+    assert PoEConfig().activation == "softplus"
 
 
 def test_softplus_by_hand_and_far_below_zero():
@@ -94,7 +102,7 @@ def test_certain_samples_rank_by_their_product():
 
 def test_ties_of_certainty_do_not_waste_a_budget():
     two = make_task(400, exits=4, classes=2)  # after centring, ReLU leaves one class of two
-    policies = AnytimePoE(PoEConfig(heads=QUICK)).fit(two, [0.4, 0.6, 0.8])
+    policies = METHODS["relu"].fit(two, [0.4, 0.6, 0.8])
     for b, policy in zip([0.4, 0.6, 0.8], policies, strict=True):
         assert b - 0.02 < spent(policy, two) <= b
 
