@@ -27,8 +27,10 @@ class Caching(Method):
     p_CA,k = p_j with j = argmax_{i<=k} max_c p_i(c), ties going to the earliest: the confidence never falls along the
     exits. A sample that leaves before the last exit has just passed the threshold for the first time, so it leaves with
     that exit's own prediction, exactly where `global_thresh` would let it leave. Caching changes the answer of the
-    samples that reach the last exit, and what every exit would answer if inference were interrupted there. The original
-    is a predictor without an exit rule; the threshold t is solved on val. Each exit adds the C MACs of its softmax.
+    samples that reach the last exit, and what every exit would answer if inference were interrupted there. With the
+    threshold it is also the complete rule of Shallow-Deep Networks (Kaya et al., ICML 2019), sample for sample, whose
+    code answers never-confident samples with their most confident exit. Jazbec's is a predictor without an exit rule;
+    the threshold t is solved on val. Each exit adds the C MACs of its softmax.
     """
 
     name: ClassVar[str] = "caching"
