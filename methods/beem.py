@@ -25,18 +25,24 @@ class BEEMConfig:
 
 
 class AgreementScore(Score):
-    """S_k = w_k c_k, plus S_{k-1} if exits k and k-1 predict the same class; c is the largest probability."""
+    """S_k = S_{k-1} + w_k c_k if exits k and k-1 predict the same class; c is the largest probability.
+
+    An exit that disagrees starts again from its own w_k c_k, or with `reset`, like the first exit, from 0.
+    """
 
     weights: Tensor
 
-    def __init__(self, weights: Tensor) -> None:
+    def __init__(self, weights: Tensor, reset: bool = False) -> None:
         super().__init__()
+        self.reset = reset
         self.register_buffer("weights", weights.double())
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
         predicted = logits.argmax(-1)
         agrees = (predicted == predicted[:, -1:]).to(torch.int8)
         run = agrees.flip(1).cummin(1).values.flip(1).bool()
+        if self.reset:
+            run = run & torch.nn.functional.pad(run[:, :-1], (1, 0))  # without the exit that starts it
         confidence = self.weights.new_zeros(run.shape)
         confidence[run] = max_probability(logits[run])
         total = torch.zeros_like(confidence[:, 0])
@@ -51,8 +57,9 @@ class AgreementScore(Score):
         predicted, confidence = logits.argmax(-1), max_probability(logits[:, :-1])
         scores: list[Tensor] = []
         for k in range(confidence.shape[1]):
-            before = torch.where(predicted[:, k] == predicted[:, k - 1], scores[-1], 0.0) if k else 0.0
-            scores.append(before + self.weights[k] * confidence[:, k])
+            own = self.weights[k] * confidence[:, k]
+            again = torch.zeros_like(own) if self.reset else own
+            scores.append(torch.where(predicted[:, k] == predicted[:, k - 1], scores[-1] + own, again) if k else again)
         return torch.stack(scores, 1) if scores else confidence
 
 
@@ -84,18 +91,21 @@ class BEEM(Method):
 
     S_k = w_k c_k + S_{k-1} if the predictions of exits k and k-1 are equal, else w_k c_k; c_k = p_max. The paper's
     exact weights and thresholds are assumed, not checked: `weights=val` is an exit's accuracy on val (BEEM-A); `cost`
-    is the backbone's cost up to it as a fraction of the whole (BEEM-C); `released` is 0.1 k with k from 1. α_k is the
+    is the backbone's cost up to it as a fraction of the whole (BEEM-C). `released` is the score of the published ALBERT
+    code: w_k = 0.1 k with k from 0, so that the first exit has no weight, and S_k = 0 where exits disagree. α_k is the
     lowest value at which the samples that leave at exit k are wrong at most at a rate ε; the paper uses the final
     exit's error as ε, which is one operating point. `thresholds=error` tries that ε and 513 others and uses, for a
     budget, the point with the largest val cost that fits it. The default, `one`, gives all exits one α, found by
     bisection over the scores that occur on val: it spends a budget more closely and compares BEEM's score with others
     on equal terms.
 
-    Difference: the published code computes S, sets it to zero on disagreement, and then stops on a patience counter, so
-    it runs PABEE. Here S decides, and a disagreeing exit starts again from its own w_k c_k.
+    Differences: the published BERT code computes S and then stops on a patience counter, so it runs PABEE; the ALBERT
+    code leaves at S_k >= threshold, as here. With `val` and `cost` a disagreeing exit starts again from its own w_k
+    c_k.
     """
 
     name: ClassVar[str] = "beem"
+    version: ClassVar[int] = 2
     Config: ClassVar[type] = BEEMConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
@@ -103,7 +113,7 @@ class BEEM(Method):
         fitted = heads.fit(self.config.heads, task)
         answers = fitted.logits(task.val)
         wrong = answers.argmax(-1) != task.val.labels[:, None]
-        score = AgreementScore(self._weights(task, wrong))
+        score = AgreementScore(self._weights(task, wrong), reset=self.config.weights == "released")
         if self.config.thresholds == "one":
             return one_threshold(task, budgets, fitted, score)
         final = float(wrong[:, -1].double().mean())
@@ -117,4 +127,4 @@ class BEEM(Method):
             return 1 - wrong[:, :gates].double().mean(0)
         if self.config.weights == "cost":
             return torch.tensor(task.macs[:gates], dtype=torch.float64, device=wrong.device) / task.macs[-1]
-        return 0.1 * torch.arange(1, gates + 1, dtype=torch.float64, device=wrong.device)
+        return 0.1 * torch.arange(gates, dtype=torch.float64, device=wrong.device)

@@ -55,8 +55,9 @@ class Patience(Method):
 
     The counter of exit k is compared with the patience t = 1 … K-1. Implementations count differently: `pabee` starts
     at 0, adds 1 if argmax a_k = argmax a_{k-1}, resets to 0 otherwise and stops at counter >= t; `gmum` starts at 1 at
-    every new label and stops at counter > t, which is the same rule: t + 1 equal predictions; `lgvit` starts at 1 and
-    stops at counter >= t: t equal predictions, so that with t = 1 all samples exit at the first exit.
+    every new label and stops at counter > t, which is the same rule, t + 1 equal predictions, but also has t = 0, at
+    which all samples exit at the first exit; `lgvit` starts at 1 and stops at counter >= t: t equal predictions, so
+    that its t = 1 is gmum's 0.
 
     Differences: every sample decides alone (the original stops a batch when all its rows agree); between two levels a
     budget is met by a random mixture of the neighbours on val's accuracy-cost hull. A budget below the cheapest level
@@ -65,6 +66,7 @@ class Patience(Method):
     """
 
     name: ClassVar[str] = "patience"
+    version: ClassVar[int] = 2
     Config: ClassVar[type] = PatienceConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
@@ -74,7 +76,7 @@ class Patience(Method):
         predicted = answers.argmax(-1)
         correct = predicted == task.val.labels[:, None]
         costs = rule_fractions(task, fitted, lambda k: classes)
-        levels = range(1, max(exits, 2))
+        levels = range(0 if self.config.counting == "gmum" else 1, max(exits, 2))
         runs = [t if self.config.counting == "lgvit" else t + 1 for t in levels]
         gates = run_lengths(predicted)[:, :-1]
         left = first_true(gates >= torch.tensor(runs, device=gates.device)[:, None, None])

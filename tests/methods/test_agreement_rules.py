@@ -72,14 +72,16 @@ def counted(sequence, patience, counting):
 
 
 def levels(counting, sequence):
-    """The level policies of a variant t = 1 … K-1, as `Patience` builds them."""
-    offset = 0 if counting == "lgvit" else 1
-    return [RunPolicy(GivenHeads(), t + offset, len(sequence), 3) for t in range(1, len(sequence))]
+    """The level policies of a variant, t = 1 … K-1 and for gmum also 0, as `Patience` builds them."""
+    first = 2 if counting == "pabee" else 1
+    return [
+        RunPolicy(GivenHeads(), run, len(sequence), 3) for run in range(first, len(sequence) + (counting != "lgvit"))
+    ]
 
 
 @pytest.mark.parametrize(
     ("counting", "expected"),
-    [("pabee", [3, 4, 6, 6, 6, 6]), ("gmum", [3, 4, 6, 6, 6, 6]), ("lgvit", [0, 3, 4, 6, 6, 6])],
+    [("pabee", [3, 4, 6, 6, 6, 6]), ("gmum", [0, 3, 4, 6, 6, 6, 6]), ("lgvit", [0, 3, 4, 6, 6, 6])],
 )
 def test_patience_counters_by_hand(counting, expected):
     sequence = [2, 1, 0, 0, 0, 1, 1]
@@ -91,7 +93,7 @@ def test_patience_counters_by_hand(counting, expected):
 def test_patience_stops_where_the_published_counter_does(counting):
     sequences = torch.randint(2, (60, 6), generator=torch.Generator().manual_seed(1)).tolist()
     for sequence in sequences:
-        for t, policy in enumerate(levels(counting, sequence), start=1):
+        for t, policy in enumerate(levels(counting, sequence), start=counting != "gmum"):
             assert left_at(policy, answers(sequence)) == counted(sequence, t, counting), (sequence, t)
 
 
@@ -120,9 +122,10 @@ def test_the_fit_of_patience_plays_each_level():
     assert not found[2].note
 
 
-def test_lgvits_first_level_stops_everybody_at_once_and_reaches_lower_budgets():
+@pytest.mark.parametrize("counting", ["lgvit", "gmum"])
+def test_a_first_level_that_stops_all_samples_at_once_reaches_lower_budgets(counting):
     task = given_task(*staircase())
-    policy = Patience(PatienceConfig(counting="lgvit")).fit(task, [0.26])[0]
+    policy = Patience(PatienceConfig(counting=counting)).fit(task, [0.26])[0]
     assert simulate(policy, task.val, task.macs).exit_index.tolist() == [0] * 6
 
 
@@ -210,6 +213,27 @@ def test_beem_sums_by_hand():
     )
 
 
+def released(sequence, confidence):
+    """The score of every gate as the published ALBERT code computes it."""
+    scores, total = [], 0.0
+    for i, (label, c) in enumerate(zip(sequence[:-1], confidence[:-1], strict=True)):
+        total = total + 0.1 * i * c if i and label == sequence[i - 1] else 0.0
+        scores.append(total)
+    return scores
+
+
+def test_the_released_score_agrees_with_the_published_loop():
+    g = torch.Generator().manual_seed(3)
+    task = given_task(torch.randn(30, 7, 3, generator=g), torch.zeros(30, dtype=torch.int64))
+    score = BEEM(BEEMConfig(weights="released")).fit(task, [1.1])[0].score
+    for sequence in torch.randint(2, (60, 7), generator=g).tolist():
+        confidence = (0.4 + 0.6 * torch.rand(7, generator=g, dtype=torch.float64)).tolist()
+        logits = answers(sequence, confidence=confidence)
+        expected = released(sequence, confidence)
+        assert score.all(logits)[0].tolist() == pytest.approx(expected, abs=1e-12)
+        assert [float(score(k, logits[:, : k + 1])) for k in range(6)] == pytest.approx(expected, abs=1e-12)
+
+
 def test_the_score_decides_and_not_a_patience_counter():
     """As released, BEEM stops where a counter of agreements is full. Neither sample may do so here."""
     policy = ThresholdPolicy(GivenHeads(), AgreementScore(torch.ones(3)), torch.full((4,), 0.9), 3)
@@ -221,7 +245,7 @@ def test_the_score_decides_and_not_a_patience_counter():
 def test_beem_weights_are_val_accuracy_cost_or_a_tenth_per_exit():
     task = given_task(*staircase())
     budget = [0.9]
-    expected = {"val": [2 / 6, 4 / 6, 1.0], "cost": [0.25, 0.5, 0.75], "released": [0.1, 0.2, 0.3]}
+    expected = {"val": [2 / 6, 4 / 6, 1.0], "cost": [0.25, 0.5, 0.75], "released": [0.0, 0.1, 0.2]}
     for weights, values in expected.items():
         score = BEEM(BEEMConfig(weights=weights)).fit(task, budget)[0].score
         torch.testing.assert_close(score.weights, torch.tensor(values, dtype=torch.float64))
@@ -283,7 +307,8 @@ CASES = ["random", "ties", "saturated", "one class", "two samples", "only the fr
 def test_scores_are_causal_and_play_finds_the_numbers_of_the_fit(case):
     logits = made_up(case)
     gates = logits.shape[1] - 1
-    for score in (Patient(1), Patient(2), Patient(4), AgreementScore(torch.linspace(0.1, 0.7, gates))):
+    weights = torch.linspace(0.1, 0.7, gates)
+    for score in (Patient(1), Patient(2), Patient(4), AgreementScore(weights), AgreementScore(weights, reset=True)):
         together = score.all(logits)
         assert together.shape == (len(logits), gates) and not together.isnan().any()
         for k in range(gates):
