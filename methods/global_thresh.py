@@ -23,8 +23,9 @@ class GlobalThreshold(Method):
 
     This is how Zero Time Waste evaluates all its baselines. SDN leaves at p_max >= t too, but answers a sample that is
     never confident enough with its most confident exit instead of the last one: that is `caching`, sample for sample.
-    The originals sweep 100 values of t in [0, 1], some of them on the test split, and ZTW leaves if p_max > t; here the largest t that respects the budget is found by
-    bisection over the values that occur on val, in float64, so that confident samples do not tie at 1.
+    The originals sweep 100 values of t in [0, 1], some of them on the test split, and ZTW leaves if p_max > t; here the
+    largest t that respects the budget is found by bisection over the values that occur on val, in float64, so that
+    confident samples do not tie at 1.
     """
 
     name: ClassVar[str] = "global_thresh"

@@ -341,7 +341,8 @@ def test_budgets_are_met_on_val_and_more_is_never_cheaper(name, task):
             continue
         costs.append(float(simulate(policy, task.val, task.macs).macs.double().mean()) / task.macs[-1])
         assert costs[-1] <= budget
-        assert policy.note or costs[-1] > budget - (0.1 if "error" in name or "cost" in name else 0.005)
+        slack = 0.45 if name == "beem released" else 0.1 if "error" in name or "cost" in name else 0.005
+        assert policy.note or costs[-1] > budget - slack  # as released, the first exit takes all samples or none
     assert costs == sorted(costs) and len(costs) >= 2
 
 
