@@ -18,17 +18,21 @@ class L2W(Recipe):
     over the batch's matrix (`centring=mat`, ImageNet) or over the exits of each sample (`col`, CIFAR). Heads minimise
     Σ_k mean_i w_ik CE_ik. Every `interval` batches the net learns: one half of the batch takes a lookahead step of the
     heads with its weights, the other half is then assigned to exits (exit by exit, the ⌊N·q_k⌋ most confident samples
-    that *no earlier exit has taken*, q geometric with `ratio`) and the mean CE of all samples where they left is
-    differentiated through the step; both halves in turn, then one step of the net (Adam, weight decay 1e-4, cosine).
+    that *no earlier exit has taken*, q geometric with `ratio`) and their CE where they left is differentiated through
+    the step; both halves in turn, then one step of the net (Adam, weight decay 1e-4, cosine). That CE is the sum over
+    exits of the mean over each exit's samples (`objective=exits`, the release's), so that the few samples of a late
+    exit count as much as the many of an early one, or the mean over all samples (`samples`).
 
     Differences: the frozen head is one of the K exits that samples are assigned to and takes the rest, as it does at
     inference, although it has no weights. Heads train with AdamW like those of all recipes; the lookahead is its step,
     momentum SGD at AdamW's present rate for each coordinate, whereas the original has one rate. The net learns every 10
-    batches at 1e-3 (original: 1 or 100 batches, 1e-4), because our splits make few batches. Each weighted head is still
-    selected by its own plain val NLL.
+    batches at 1e-3 (original: 1 or 100 batches, 1e-4), because our splits make few batches. The release takes two steps
+    of the heads and two of the net a batch, one after each half; here each takes one, on the whole batch. Each weighted
+    head is still selected by its own plain val NLL.
     """
 
     name: ClassVar[str] = "l2w"
+    version: ClassVar[int] = 2
     Config: ClassVar[type] = L2WConfig
 
     def fit(self, task: Task) -> LayerHeads:

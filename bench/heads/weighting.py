@@ -21,11 +21,12 @@ Centring = Literal["mat", "col"]
 
 @dataclass(frozen=True)
 class L2WConfig(TrainingConfig):
-    """The range and centring of the weights, how samples are assigned to exits, and how often the net learns."""
+    """The range and centring of the weights, how samples are assigned to exits, what the net learns and how often."""
 
     eps: float = tunable(0.3, 0.0, 1.0)
     centring: Centring = "mat"
     ratio: float = tunable(0.75, 0.25, 2.0)
+    objective: Literal["exits", "samples"] = tunable("exits")
     interval: int = 10
     meta_lr: float = tunable(1e-3, 1e-5, 1e-2, log=True)
     hidden: int = 500
@@ -105,7 +106,16 @@ class Weighting:
         data = self.task.train
         all_exits = torch.cat([logits, data.batch(data.num_exits - 1, others)[None].to(logits)])
         left = deal(all_exits.detach().softmax(-1).amax(-1), self.quotas)
-        return nll(all_exits, data.labels[others]).gather(0, left[None]).mean()
+        return where_left(nll(all_exits, data.labels[others]), left, self.config.objective)
+
+
+def where_left(losses: Tensor, left: Tensor, objective: Literal["exits", "samples"]) -> Tensor:
+    """Return the loss of samples at the exits `left` [B] that they were assigned to, from losses [K, B] at every exit.
+
+    `exits`: the sum over exits of the mean over each exit's samples; `samples`: the mean over all samples.
+    """
+    own = losses.gather(0, left[None])[0]
+    return own.mean() if objective == "samples" else (own / left.bincount()[left]).sum()
 
 
 def weight_net(net: Net, hidden: int) -> list[Tensor]:

@@ -6,7 +6,7 @@ import torch
 from bench import heads
 from bench.heads.layers import Net
 from bench.heads.training import nll
-from bench.heads.weighting import L2WConfig, Weighting, deal, lookahead, weigh
+from bench.heads.weighting import L2WConfig, Weighting, deal, lookahead, weigh, where_left
 from tests.helpers.tasks import make_task
 
 
@@ -43,6 +43,14 @@ def test_dealing_with_ties_quotas_too_large_and_no_quota():
     assert deal(even, torch.tensor([0.5, 0.25, 0.25])).tolist() == [0, 0, 1, 2]
     assert deal(even, torch.tensor([0.75, 0.75, 0.75])).tolist() == [0, 0, 0, 1]
     assert deal(even, torch.tensor([0.0, 0.0, 1.0])).tolist() == [2, 2, 2, 2]
+
+
+def test_the_meta_objective_by_hand():
+    """Three samples leave at exit 0, none at exit 1, one at exit 2."""
+    losses = torch.tensor([[1.0, 2.0, 3.0, 90.0], [90.0] * 4, [90.0, 90.0, 90.0, 6.0]])
+    left = torch.tensor([0, 0, 0, 2])
+    assert where_left(losses, left, "exits").item() == pytest.approx(2 + 6)
+    assert where_left(losses, left, "samples").item() == pytest.approx(12 / 4)
 
 
 @pytest.mark.parametrize("centring", ["mat", "col"])
