@@ -34,6 +34,7 @@ class EENetConfig:
     beta: float = tunable(1.0, 0.5, 4.0)
     ratio: float = 0.5  # hidden units of a plan per input
     top: int = 5  # probabilities that a plan sees, the largest first
+    clip: bool = False  # whether a sample leaves by its score clipped to [0, 1]
 
     def __post_init__(self) -> None:
         if min(self.restarts, self.rounds, self.steps, self.batch_size, self.top) < 1:
@@ -43,13 +44,17 @@ class EENetConfig:
 
 
 class LinearScore(Score):
-    """Score exit k by <a_k, p_k> + <b_k, (max p_k, 1 - H_k/log C)> + Σ_{j<k} c_kj·q_j, q_j clipped to [0, 1]."""
+    """Score exit k by <a_k, p_k> + <b_k, (max p_k, 1 - H_k/log C)> + Σ_{j<k} c_kj·q_j, q_j clipped to [0, 1].
+
+    With `clip`, the result is clipped too.
+    """
 
     own: Tensor
     earlier: Tensor
 
-    def __init__(self, own: Tensor, earlier: Tensor) -> None:
+    def __init__(self, own: Tensor, earlier: Tensor, clip: bool = False) -> None:
         super().__init__()
+        self.clip = clip
         self.register_buffer("own", own.detach().clone())  # [K, C + 2]
         self.register_buffer("earlier", earlier.detach().clone())  # [K, K]
 
@@ -65,7 +70,8 @@ class LinearScore(Score):
 
     def _scores(self, logits: Tensor) -> Tensor:
         base = (describe(logits) * self.own[: logits.shape[1]]).sum(-1)
-        return chain(base.unbind(1), self.earlier).double()
+        scores = chain(base.unbind(1), self.earlier).double()
+        return scores.clamp(0, 1) if self.clip else scores
 
 
 class EENet(Method):
@@ -73,7 +79,7 @@ class EENet(Method):
 
     Score q_k = <a_k, p_k> + <b_k, (max p_k, 1 - H_k/log C, q_1 … q_k-1)>, clipped to [0, 1], earlier scores detached.
     Plan P_n = softmax over exits of r_nk, a one-hidden-layer sigmoid MLP of the same inputs. Losses on val: the scores'
-    loss is BCE(q_nk, correct) weighted by P_nk / Σ_n P_nk, the plan's is alpha_ce·KL(q^beta, normalised ‖ P) +
+    loss is BCE(q_nk, correct) weighted by P_nk / Σ_n P_nk, the plan's is alpha_ce·KL(q^beta, normalised ‖ P)/K +
     alpha_cost·|planned cost - B|/B. The rates mean_n P_n become quotas: T_k lets that share leave in order of q_k, and
     a sample leaves at the first k with q_k >= T_k. Only q is computed at inference, and counted.
 
@@ -84,12 +90,14 @@ class EENet(Method):
     3e-5 for 1,000 epochs; within a phase the other part stays fixed. A plan starts from the most even rates that cost
     B, and sees the `top` largest probabilities in order instead of all C. Of all restarts and rounds planned within 10
     % of B (the original's tolerance) the most accurate on val is kept, its rates tilted (∝ rate·exp(-λ·cost)) to cost
-    exactly B. Thresholds are set on the score before its clip, which breaks the ties at 0 and 1.
+    exactly B. Thresholds are set on the score before its clip, which breaks the ties at 0 and 1 (`clip=true`: after it,
+    as in the release).
 
     Fit cost: `restarts` (5; the original's 10) trainings per budget, those of all budgets in one batch.
     """
 
     name: ClassVar[str] = "eenet"
+    version: ClassVar[int] = 2
     Config: ClassVar[type] = EENetConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
@@ -104,7 +112,7 @@ class EENet(Method):
         if wanted:
             best = Trainer(logits, task.val.labels, costs, wanted, self.config, task.seed).run()
             for b, own, earlier, rates in zip(wanted, best.own, best.earlier, best.rates, strict=True):
-                score = LinearScore(own, earlier)
+                score = LinearScore(own, earlier, self.config.clip)
                 thresholds = rate_thresholds(score.all(logits), rates, costs, b)
                 policies[b] = ThresholdPolicy(fitted, score, thresholds, classes)
         return [policies[b] if b in policies else too_small(b, cheapest) for b in budgets]

@@ -52,11 +52,12 @@ def score_loss(scores: Tensor, correct: Tensor, weights: Tensor) -> Tensor:
 
 
 def plan_loss(logits: Tensor, target: Tensor, costs: Tensor, budgets: Tensor, ce: float, cost: float) -> Tensor:
-    """Return L_r [...]: ce·KL(target ‖ P) + cost·|mean cost of P - B|/B with P = softmax(logits [..., n, K]).
+    """Return L_r [...]: ce·KL(target ‖ P)/K + cost·|mean cost of P - B|/B with P = softmax(logits [..., n, K]).
 
-    target [..., n, K] are distributions, costs [K], budgets [...].
+    target [..., n, K] are distributions, costs [K], budgets [...]. The divergence is averaged over samples and exits,
+    as the released code's `nn.KLDivLoss` does.
     """
     log_p = logits.log_softmax(-1)
-    divergence = (target * (target.clamp_min(FLOOR).log() - log_p)).sum(-1).mean(-1)
+    divergence = (target * (target.clamp_min(FLOOR).log() - log_p)).mean((-2, -1))
     planned = (log_p.exp() * costs).sum(-1).mean(-1)
     return ce * divergence + cost * (planned - budgets).abs() / budgets

@@ -26,7 +26,11 @@ from tests.helpers.tasks import make_split, make_task
 BUDGETS = (0.1, 0.3, 0.6, 0.9)
 COSTS = torch.tensor([0.2, 0.6, 1.0], dtype=torch.float64)
 QUICK = EENetConfig(restarts=2, rounds=2, steps=5)
-METHODS = {"eenet": EENet(QUICK), "eero": EERO(EEROConfig(vectors=64))}
+METHODS = {
+    "eenet": EENet(QUICK),
+    "clipped": EENet(dataclasses.replace(QUICK, clip=True)),
+    "eero": EERO(EEROConfig(vectors=64)),
+}
 
 
 def tensor(*values: float) -> torch.Tensor:
@@ -140,6 +144,8 @@ def test_scores_by_hand():
     assert float(score(0, logits[:, :1])) == pytest.approx(first, abs=1e-6) and first > 1
     assert float(score(1, logits)) == pytest.approx(0.25)  # exit 0's score enters clipped to 1
     assert score.all(logits).shape == (1, 1) and score.macs(1, 2) == 2 * 2 + 4 + 1
+    clipped = LinearScore(own, earlier, clip=True)
+    assert float(clipped(0, logits[:, :1])) == 1 and float(clipped(1, logits)) == pytest.approx(0.25)
 
 
 def test_a_score_sees_no_later_exit():
@@ -175,7 +181,9 @@ def test_both_losses_are_defined_and_have_their_values():
     assert float(score_loss(scores, correct, weights)) == pytest.approx(wanted)
     target = tensor(0.5, 0.25, 0.25).expand(4, 3)
     even = torch.zeros(4, 3, dtype=torch.float64)
-    divergence = 0.5 * math.log(0.5 * 3) + 0.5 * math.log(0.25 * 3)
+    divergence = (0.5 * math.log(0.5 * 3) + 0.5 * math.log(0.25 * 3)) / 3  # nn.KLDivLoss averages over exits too
+    each = torch.nn.functional.kl_div(even.log_softmax(-1), target, reduction="none")
+    assert float(each.mean()) == pytest.approx(divergence)
     got = plan_loss(even, target, COSTS, tensor(0.5)[0], ce=2.0, cost=10.0)
     assert float(got) == pytest.approx(2 * divergence + 10 * 0.1 / 0.5)
 
