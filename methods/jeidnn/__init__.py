@@ -26,8 +26,9 @@ class JEIDNN(Method):
     """Learned gates on uncertainty features, one linear gate per exit, trained with the heads (JEI-DNN).
 
     Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn the surrogate targets 1[l >= l*]
-    with l* = argmin_l CE_l + λ·c_l. One fit covers a grid of λ as a batch dimension; then λ is refined between the
-    neighbours around each budget, and the λ with the largest val cost that fits the budget is used.
+    with l* = argmin_l CE_l + λ·c_l. One fit covers a grid of λ as a batch dimension, up to λ = ∞, at which all samples
+    leave at the first exit; then λ is refined between the neighbours around each budget, and the λ with the largest val
+    cost that fits the budget is used.
 
     Presets: `paper` is the bilevel algorithm as the paper means it, `released` is what the authors' code computes,
     `ours` (default) is the same idea with corrections. They differ in:
@@ -52,11 +53,13 @@ class JEIDNN(Method):
     """
 
     name: ClassVar[str] = "jeidnn"
+    version: ClassVar[int] = 2
     Config: ClassVar[type] = JEIDNNConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Fit a coarse λ grid at once, refine it around all budgets at once, then choose a λ per budget on val."""
-        coarse = torch.cat([torch.zeros(1), torch.logspace(-2.5, 1.5, self.config.points - 1)]).double()
+        ends = torch.tensor([0.0]), torch.tensor([torch.inf])
+        coarse = torch.cat([ends[0], torch.logspace(-2.5, 1.5, self.config.points - 1), ends[1]]).double()
         grid = LambdaGrid(self._fit(task, coarse), budgets)
         rounds, finer = (3, 8) if self.config.option("solver") == "newton" else (1, 3)
         for _ in range(rounds):
@@ -96,6 +99,7 @@ class JEIDNN(Method):
         else:
             costs = self._costs(task, lambda k: linear_macs(task.train.features[k].shape[1], task.num_classes))
             fitted, gates = self._bilevel(task, costs, lam).run()
+        gates = gates.opened(lam.isinf())  # where all targets are alike, a weighted or ridged loss does not fit them
         return Curve(lam, fitted, gates, val_cost(task.val, fitted, gates, costs, self._draw(task)))
 
     def _costs(self, task: Task, head_macs: Callable[[int], int]) -> Tensor:

@@ -52,7 +52,7 @@ class JEIDNNConfig:
       sample's exit would depend on the other samples of its batch.
     - gate_data: the split that `newton` fits gates on; `sgd` trains on train.
     - phases, warmup, warmup_epochs, epochs, batch_size, lr: the schedule of `sgd` (`bench.methods.jeidnn.bilevel`).
-    - points: of the coarse λ grid.
+    - points: of the coarse λ grid, λ = ∞ not counted.
     """
 
     preset: Literal["ours", "paper", "released"] = "ours"

@@ -51,7 +51,7 @@ class LambdaGrid:
 
         Around budget b are neighbours in λ of which one costs more than b and the other at most b; of several such
         pairs the one with the most expensive cheaper point is used. `finer` values divide it evenly, in log λ if both
-        are > 0.
+        are > 0; below λ = ∞ they go three decades further.
         """
         values: list[Tensor] = []
         budget_of: list[int] = []
@@ -100,6 +100,7 @@ def val_cost(val: ExitData, fitted: Sequence[Heads], gates: Gates, costs: Tensor
 
 
 def _between(low: float, high: float, count: int) -> Tensor:
+    high = 1e3 * low if math.isinf(high) else high
     if low <= 0:
         return torch.linspace(low, high, count + 2, dtype=torch.float64)[1:-1]
     return torch.logspace(math.log10(low), math.log10(high), count + 2, dtype=torch.float64)[1:-1]

@@ -14,6 +14,7 @@ from bench.rules import HeadsPolicy
 from bench.rules.mixing import coin
 
 Reading = Literal["cumulative", "clipped", "single"]
+OPEN = 100.0  # the logit of a gate that lets all samples leave: its value is exactly 1
 
 
 class Gates(nn.Module):
@@ -48,6 +49,12 @@ class Gates(nn.Module):
     def cat(parts: Sequence[Gates]) -> Gates:
         """Join the operating points of several gates."""
         return Gates(torch.cat([g.weight for g in parts]), torch.cat([g.bias for g in parts]), parts[0].reading)
+
+    def opened(self, points: Tensor) -> Gates:
+        """Return these gates with all of them open, whatever they see, at the operating points of a mask [P]."""
+        which = points.to(self.bias.device)
+        weight = self.weight.masked_fill(which[:, None, None], 0.0)
+        return Gates(weight, self.bias.masked_fill(which[:, None], OPEN), self.reading)
 
     def values(self, features: Tensor, first: int = 0) -> Tensor:
         """Return the gate values g [..., N, g] of features [..., N, g, 4] of the exits first … first+g-1.

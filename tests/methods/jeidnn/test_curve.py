@@ -8,7 +8,7 @@ from bench.methods.jeidnn.gates import Gates
 from bench.inference import simulate
 from bench.method import Infeasible
 from bench.trials.plan import load_methods
-from tests.helpers.tasks import make_task
+from tests.helpers.tasks import given_task, make_task
 
 BUDGETS = [0.1, 0.3, 0.37, 0.45, 0.6, 0.8, 0.95]
 
@@ -31,6 +31,32 @@ def test_refinement_closes_in_on_the_budget_from_below():
     for b in (1, 2):
         reached = float(grid.curve.cost[grid.choose(b)])
         assert grid.budgets[b] - 1e-3 < reached <= grid.budgets[b]
+
+
+def test_refinement_goes_on_towards_infinity():
+    """The cost is .2 only beyond λ = 5,000, where the coarse grid has λ = ∞ alone."""
+    grid = LambdaGrid(curve_of([0.0, 30.0, torch.inf], lambda lam: 1 / (1 + lam / 5e3)), [0.3])
+    for _ in range(3):
+        lam, budget_of = grid.refinement(8)
+        assert lam.isfinite().all()
+        grid.add(curve_of(lam.tolist(), lambda lam: 1 / (1 + lam / 5e3)), budget_of)
+    assert 0.29 < float(grid.curve.cost[grid.choose(0)]) <= 0.3
+
+
+@pytest.mark.parametrize("preset", ["ours", "paper", "released"])
+def test_an_overconfident_first_head_does_not_make_a_budget_infeasible(preset):
+    """Exit 0 is always sure and mostly wrong: at every finite λ of the grid, samples should not leave there."""
+    g = torch.Generator().manual_seed(0)
+    labels = torch.randint(4, (400,), generator=g)
+    right = torch.stack([torch.rand(400, generator=g) < p for p in (0.3, 0.8, 0.9)], 1)
+    said = torch.where(right, labels[:, None], (labels[:, None] + 1) % 4)
+    logits = 60.0 * torch.nn.functional.one_hot(said, 4).float()
+    task = given_task(logits, labels)
+    (policy,) = load_methods([f"jeidnn[preset={preset},points=4,epochs={2 if preset == 'released' else 5}]"])[0].fit(
+        task, [0.35]
+    )
+    assert not isinstance(policy, Infeasible)
+    assert simulate(policy, task.val, task.macs).macs.double().mean() / task.macs[-1] <= 0.35
 
 
 def test_no_refinement_where_no_neighbours_enclose_the_budget():
