@@ -29,7 +29,7 @@ class RiskControlConfig:
     bound: Literal["ucb_wsr", "ltt", "crc", "naive"] = "ucb_wsr"
     epsilon: float | None = None
     delta: float = 0.1
-    grid: int = 101
+    grid: int = 501
 
     def __post_init__(self) -> None:
         if self.epsilon is not None and self.epsilon <= 0:
@@ -43,14 +43,19 @@ class RiskControlConfig:
 class RiskControl(Method):
     """The lowest confidence threshold whose risk against the full model is bounded by ε (Fast yet Safe, Jazbec et al.).
 
-    A sample leaves at the first exit with p_max > λ, λ on the grid 1, 0.99, …, 0. `bench.methods.risk_control.levels`
-    says at which ε each λ may be used: `naive` (mean loss), `crc` (E[risk] <= ε), `ltt` and `ucb_wsr` (P(risk <= ε) >=
-    1 - δ). Unlike the original, LTT stops *before* the first hypothesis that it cannot reject, and CRC's losses are
-    made monotone.
+    A sample leaves at the first exit with p_max >= λ. `bench.methods.risk_control.levels` says at which ε each λ may be
+    used: `naive` (mean loss), `crc` (E[risk] <= ε), `ltt` and `ucb_wsr` (P(risk <= ε) >= 1 - δ). λ takes up to `grid`
+    of the values of p_max that occur, at even ranks from the highest to the lowest, and the two ends at which no sample
+    and every sample leaves. The original's grid, 1, 0.99, …, 0 and p_max > λ, has few distinct policies where heads are
+    confident.
+
+    Unlike the original, LTT stops *before* the first hypothesis that it cannot reject, and CRC's losses are made
+    monotone. The other differences are in `levels`.
 
     With `epsilon` fixed, the boldest λ allowed at ε is the policy of every budget that its val cost meets, and other
     budgets are infeasible. The guarantee holds only if nothing else has seen the calibration samples: heads select
-    their epochs on one random half of val, and the other half calibrates. It holds for data drawn like val.
+    their epochs on one random half of val, which also gives the grid, and the other half calibrates. It holds for data
+    drawn like val.
 
     Risk control has no budgets of its own. Without `epsilon`, a budget gets the smallest ε whose controlled policy
     costs at most b on val, on the heads that other methods have. Such an ε depends on the samples that certify it.
@@ -59,6 +64,7 @@ class RiskControl(Method):
     """
 
     name: ClassVar[str] = "risk_control"
+    version: ClassVar[int] = 2
     Config: ClassVar[type] = RiskControlConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
@@ -66,7 +72,8 @@ class RiskControl(Method):
         c, score = self.config, Pointwise(max_probability)
         task_of_heads, calibration = split(task, c.epsilon is not None)
         fitted = heads.fit(c.heads, task_of_heads)
-        rows = grid(c.grid)[:, None].expand(-1, task.num_exits).to(task.device)
+        seen = score.all(fitted.logits(task_of_heads.val))
+        rows = grid(seen, c.grid)[:, None].expand(-1, task.num_exits)
         costs = rule_fractions(task, fitted, lambda k: score.macs(k, task.num_classes))
         cost = mean_cost(threshold_exits(score.all(fitted.logits(task.val)), rows), costs)
         levels = promised(c.bound, self._losses(fitted, calibration, rows), BOUND_OF_LOSS[c.loss], c.delta)
@@ -113,9 +120,17 @@ class RiskControl(Method):
         return note + (f"; unreachable: the last {unspent:.3f} of the budget" if unspent > COARSE else "")
 
 
-def grid(count: int) -> Tensor:
-    """Return `count` thresholds from 1 down to 0, each the next number above: score >= it is score > λ."""
-    return torch.linspace(1, 0, count, dtype=torch.float64).nextafter(torch.tensor(torch.inf, dtype=torch.float64))
+def grid(scores: Tensor, count: int) -> Tensor:
+    """Return thresholds from +inf, at which no sample leaves early, down to -inf, at which all leave at the first exit.
+
+    Between them are up to `count` of the scores [N, G] that occur, at even ranks and in falling order.
+    """
+    values = scores.flatten().unique().flip(0)
+    if len(values) > count:
+        ranked = scores.flatten().sort(descending=True).values
+        values = ranked[torch.linspace(0, len(ranked) - 1, count, device=ranked.device).round().long()].unique().flip(0)
+    ends = values.new_tensor([torch.inf]), values.new_tensor([-torch.inf])
+    return torch.cat([ends[0], values, ends[1]])
 
 
 def split(task: Task, halve: bool) -> tuple[Task, ExitData]:

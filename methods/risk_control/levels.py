@@ -58,7 +58,9 @@ def ltt_levels(losses: Tensor, bound: float, delta: float) -> Tensor:
     """Return the smallest ε [..., P] at which "risk > ε" is rejected at level delta, by Learn Then Test's p-value.
 
     Gains count as 0, losses as shares of the bound. All 0 or 1: the exact binomial p-value. Else Hoeffding–Bentkus,
-    min(exp(-N·kl(R̂, ε)), e·P(Bin(N, ε) <= ⌈N·R̂⌉)). Both fall in ε, so the p-value is solved for it.
+    min(exp(-N·kl(R̂, ε)), e·P(Bin(N, ε) <= ⌈N·R̂⌉)). Both fall in ε, so the p-value is solved for it. Two faults of the
+    released code are repaired: its ⌈N·R̂⌉ is one too many where N·R̂ is a whole number that rounds up, and its Hoeffding
+    term is NaN at R̂ = 0.
     """
     n = losses.shape[-1]
     total = (losses / bound).clamp_min(0).sum(-1)
@@ -74,7 +76,8 @@ def wsr_levels(losses: Tensor, bound: float, delta: float) -> Tensor:
 
     With x = loss / B, running mean μ and variance s² that start at 1/2 and 1/4, and ν_i = min(1, √(2 log(1/δ) / (N
     s²_{i-1}))): the R at which max_t Σ_{i<=t} log(1 - ν_i (x_i - R)) = log(1/δ). Gains may stay negative: the wealth is
-    a non-negative martingale for any x <= 1. Samples must come in random order.
+    a non-negative martingale for any x <= 1. Samples must come in random order. The released code starts from 1/2 and
+    1/4 in units of the loss, also where B = 2 (Brier); here these are shares of B, and the levels differ a little.
     """
     n = losses.shape[-1]
     x = losses / bound

@@ -14,7 +14,7 @@ from bench.exits import at_exits, first_true
 from bench.inference import simulate
 from bench.method import ExitData, Infeasible, Task
 from bench.rules import max_probability
-from tests.helpers.tasks import make_split, make_task
+from tests.helpers.tasks import given_task, make_split, make_task
 
 QUICK = "plain[epochs=3]"
 BUDGETS = [0.1, 0.35, 0.5, 0.7, 0.9, 1.05]
@@ -52,7 +52,7 @@ def test_a_budget_gets_the_smallest_epsilon_whose_policy_meets_it(task):
     answers = heads.fit(QUICK, task).logits(task.val)
     losses = exit_losses("consistency", answers, task.val.labels)
     risks, costs = [], []
-    for threshold in grid(101):
+    for threshold in grid(max_probability(answers[:, :-1]), 501):
         exits = first_true(max_probability(answers[:, :-1]) >= threshold)
         risks.append(float(at_exits(losses, exits[None]).mean()))
         costs.append(float(torch.tensor(task.macs)[exits].double().mean()) / task.macs[-1])
@@ -69,13 +69,24 @@ def test_what_a_policy_spends_is_a_budget_that_leads_back_to_it(task):
     assert torch.equal(policy.thresholds, again.thresholds)
 
 
-def test_the_threshold_is_strict_as_in_the_original():
-    values = grid(101)
-    assert len(values) == 101 and (values.diff() < 0).all()
-    assert not bool(torch.tensor(1.0, dtype=torch.float64) >= values[0])  # λ = 1 lets nobody leave, certain or not
-    assert not bool(torch.tensor(0.0, dtype=torch.float64) >= values[-1])
-    assert bool(torch.tensor(0.5, dtype=torch.float64).nextafter(torch.tensor(1.0).double()) >= values[50])
-    assert not bool(torch.tensor(0.5, dtype=torch.float64) >= values[50])
+def test_thresholds_are_scores_that_occur_and_both_ends():
+    inf = float("inf")
+    scores = torch.tensor([[0.9, 0.4], [0.9, 1.0], [0.5, 0.7]], dtype=torch.float64)
+    assert grid(scores, 10).tolist() == [inf, 1.0, 0.9, 0.7, 0.5, 0.4, -inf]
+    assert grid(scores, 3).tolist() == [inf, 1.0, 0.9, 0.4, -inf]  # of six in order: the first, the third, the last
+    assert grid(scores[:, :0], 3).tolist() == [inf, -inf]
+
+
+def test_saturated_confidences_still_give_many_policies():
+    """All confidences lie between .99 and 1: a grid in steps of .01 has three policies, the scores have hundreds."""
+    g = torch.Generator().manual_seed(0)
+    logits = torch.zeros(400, 3, 2)
+    logits[..., 0] = 5 + 20 * torch.rand(400, 3, generator=g)
+    labels = (torch.rand(400, generator=g) < 0.05).long()
+    task = given_task(logits, labels)
+    for b in (0.5, 0.6, 0.8):
+        policy = RiskControl(RiskControlConfig(bound="crc", loss="brier_gap_top")).fit(task, [b])[0]
+        assert b - 0.1 < spent(policy, task) <= b
 
 
 def test_a_fixed_epsilon_is_one_policy_for_every_budget_that_it_meets(task):
