@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -130,6 +130,33 @@ class Infeasible:
         return self.reason
 
 
+Family = Literal["confidence", "agreement", "calibrated", "learned", "ensemble", "heads", "risk", "joint"]
+Basis = Literal["checked against the authors' code", "from the paper", "assumed in part", "our own"]
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Where a method comes from, and how closely its implementation follows that source.
+
+    Families: rules on an exit's own confidence, on the agreement of exits, on calibrated confidence, learned gates or
+    schedules, ensembles of exits, rules on heads trained for them, risk control, gates trained jointly with heads.
+    """
+
+    title: str  # the expanded name of the method or its paper
+    authors: str
+    venue: str
+    year: int
+    link: str  # arXiv, DOI or the proceedings' page; empty only for what is our own
+    family: Family
+    basis: Basis
+    detail: str  # what was compared with the authors' code, or which part is assumed
+
+    @property
+    def citation(self) -> str:
+        """Return the source in one line."""
+        return f"{self.title}. {self.authors}. {self.venue}, {self.year}. {self.link}".strip()
+
+
 class Method(ABC):
     """Makes policies. One instance is one configured method; `config` is an instance of `Config`.
 
@@ -140,6 +167,7 @@ class Method(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    fidelity: ClassVar[Fidelity | None] = None  # its source; `bench check` demands one
     Config: ClassVar[type]  # frozen dataclass: defaults, and the ranges that a search may use in each field's metadata
 
     def __init__(self, config: Any = None) -> None:

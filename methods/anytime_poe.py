@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.heads.mixed import MixedHeads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.recipe import Heads
 from bench.rules import Pointwise, max_probability, one_threshold
@@ -45,6 +45,16 @@ class AnytimePoE(Method):
 
     name: ClassVar[str] = "anytime_poe"
     version: ClassVar[int] = 2
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Towards Anytime Classification in Early-Exit Architectures by Enforcing Conditional Monotonicity",
+        authors="Jazbec, Allingham, Zhang, Nalisnick",
+        venue="NeurIPS",
+        year=2023,
+        link="https://arxiv.org/abs/2306.02652",
+        family="ensemble",
+        basis="checked against the authors' code",
+        detail="the product of both activations, equal to rounding; centred logits and the exit rule are ours",
+    )
     Config: ClassVar[type] = PoEConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, many_thresholds, max_probability, one_threshold
 
@@ -106,6 +106,17 @@ class BEEM(Method):
 
     name: ClassVar[str] = "beem"
     version: ClassVar[int] = 2
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="BEEM: Boosting Performance of Early Exit DNNs using Multi-Exit Classifiers as Experts",
+        authors="Bajpai, Hanawal",
+        venue="ICLR",
+        year=2025,
+        link="https://arxiv.org/abs/2502.00745",
+        family="agreement",
+        basis="assumed in part",
+        detail="weights=released has the score of the published ALBERT code; the weights `val` and `cost` and the "
+        "error rule follow the paper's summary",
+    )
     Config: ClassVar[type] = BEEMConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

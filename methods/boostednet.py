@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, max_probability, quota_policies
 
 
@@ -31,6 +31,16 @@ class BoostedNet(Method):
     """
 
     name: ClassVar[str] = "boostednet"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Boosted Dynamic Neural Networks (BoostNet)",
+        authors="Yu, Li, Hua, Huang, Shi",
+        venue="AAAI",
+        year=2023,
+        link="https://arxiv.org/abs/2211.16726",
+        family="heads",
+        basis="checked against the authors' code",
+        detail="running sums, losses and quotas, equal to rounding; the heads are trained with our schedule",
+    )
     Config: ClassVar[type] = BoostedNetConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

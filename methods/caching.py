@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.heads.mixed import MixedHeads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, max_probability, one_threshold
 
 
@@ -34,6 +34,16 @@ class Caching(Method):
     """
 
     name: ClassVar[str] = "caching"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Towards Anytime Classification in Early-Exit Architectures by Enforcing Conditional Monotonicity",
+        authors="Jazbec, Allingham, Zhang, Nalisnick",
+        venue="NeurIPS",
+        year=2023,
+        link="https://arxiv.org/abs/2306.02652",
+        family="ensemble",
+        basis="checked against the authors' code",
+        detail="every exit and answer, equal to the code of Shallow-Deep Networks, sample for sample",
+    )
     Config: ClassVar[type] = CachingConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.exits import right_later
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import logistic, one_threshold
 from bench.rules.states import StateScore, states
@@ -46,6 +46,17 @@ class EEFP(Method):
     """
 
     name: ClassVar[str] = "eefp"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Rethinking Calibration for Early-Exit Neural Networks (EEFP)",
+        authors="Kubaty, Szatkowski, Jazbec, Wójcik",
+        venue="ICML",
+        year=2026,
+        link="https://arxiv.org/abs/2508.21495",
+        family="calibrated",
+        basis="assumed in part",
+        detail="the target is the paper's; the form of the score and its loss are assumed, and the authors' code "
+        "could not be read",
+    )
     Config: ClassVar[type] = EEFPConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from bench import heads
 from bench.budgets import quota_thresholds, threshold_exits
 from bench.exits import at_exits
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Pointwise, ThresholdPolicy, max_probability, rule_fractions, too_small
 from bench.rules.rates import rate_thresholds, tilt, whole
@@ -47,6 +47,16 @@ class EERO(Method):
     """
 
     name: ClassVar[str] = "eero"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="EERO: Early Exit with Reject Option for Efficient Classification with limited budget",
+        authors="Valade, Hebiri, Gay",
+        venue="UAI",
+        year=2025,
+        link="https://proceedings.mlr.press/v286/valade25a.html",
+        family="calibrated",
+        basis="assumed in part",
+        detail="the estimator of the errors and the prior over rates are assumed; the authors' code could not be read",
+    )
     Config: ClassVar[type] = EEROConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, energy, one_threshold
 
 
@@ -27,6 +27,16 @@ class EnergyThreshold(Method):
     """
 
     name: ClassVar[str] = "energy_thresh"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Energy-based Out-of-distribution Detection",
+        authors="Liu, Wang, Owens, Li",
+        venue="NeurIPS",
+        year=2020,
+        link="https://arxiv.org/abs/2010.03759",
+        family="confidence",
+        basis="from the paper",
+        detail="the score; the paper detects unfamiliar inputs and has no exits",
+    )
     Config: ClassVar[type] = EnergyConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

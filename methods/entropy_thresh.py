@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, negative_entropy, one_threshold
 
 
@@ -26,6 +26,16 @@ class EntropyThreshold(Method):
     """
 
     name: ClassVar[str] = "entropy_thresh"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="BranchyNet: Fast Inference via Early Exiting from Deep Neural Networks",
+        authors="Teerapittayanon, McDanel, Kung",
+        venue="ICPR",
+        year=2016,
+        link="https://arxiv.org/abs/1709.01686",
+        family="confidence",
+        basis="from the paper",
+        detail="the entropy rule; one threshold for all exits, solved on val instead of screened over a grid",
+    )
     Config: ClassVar[type] = EntropyConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

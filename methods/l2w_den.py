@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, max_probability, quota_policies
 
 
@@ -32,6 +32,17 @@ class L2WDEN(Method):
     """
 
     name: ClassVar[str] = "l2w_den"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Learning to Weight Samples for Dynamic Early-exiting Networks (L2W-DEN)",
+        authors="Han, Pu, Lai, Wang, Song, Cao, Huang, Deng, Huang",
+        venue="ECCV",
+        year=2022,
+        link="https://arxiv.org/abs/2209.08310",
+        family="heads",
+        basis="checked against the authors' code",
+        detail="weight net and assignment to exits, equal to rounding; the meta objective follows the release; AdamW "
+        "and one step a batch are ours",
+    )
     Config: ClassVar[type] = L2WDENConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

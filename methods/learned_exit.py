@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from bench import heads
 from bench.exits import by_rows, right_later, uncertainty_features
 from bench.heads.adamw import AdamW
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
 from bench.rules.states import DIGITS
@@ -68,20 +68,26 @@ class LearnedExit(Method):
 
     Gate k sees the four uncertainty features of exit k's own answer (`bench.exits.uncertainty_features`: p_max,
     entropy, margin, entropy of squares) through one layer of `hidden` rectified units. Its target is h_k = 1[exit k
-    wrong and the last exit right] (`target=any_later`: … and some later exit right), its loss the unweighted binary
-    cross-entropy, so that the gates of all exits estimate the same probability. A sample leaves at the first exit whose
-    predicted log-odds of h_k are at most -t; for a budget, t is the largest threshold whose val cost fits it.
+    wrong and the last exit right] (`target=any_later`: … and some later exit right), its loss binary cross-entropy. A
+    sample leaves where the predicted log-odds of h_k are at most -t, with the largest t whose val cost fits a budget.
 
-    Gates learn from val, never from train, because heads fit their own training samples too well for those to be
-    uncertain. Gates must not fit val's noise either, since that would shift the thresholds that are taken from their
-    scores on val, so each gate is stopped early by cross-validation: `folds` gates on all but one fold and one gate on
-    all of val are trained in step, and the gate on all of val is kept from the epoch in which the others' loss on
-    unseen samples was lowest. Gates of all exits and folds are one batched program: AdamW, cosine decay to zero,
-    starting from a constant gate. This represents the learned exits of the literature, which differ in features and
-    targets; it copies no single one.
+    Gates learn from val, because heads fit their own training samples too well for those to be uncertain. So that they
+    do not fit val's noise, which would shift thresholds taken from val, cross-validation stops each gate early: `folds`
+    gates on all but one fold and one gate on all of val are trained in step, and the latter is kept from the epoch with
+    the lowest loss of the others on unseen samples. All gates are one batched program (AdamW, cosine decay to zero).
     """
 
     name: ClassVar[str] = "learned_exit"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Learned exit: a small gate per exit that predicts whether continuing helps",
+        authors="the authors of exitbench",
+        venue="this benchmark",
+        year=2026,
+        link="",
+        family="learned",
+        basis="our own",
+        detail="it stands for the learned exits of the literature, which differ in features and targets",
+    )
     Config: ClassVar[type] = LearnedExitConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, margin, one_threshold
 
 
@@ -27,6 +27,16 @@ class MarginThreshold(Method):
     """
 
     name: ClassVar[str] = "margin_thresh"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Confident Adaptive Language Modeling (CALM)",
+        authors="Schuster, Fisch, Gupta, Dehghani, Bahri, Tran, Tay, Metzler",
+        venue="NeurIPS",
+        year=2022,
+        link="https://arxiv.org/abs/2207.07061",
+        family="confidence",
+        basis="from the paper",
+        detail="the softmax measure of confidence; a classifier has no tokens, so there is no decaying threshold",
+    )
     Config: ClassVar[type] = MarginConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

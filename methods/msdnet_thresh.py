@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 import torch
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, max_probability, quota_policies
 
 
@@ -33,6 +33,17 @@ class MSDNetThreshold(Method):
     """
 
     name: ClassVar[str] = "msdnet_thresh"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Multi-Scale Dense Networks for Resource Efficient Image Classification",
+        authors="Huang, Chen, Li, Wu, van der Maaten, Weinberger",
+        venue="ICLR",
+        year=2018,
+        link="https://arxiv.org/abs/1703.09844",
+        family="confidence",
+        basis="checked against the authors' code",
+        detail="quotas, thresholds and the whole of ratios=published, equal to rounding on the same inputs; the "
+        "finer default ratios are ours",
+    )
     Config: ClassVar[type] = MSDNetConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.exits import first_true, mean_cost
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import ThresholdPolicy, logistic, rule_fractions, too_small
 from bench.rules.states import DIGITS, Ridge, StateScore, along, hinges, knots, states
@@ -42,24 +42,26 @@ class OptimalStoppingConfig:
 class OptimalStopping(Method):
     """Leave when the error now plus λ·cost is at most the expected cost of continuing optimally (optimal stopping).
 
-    J_λ = E[wrong + λ·cost], with the cost as a fraction of the plain backbone's, heads and rule counted. Backwards from
-    the last exit: e_k(s) = E[wrong at k | s] and v_k(s) = E[J of continuing | s] by regression on val, s the state of
-    `bench.rules.states`; leave iff e_k(s) + λ·c_k <= v_k(s). Both are ridge regressions on one basis: each state
-    feature, the log-odds of being wrong by logistic regression, and hinges of all these at `knots` quantiles. So only
-    the fit of their difference is needed, one linear function per exit.
+    J_λ = E[wrong + λ·cost], cost a fraction of the plain backbone's. Backwards from the last exit: e_k(s) = E[wrong at k
+    | s] and v_k(s) = E[J of continuing | s] by regression on val, s the state of `bench.rules.states`; leave iff e_k(s)
+    + λ·c_k <= v_k(s). Both are ridge regressions on one basis: state features, log-odds of being wrong, and hinges.
 
-    Continuing is valued at its real cost on val (not at the regression's own minimum, which is too optimistic), with
-    decisions of regressions that have not seen the sample (`folds`-fold cross-fitting); the deployed rule is fitted to
-    those values on all of val. All λ are one batch; for a budget, λ is refined between the neighbours around it, and
-    the λ with the largest val cost that fits the budget is used. λ = ∞, at which all samples leave at the first exit,
-    is always in the grid.
-
-    This is not the code of a single paper: published relatives learn the policy by reinforcement or count tables over
-    binned outputs, which explode beyond about four exits; a linear value function needs neither, and its only
-    randomness is the folds.
+    Continuing is valued at its real cost on val, with decisions of regressions that have not seen the sample
+    (`folds`-fold cross-fitting). All λ, including ∞, are one batch, refined around each budget; the λ with the largest
+    val cost that fits it is used.
     """
 
     name: ClassVar[str] = "optimal_stopping"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Adaptive Neural Networks for Efficient Inference",
+        authors="Bolukbasi, Wang, Dekel, Saligrama",
+        venue="ICML",
+        year=2017,
+        link="https://arxiv.org/abs/1702.07811",
+        family="learned",
+        basis="assumed in part",
+        detail="the goal is the literature's, which learns by reinforcement or count tables; the recursion is ours",
+    )
     Config: ClassVar[type] = OptimalStoppingConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

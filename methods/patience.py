@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.exits import at_exits, first_true, mean_cost
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.recipe import Heads
 from bench.rules import HeadsPolicy, rule_fractions
 from bench.rules.mixing import mixtures
@@ -67,6 +67,17 @@ class Patience(Method):
 
     name: ClassVar[str] = "patience"
     version: ClassVar[int] = 2
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="BERT Loses Patience: Fast and Robust Inference with Early Exit (PABEE)",
+        authors="Zhou, Xu, Ge, McAuley, Xu, Wei",
+        venue="NeurIPS",
+        year=2020,
+        link="https://arxiv.org/abs/2006.04152",
+        family="agreement",
+        basis="checked against the authors' code",
+        detail="every exit of the counters of PABEE, gmum and LGViT; the mixture of two levels that meets a budget "
+        "is ours",
+    )
     Config: ClassVar[type] = PatienceConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench import heads
 from bench.budgets import global_thresholds, threshold_exits
 from bench.exits import at_exits, mean_cost
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import HeadsPolicy, Score, ThresholdPolicy, negative_entropy, rule_fractions, too_small
 
@@ -66,6 +66,16 @@ class PatientConfident(Method):
     """
 
     name: ClassVar[str] = "patient_confident"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="PCEE-BERT: Accelerating BERT Inference via Patient and Confident Early Exiting",
+        authors="Zhang, Zhu, Zhang, Wang, Jin, Chung",
+        venue="Findings of NAACL",
+        year=2022,
+        link="https://aclanthology.org/2022.findings-naacl.25/",
+        family="agreement",
+        basis="checked against the authors' code",
+        detail="every exit, against the counter in LGViT's code; the threshold that meets a budget is ours",
+    )
     Config: ClassVar[type] = PatientConfidentConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.exits import by_rows
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, max_probability, one_threshold
 
@@ -68,6 +68,16 @@ class PCEE(Method):
     """
 
     name: ClassVar[str] = "pcee"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Performance Control in Early Exiting to Deploy Large Models at the Same Cost of Smaller Ones (PCEE)",
+        authors="Mofakhami, Bayat, Mitliagkas, Monteiro, Zantedeschi",
+        venue="ES-FoMo-II at ICML",
+        year=2024,
+        link="https://arxiv.org/abs/2412.19325",
+        family="calibrated",
+        basis="from the paper",
+        detail="smoothing=bins is the paper's table; no code was found; the isotonic default is ours",
+    )
     Config: ClassVar[type] = PCEEConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

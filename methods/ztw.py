@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, max_probability, one_threshold
 
 
@@ -30,6 +30,16 @@ class ZeroTimeWaste(Method):
     """
 
     name: ClassVar[str] = "ztw"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Zero Time Waste: Recycling Predictions in Early Exit Neural Networks",
+        authors="Wołczyk, Wójcik, Bałazy, Podolak, Tabor, Śmieja, Trzciński",
+        venue="NeurIPS",
+        year=2021,
+        link="https://arxiv.org/abs/2106.05409",
+        family="heads",
+        basis="checked against the authors' code",
+        detail="cascade, ensembles and their gradients, equal to rounding; the schedule of the training is ours",
+    )
     Config: ClassVar[type] = ZeroTimeWasteConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from bench.check.result import Violation
 from bench.check.subject import Subject
-from bench.method import Method
+from bench.method import Fidelity, Method
 from bench.trials.identity import stated_version
 
 
@@ -34,6 +34,26 @@ def named(subject: Subject) -> str:
     if (version := stated_version(cls)) is None:
         return "No version of its own: editing the code means running it again."
     return f"Version {version}: raise it when numbers may change."
+
+
+def sourced(subject: Subject) -> str:
+    """Check the fields of `fidelity`, and return the source."""
+    cls = subject.cls
+    found = cls.fidelity
+    if not isinstance(found, Fidelity):
+        raise Violation(
+            f"{cls.__name__} does not say where it comes from: set the class variable fidelity to a "
+            "bench.method.Fidelity (`bench new-method` writes an example)."
+        )
+    for name, hint in get_type_hints(Fidelity).items():
+        value, valid = getattr(found, name), get_args(hint)
+        if valid and value not in valid:
+            raise Violation(f"fidelity.{name} is {value!r}: give one of {', '.join(map(repr, valid))}.")
+        if not valid and not (isinstance(value, hint) and str(value).strip()) and name != "link":
+            raise Violation(f"fidelity.{name} is {value!r}: give {'a year' if hint is int else 'a text'}.")
+    if not str(found.link).startswith("https://") and (found.link or found.basis != "our own"):
+        raise Violation(f"fidelity.link is {found.link!r}: give an https:// address (empty only for 'our own').")
+    return found.citation
 
 
 def configured(subject: Subject) -> None:

@@ -26,6 +26,7 @@ def checks() -> tuple[Check, ...]:
     return (
         Check("loads", "The name must point to a class derived from bench.method.Method.", described.loads, ()),
         Check("name", "Name and docstring must describe the method.", described.named, ("loads",)),
+        Check("fidelity", "The method must say where it comes from.", described.sourced, ("loads",)),
         Check(
             "config", "Config must be a frozen dataclass with a default everywhere.", described.configured, ("loads",)
         ),

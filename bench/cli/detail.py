@@ -1,4 +1,4 @@
-"""The parameters of a plugin, as `bench list KIND NAME` prints them."""
+"""The parameters and the source of a plugin, as `bench list KIND NAME` prints them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ def parameters(loaded: Any) -> list[dict[str, Any]]:
         elif given is not None and given.kind is given.KEYWORD_ONLY and key not in HARNESS:
             rows.append(_row(key, hint, None if given.default is given.empty else given.default))
     return rows
+
+
+def fidelity(loaded: Any) -> dict[str, Any] | None:
+    """Return the fields of a method's `fidelity` and its citation; None for other plugins or if it has none."""
+    found = getattr(loaded, "fidelity", None)
+    return None if found is None else dataclasses.asdict(found) | {"citation": found.citation}
 
 
 def _row(name: str, annotation: Any, default: Any, tune: dict[str, Any] | None = None) -> dict[str, Any]:

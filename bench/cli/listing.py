@@ -47,19 +47,21 @@ def _table(kind: str, found: list[Plugin]) -> None:
     width = max((len(p.name) for p in found), default=0)
     for p in found:
         summary, broken = p.describe()
+        basis = f"  [{p.basis()}]" if p.basis() else ""
         origin = "" if p.distribution == "exitbench" else f"  ({p.distribution})"
-        say(f"  {p.name:<{width}}  {f'(broken: {broken})' if broken else summary}{origin}")
+        say(f"  {p.name:<{width}}  {f'(broken: {broken})' if broken else summary}{basis}{origin}")
 
 
 def _row(kind: str, p: Plugin) -> dict[str, Any]:
     summary, broken = p.describe()
-    return {"kind": kind, "name": p.name, "summary": summary, "from": p.distribution, "broken": broken}
+    row = {"kind": kind, "name": p.name, "summary": summary, "from": p.distribution, "broken": broken}
+    return row | {"basis": p.basis()} if kind == "methods" else row
 
 
 def _detail(kind: Kind, name: str, json_output: bool) -> None:
     import inspect
 
-    from bench.cli.detail import parameters
+    from bench.cli.detail import fidelity, parameters
     from bench.plugins import registry
 
     found = registry.find(kind, name)
@@ -68,9 +70,12 @@ def _detail(kind: Kind, name: str, json_output: bool) -> None:
     rows = parameters(loaded)
     if json_output:
         shown = {"kind": kind, "name": name, "description": about, "from": found.distribution, "parameters": rows}
-        say_json(shown)
+        say_json(shown | ({"fidelity": fidelity(loaded)} if kind == "methods" else {}))
         return
     say(f"{name} ({found.distribution})\n\n{about}\n")
+    if source := fidelity(loaded):
+        say(f"Source: {source['citation']}\nFamily: {source['family']}")
+        say(f"Implementation: {source['basis']}: {source['detail']}\n")
     say("Parameters:" if rows else "No parameters.")
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:

@@ -7,7 +7,7 @@ import contextlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint
@@ -20,6 +20,7 @@ from bench.system.recall import Recording, recall, remember, unrepeatable
 
 Kind = Literal["methods", "heads", "datasets", "backbones"]
 KINDS: tuple[Kind, ...] = ("methods", "heads", "datasets", "backbones")
+Described = tuple[str, str | None, str]  # summary, why it is broken, basis
 RESERVED = {"methods": ("all", "references", "static", "random", "oracle", "hull")}  # words of commands and tables
 
 
@@ -63,36 +64,54 @@ class Plugin:
 
         Built-in plugins are read from their source, without importing it; others are imported.
         """
-        if self.distribution == "exitbench":
-            summary, problem = _summaries().get(self.target) or self._read()
-            return summary, problem
-        loaded, problem = self._import()
-        return ("", problem) if problem else ((loaded.__doc__ or "").strip().partition("\n")[0], None)
+        return self._described()[:2]
 
-    def _read(self) -> tuple[str, str | None]:
+    def basis(self) -> str:
+        """Return what a method's implementation is based on (`bench.method.Basis`); empty if it does not say."""
+        return self._described()[2]
+
+    def _described(self) -> Described:
+        if self.distribution == "exitbench":
+            return _summaries().get(self.target) or self._read()
+        loaded, problem = self._import()
+        if problem:
+            return "", problem, ""
+        summary = (loaded.__doc__ or "").strip().partition("\n")[0]
+        return summary, None, getattr(getattr(loaded, "fidelity", None), "basis", "")
+
+    def _read(self) -> Described:
         module, _, attribute = self.target.partition(":")
         try:
             path = _source(module)
             if path is None:
-                return "", f"there is no module {module}"
+                return "", f"there is no module {module}", ""
             tree = ast.parse(path.read_text(encoding="utf-8"))
         except (ImportError, OSError, SyntaxError, ValueError) as error:
-            return "", f"{type(error).__name__}: {error}"
+            return "", f"{type(error).__name__}: {error}", ""
         nodes = [n for n in tree.body if getattr(n, "name", None) == attribute]
         own = ast.get_docstring(nodes[0]) if nodes else None  # type: ignore[arg-type]
         text = own or ast.get_docstring(tree) or ""
-        return text.strip().partition("\n")[0], None
+        return text.strip().partition("\n")[0], None, _basis(nodes)
+
+
+def _basis(nodes: Sequence[ast.AST]) -> str:
+    """Return the `basis` that is written in a class statement's `fidelity`."""
+    for node in (part for cls in nodes if isinstance(cls, ast.ClassDef) for part in cls.body):
+        if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == "fidelity":
+            words = {w.arg: w.value for w in getattr(node.value, "keywords", ())}
+            return getattr(words.get("basis"), "value", "")
+    return ""
 
 
 @cache
-def _summaries() -> dict[str, tuple[str, None]]:
-    """Return the summary and no problem for every built-in plugin that has one, by target."""
-    known = recall("summaries", "built-in")
+def _summaries() -> dict[str, Described]:
+    """Return summary, no problem and basis of every built-in plugin that can be read, by target."""
+    known = recall("descriptions", "built-in")
     if known is None:
         built_in = {p.target: p for kind in KINDS for p in _installed(kind).values() if p.distribution == "exitbench"}
         known = {target: plugin._read() for target, plugin in built_in.items()}
         known = {target: found for target, found in known.items() if found[1] is None}
-        remember("summaries", "built-in", known, Recording())
+        remember("descriptions", "built-in", known, Recording())
     return known
 
 

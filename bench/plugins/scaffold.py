@@ -23,7 +23,7 @@ from typing import ClassVar
 
 import torch
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, many_thresholds
 from torch import Tensor
@@ -67,6 +67,16 @@ class $cls(Method):
     name: ClassVar[str] = "$name"
     # Editing the code means running it again, until you state `version: ClassVar[int] = 1` here. Then records are kept
     # when the code changes: raise the version when numbers may change.
+    fidelity: ClassVar[Fidelity] = Fidelity(  # where it comes from: `bench list methods $name` shows it
+        title="The gap between the two best logits",
+        authors="your name",
+        venue="unpublished",
+        year=2026,
+        link="",  # of the paper: https://arxiv.org/abs/… or https://doi.org/…
+        family="confidence",
+        basis="our own",  # or "checked against the authors' code", "from the paper", "assumed in part"
+        detail="nothing is published to compare it with",  # what was compared, or what is assumed
+    )
     Config: ClassVar[type] = ${cls}Config
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

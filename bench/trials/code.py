@@ -22,8 +22,8 @@ def code_digest(made_by: type | FunctionType) -> str:
     """Return a digest (16 hex digits) of a definition and of all definitions that it refers to, directly or not.
 
     References are followed within the rooms above and the definition's own package. The digest does not depend on
-    docstrings, comments, annotations, formatting, imports, on a class's `version`, or on which module defines what.
-    It is computed once per process, so a file that is edited later does not change it.
+    docstrings, comments, annotations, formatting, imports, on a class's `version` or `fidelity`, or on which module
+    defines what. It is computed once per process, so a file that is edited later does not change it.
     """
     module, package = made_by.__module__, made_by.__module__.partition(".")[0]
     own = () if package == "bench" else (package,)

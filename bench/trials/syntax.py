@@ -73,8 +73,8 @@ class Source:
 class Reader:
     """Write statements as text that is equal for equal computations, wherever their module lies and however it imports.
 
-    Docstrings, annotations, imports and a class's `version` are left out; names that are not local are written as
-    `resolve` says.
+    Docstrings, annotations, imports and a class's `version` and `fidelity` are left out; names that are not local are
+    written as `resolve` says.
     """
 
     def __init__(self, source: Source, resolve: Resolve) -> None:
@@ -140,7 +140,7 @@ def _kept(parent: ast.AST, body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             continue
         if isinstance(node, ast.AnnAssign) and node.value is None and not has_fields:
             continue
-        if is_class and list(_bound(node)) == ["version"]:
+        if is_class and list(_bound(node)) in (["version"], ["fidelity"]):
             continue
         yield node
 

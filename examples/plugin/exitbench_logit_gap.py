@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import torch
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, many_thresholds
 from torch import Tensor
@@ -52,6 +52,16 @@ class LogitGap(Method):
     name: ClassVar[str] = "logit_gap"
     # Editing the code means running it again, until you state `version: ClassVar[int] = 1` here. Then records are kept
     # when the code changes: raise the version when numbers may change.
+    fidelity: ClassVar[Fidelity] = Fidelity(  # where it comes from: `bench list methods logit_gap` shows it
+        title="The gap between the two best logits",
+        authors="your name",
+        venue="unpublished",
+        year=2026,
+        link="",  # of the paper: https://arxiv.org/abs/… or https://doi.org/…
+        family="confidence",
+        basis="our own",  # or "checked against the authors' code", "from the paper", "assumed in part"
+        detail="nothing is published to compare it with",  # what was compared, or what is assumed
+    )
     Config: ClassVar[type] = LogitGapConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

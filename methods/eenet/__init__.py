@@ -12,7 +12,7 @@ from bench.methods.eenet.schedule import Trainer
 from torch import Tensor
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, ThresholdPolicy, rule_fractions, too_small
 from bench.rules.rates import rate_thresholds
@@ -98,6 +98,17 @@ class EENet(Method):
 
     name: ClassVar[str] = "eenet"
     version: ClassVar[int] = 2
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Adaptive Deep Neural Network Inference Optimization with EENet",
+        authors="Ilhan, Chow, Hu, Huang, Tekin, Wei, Wu, Lee, Kompella, Latapie, Liu, Liu",
+        venue="WACV",
+        year=2024,
+        link="https://arxiv.org/abs/2301.07099",
+        family="learned",
+        basis="checked against the authors' code",
+        detail="inputs, scores, losses and thresholds, equal to rounding; the schedule of the training differs and "
+        "faults of the release are repaired",
+    )
     Config: ClassVar[type] = EENetConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

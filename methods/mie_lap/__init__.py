@@ -12,7 +12,7 @@ from bench.methods.mie_lap.predictive import mix, point_temperature, predict, sa
 from torch import Tensor, nn
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.recipe import Heads
 from bench.rules import Pointwise, max_probability, quota_policies
@@ -48,6 +48,17 @@ class MIELaplace(Method):
     """
 
     name: ClassVar[str] = "mie_lap"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Fixing Overconfidence in Dynamic Neural Networks (MIE-LAP)",
+        authors="Meronen, Trapp, Pilzer, Yang, Solin",
+        venue="WACV",
+        year=2024,
+        link="https://arxiv.org/abs/2302.06359",
+        family="ensemble",
+        basis="checked against the authors' code",
+        detail="Kronecker factors and predictive, equal to rounding; exact means instead of moving averages, and a "
+        "smaller search",
+    )
     Config: ClassVar[type] = MIEConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

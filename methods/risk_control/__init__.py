@@ -13,7 +13,7 @@ from torch import Tensor
 from bench import heads
 from bench.budgets import threshold_exits
 from bench.exits import at_exits, mean_cost
-from bench.method import ExitData, Infeasible, Method, Policy, Task
+from bench.method import ExitData, Fidelity, Infeasible, Method, Policy, Task
 from bench.recipe import Heads
 from bench.rules import Pointwise, ThresholdPolicy, max_probability, rule_fractions, too_small
 
@@ -65,6 +65,17 @@ class RiskControl(Method):
 
     name: ClassVar[str] = "risk_control"
     version: ClassVar[int] = 2
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Fast yet Safe: Early-Exiting with Risk Control",
+        authors="Jazbec, Timans, Hadži Veljković, Sakmann, Zhang, Naesseth, Nalisnick",
+        venue="NeurIPS",
+        year=2024,
+        link="https://arxiv.org/abs/2405.20915",
+        family="risk",
+        basis="checked against the authors' code",
+        detail="UCB-WSR with B = 1 and CRC on monotone losses; other priors for Brier losses, two faults of LTT "
+        "repaired, another grid",
+    )
     Config: ClassVar[type] = RiskControlConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 
 from bench import heads
-from bench.method import Infeasible
+from bench.method import Fidelity, Infeasible
 from bench.plugins.params import tunable
 from bench.rules import max_probability
 from tests.helpers.good_method import Good, GoodPolicy, fails
@@ -26,6 +26,34 @@ class Nameless(Good):
     """Have no name."""
 
     name: ClassVar[str] = ""
+
+
+@fails("fidelity")
+class Orphan(Good):
+    """Do not say where it comes from."""
+
+    fidelity: ClassVar[Fidelity | None] = None
+
+
+@fails("fidelity")
+class Unlinked(Good):
+    """Follow a paper without a link."""
+
+    fidelity: ClassVar[Fidelity | None] = dataclasses.replace(Good.fidelity, link="")
+
+
+@fails("fidelity")
+class Vague(Good):
+    """Give a basis that is not one of the four."""
+
+    fidelity: ClassVar[Fidelity | None] = dataclasses.replace(Good.fidelity, basis="faithful")
+
+
+@fails("fidelity")
+class Silent(Good):
+    """Do not say what was compared."""
+
+    fidelity: ClassVar[Fidelity | None] = dataclasses.replace(Good.fidelity, detail=" ")
 
 
 @dataclass

@@ -11,7 +11,7 @@ from torch import Tensor
 from bench import heads
 from bench.budgets import global_thresholds, threshold_exits
 from bench.exits import mean_cost
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import HeadsPolicy, max_probability, rule_fractions, too_small
 
@@ -41,6 +41,9 @@ class Good(Method):
     """Hold the contract in every respect."""
 
     name: ClassVar[str] = "good"
+    fidelity: ClassVar[Fidelity | None] = Fidelity(
+        "Good", "somebody", "nowhere", 2026, "https://example.org", "confidence", "from the paper", "all of it"
+    )
     Config: ClassVar[type] = GoodConfig
     Policy: ClassVar[type] = GoodPolicy
 
