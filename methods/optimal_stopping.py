@@ -42,13 +42,12 @@ class OptimalStoppingConfig:
 class OptimalStopping(Method):
     """Leave when the error now plus λ·cost is at most the expected cost of continuing optimally (optimal stopping).
 
-    J_λ = E[wrong + λ·cost], cost a fraction of the plain backbone's. Backwards from the last exit: e_k(s) = E[wrong at k
-    | s] and v_k(s) = E[J of continuing | s] by regression on val, s the state of `bench.rules.states`; leave iff e_k(s)
-    + λ·c_k <= v_k(s). Both are ridge regressions on one basis: state features, log-odds of being wrong, and hinges.
+    J_λ = E[wrong + λ·cost], cost a fraction of the plain backbone's. Backwards from the last exit, s the state of
+    `bench.rules.states`: e_k(s) = E[wrong at k | s] and v_k(s) = E[J of continuing | s] by ridge regression on val on
+    one basis: state features, the log-odds of being wrong, and hinges of both. Leave iff e_k(s) + λ·c_k <= v_k(s).
 
     Continuing is valued at its real cost on val, with decisions of regressions that have not seen the sample
-    (`folds`-fold cross-fitting). All λ, including ∞, are one batch, refined around each budget; the λ with the largest
-    val cost that fits it is used.
+    (cross-fitting). All λ, including ∞, are one batch, refined around each budget.
     """
 
     name: ClassVar[str] = "optimal_stopping"

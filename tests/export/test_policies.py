@@ -23,6 +23,7 @@ FAST = {
     "jeidnn": "jeidnn[epochs=2,points=4]",
     "eenet": "eenet[restarts=1,rounds=1,steps=2]",
     "learned_exit": "learned_exit[epochs=2]",
+    "lookahead": "lookahead[trees=3]",
     "l2w_den": "l2w_den[heads=l2w[epochs=1]]",
     "boostednet": "boostednet[heads=boosted[epochs=1]]",
     "ztw": "ztw[heads=ztw[epochs=1,ensemble_steps=1]]",
