@@ -22,6 +22,7 @@ PINNED = (
     "caching", "eefp", "eenet", "eero", "energy_thresh", "global_thresh",
     "learned_exit", "mie_lap", "margin_thresh", "jeidnn[preset=paper]", "jeidnn[preset=released]", "l2w_den",
     "patient_confident", "optimal_stopping", "patience", "pcee", "risk_control", "ztw",
+    "diff_prob", "class_means", "per_class_thresh", "voting", "js_divergence", "cosee", "palbert",
 )  # fmt: skip
 FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide everywhere
 REFERENCE = "#8A8A8A"

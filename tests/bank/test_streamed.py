@@ -34,7 +34,10 @@ def test_batches_are_those_of_a_split_in_memory(tasks):
     assert on_disk.tensors().keys() == resident.tensors().keys()
 
 
-@pytest.mark.parametrize("recipe", ["plain", "plain[width=8]", "boosted", "calibrated", "l2w"])
+@pytest.mark.parametrize(
+    "recipe",
+    ["plain", "plain[width=8]", "boosted", "calibrated", "l2w", "cosee", "lens", "class_means", "prior_adjusted"],
+)
 def test_heads_learn_the_same_from_disk(tasks, recipe):
     resident, on_disk = (heads.fit(recipe, task).logits(task.val).softmax(-1) for task in tasks)
     torch.testing.assert_close(on_disk, resident, atol=0.02, rtol=0)
