@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.check import answers, batches, costs, described, execution, isolation, repeats, workers
+from bench.check import answers, batches, costs, described, execution, isolation, parameters, repeats, workers
 from bench.check.edge_cases import edge_case_checks
 from bench.check.result import Caution, Check, Result, Status, Violation
 from bench.check.subject import Subject
@@ -45,6 +45,7 @@ def checks() -> tuple[Check, ...]:
         Check("batch_size", "The size of batches must not matter.", batches.batch_size),
         Check("execution", "Stopping early for real must agree with simulated inference.", execution.execution),
         *edge_case_checks(),
+        Check("effects", "Every tunable parameter must change something.", parameters.effects, ("ranges", "shapes")),
         Check("pickle", "Method and policies must survive pickle.", workers.picklable),
         Check("speed", "Fitting and inference must be fast.", workers.speed),
     )

@@ -36,6 +36,20 @@ def task(change: Callable[[ExitData], ExitData] = lambda data: data, *, train: i
     return _task(change(split(train, 1)), change(split(val, 2)))
 
 
+def uneven() -> Task:
+    """Return a task whose classes are rare in train to different degrees, but equally frequent on val."""
+    train = split(500, 4)
+    keep = torch.rand(500, generator=torch.Generator().manual_seed(5)) < 0.5**train.labels
+    rows = ExitData(tuple(x[keep] for x in train.features), train.final_logits[keep], train.labels[keep])
+    return _task(rows, split(400, 6))
+
+
+def deep() -> Task:
+    """Return a task of ten exits that improve slowly."""
+    train, val = (split(n, seed, widths=(8,) * 10) for n, seed in ((TRAIN, 7), (300, 8)))
+    return _task(train, val, tuple(MACS[0] * (k + 1) for k in range(10)))
+
+
 def unseen(n: int = UNSEEN) -> ExitData:
     """Return samples of the ordinary task that no fit has seen."""
     return split(n, 3)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import types
 from collections.abc import Mapping, Sequence
-from typing import Any, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.errors import UserError
 from bench.plugins.spec import Spec, typed
@@ -37,6 +38,28 @@ def label(name: str, config: Any) -> str:
     """Return the display name `name[param=value,…]`, with the parameters that differ from their defaults."""
     items = ",".join(f"{k}={v}" for k, v in changed(config).items())
     return f"{name}[{items}]" if items else name
+
+
+def choices(annotation: Any) -> list[Any]:
+    """Return the values of a field's type that can be listed: words of a Literal, booleans, None."""
+    found = []
+    for kind in kinds_of(annotation):
+        if get_origin(kind) is Literal:
+            found += get_args(kind)
+        elif kind is bool:
+            found += [False, True]
+        elif kind is type(None):
+            found.append(None)
+    return list(dict.fromkeys(found))
+
+
+def kinds_of(annotation: Any) -> list[Any]:
+    """Return the parts of a union, and what is annotated of an Annotated."""
+    if get_origin(annotation) is Annotated:
+        return kinds_of(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [part for arg in get_args(annotation) for part in kinds_of(arg)]
+    return [annotation]
 
 
 def tunable(

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from bench.errors import UserError
 from bench.method import Method
 from bench.plugins import registry
-from bench.plugins.params import configure
+from bench.plugins.active import When, conditions, distinct, within
+from bench.plugins.params import choices, configure, kinds_of
 from bench.plugins.spec import Spec, parse
-from bench.tune.active import When, conditions, distinct, within
 from bench.tune.study import described
 
 DIGITS = 3  # significant digits of a proposed float, so that labels stay readable
@@ -56,7 +55,7 @@ def space_of(method: Method) -> Space:
     """Return the search space of a configured method, in the order of its fields; an empty one if it declares none.
 
     Parameters that the user set to something else than their default are not searched, nor are those that do nothing
-    under values that are not searched (`bench.tune.active`). Where the method's own default
+    under values that are not searched (`bench.plugins.active`). Where the method's own default
     head recipe is not `plain`, the heads are part of the method, and the recipe's ranges join as `heads.<name>`.
     Raises UserError for a declaration that makes no range.
     """
@@ -96,10 +95,10 @@ def _own_recipe(method: Method) -> Spec | None:
 
 def _space(config: Any, owner: str, prefix: str = "") -> Space:
     found = _fields(config, owner)
-    choices = {n: d.choices for n, (d, _) in found.items() if isinstance(d, CategoricalDistribution)}
+    searched = {n: d.choices for n, (d, _) in found.items() if isinstance(d, CategoricalDistribution)}
     when = {}
     for name, condition in conditions(config, owner).items():
-        rest = within(config, condition, choices)
+        rest = within(config, condition, searched)
         if rest is None:
             found.pop(name, None)
         elif rest and name in found:
@@ -132,32 +131,16 @@ def _fields(config: Any, owner: str) -> dict[str, tuple[BaseDistribution, Any]]:
 
 
 def _distribution(annotation: Any, tune: Mapping[str, Any]) -> BaseDistribution | None:
-    kinds = _parts(annotation)
+    kinds = kinds_of(annotation)
     low, high, log = tune.get("low"), tune.get("high"), bool(tune.get("log"))
     if low is None or high is None:
-        choices = [word for kind in kinds for word in _words(kind)]
-        return CategoricalDistribution(tuple(dict.fromkeys(choices))) if len(choices) > 1 else None
+        found = choices(annotation)
+        return CategoricalDistribution(tuple(found)) if len(found) > 1 else None
     if not low < high or (log and low <= 0):
         return None
     if int in kinds and float not in kinds:
         return IntDistribution(int(low), int(high), log=log)
     return FloatDistribution(float(low), float(high), log=log)
-
-
-def _parts(annotation: Any) -> list[Any]:
-    if get_origin(annotation) is Annotated:
-        return _parts(get_args(annotation)[0])
-    if get_origin(annotation) in (Union, types.UnionType):
-        return [part for arg in get_args(annotation) for part in _parts(arg)]
-    return [annotation]
-
-
-def _words(kind: Any) -> list[Any]:
-    if get_origin(kind) is Literal:
-        return list(get_args(kind))
-    if kind is bool:
-        return [False, True]
-    return [None] if kind is type(None) else []
 
 
 def _holds(distribution: BaseDistribution, value: Any) -> bool:

@@ -138,6 +138,19 @@ class Picky(Good):
     Config: ClassVar[type] = PickyConfig
 
 
+@dataclass(frozen=True)
+class DeadConfig:
+    sharpness: float = tunable(1.0, 0.1, 10.0, log=True)
+    flatness: float = tunable(1.0, 0.1, 10.0, log=True)
+
+
+@fails("effects")
+class Dead(Good):
+    """Declare a parameter that does nothing."""
+
+    Config: ClassVar[type] = DeadConfig
+
+
 @fails("fit")
 class Raising(Good):
     """Raise Infeasible."""
@@ -288,7 +301,8 @@ class Social(Good):
 
 
 @fails(
-    "budgets", "one_class", "absent_classes", "one_exit", "two_samples", "ties", "constant_features", "saturated_logits"
+    *("budgets", "one_class", "absent_classes", "one_exit", "two_samples", "ties", "constant_features"),
+    *("saturated_logits", "effects"),
 )
 class Spender(Good):
     """Run to the end whatever the budget."""

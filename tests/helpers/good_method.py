@@ -24,14 +24,16 @@ class GoodConfig:
 
 
 class GoodPolicy(HeadsPolicy):
-    """Leave where the largest probability is at least t."""
+    """Leave where the largest probability is at least t, of logits multiplied by `sharpness`."""
+
+    sharpness = 1.0
 
     def __init__(self, fitted, exits: int, classes: int, threshold: float) -> None:
         super().__init__(fitted, exits)
         self.classes, self.threshold = classes, threshold
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
-        return max_probability(logits[:, k]) >= self.threshold
+        return max_probability(self.sharpness * logits[:, k]) >= self.threshold
 
     def gate_macs(self, k: int) -> int:
         return self.classes
@@ -49,7 +51,7 @@ class Good(Method):
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         fitted = heads.fit("plain", task)
-        scores = max_probability(fitted.logits(task.val)[:, :-1])
+        scores = max_probability(self.sharpness() * fitted.logits(task.val)[:, :-1])
         costs = rule_fractions(task, fitted, lambda k: task.num_classes)
         thresholds = global_thresholds(scores, costs, budgets)
         spent = mean_cost(threshold_exits(scores, thresholds[:, None].expand(-1, task.num_exits)), costs)
@@ -59,7 +61,13 @@ class Good(Method):
         ]
 
     def policy(self, task: Task, fitted, threshold: float) -> Policy:
-        return self.Policy(fitted, task.num_exits, task.num_classes, threshold)
+        policy = self.Policy(fitted, task.num_exits, task.num_classes, threshold)
+        policy.sharpness = self.sharpness()
+        return policy
+
+    def sharpness(self) -> float:
+        """What the Config says, if it is one of those that say it."""
+        return getattr(self.config, "sharpness", 1.0)
 
 
 EXPECTED: dict[type[Method], set[str]] = {}  # method -> the checks that it must fail

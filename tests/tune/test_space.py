@@ -144,7 +144,7 @@ def test_conditions_name_parameters_that_are_there():
     from bench.plugins.params import configure
     from bench.plugins.registry import load
     from bench.plugins.spec import parse
-    from bench.tune.active import BUILT_IN, conditions
+    from bench.plugins.active import BUILT_IN, conditions
 
     for name, found in BUILT_IN.items():
         config = configure(load("methods", name).Config, parse(name))
