@@ -162,6 +162,7 @@ def _done(search: Search) -> int:
 
 def _show(console: Console, searches: list[Search], without: list[str]) -> None:
     from bench.cli.terminal import table
+    from bench.tune.edges import at_edges
     from bench.tune.verdict import NOTE, compared
 
     names = names_of(search.cell for search in searches)
@@ -182,6 +183,8 @@ def _show(console: Console, searches: list[Search], without: list[str]) -> None:
         say(f"{_title(search, names)}: {f'{kept[result.kept]}; {result.reason}' if result.kept else unfinished}.")
         if result.kept == "tuned":
             say("  " + ", ".join(f"{k}={v}" for k, v in result.parameters.items()))
+        for sentence in at_edges(result):
+            say(f"  best trial: {sentence}.")
         for row in (row for row in result.history if row.status == "failed" and row.same_as is None):
             say(f"  trial {row.number} failed: {row.reason}")
     if without:
@@ -191,5 +194,10 @@ def _show(console: Console, searches: list[Search], without: list[str]) -> None:
 
 
 def _print_json(console: Console, searches: list[Search], without: list[str]) -> None:
-    found = [search.result().model_dump(mode="json") | {"path": str(search.path)} for search in searches]
+    from bench.tune.edges import at_edges
+
+    found = [
+        result.model_dump(mode="json") | {"path": str(search.path), "at_edges": at_edges(result)}
+        for search, result in ((search, search.result()) for search in searches)
+    ]
     say_json({"searches": found, "without_space": without})

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from bench.tune.edges import at_edges
 from bench.tune.history import read, searches
 from tests.helpers.searches import TUNE, without_times
 
@@ -27,11 +28,13 @@ def test_it_searches_says_what_it_kept_and_goes_on(tune, tmp_path):
     assert "No search space: entropy_thresh" in done.stdout
     for s in found:
         assert s.reason in done.stdout
+        assert all(sentence in done.stdout for sentence in at_edges(s))
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.yaml")}
     again = tune(*JOB, "--json")
     told = json.loads(again.stdout)
     assert again.returncode == 0 and told["without_space"] == ["entropy_thresh"]
     assert [t["kept"] for t in told["searches"]] == [s.kept for s in found]
+    assert [t["at_edges"] for t in told["searches"]] == [at_edges(s) for s in found]
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "runs").rglob("*.yaml")} == before
 
 

@@ -141,10 +141,10 @@ def test_a_choice_that_says_what_the_preset_says_is_no_choice():
 
 
 def test_conditions_name_parameters_that_are_there():
+    from bench.plugins.active import BUILT_IN, conditions
     from bench.plugins.params import configure
     from bench.plugins.registry import load
     from bench.plugins.spec import parse
-    from bench.plugins.active import BUILT_IN, conditions
 
     for name, found in BUILT_IN.items():
         config = configure(load("methods", name).Config, parse(name))

@@ -7,6 +7,7 @@ import math
 from bench.report.context import CellReport
 from bench.report.formats.table import Column, Table, Value
 from bench.stats.bootstrap import Estimate
+from bench.tune.edges import at_edges
 from bench.tune.history import Decision, Tuned
 from bench.tune.verdict import NOTE
 
@@ -19,6 +20,7 @@ COLUMNS = (
     Column("difference", "Difference, points", 2, 100, interval=True, signed=True),
     Column("kept", "Kept"),
     Column("parameters", "Tuned values"),
+    Column("edges", "Best trial at an end of a range"),
     Column("reason", "Why"),
 )
 
@@ -43,6 +45,7 @@ def _row(search: Tuned) -> dict[str, Value]:
         "trials": f"{len(search.history)} of {search.trials}",
         "kept": KEPT[search.kept],
         "parameters": ", ".join(f"{name}={value}" for name, value in kept),
+        "edges": "; ".join(sentence.partition(":")[0] for sentence in at_edges(search)),
         "reason": search.reason or "",
         **_decided(search.decision),
     }
