@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.rules import Pointwise, max_probability, one_threshold
 
 
@@ -31,6 +31,16 @@ class ClassMeans(Method):
     """
 
     name: ClassVar[str] = "class_means"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="E²CM: Early Exit via Class Means for Efficient Supervised and Unsupervised Learning",
+        authors="Görmez, Dasari, Koyuncu",
+        venue="IJCNN",
+        year=2022,
+        link="https://arxiv.org/abs/2103.01148",
+        family="heads",
+        basis="assumed in part",
+        detail="distances and their scale as the paper has them; temperatures and one threshold for all exits are ours",
+    )
     Config: ClassVar[type] = ClassMeansConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Pointwise, one_threshold
 
@@ -42,6 +42,16 @@ class COSEE(Method):
     """
 
     name: ClassVar[str] = "cosee"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="COSEE: Consistency-Oriented Signal-Based Early Exiting via Calibrated Sample Weighting Mechanism",
+        authors="He, Zhang, Zhang, Huang, Naseem, Miao",
+        venue="AAAI",
+        year=2025,
+        link="https://arxiv.org/abs/2412.13236",
+        family="heads",
+        basis="assumed in part",
+        detail="signal and loss follow the authors' code, read and not run; three numbers of the loss are assumed",
+    )
     Config: ClassVar[type] = COSEEConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold, rule_fractions
 from bench.rules.states import DIGITS, Ridge, hinges, knots, state, state_macs, states
@@ -78,6 +78,16 @@ class DiffProb(Method):
     """
 
     name: ClassVar[str] = "diff_prob"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="When Does Confidence-Based Cascade Deferral Suffice? (post-hoc deferral, Diff-Prob)",
+        authors="Jitkrittum, Gupta, Menon, Narasimhan, Rawat, Kumar",
+        venue="NeurIPS",
+        year=2023,
+        link="https://arxiv.org/abs/2307.02764",
+        family="learned",
+        basis="assumed in part",
+        detail="the targets are those of the paper, for two models; pricing all later exits and the regressor are ours",
+    )
     Config: ClassVar[type] = DiffProbConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

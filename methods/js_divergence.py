@@ -12,7 +12,7 @@ from torch import Tensor
 from bench import heads
 from bench.budgets import global_thresholds, threshold_exits
 from bench.exits import entropy, mean_cost
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, ThresholdPolicy, rule_fractions, too_small
 
@@ -62,6 +62,16 @@ class JSDivergence(Method):
     """
 
     name: ClassVar[str] = "js_divergence"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="F-PABEE: Flexible-Patience-Based Early Exiting",
+        authors="Gao, Zhu, Gao, Yin",
+        venue="ICASSP",
+        year=2023,
+        link="https://arxiv.org/abs/2305.11916",
+        family="agreement",
+        basis="assumed in part",
+        detail="that successive exits are compared by their Jensen–Shannon divergence; no code was read",
+    )
     Config: ClassVar[type] = JSDivergenceConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

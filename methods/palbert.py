@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from bench import heads
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
 from bench.rules.states import DIGITS, state, state_macs, states
@@ -81,6 +81,16 @@ class PALBERT(Method):
     """
 
     name: ClassVar[str] = "palbert"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="PALBERT: Teaching ALBERT to Ponder (Q-exit)",
+        authors="Balagansky, Gavrilov",
+        venue="NeurIPS",
+        year=2022,
+        link="https://arxiv.org/abs/2204.03276",
+        family="learned",
+        basis="assumed in part",
+        detail="rule and loss follow the authors' code, read and not run; λ layers see answers, not hidden states",
+    )
     Config: ClassVar[type] = PALBERTConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

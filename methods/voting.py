@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import heads
 from bench.exits import at_exits, first_true, mean_cost
-from bench.method import Infeasible, Method, Policy, Task
+from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.recipe import Heads
 from bench.rules import HeadsPolicy, rule_fractions
@@ -63,6 +63,16 @@ class Voting(Method):
     """
 
     name: ClassVar[str] = "voting"
+    fidelity: ClassVar[Fidelity] = Fidelity(
+        title="Early Exiting with Ensemble Internal Classifiers (voting)",
+        authors="Sun et al.",
+        venue="arXiv",
+        year=2021,
+        link="https://arxiv.org/abs/2105.13792",
+        family="agreement",
+        basis="assumed in part",
+        detail="that votes are divided by k^λ, and λ = 1/2; the training objective of the paper is not used",
+    )
     Config: ClassVar[type] = VotingConfig
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:

@@ -310,7 +310,7 @@ def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
     from tests.helpers.searches import row as trial
 
     results, out = write(tmp_path / "results", records(**SMALL)), tmp_path / "reports"
-    trials = [trial(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.01 * (n + 1)) for n in range(6)]
+    trials = [trial(n, 0.6 + 0.02 * n, 0.5 + 0.02 * n, rate=0.01 * (n + 1), depth=n + 3) for n in range(6)]
     for known in ({"bank_digest": "b" * 16, "method": "jeidnn"}, {"bank_digest": "f" * 16, "method": "eenet"}):
         search = made(trials)
         search = search.model_copy(update={"subject": search.subject.model_copy(update=known)})
@@ -319,6 +319,7 @@ def test_searches_stand_beside_the_leaderboard_of_their_bank_alone(tmp_path):
         write_search(path, search)
     build(results, out, **QUICK)
     assert "tuned values" in page(out) and "trial 5 beats the defaults" in page(out) and "eenet" not in page(out)
+    assert "depth=8 is at the upper end of its range" in page(out)
     assert {p.name for p in (out / CELL / "figures").glob("search*")} == {
         f"search--jeidnn.{e}" for e in ("svg", "png", "csv")
     }
