@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
@@ -12,7 +11,7 @@ from torch import Tensor
 from bench import heads
 from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
-from bench.rules import Pointwise, one_threshold
+from bench.rules import Score, one_threshold
 
 
 @dataclass(frozen=True)
@@ -25,6 +24,20 @@ class COSEEConfig:
     def __post_init__(self) -> None:
         if self.temperature <= 0:
             raise ValueError(f"temperature={self.temperature:g} must be positive")
+
+
+class ScaledEnergy(Score):
+    """T·logsumexp(a/T) of an exit's own answer."""
+
+    def __init__(self, temperature: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        return scaled_energy(logits[:, k], self.temperature)
+
+    def macs(self, k: int, classes: int) -> int:
+        return 2 * classes  # the division by T, and the sum of exponentials
 
 
 class COSEE(Method):
@@ -56,7 +69,7 @@ class COSEE(Method):
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Find for every budget the threshold with the largest val cost that fits it."""
-        score = Pointwise(partial(scaled_energy, temperature=self.config.temperature), per_class=2)
+        score = ScaledEnergy(self.config.temperature)
         return one_threshold(task, budgets, heads.fit(self.config.heads, task), score)
 
 
