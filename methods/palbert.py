@@ -70,7 +70,8 @@ class PALBERT(Method):
     exit's the rest. As in PonderNet the layers minimise Σ_k p_k CE_k + β·KL(prior ‖ p), the prior geometric with rate
     `prior`, truncated. PonderNet leaves by a coin of λ_k; Q-exit leaves at the first k with F_k = Σ_{j<=k} p_j >= q,
     which is deterministic. For a budget, q is found by bisection over the values that occur on val, on the scale of
-    -log(1 - F), which does not saturate.
+    -log(1 - F), which does not saturate. One set of λ layers serves all budgets: far from the cost that the prior asks
+    for, F tells exits apart more than samples.
 
     Source: NeurIPS 2022, https://arxiv.org/abs/2204.03276, code tinkoff-ai/palbert; loss, direction of the KL, prior
     rate 0.1 and β = 0.5 as there (q = 0.5). Differences: heads are given and frozen, so CE_k trains the λ layers alone,

@@ -42,7 +42,7 @@ def label(name: str, config: Any) -> str:
 
 def choices(annotation: Any) -> list[Any]:
     """Return the values of a field's type that can be listed: words of a Literal, booleans, None."""
-    found = []
+    found: list[Any] = []
     for kind in kinds_of(annotation):
         if get_origin(kind) is Literal:
             found += get_args(kind)
