@@ -15,7 +15,9 @@ from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, logistic, one_threshold
 
-FLATTEST = 0.1  # least slope of accuracy over log-odds: below it a confidence says nothing, and offsets would explode
+FLATTEST = (
+    0.5  # least slope of accuracy over log-odds: below it noise in the offsets would decide
+)
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ class PerClassThreshold(Method):
     other classes: on val, P(right) = sigmoid(α_k + β_k z) is a logistic regression of exit k; a class effect a on top
     of it has, by one Newton step, the estimate U/I, with U = Σ (right - P) and I = Σ P (1 - P) over its predictions,
     and the variance 1/I. Class effects are taken as normal with mean 0 and a variance τ² estimated by moments
-    (DerSimonian and Laird), so a = U / (I + 1/(spread·τ²)) and δ = a / β_k. Where classes differ by no more than their
-    noise, τ² = 0 and the rule is `global_thresh` exactly; a class that is rarely predicted keeps the global threshold.
-    For a budget, t is found by bisection over the scores that occur on val.
+    (DerSimonian and Laird), so a = U / (I + 1/(spread·τ²)) and δ = a / max(β_k, ½). Where classes differ by no more
+    than their noise, τ² = 0 and the rule is `global_thresh` exactly; a class that is rarely predicted keeps the global
+    threshold. For a budget, t is found by bisection over the scores that occur on val.
 
     The rule is ours; shrinkage follows Efron and Morris (1975).
     """

@@ -16,12 +16,16 @@ SOLVES = {
     "beem": {"miscalibrated", "agreement"},
     "boostednet": set(),  # answers of its own
     "caching": {"visible"},
+    "class_means": {"visible", "futile", "miscalibrated"},
+    "cosee": {"futile", "miscalibrated"},  # heads of their own; the energy of early exits starts low
+    "diff_prob": ALL,
     "eefp": ALL,
     "eenet": {"visible"},
     "eero": {"visible", "miscalibrated"},
     "energy_thresh": {"visible"},
     "entropy_thresh": {"visible"},
     "global_thresh": {"visible"},
+    "js_divergence": {"miscalibrated", "agreement"},  # nobody leaves at exit 1
     "jeidnn": {"visible", "futile", "miscalibrated"},
     "l2w_den": set(),  # quotas, as msdnet_thresh
     "learned_exit": {"visible", "futile", "miscalibrated"},
@@ -30,10 +34,13 @@ SOLVES = {
     "mie_lap": set(),  # linear heads only, which these banks do not have
     "msdnet_thresh": set(),  # geometric quotas do not fit these exits
     "optimal_stopping": ALL,
+    "palbert": ALL,
     "patience": {"agreement"},
     "patient_confident": {"miscalibrated"},
     "pcee": {"visible", "miscalibrated"},
+    "per_class_thresh": {"visible"},
     "risk_control": {"visible"},
+    "voting": {"agreement"},
     "ztw": {"visible"},
 }
 BLIND = {  # a max-probability threshold lacks the information that the other banks are made of
