@@ -15,9 +15,7 @@ from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, logistic, one_threshold
 
-FLATTEST = (
-    0.5  # least slope of accuracy over log-odds: below it noise in the offsets would decide
-)
+FLATTEST = 0.5  # least slope of accuracy over log-odds: below it noise in the offsets would decide
 
 
 @dataclass(frozen=True)
