@@ -94,10 +94,16 @@ def has_seen(dataset: ImageDataset, trained_on: Collection[str], tuned: Tuned | 
     """
     from bench.datasets.official import DIGESTS
 
-    if tuned and (tuned.dataset, tuned.digest, tuned.protocol) == (dataset.name, dataset.digest, PROTOCOL):
+    if tuned_on(dataset, tuned):
         trained_on = tuned.before
     known = {digest for name in trained_on for digest in DIGESTS.get(name, ())}
     return not set(dataset.source.split("+")).isdisjoint(trained_on) or (bool(known) and dataset.digest in known)
+
+
+def tuned_on(dataset: ImageDataset, tuned: Tuned | None, protocol: str = PROTOCOL) -> bool:
+    """Return whether a network was tuned on this dataset's train split by a protocol."""
+    asked = (dataset.name, dataset.digest, protocol)
+    return tuned is not None and (tuned.dataset, tuned.digest, tuned.protocol) == asked
 
 
 def halves(pool_labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

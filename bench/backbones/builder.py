@@ -37,7 +37,7 @@ def find(name: str | Spec) -> Builder:
 
     A registered name wins over a folder or a module of that name. Raises UserError for what is none of them.
     """
-    spec = name if isinstance(name, Spec) else _folder(name) or parse(name)
+    spec = spec_of(name)
     if spec.argument is None or spec.name in registry.plugins("backbones") or _only_registered.get():
         plugin = registry.find("backbones", spec.name)
         function = plugin.load()
@@ -46,6 +46,11 @@ def find(name: str | Spec) -> Builder:
 
     function = import_factory(spec.name, spec.argument)
     return Builder(spec, function, *_parameters(function), True, True)
+
+
+def spec_of(name: str | Spec) -> Spec:
+    """Return the spec of a backbone's name, `network:FOLDER` for the folder of a network."""
+    return name if isinstance(name, Spec) else _folder(name) or parse(name)
 
 
 @contextmanager

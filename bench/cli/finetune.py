@@ -13,7 +13,9 @@ from bench.cli.terminal import say
 
 def finetune(
     dataset: Annotated[str, typer.Option(help="One dataset: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")],
-    backbone: Annotated[str, typer.Option(help="The network to start from. See `bench list backbones`.")],
+    backbone: Annotated[
+        str, typer.Option(help="The network to start from: a name of `bench list backbones`, or a network's folder.")
+    ],
     exits: Annotated[
         str,
         typer.Option(

@@ -17,7 +17,7 @@ class FineTuning:
 
     exits: 'none' trains the network with its last head alone; 'joint' with a linear head at every exit as well, whose
     losses are added (deep supervision: BranchyNet, shallow-deep networks, MSDNet); 'frozen' trains such heads, and the
-    last one, on a trunk that stays as it is.
+    last one, on a trunk that stays as it is. The last head of a network that was tuned on this dataset stays, too.
     exit_weights: of the losses of the K exits, the last one's included; None: all 1.
     equilibrium: scale gradients where a head leaves the trunk, so that the trunk's do not grow with the number of heads
     behind (Li et al., ICCV 2019).

@@ -53,6 +53,7 @@ def description(
         "limit": limit,
         "images": {"train": train, "val": val},
         "recipe": config.as_json(),
+        **({"started_as": backbone.name} if backbone.tuned else {}),
     }
 
 
@@ -145,7 +146,8 @@ def write(
 def name_of(start: dict[str, Any]) -> str:
     """Return the name that tables give a network."""
     kind = {"none": "tuned", "joint": "joint", "frozen": "exits"}[start["recipe"]["exits"]]
-    return f"{start['backbone']}_{kind}_{start['dataset']}"
+    base = start.get("started_as", start["backbone"]).removesuffix(f"_{start['dataset']}")
+    return f"{base}_{kind}_{start['dataset']}"
 
 
 def _halved(name: str, value: Tensor) -> bool:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Network(nn.Module):
     """A staged backbone whose weights learn, with a linear head at every intermediate exit unless `exits` is 'none'."""
 
-    def __init__(self, backbone: StagedBackbone, config: FineTuning) -> None:
+    def __init__(self, backbone: StagedBackbone, config: FineTuning, keep_head: bool = False) -> None:
+        """Take a backbone; `keep_head`: with 'frozen', its own head stays as it is too."""
         super().__init__()
         self.backbone, self.config = backbone, config
         if config.exits == "none":
@@ -28,7 +29,7 @@ class Network(nn.Module):
         backbone.requires_grad_(True)
         if config.exits == "frozen":
             backbone.trunk.requires_grad_(False)
-            backbone.head.requires_grad_(True)  # a trunk of others may hold it, too
+            backbone.head.requires_grad_(not keep_head)  # a trunk of others may hold it, too
 
     def train(self, mode: bool = True) -> Network:
         """Switch the trunk, which a frozen one does not follow; heads are linear and have no modes."""

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from bench import backbones, datasets, protocol
-from bench.backbones.builder import only_registered
+from bench.backbones.builder import only_registered, spec_of
+from bench.backbones.network import read
 from bench.backbones.staged import StagedBackbone, Tuned
 from bench.bank.transform import Transform
 from bench.errors import UserError
@@ -28,6 +29,7 @@ from bench.plugins.registry import plugins
 from bench.plugins.spec import Spec, parse
 from bench.system.cpus import cpu_count
 from bench.system.files import slug
+from bench.system.paths import user_path
 
 EVALUATED_AT_ONCE = 256
 DEFAULT = Path("networks")
@@ -70,7 +72,7 @@ def finetune(
     """
     progress = progress or Progress()
     data = datasets.load(wanted.dataset, data_dir=wanted.data_dir)
-    spec = parse(wanted.backbone)
+    spec = spec_of(wanted.backbone)
     if spec.argument is not None and spec.name not in plugins("backbones"):
         raise UserError(
             f"'{spec}' is not a registered backbone, so a folder could not say what it holds. Register it as an entry "
@@ -95,17 +97,21 @@ def finetune(
     if output.finished(folder, start):
         return folder
     labels = torch.from_numpy(np.asarray(data.labels, dtype=np.int64))
-    training = _Training(backbone, config, folder, start, torch.device(device))
+    again = protocol.tuned_on(data, backbone.tuned, splits.protocol)
+    training = _Training(backbone, config, again, folder, start, torch.device(device))
     batches = Batches(squares(data, rows, backbone.image_size), labels[torch.from_numpy(rows)], config)
     val = squares(data, held, backbone.image_size), labels[torch.from_numpy(held)]
     training.run(batches, val, workers, progress, checkpoint_seconds)
-    tuned = Tuned(data.name, data.digest, splits.protocol, backbone.seen, tuple(map(str, data.class_names)))
+    before = backbone.tuned.before if backbone.tuned and again else backbone.seen
+    tuned = Tuned(data.name, data.digest, splits.protocol, before, tuple(map(str, data.class_names)))
     output.write(folder, start, training.best, training.history, tuned, data.source, lambda: training.measure(val))
     return folder
 
 
 def _base(spec: Spec) -> Spec:
     """Return what names the architecture alone."""
+    if spec.name == "network" and spec.argument is not None:
+        return parse(read(user_path(spec.argument))["backbone"])
     kept = {k: v for k, v in spec.params.items() if k not in ("weights", "seen", "head_for", "image_size", "exits")}
     return Spec(spec.name, spec.argument, kept)
 
@@ -114,13 +120,19 @@ class _Training:
     """A network on its way: weights, their average, the optimiser, and how far it is."""
 
     def __init__(
-        self, backbone: StagedBackbone, config: FineTuning, folder: Path, start: dict[str, Any], device: torch.device
+        self,
+        backbone: StagedBackbone,
+        config: FineTuning,
+        keep_head: bool,
+        folder: Path,
+        start: dict[str, Any],
+        device: torch.device,
     ) -> None:
         self.config, self.folder, self.start, self.device = config, folder, start, device
         self.transform = Transform.of(backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = Network(backbone, config).to(device)
+            self.network = Network(backbone, config, keep_head).to(device)
         _channels_last(self.network)
         self.average = AveragedModel(self.network, multi_avg_fn=self._mix, use_buffers=True)
         groups = self.network.groups()

@@ -7,7 +7,7 @@ import pytest
 from bench.finetune import FineTuning, Wanted, finetune
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def wanted():
     """Make what a user asks for: digits through a small random ResNet of three exits, a few steps."""
 
