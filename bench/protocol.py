@@ -94,7 +94,7 @@ def has_seen(dataset: ImageDataset, trained_on: Collection[str], tuned: Tuned | 
     """
     from bench.datasets.official import DIGESTS
 
-    if tuned_on(dataset, tuned):
+    if tuned is not None and tuned_on(dataset, tuned):
         trained_on = tuned.before
     known = {digest for name in trained_on for digest in DIGESTS.get(name, ())}
     return not set(dataset.source.split("+")).isdisjoint(trained_on) or (bool(known) and dataset.digest in known)

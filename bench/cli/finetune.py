@@ -54,6 +54,9 @@ def finetune(
     data_dir: o.DataDir = None,
     limit: o.Limit = None,
     device: o.Device = None,
+    devices: Annotated[
+        int | None, typer.Option(help="GPUs, or processes on a CPU, that share every batch. Default: all GPUs.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Processes that prepare images.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the network. Default: networks/NAME.", **o.PATH)
@@ -77,7 +80,7 @@ def finetune(
     wanted = Wanted(dataset, backbone, config, image_size, weights, limit, data_dir)
     where = resolve_device(device or "auto")
     with training(make_console(), f"{backbone} on {dataset}") as progress:
-        folder = train(wanted, output, device=where, workers=workers, progress=progress)
+        folder = train(wanted, output, device=where, devices=devices, workers=workers, progress=progress)
     from bench.backbones.network import read
 
     told = read(folder)

@@ -114,7 +114,7 @@ def write(
     history: list[dict[str, Any]],
     tuned: Tuned,
     source: str,
-    measure: Callable[[], list[float]],
+    accuracy: list[float],
 ) -> None:
     """Write the network, its plot, and last of all its description; remove the checkpoint."""
     from safetensors.torch import save
@@ -130,7 +130,7 @@ def write(
         "source": source,
         "class_names": list(tuned.class_names),
         "seen_before": sorted(tuned.before),
-        "accuracy": measure(),
+        "accuracy": accuracy,
         "history": history,
         "sha256": hashlib.sha256(content).hexdigest(),
         "exitbench": __version__,

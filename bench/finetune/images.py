@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,8 +52,12 @@ def _resized(pixels: Tensor, side: int) -> Tensor:
 class Batches(Dataset[Any]):
     """The training images of a run; item (epoch, step) is an augmented batch, which the seed and these two decide."""
 
-    def __init__(self, pixels: Tensor, labels: Tensor, config: FineTuning) -> None:
-        self.pixels, self.labels, self.config = pixels, labels, config
+    def __init__(
+        self, pixels: Tensor, labels: Tensor, config: FineTuning, part: Callable[[int], slice] = slice
+    ) -> None:
+        """Take images and labels; `part` gives the part of a batch of so many images that is made: by default, all."""
+        self.pixels, self.labels, self.config, self.part = pixels, labels, config, part
+        self.images = min(config.batch_size, len(labels))  # of a batch
         self.steps = max(1, len(labels) // config.batch_size)  # an epoch leaves out what does not fill a batch
         self._augment: Any = None
 
@@ -65,9 +69,14 @@ class Batches(Dataset[Any]):
         if self._augment is None:
             self._augment = augmentation(self.pixels.shape[-1], self.config)
         order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.labels))
-        rows = torch.from_numpy(order[step * self.config.batch_size :][: self.config.batch_size])
-        torch.manual_seed(int(np.random.default_rng((self.config.seed, epoch, step)).integers(1 << 62)))
-        return torch.stack([self._augment(self.pixels[row]) for row in rows]), self.labels[rows]
+        part = self.part(self.images)
+        rows = torch.from_numpy(order[step * self.config.batch_size :][: self.images][part])
+        seeds = np.random.default_rng((self.config.seed, epoch, step)).integers(1 << 62, size=self.images)[part]
+        return torch.stack(list(map(self._augmented, rows, seeds.tolist()))), self.labels[rows]
+
+    def _augmented(self, row: Tensor, seed: int) -> Tensor:
+        torch.manual_seed(seed)  # an image's own: it changes in the same way on any number of devices
+        return self._augment(self.pixels[row])
 
     def epoch(self, epoch: int, first: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches of an epoch from step `first` on, made ahead by so many other processes, or by this one."""

@@ -20,11 +20,13 @@ from bench.backbones.builder import only_registered, spec_of
 from bench.backbones.network import read
 from bench.backbones.staged import StagedBackbone, Tuned
 from bench.bank.transform import Transform
+from bench.datasets.images import ImageDataset
 from bench.errors import UserError
 from bench.finetune import folder as output
 from bench.finetune.config import FineTuning
 from bench.finetune.images import Batches, inputs, squares
 from bench.finetune.model import Network, loss
+from bench.finetune.parallel import Group, Tell, devices_for, launch
 from bench.plugins.registry import plugins
 from bench.plugins.spec import Spec, parse
 from bench.system.cpus import cpu_count
@@ -61,6 +63,7 @@ def finetune(
     folder: Path | None = None,
     *,
     device: str = "cpu",
+    devices: int | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
     checkpoint_seconds: float = 120.0,
@@ -68,9 +71,39 @@ def finetune(
     """Train a network, or go on where an interrupted run stopped; return its folder, networks/NAME by default.
 
     The network sees the images of the protocol's train split alone, less a part that chooses the epoch: never the pool
-    or the test images. Raises UserError for a folder that holds something else, and for what is not valid.
+    or the test images. devices: processes that share the work (`bench.finetune.parallel`); None: all GPUs for 'cuda',
+    else 1. Raises UserError for a folder that holds something else, and for what is not valid.
     """
     progress = progress or Progress()
+    job = _prepare(wanted)
+    folder = DEFAULT / slug(output.name_of(job.start)) if folder is None else folder
+    if output.finished(folder, job.start):
+        return folder
+    devices = devices_for(device, devices, min(wanted.config.batch_size, len(job.rows), len(job.held)))
+    if devices == 1:
+        _train(Group(torch.device(device)), job, folder, workers, checkpoint_seconds, progress)
+    else:
+        events: dict[str, Callable[..., None]] = {"step": progress.step, "epoch": progress.epoch}
+        args = wanted, folder, workers, checkpoint_seconds
+        launch(devices, device, _train_part, args, lambda kind, *told: events[kind](*told))
+    return folder
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a training needs: images by row, a network, and what is said of both."""
+
+    data: ImageDataset
+    rows: np.ndarray  # that the network learns from
+    held: np.ndarray  # that choose the epoch
+    backbone: StagedBackbone
+    config: FineTuning
+    tuned: Tuned
+    again: bool  # the network was tuned on these images before
+    start: dict[str, Any]
+
+
+def _prepare(wanted: Wanted) -> _Job:
     data = datasets.load(wanted.dataset, data_dir=wanted.data_dir)
     spec = spec_of(wanted.backbone)
     if spec.argument is not None and spec.name not in plugins("backbones"):
@@ -93,19 +126,31 @@ def finetune(
     if len(rows) < 2:
         raise UserError(f"'{data.name}' leaves {len(rows)} images to train on. Give more data or a higher limit.")
     start = output.description(_base(spec), backbone, data, splits.protocol, config, wanted.limit, len(rows), len(held))
-    folder = DEFAULT / slug(output.name_of(start)) if folder is None else folder
-    if output.finished(folder, start):
-        return folder
-    labels = torch.from_numpy(np.asarray(data.labels, dtype=np.int64))
     again = protocol.tuned_on(data, backbone.tuned, splits.protocol)
-    training = _Training(backbone, config, again, folder, start, torch.device(device))
-    batches = Batches(squares(data, rows, backbone.image_size), labels[torch.from_numpy(rows)], config)
-    val = squares(data, held, backbone.image_size), labels[torch.from_numpy(held)]
-    training.run(batches, val, workers, progress, checkpoint_seconds)
     before = backbone.tuned.before if backbone.tuned and again else backbone.seen
     tuned = Tuned(data.name, data.digest, splits.protocol, before, tuple(map(str, data.class_names)))
-    output.write(folder, start, training.best, training.history, tuned, data.source, lambda: training.measure(val))
-    return folder
+    return _Job(data, rows, held, backbone, config, tuned, again, start)
+
+
+def _train(
+    group: Group, job: _Job, folder: Path, workers: int | None, checkpoint_seconds: float, progress: Progress
+) -> None:
+    labels = torch.from_numpy(np.asarray(job.data.labels, dtype=np.int64))
+    size = job.backbone.image_size
+    training = _Training(job, folder, group)
+    batches = Batches(squares(job.data, job.rows, size), labels[torch.from_numpy(job.rows)], job.config, group.part)
+    val = squares(job.data, job.held, size), labels[torch.from_numpy(job.held)]
+    training.run(batches, val, workers, progress, checkpoint_seconds)
+    accuracy = training.measure(val)
+    if group.rank == 0:
+        output.write(folder, job.start, training.best, training.history, job.tuned, job.data.source, accuracy)
+
+
+def _train_part(
+    group: Group, tell: Tell, wanted: Wanted, folder: Path, workers: int | None, checkpoint_seconds: float
+) -> None:
+    progress = Progress(lambda *told: tell("step", *told), lambda entry: tell("epoch", entry))
+    _train(group, _prepare(wanted), folder, workers, checkpoint_seconds, progress)
 
 
 def _base(spec: Spec) -> Spec:
@@ -119,20 +164,19 @@ def _base(spec: Spec) -> Spec:
 class _Training:
     """A network on its way: weights, their average, the optimiser, and how far it is."""
 
-    def __init__(
-        self,
-        backbone: StagedBackbone,
-        config: FineTuning,
-        keep_head: bool,
-        folder: Path,
-        start: dict[str, Any],
-        device: torch.device,
-    ) -> None:
-        self.config, self.folder, self.start, self.device = config, folder, start, device
-        self.transform = Transform.of(backbone)
+    def __init__(self, job: _Job, folder: Path, group: Group) -> None:
+        self.config, self.folder, self.start, self.group, self.device = (
+            job.config,
+            folder,
+            job.start,
+            group,
+            group.device,
+        )
+        config = job.config
+        self.transform = Transform.of(job.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = Network(backbone, config, keep_head).to(device)
+            self.network = Network(job.backbone, config, keep_head=job.again).to(self.device)
         _channels_last(self.network)
         self.average = AveragedModel(self.network, multi_avg_fn=self._mix, use_buffers=True)
         groups = self.network.groups()
@@ -142,7 +186,7 @@ class _Training:
             self.optimiser = torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
         for group in self.optimiser.param_groups:
             group["peak"] = group["lr"]
-        self.epoch = self.step = 0
+        self.epoch = self.step = self.images = 0  # images of a batch
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
 
@@ -157,8 +201,8 @@ class _Training:
         """Train to the end, from the last checkpoint if there is one."""
         if (held := output.checkpoint(self.folder, self.start)) is not None:
             self._restore(held)
-        workers = max(1, min(8, cpu_count() - 1)) if workers is None else workers
-        total, saved = self.config.epochs * batches.steps, time.monotonic()
+        workers = max(1, min(8, cpu_count() // self.group.size - 1)) if workers is None else workers
+        total, saved, self.images = self.config.epochs * batches.steps, time.monotonic(), batches.images
         lately: list[float] = []
         while self.epoch < self.config.epochs:
             began, before = time.monotonic(), self.step
@@ -191,22 +235,24 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["peak"]
         self.network.train()
-        torch.manual_seed(self.config.seed + 1 + taken)  # of dropout
+        torch.manual_seed(self.config.seed + 1 + taken * self.group.size + self.group.rank)  # of dropout
         batch = inputs(self.transform, pixels.to(self.device, non_blocking=True))
         half = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
-        with half:
+        with half, self.group.whole_batch():
             logits = self.network(batch.contiguous(memory_format=torch.channels_last))
-        value = loss(logits, labels.to(self.device), self.config)
+        value = loss(logits, labels.to(self.device), self.config) * (len(labels) / self.images)
+        self.optimiser.zero_grad(set_to_none=True)
+        value.backward()
+        self.group.sum_gradients(self.network.parameters())
+        value = self.group.sum(value.detach())
         if not torch.isfinite(value):
             raise UserError(
                 f"The loss is no longer finite after {taken} steps. Lower --lr (now {self.config.lr:g}), and "
                 "start anew in another folder."
             )
-        self.optimiser.zero_grad(set_to_none=True)
-        value.backward()
         self.optimiser.step()
         self.average.update_parameters(self.network)
-        return float(value.detach())
+        return float(value)
 
     def _mix(self, averages: Any, currents: Any, count: Any) -> None:
         """Move averages towards the current values, the faster the fewer steps there were."""
@@ -232,16 +278,17 @@ class _Training:
     @torch.inference_mode()
     def _accuracy(self, network: Any, val: tuple[Tensor, Tensor]) -> list[float]:
         network.eval()
-        right: Tensor | None = None
-        for pixels, labels in zip(*(part.split(EVALUATED_AT_ONCE) for part in val), strict=True):
+        right = torch.zeros(len(network.backbone.native) + 1, dtype=torch.int64, device=self.device)
+        part = self.group.part(len(val[1]))
+        for pixels, labels in zip(*(values[part].split(EVALUATED_AT_ONCE) for values in val), strict=True):
             batch = inputs(self.transform, pixels.to(self.device)).contiguous(memory_format=torch.channels_last)
             answers = torch.stack([logits.argmax(1) for logits in network(batch)])
-            now = (answers == labels.to(self.device)).sum(1)
-            right = now if right is None else right + now
-        assert right is not None
-        return [float(r) / len(val[1]) for r in right]
+            right += (answers == labels.to(self.device)).sum(1)
+        return [float(r) / len(val[1]) for r in self.group.sum(right)]
 
     def _save(self) -> None:
+        if self.group.rank:
+            return
         output.save_checkpoint(self.folder, self.start, {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
