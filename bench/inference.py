@@ -156,17 +156,20 @@ def execute_batch(
             features = backbone.feature(k, state)
         features = features.to(torch.promote_types(features.dtype, torch.float32))
         answer = forward.step(final_logits(backbone, features, head) if k == last else features)
-        left_with = answer.new_empty(len(images), answer.shape[-1]) if left_with is None else left_with
-        left_with.index_copy_(0, alive, answer)  # later exits overwrite the rows of samples that go on
-        exit_index.index_fill_(0, alive, k)
-        if k == last:
+        if k < last:
+            stay = (~policy.leave(k, forward.answers)).nonzero().squeeze(1)  # here the host waits
+            if len(stay) == len(alive):
+                continue  # nobody leaves, so there is nothing to write down and nothing to compact
+        if left_with is None:
+            left_with = answer.clone()
+            exit_index.fill_(k)
+        else:
+            left_with.index_copy_(0, alive, answer)  # later exits overwrite the rows of samples that go on
+            exit_index.index_fill_(0, alive, k)
+        if k == last or not len(stay):
             break
-        stay = (~policy.leave(k, forward.answers)).nonzero().squeeze(1)  # here the host waits
-        if not len(stay):
-            break
-        if len(stay) < len(alive):
-            alive, state = alive[stay], state[stay]
-            forward.keep(stay)
+        alive, state = alive[stay], state[stay]
+        forward.keep(stay)
     assert left_with is not None
     return exit_index, left_with
 

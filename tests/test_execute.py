@@ -7,6 +7,7 @@ from torch import nn
 from bench import backbones
 from bench.check.compare import difference
 from bench.costs import backbone_macs
+from bench.exits import ForwardPass
 from bench.inference import execute, simulate
 from bench.method import ExitData, Policy, Task
 from bench.plugins import registry
@@ -145,6 +146,18 @@ def test_a_sample_that_left_is_not_computed_any_further(network):
     outcomes = execute(policy, backbone, images, data.labels, task.macs)
     still_there = [int((outcomes.exit_index >= k).sum()) for k in range(backbone.num_exits)]
     assert seen == [n for n in still_there if n]
+
+
+def test_nothing_is_copied_at_an_exit_that_nobody_leaves_at(network, monkeypatch):
+    backbone, task, images, data = network
+    compacted = []
+    keep = ForwardPass.keep
+    monkeypatch.setattr(ForwardPass, "keep", lambda self, rows: compacted.append(len(rows)) or keep(self, rows))
+    middle = between(data.features[1][:, 0], 0.5)
+    policy = Script([float("inf"), middle, float("inf")])
+    executed = execute(policy, backbone, images, data.labels, task.macs)
+    equal(simulate(policy, data, task.macs), executed)
+    assert compacted == [int((executed.exit_index == 3).sum())]
 
 
 def computed(backbone, run) -> list[int]:
