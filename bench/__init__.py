@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
+    from typing import Any
 
     import pandas as pd
 
-    from bench.export import LoadedPolicy
+    from bench.export import load as load_policy  # noqa: F401
 
 # Read when torch is loaded. Threads that spin while they wait for each other slow a busy machine down many times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -26,16 +26,10 @@ def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
     return load(folder, outcomes=outcomes)
 
 
-def load_policy(
-    folder: str | Path,
-    *,
-    device: str = "cpu",
-    backbone: str | None = None,
-    weights: str | Path | None = None,
-    data_dir: str | Path | None = None,
-    plugins: Sequence[str | Path] = (),
-) -> LoadedPolicy:
-    """Load a policy that `bench export` wrote, for `predictions, exits = policy(images)`; see `bench.export.load`."""
-    from bench.export import load
+def __getattr__(name: str) -> Any:
+    """Return `load_policy`, which is `bench.export.load`; it is imported when it is first used."""
+    if name == "load_policy":
+        from bench.export import load
 
-    return load(folder, device=device, backbone=backbone, weights=weights, data_dir=data_dir, plugins=plugins)
+        return load
+    raise AttributeError(f"module 'bench' has no attribute '{name}'")

@@ -11,10 +11,10 @@ import pytest
 
 from bench import load_records
 from bench.check.network import checks
+from tests.helpers.pages import blocks
 from tests.helpers.paths import ROOT
 
 PAGE = ROOT / "docs" / "backbones.md"
-BLOCK = re.compile(r"(?:<!-- (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
 def test_the_page_lists_every_check():
@@ -26,18 +26,18 @@ def test_every_block_of_the_page_runs(bench, tmp_path, monkeypatch):
     before = set(sys.modules)
     ran = []
     try:
-        for block in BLOCK.finditer(PAGE.read_text()):
-            if block["file"]:
-                (tmp_path / block["file"]).write_text(block["text"])
-            elif block["language"] == "sh":
-                program, *words = shlex.split(block["text"])
+        for block in blocks(PAGE):
+            if block.file:
+                (tmp_path / block.file).write_text(block.text)
+            elif block.language == "sh":
+                program, *words = shlex.split(block.text)
                 if program == "python":
                     with monkeypatch.context() as at:  # Python finds what is beside a script
                         at.syspath_prepend(tmp_path)
                         runpy.run_path(words[0], run_name="__main__")
                 else:
                     done = bench(*words, *(["--no-report"] if words[0] == "run" else []))
-                    assert done.returncode == 0, block["text"] + done.stdout + done.stderr
+                    assert done.returncode == 0, block.text + done.stdout + done.stderr
                 ran.append(words[0])
     finally:
         for name in ("net", "my_nets", "my_vit"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import site
 import subprocess
@@ -17,11 +16,11 @@ import pytest
 from bench import load_records
 from bench.plugins import scaffold
 from tests.helpers.commands import SMALL
+from tests.helpers.pages import Shell, blocks, broken_links
 from tests.helpers.paths import ROOT
 
 PAGE = ROOT / "docs" / "adding-a-method.md"
 EXAMPLE = ROOT / "examples" / "plugin"
-BLOCK = re.compile(r"(?:<!-- (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
 
 
 def test_the_example_is_what_new_method_writes():
@@ -31,31 +30,21 @@ def test_the_example_is_what_new_method_writes():
 
 
 def test_the_links_of_the_page_lead_somewhere():
-    links = re.findall(r"\]\(([^)#:]+)\)", PAGE.read_text())
-    assert links and all((PAGE.parent / link).exists() for link in links)
+    assert broken_links(PAGE) == []
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_every_block_of_the_page_runs(environment, tmp_path):
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    for name, words in {"bench": "-m bench", "python": ""}.items():
-        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
-        (tools / name).chmod(0o755)
-    folder = tmp_path / "work"
-    folder.mkdir()
-    variables = {**environment, "PATH": f"{tools}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
-    for block in BLOCK.finditer(PAGE.read_text()):
-        text = block["text"]
-        if block["language"] == "sh":
-            command = ["sh", "-e", "-c", text]
-            done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=500)
-            assert done.returncode == 0, text + done.stdout + done.stderr
-        elif block["file"]:
-            (folder / block["file"]).write_text(text)
+    shell = Shell(tmp_path, environment)
+    folder = shell.folder
+    for block in blocks(PAGE):
+        if block.language == "sh":
+            shell.run(block.text)
+        elif block.file:
+            (folder / block.file).write_text(block.text)
         else:
-            assert text in (folder / "my_rule.py").read_text()
+            assert block.text in (folder / "my_rule.py").read_text()
     page = (folder / "runs" / "report" / "digits" / "efficientnet_lite0" / "leaderboard.md").read_text()
     assert all(name in page for name in ("my_rule", "agree", "msdnet_thresh"))
     assert set(load_records(folder / "runs")["status"]) <= {"ok", "infeasible"}
