@@ -93,6 +93,26 @@ def default_image_size(name: str | Spec, native: int) -> int | None:
     return rule(native, spec.argument) if "argument" in builder.parameters else rule(native)
 
 
+def for_images(name: str | Spec, native: int | None, image_size: int | None = None) -> tuple[Spec, int | None]:
+    """Return a backbone's spec, and its input side in pixels for images of `native` pixels: `image_size` if given.
+
+    Members of a cascade that name no size get their own for such images, which is then part of the spec. Without
+    `native`, of what has no pixels, nothing is chosen.
+    """
+    from dataclasses import replace
+
+    from bench.backbones.builder import find
+
+    builder = find(name)
+    spec = builder.spec
+    if native is None:
+        return spec, image_size
+    rule = getattr(builder.function, "sized", None)
+    if rule is not None and image_size is None and "image_size" not in spec.params:
+        spec = replace(spec, argument=rule(native, spec.argument))
+    return spec, image_size or default_image_size(spec, native)
+
+
 def load_to_fill(
     name: str | Spec, *, num_classes: int | None, image_size: int | None, exits: str | None
 ) -> StagedBackbone:

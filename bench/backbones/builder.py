@@ -41,11 +41,11 @@ def find(name: str | Spec) -> Builder:
     if spec.argument is None or spec.name in registry.plugins("backbones") or _only_registered.get():
         plugin = registry.find("backbones", spec.name)
         function = plugin.load()
-        return Builder(spec, function, *_parameters(function), plugin.distribution != "exitbench", False)
+        return Builder(spec, function, *keywords(function), plugin.distribution != "exitbench", False)
     from bench.backbones.imported import import_factory
 
     function = import_factory(spec.name, spec.argument)
-    return Builder(spec, function, *_parameters(function), True, True)
+    return Builder(spec, function, *keywords(function), True, True)
 
 
 def spec_of(name: str | Spec) -> Spec:
@@ -71,7 +71,7 @@ def _folder(name: str) -> Spec | None:
     return Spec("network", argument=name) if not known and is_network(name) else None
 
 
-def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
+def keywords(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
     """Return the keyword parameters of a function, an `Unpack[…]` spread out, and whether it takes any other as well.
 
     An annotation that is missing is the type of the default.

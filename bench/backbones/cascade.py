@@ -73,7 +73,7 @@ def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBa
 
     Exit k runs member k from the images on, so the costs of all members so far add up. Members whose own heads predict
     the classes keep them (`heads=native`); the others get the heads of a recipe. Images come at the largest member's
-    size.
+    size. A member without a size takes its own for the dataset (`bench.backbones.for_images`).
     """
     from bench import backbones
 
@@ -111,6 +111,15 @@ def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBa
     return found
 
 
+def sized(native: int, argument: str | None) -> str:
+    """Return the members with the pixels that each takes for images of `native` pixels, unless it says so itself."""
+    from bench import backbones
+
+    members = [(spec, size or backbones.default_image_size(spec, native)) for spec, size in _split(argument or "")]
+    return "+".join(spec if size is None else f"{spec}@{size}" for spec, size in members)
+
+
+cascade.sized = sized  # type: ignore[attr-defined]
 cascade.default_image_size = lambda native, argument: None  # type: ignore[attr-defined]  # members decide
 
 

@@ -120,9 +120,9 @@ class Source:
         wanted = self.request
         with recording(self._recording):
             dataset = self._images.open(self._recording)
-            size = wanted.image_size or backbones.default_image_size(wanted.backbone, dataset.native_size)
+            spec, size = backbones.for_images(wanted.backbone, dataset.native_size, wanted.image_size)
             backbone = backbones.load(
-                wanted.backbone,
+                spec,
                 num_classes=dataset.num_classes,
                 image_size=size,
                 weights=wanted.weights,

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from typing import Annotated, Any, Literal, Unpack, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from bench.backbones.builder import find as builder_of
+from bench.backbones.builder import keywords
+from bench.plugins import registry
+from bench.plugins.registry import Kind
 
 HARNESS = ("argument", "num_classes", "data_dir", "return")  # what the harness passes, not the user's brackets
 
 
+def find(kind: Kind, name: str) -> tuple[Any, str]:
+    """Return what a name stands for, and the distribution or module that it is from; `module:factory` is imported."""
+    if kind == "backbones":
+        builder = builder_of(name)
+        if builder.imported:
+            return builder.function, builder.spec.name
+        name = builder.spec.name
+    found = registry.find(kind, name)
+    return found.load(), found.distribution
+
+
 def parameters(loaded: Any) -> list[dict[str, Any]]:
     """Return the parameters that a plugin takes: name, type, default, allowed and searched range (None: any)."""
-    if isinstance(loaded, type):
-        hints = get_type_hints(loaded.Config, include_extras=True)  # type: ignore[attr-defined]
-        fields = dataclasses.fields(loaded.Config)  # type: ignore[attr-defined]
+    if isinstance(loaded, type) and hasattr(loaded, "Config"):
+        hints = get_type_hints(loaded.Config, include_extras=True)
+        fields = dataclasses.fields(loaded.Config)
         return [_row(f.name, hints[f.name], _default(f), f.metadata.get("tune")) for f in fields]
-    rows = []
-    for key, hint in get_type_hints(loaded, include_extras=True).items():
-        given = inspect.signature(loaded).parameters.get(key)
-        if get_origin(hint) is Unpack:
-            rows += [_row(k, h, None) for k, h in get_type_hints(get_args(hint)[0]).items() if k not in HARNESS]
-        elif given is not None and given.kind is given.KEYWORD_ONLY and key not in HARNESS:
-            rows.append(_row(key, hint, None if given.default is given.empty else given.default))
-    return rows
+    given = inspect.signature(loaded).parameters
+    defaults = {key: None if p.default is p.empty else p.default for key, p in given.items()}
+    return [_row(key, hint, defaults.get(key)) for key, hint in keywords(loaded)[0].items() if key not in HARNESS]
 
 
 def fidelity(loaded: Any) -> dict[str, Any] | None:

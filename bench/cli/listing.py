@@ -17,7 +17,10 @@ def list_names(
     kind: Annotated[
         str | None, typer.Argument(help="methods, heads, datasets or backbones; all of them by default.")
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="One of them: its description and parameters.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(help="One of them, or a backbone as module:factory: its description and parameters."),
+    ] = None,
     plugin: o.Plugin = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
@@ -61,18 +64,16 @@ def _row(kind: str, p: Plugin) -> dict[str, Any]:
 def _detail(kind: Kind, name: str, json_output: bool) -> None:
     import inspect
 
-    from bench.cli.detail import fidelity, parameters
-    from bench.plugins import registry
+    from bench.cli.detail import fidelity, find, parameters
 
-    found = registry.find(kind, name)
-    loaded = found.load()
+    loaded, origin = find(kind, name)
     about = inspect.getdoc(loaded) or ""
     rows = parameters(loaded)
     if json_output:
-        shown = {"kind": kind, "name": name, "description": about, "from": found.distribution, "parameters": rows}
+        shown = {"kind": kind, "name": name, "description": about, "from": origin, "parameters": rows}
         say_json(shown | ({"fidelity": fidelity(loaded)} if kind == "methods" else {}))
         return
-    say(f"{name} ({found.distribution})\n\n{about}\n")
+    say(f"{name} ({origin})\n\n{about}\n")
     if source := fidelity(loaded):
         say(f"Source: {source['citation']}\nFamily: {source['family']}")
         say(f"Implementation: {source['basis']}: {source['detail']}\n")

@@ -76,15 +76,17 @@ def rebuilt(
 def spec_of(plan: Plan, request: Request) -> BackboneSpec:
     """Return how a backbone that was asked for is built again; names of folders are left out."""
     network, name, exits = plan.backbone, request.backbone, request.exits
+    spec, size = backbones.for_images(name, plan.dataset.native_size, request.image_size)
     weights: str | None = name
     if is_network(name):
         exits = ",".join(map(str, network.positions))
     else:
-        weights = request.weights or parse(name).params.get("weights")
+        name = str(spec)
+        weights = request.weights or spec.params.get("weights")
     return BackboneSpec(
         spec=architecture(name),
         num_classes=network.head.out_features,
-        image_size=request.image_size or backbones.default_image_size(name, plan.dataset.native_size),
+        image_size=size,
         exits=exits,
         weights=weights if weights is None or weights == RANDOM else Path(weights).name,
         digest=weights_digest(network),

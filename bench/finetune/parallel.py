@@ -31,7 +31,7 @@ from bench.errors import UserError
 from bench.system.cpus import cpu_count
 
 GRACE = 3.0  # seconds in which further processes may say why they fail, once one has
-Tell = Callable[..., object]
+Tell = Callable[..., None]
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,7 @@ def _prepare(wanted: Wanted) -> _Job:
             "point of `bench.backbones`, or train it yourself and let its factory load the weights."
         )
     with only_registered():
-        size = wanted.image_size or backbones.default_image_size(spec, data.native_size)
+        spec, size = backbones.for_images(spec, data.native_size, wanted.image_size)
         backbone = backbones.load(
             spec, num_classes=data.num_classes, image_size=size, weights=wanted.weights, data_dir=wanted.data_dir
         )
@@ -184,8 +184,8 @@ class _Training:
             self.optimiser: torch.optim.Optimizer = torch.optim.AdamW(groups)
         else:
             self.optimiser = torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
-        for group in self.optimiser.param_groups:
-            group["peak"] = group["lr"]
+        for rates in self.optimiser.param_groups:
+            rates["peak"] = rates["lr"]
         self.epoch = self.step = self.images = 0  # images of a batch
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}

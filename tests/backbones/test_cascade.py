@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from bench import backbones
+from bench.bank.source import Request, Source
 from bench.costs import backbone_macs
 from bench.errors import UserError
 from bench.inference import execute, simulate
 from bench.method import ExitData, Policy
+from bench.plugins.spec import parse
 from tests.helpers.backbones import build, images
 
 TWO = "cascade:cifar_resnet20@16+cifar_resnet32@32"
@@ -97,3 +99,22 @@ def test_trained_members_keep_their_heads(shared):
     alone = backbones.load("cifar_resnet20", data_dir=shared / "data")
     assert whole.seen == {"cifar10"} and whole.head_for == "cifar10"
     assert torch.equal(whole.native[0].weight, alone.head.weight)
+
+
+def test_members_without_a_size_take_their_own_for_the_datasets_images():
+    members = "cifar_resnet20{}+efficientnet_lite0[exits='2,5']{}+efficientnet_lite0@64"
+    name = f'cascade:"{members.format("", "")}"'
+    for native, size in ((32, 96), (300, 224)):
+        spec, largest = backbones.for_images(name, native)
+        assert (spec.argument, largest) == (members.format("@32", f"@{size}"), None)
+        assert parse(str(spec)) == spec
+    for native, size in ((32, 48), (None, None)):
+        spec, largest = backbones.for_images(name, native, size)
+        assert (spec.argument, largest) == (members.format("", ""), size)  # all at the size that is asked for
+    assert backbones.for_images("efficientnet_lite0", 32)[1] == 96
+
+
+def test_a_run_asks_for_the_datasets_size():
+    plan = Source(Request("digits", "cascade:cifar_resnet20+resnet18", weights="random", limit=60)).plan
+    assert plan.backbone.name == "cascade:cifar_resnet20@32+resnet18@96"
+    assert [member.network.image_size for member in plan.backbone.trunk] == [32, 96] and plan.transform.size == 96

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.helpers.networks import HEAD, SMALL
+
 
 @pytest.mark.parametrize(
     ("words", "says"),
@@ -101,6 +103,17 @@ def test_lists_name_every_kind_with_a_summary(bench):
     assert {"mnist5k", "cifar100lt", "fashion_mnist", "folder", "hf"} <= names["datasets"]
     assert {"efficientnet_lite0", "t2t_vit_7", "clip_vit_b16", "cifar_resnet56"} <= names["backbones"]
     assert all(r["summary"] and "broken" not in r["summary"] for r in rows)
+
+
+def test_a_factory_is_described_with_its_parameters(bench, write):
+    write("nets_of_mine", HEAD + SMALL.replace("*, width: int = 16", "width=16, depth: int = 2"))
+    told = json.loads(bench("list", "backbones", "nets_of_mine:small", "--json").stdout)
+    assert told["description"] == "Three stages." and told["from"] == "nets_of_mine"
+    rows = {row["name"]: (row["type"], row["default"]) for row in told["parameters"]}
+    assert rows == {"width": ("int", 16), "depth": ("int", 2), "exits": ("str | none", None)}
+    shown = bench("list", "backbones", "nets_of_mine:small").stdout
+    assert "nets_of_mine:small (nets_of_mine)" in shown and "depth  int, default 2" in shown
+    assert "has no 'smal'" in bench("list", "backbones", "nets_of_mine:smal").stderr
 
 
 def test_shell_completion_is_offered(bench):

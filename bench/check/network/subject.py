@@ -20,11 +20,11 @@ class Network:
     def __init__(self, name: str, num_classes: int | None = None, image_size: int | None = None) -> None:
         self.name, self.num_classes = name, num_classes
         self.foreign = find(name).foreign
-        self.image_size = image_size or backbones.default_image_size(name, 32)
+        self._spec, self.image_size = backbones.for_images(name, 32, image_size)
 
     def build(self) -> StagedBackbone:
         """Build it anew."""
-        return backbones.load(self.name, num_classes=self.num_classes, image_size=self.image_size)
+        return backbones.load(self._spec, num_classes=self.num_classes, image_size=self.image_size)
 
     @cached_property
     def backbone(self) -> StagedBackbone:
