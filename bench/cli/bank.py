@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,24 +15,9 @@ app = typer.Typer(help="Build, list, verify and prune feature banks.", no_args_i
 
 @app.command("build")
 @guarded
-def build(
-    config: o.Config = None,
-    dataset: o.Dataset = None,
-    backbone: o.Backbone = None,
-    exits: o.Exits = None,
-    image_size: o.ImageSize = None,
-    weights: o.Weights = None,
-    views: o.Views = None,
-    dtype: o.Dtype = None,
-    precision: o.Precision = None,
-    channels_last: o.ChannelsLast = None,
-    data_dir: o.DataDir = None,
-    bank_dir: o.BankDir = None,
-    device: o.Device = None,
-    limit: o.Limit = None,
-) -> None:
+@o.taking({"dataset": o.Dataset, "backbone": o.Backbone, **o.BANK})
+def build(config: o.Config = None, **given: Any) -> None:
     """Build the feature banks that a run with the same options would use."""
-    given = {k: v for k, v in locals().items() if k != "config"}
     from bench.bank.cell import cell_of
     from bench.cli.progress import building
     from bench.cli.terminal import console as make_console

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.config import RunConfig
 
 
+@o.taking({"plugin": o.Plugin, **o.BANK, "threads": o.Threads})
 def export(
     setting: Annotated[
         str,
@@ -43,27 +44,14 @@ def export(
         typer.Option("--onnx", help="Write an ONNX file per stage too, and a runner that needs onnxruntime alone."),
     ] = False,
     config: o.Config = None,
-    plugin: o.Plugin = None,
     backbone: o.Backbone = None,
-    exits: o.Exits = None,
-    image_size: o.ImageSize = None,
-    weights: o.Weights = None,
-    views: o.Views = None,
-    dtype: o.Dtype = None,
-    channels_last: o.ChannelsLast = None,
-    data_dir: o.DataDir = None,
-    bank_dir: o.BankDir = None,
-    device: o.Device = None,
-    threads: o.Threads = None,
-    limit: o.Limit = None,
+    **given: Any,
 ) -> None:
     """Write a fitted policy into a folder, as safetensors and JSON: `bench.load_policy(FOLDER)` runs it on raw images.
 
     The policy is fitted again, as the run with the same options fits it, and compared with the run's record if there is
     one. Its thresholds can be read in policy.json. See docs/export.md.
     """
-    named = ("setting", "method", "budget", "folder", "seed", "store", "with_backbone", "onnx", "config", "backbone")
-    given = {k: v for k, v in locals().items() if k not in (*named, "named")}
     from bench.cli.terminal import console as make_console
     from bench.export.setting import split_setting
 

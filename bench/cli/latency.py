@@ -23,15 +23,12 @@ if TYPE_CHECKING:
     from bench.session import Session
 
 UNIT = "ms"
-OWN = ("config", "budgets", "batch_sizes", "repeats", "images", "json_output")  # what is no setting of a run as it is
+SHARED = {"plugin": o.Plugin, "methods": o.Methods, "dataset": o.Dataset, "backbone": o.Backbone}
 
 
+@o.taking({**SHARED, **o.BANK, "output": o.Output, "threads": o.Threads, "tuned": o.Tuned})
 def latency(
     config: o.Config = None,
-    plugin: o.Plugin = None,
-    methods: o.Methods = None,
-    dataset: o.Dataset = None,
-    backbone: o.Backbone = None,
     budgets: Annotated[
         str | None,
         typer.Option(
@@ -42,28 +39,14 @@ def latency(
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,64,256",
     repeats: Annotated[int, typer.Option(min=30, max=100_000, help="Measured passes over the images.")] = 30,
     images: Annotated[int, typer.Option(min=1, help="Test images that a pass runs through, at least one batch.")] = 64,
-    exits: o.Exits = None,
-    image_size: o.ImageSize = None,
-    weights: o.Weights = None,
-    views: o.Views = None,
-    dtype: o.Dtype = None,
-    precision: o.Precision = None,
-    channels_last: o.ChannelsLast = None,
-    data_dir: o.DataDir = None,
-    bank_dir: o.BankDir = None,
-    output: o.Output = None,
-    device: o.Device = None,
-    threads: o.Threads = None,
-    limit: o.Limit = None,
-    tuned: o.Tuned = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    **given: Any,
 ) -> None:
     """Measure how long policies take on this machine, really stopping early, next to the plain backbone.
 
     Policies are fitted on the bank with the first seed. Times are medians and quartiles over repeats; heads and gates
     are included, reading images is not. They are stored per machine in latency-….json in the working store.
     """
-    given = {k: v for k, v in locals().items() if k not in OWN}
     from bench.cli.terminal import console as make_console
 
     fractions, times = _budgets(budgets)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -131,6 +133,38 @@ GpusPerTrial = Annotated[
 Timeout = Annotated[float | None, typer.Option(help="Seconds for one attempt at a trial. Default: no limit.")]
 Retries = Annotated[int | None, typer.Option(help="How often a failed trial is repeated. Default: once.")]
 Memory = Annotated[float | None, typer.Option(help="GiB that a trial may allocate. Default: no limit.")]
+
+
+BANK: dict[str, Any] = {
+    "exits": Exits,
+    "image_size": ImageSize,
+    "weights": Weights,
+    "views": Views,
+    "dtype": Dtype,
+    "precision": Precision,
+    "channels_last": ChannelsLast,
+    "data_dir": DataDir,
+    "bank_dir": BankDir,
+    "device": Device,
+    "limit": Limit,
+}  # what decides a bank beside dataset and backbone, and where it is built
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def taking(options: Mapping[str, Any]) -> Callable[[F], F]:
+    """Let a command take such options, by name, in place of its `**given`; those left out are None."""
+
+    def decorate(command: F) -> F:
+        hints = get_type_hints(command, include_extras=True) | dict(options)
+        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None) for name in options]
+        command.__annotations__ = hints
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [p.replace(annotation=hints[p.name]) for p in (*own, *more)]
+        )
+        return command
+
+    return decorate
 
 
 def run_config(config: Path | None, given: dict[str, Any]) -> RunConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Annotated, Any, get_type_hints
 
 import typer
@@ -11,8 +10,13 @@ from bench.cli import options as o
 from bench.cli.planned import show
 from bench.cli.run import run
 
+RUN = {k: hint for k, hint in get_type_hints(run, include_extras=True).items() if k not in ("dry_run", "return")}
 
-def plan(json_output: bool = False, **given: Any) -> None:
+
+@o.taking(RUN)
+def plan(
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False, **given: Any
+) -> None:
     """Print what `bench run` with the same options would do and what it would cost; run and download nothing.
 
     Per bank: its state, size and build time. Per method: trials that are done, failed and missing, and the time that
@@ -27,16 +31,3 @@ def plan(json_output: bool = False, **given: Any) -> None:
 
         session = Session(settings)
     show(session, console, json_output=json_output)
-
-
-_hints = {
-    name: hint for name, hint in get_type_hints(run, include_extras=True).items() if name not in ("dry_run", "return")
-}
-_hints["json_output"] = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-plan.__annotations__ = _hints
-plan.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-    [
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=hint, default=_default)
-        for (name, hint), _default in zip(_hints.items(), [None] * (len(_hints) - 1) + [False], strict=True)
-    ]
-)

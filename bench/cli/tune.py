@@ -20,14 +20,28 @@ if TYPE_CHECKING:
     from bench.tune.search import Search
 
 
+SHARED = {
+    "plugin": o.Plugin,
+    "methods": o.Methods,
+    "bank": o.Bank,
+    "dataset": o.Dataset,
+    "backbone": o.Backbone,
+    "budgets": o.Budgets,
+}
+EXECUTION = {
+    "output": o.Output,
+    "threads": o.Threads,
+    "executor": o.Executor,
+    "jobs": o.Jobs,
+    "ray_address": o.RayAddress,
+    "gpus_per_trial": o.GpusPerTrial,
+    "timeout": o.Timeout,
+}
+
+
+@o.taking({**SHARED, **o.BANK, **EXECUTION})
 def tune(
     config: o.Config = None,
-    plugin: o.Plugin = None,
-    methods: o.Methods = None,
-    bank: o.Bank = None,
-    dataset: o.Dataset = None,
-    backbone: o.Backbone = None,
-    budgets: o.Budgets = None,
     seeds: Annotated[
         str,
         typer.Option(help="Seeds that every trial is scored on, comma-separated; not those that a run reports."),
@@ -36,34 +50,16 @@ def tune(
         int, typer.Option(min=2, max=100_000, help="Trials for every method; the first has defaults.")
     ] = 20,
     search_seed: Annotated[int, typer.Option(min=0, help="Start of the sampler, the same for every method.")] = 0,
-    exits: o.Exits = None,
-    image_size: o.ImageSize = None,
-    weights: o.Weights = None,
-    views: o.Views = None,
-    dtype: o.Dtype = None,
-    precision: o.Precision = None,
-    channels_last: o.ChannelsLast = None,
-    data_dir: o.DataDir = None,
-    bank_dir: o.BankDir = None,
-    output: o.Output = None,
-    device: o.Device = None,
-    threads: o.Threads = None,
-    limit: o.Limit = None,
-    executor: o.Executor = None,
-    jobs: o.Jobs = None,
-    ray_address: o.RayAddress = None,
-    gpus_per_trial: o.GpusPerTrial = None,
-    timeout: o.Timeout = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    **given: Any,
 ) -> None:
     """Search parameters of methods on val alone, with the same number of trials and the same seeds for every method.
 
     An interrupted search continues. `bench run --tuned` uses its results, stored in tuned/ of the working store.
     """
-    given = {k: v for k, v in locals().items() if k not in ("config", "trials", "search_seed", "json_output")}
     from bench.cli.terminal import console as make_console
 
-    settings = o.run_config(config, given)
+    settings = o.run_config(config, given | {"seeds": seeds})
     console = make_console(stderr=json_output)
     with console.status("Loading …"):
         from bench.session import Session
