@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from bench.backbones.staged import Options, Origin, Preprocessing, StagedBackbone
+from bench.backbones.staged import Options, Origin, Preprocessing, StagedBackbone, Tuned
 from bench.errors import UserError
 
 MEMBER = re.compile(r"(?P<spec>.+?)(?:@(?P<size>\d+))?$", re.DOTALL)
@@ -106,6 +106,7 @@ def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBa
         origin=origin,
         native=heads[:-1] if origin.head_for else (),
     )
+    found.tuned = _tuned(members)
     if code := "+".join(network.code for network in members if network.code):
         found.identify(found.name, code)
     return found
@@ -121,6 +122,15 @@ def sized(native: int, argument: str | None) -> str:
 
 cascade.sized = sized  # type: ignore[attr-defined]
 cascade.default_image_size = lambda native, argument: None  # type: ignore[attr-defined]  # members decide
+
+
+def _tuned(members: Sequence[StagedBackbone]) -> Tuned | None:
+    """Return the dataset that members were tuned on, if it is one, and what all of them had seen before."""
+    known = {replace(network.tuned, before=frozenset()) for network in members if network.tuned}
+    if len(known) != 1:
+        return None
+    before = (network.tuned.before if network.tuned else network.seen for network in members)
+    return replace(known.pop(), before=frozenset[str]().union(*before))
 
 
 def _take_head(network: StagedBackbone) -> nn.Linear:

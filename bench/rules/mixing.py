@@ -11,19 +11,21 @@ from bench.exits import at_exits, mean_cost
 from bench.method import Infeasible, Policy
 from bench.rules.policies import HeadsPolicy, too_small
 
-TURNS = 2.0  # of the coin per logit (rms): enough to be uniform, so few that rounding of the logits moves it little
-
 
 def coin(logits: Tensor, seed: int) -> Tensor:
     """Return a number in [0, 1) per sample [N], float64, from its first exit's logits [N, C] and a seed.
 
-    It is a random projection of the logits, its fractional part after a few turns: the same in any batch and any row
-    order. Logits that differ by the rounding of a float16 bank give almost the same coin, so that a policy that really
-    stops early decides what was simulated.
+    It is the fractional part of a random projection of asinh(logits), whose spread is one or two whatever the scale of
+    the logits: enough to be uniform, so little that logits which differ by the rounding of a float16 bank give almost
+    the same coin. A policy that really stops early so decides what was simulated. A sample's coin is the same in any
+    batch and any row order.
     """
     generator = torch.Generator().manual_seed(seed)
-    direction = torch.randn(logits.shape[-1], generator=generator, dtype=torch.float64).to(logits.device)
-    return (logits.double() * direction).sum(-1).mul(TURNS / logits.shape[-1] ** 0.5).remainder(1.0)
+    direction = torch.randn(logits.shape[-1], generator=generator, dtype=torch.float64)
+    direction -= direction.mean()  # logits of two classes differ in sign alone, and a projection must not cancel them
+    direction /= direction.norm().clamp_min(1e-12)
+    start = torch.rand((), generator=generator, dtype=torch.float64)
+    return ((logits.double().asinh() * direction.to(logits.device)).sum(-1) + start.item()).remainder(1.0)
 
 
 class Mixture(HeadsPolicy):

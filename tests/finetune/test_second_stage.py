@@ -82,3 +82,11 @@ def test_trunk_and_heads_learn_together_at_other_exits(stages, wanted, tmp_path)
     assert len(joint.native) == 3 and joint.positions == (1, 4, 6) and joint.tuned.before == frozenset()
     before = backbones.load(str(tuned)).trunk.state_dict()
     assert not all(torch.equal(value, before[name]) for name, value in joint.trunk.state_dict().items())
+
+
+def test_a_cascade_of_tuned_networks_keeps_the_protocol(stages):
+    tuned, frozen = stages
+    plan = Source(Request("digits", f"cascade:{tuned}+{frozen}", limit=60)).plan
+    assert plan.splits.protocol == "v1" and plan.native and plan.backbone.tuned.before == frozenset()
+    mixed = backbones.load(f'cascade:"cifar_resnet20[weights=random]+{tuned}"', num_classes=10)
+    assert mixed.tuned.dataset == "digits" and mixed.tuned.before == frozenset()

@@ -13,10 +13,12 @@ from bench.rules.mixing import Mixture, coin
 from tests.helpers.tasks import make_task
 
 
-@pytest.mark.parametrize(("classes", "scale"), [(2, 1.0), (10, 0.7), (100, 1.0), (100, 4.0)])
+@pytest.mark.parametrize(("classes", "scale"), [(2, 2.0), (10, 0.7), (100, 1.0), (100, 30.0)])
 def test_it_is_uniform_and_knows_nothing_of_confidence(classes, scale):
     g = torch.Generator().manual_seed(classes)
     logits = scale * torch.randn(20_000, classes, generator=g)
+    if classes == 2:
+        logits[:, 1] = -logits[:, 0]  # as trained heads have it
     drawn = coin(logits, 3)
     ordered = drawn.sort().values
     assert float((ordered - (torch.arange(20_000) + 0.5) / 20_000).abs().max()) < 0.015  # Kolmogorov-Smirnov, p < 0.001
@@ -24,14 +26,14 @@ def test_it_is_uniform_and_knows_nothing_of_confidence(classes, scale):
     assert abs(float(torch.corrcoef(torch.stack([drawn, confidence]))[0, 1])) < 0.03
     rows = torch.randperm(20_000, generator=g)[:50]
     torch.testing.assert_close(coin(logits[rows], 3), drawn[rows], rtol=0, atol=1e-9)
-    assert float((coin(logits, 4) - drawn).abs().mean()) > 0.3
+    assert float((coin(logits, 4) - drawn).abs().mean()) > 0.2
 
 
 @pytest.mark.parametrize("classes", [10, 100, 1000])
 def test_rounding_to_half_precision_moves_it_little(classes):
     logits = 3 * torch.randn(5000, classes, generator=torch.Generator().manual_seed(classes))
     moved = (coin(logits.half(), 0) - coin(logits, 0)).abs()
-    assert float(torch.minimum(moved, 1 - moved).max()) < 0.02
+    assert float(torch.minimum(moved, 1 - moved).max()) < 0.01
 
 
 def test_a_policy_that_mixes_decides_the_same_on_features_in_half_precision():
