@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def backbone_macs(backbone: StagedBackbone, image_size: int) -> tuple[int, ...]:
-    """Return the MACs of one image up to each of the K exits; the last includes the backbone's own head.
+    """Return the MACs of one image, or of a text of so many tokens, up to each of the K exits; the last includes the backbone's own head.
 
     Read from PyTorch's operator-level counter during one staged forward pass on the meta device under the math
     attention kernel, so neither the device nor the attention kernel in use matters, and nothing is computed.
@@ -21,11 +21,11 @@ def backbone_macs(backbone: StagedBackbone, image_size: int) -> tuple[int, ...]:
     from bench.backbones.staged import on_meta
 
     shapes = on_meta(backbone)
-    images = torch.empty(1, 3, image_size, image_size, device="meta")
+    inputs = shapes.example(image_size, "meta")
     last = backbone.num_exits - 1
     totals: list[int] = []
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        state = shapes.start(images)
+        state = shapes.start(inputs)
         for k in range(backbone.num_exits):
             state = shapes.stage(k, state)
             features = shapes.feature(k, state)

@@ -13,7 +13,7 @@ from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.backbones.staged import Tuned
-    from bench.datasets.images import ImageDataset
+    from bench.datasets.dataset import Dataset
 
 PROTOCOL = "v1"
 SEEN = f"{PROTOCOL}-seen"
@@ -33,7 +33,7 @@ class Splits:
     limit: int | None = None
 
 
-def split(dataset: ImageDataset, *, seen: bool = False, limit: int | None = None) -> Splits:
+def split(dataset: Dataset, *, seen: bool = False, limit: int | None = None) -> Splits:
     """Split a dataset by protocol v1; `seen` says that the backbone's weights have seen its training images.
 
     Held out of the official training images, stratified: 10,000 for cifar10, cifar100, svhn and fashion_mnist; 50 per
@@ -72,7 +72,7 @@ def split(dataset: ImageDataset, *, seen: bool = False, limit: int | None = None
     return replace(rows, train=draw.sort(rows.train), pool=draw.sort(rows.pool), test=draw.sort(rows.test))
 
 
-def carve(dataset: ImageDataset, rows: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+def carve(dataset: Dataset, rows: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Part training rows into those that a network learns from and a stratified share that chooses its epoch.
 
     Every class that has two images or more keeps one on either side.
@@ -85,7 +85,7 @@ def carve(dataset: ImageDataset, rows: np.ndarray, share: float) -> tuple[np.nda
     return draw.sort(rest), draw.sort(held)
 
 
-def has_seen(dataset: ImageDataset, trained_on: Collection[str], tuned: Tuned | None = None) -> bool:
+def has_seen(dataset: Dataset, trained_on: Collection[str], tuned: Tuned | None = None) -> bool:
     """Return whether weights trained on these public datasets have seen a dataset's training images.
 
     A network that was `tuned` on this dataset by this protocol has seen its train split, and neither pool nor test.
@@ -152,7 +152,7 @@ def allocate(counts: Sequence[int] | np.ndarray, total: int, *, minimum: int = 0
 
 
 def _hold_out(
-    dataset: ImageDataset, draw: _Draw, train: np.ndarray, val: np.ndarray, whole: int
+    dataset: Dataset, draw: _Draw, train: np.ndarray, val: np.ndarray, whole: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Part the training images into train and pool."""
     if dataset.imbalance is not None:
@@ -167,7 +167,7 @@ def _hold_out(
     return draw.stratified(train, POOL.get(dataset.name, round(SHARE * whole)), "pool", minimum=2)
 
 
-def _halve_test(dataset: ImageDataset, draw: _Draw, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _halve_test(dataset: Dataset, draw: _Draw, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Part the official test images into pool and test."""
     if not len(test):
         raise UserError(
@@ -189,7 +189,7 @@ class _Draw:
     rank: np.ndarray  # of each row's key among all keys; copies of an image share theirs
 
     @classmethod
-    def of(cls, dataset: ImageDataset) -> _Draw:
+    def of(cls, dataset: Dataset) -> _Draw:
         rank = np.unique(dataset.keys, return_inverse=True)[1].reshape(-1)
         return cls(dataset.drawn or dataset.source, dataset.class_names, dataset.labels, rank)
 

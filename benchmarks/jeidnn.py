@@ -118,7 +118,7 @@ def against_published_loop(steps: int, device: torch.device) -> None:
     jeidnn = registry.load("methods", "jeidnn")
     method = jeidnn(jeidnn.Config(preset="released", epochs=15))
     fit_seconds, _ = clock(lambda: method.curve(task, torch.logspace(-2, 0.7, 12).tolist()), device)
-    images = torch.randn(64, 3, source.plan.transform.size, source.plan.transform.size, device=device)
+    images = torch.randn(64, 3, source.plan.preparation.size, source.plan.preparation.size, device=device)
     backbone = source.plan.backbone.to(device)
     heads = [torch.nn.Linear(d, task.num_classes, device=device) for d in backbone.feature_dims]
     labels = torch.randint(task.num_classes, (64,), device=device)

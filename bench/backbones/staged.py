@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Self, TypedDict, TypeVar
+from typing import Any, ClassVar, Self, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.inputs import Modality, Preparation
+from bench.inputs.images import Transform
 
 M = TypeVar("M", bound=nn.Module)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,6 +66,8 @@ class StagedBackbone(nn.Module):
     The state is a tensor with the batch first, or holds several of them. `state[mask]` drops samples and `len(state)`
     counts them, whichever it is. Always in eval mode.
     """
+
+    modality: ClassVar[Modality] = "image"
 
     def __init__(
         self,
@@ -141,6 +145,14 @@ class StagedBackbone(nn.Module):
         """C, what the backbone's own head tells apart."""
         return self.head.out_features
 
+    def preparation(self) -> Preparation:
+        """Return how inputs are made ready for `start`."""
+        return Transform.of(self)
+
+    def example(self, size: int, device: str | torch.device = "cpu") -> Tensor:
+        """Return a blank input of one sample: an image [1, 3, size, size], or a text of so many tokens [1, size, 2]."""
+        return torch.zeros(1, 3, size, size, device=device)
+
     def start(self, images: Tensor) -> Tensor:
         """Return the state before the first stage from normalised images [N, 3, H, W]."""
         raise NotImplementedError
@@ -188,7 +200,7 @@ class StagedBackbone(nn.Module):
         """Widths of the features, read off a forward pass without arithmetic."""
         try:
             with torch.no_grad():
-                found = on_meta(self).features(torch.empty(1, 3, self.image_size, self.image_size, device="meta"))
+                found = on_meta(self).features(self.example(self.image_size, "meta"))
         except Exception as error:  # a network may raise anything
             reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             if self._runs_for_real():
@@ -208,7 +220,7 @@ class StagedBackbone(nn.Module):
     def _runs_for_real(self) -> bool:
         try:
             with torch.no_grad():
-                self.features(torch.zeros(1, 3, self.image_size, self.image_size))
+                self.features(self.example(self.image_size))
         except Exception:  # it is the error on shapes alone that is told
             return False
         return True

@@ -1,4 +1,4 @@
-"""Build a feature bank: stream the images through the frozen backbone once, resumably, and finish it atomically."""
+"""Build a feature bank: stream the samples through the frozen backbone once, resumably, and finish it atomically."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def build(
     """Compute every feature of a plan once and return the opened bank; open a bank that is finished already.
 
     Features are stored in the splits' canonical order. An interrupted build continues at its last checkpoint. If two
-    processes build the same bank, the second waits and opens the result. `progress(done, total)` counts images.
+    processes build the same bank, the second waits and opens the result. `progress(done, total)` counts samples.
     Raises UserError for a full disk and for features that are not finite or exceed float16; BankError if a finished
     bank is corrupt.
     """
     root = default_root() if root is None else Path(root)
     final = root / plan.folder
     if batch_size < 1:
-        raise UserError(f"A batch cannot have {batch_size} images. Give 1 or more.")
+        raise UserError(f"A batch cannot have {batch_size} samples. Give 1 or more.")
     try:
         lock = lock_file(final)
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +77,7 @@ def _build(
 
 
 def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device, progress: Progress | None) -> None:
-    """Send all pending images through the backbone; keep what is done if it is interrupted."""
+    """Send all pending samples through the backbone; keep what is done if it is interrupted."""
     total, done = sum(map(len, plan.rows.values())), partial.done
     report = progress or (lambda done, total: None)
     report(done, total)
@@ -168,7 +168,7 @@ def _describe(plan: Plan, folder: Path) -> None:
         np.save(folder / f"{split}.labels.npy", plan.labels[split])
     stored: dict[str, Any] = {f"{s}_rows": plan.rows[s] for s in SPLITS} | {f"{s}_keys": plan.keys[s] for s in SPLITS}
     np.savez(folder / "rows.npz", **stored)
-    macs = [int(m) for m in backbone_macs(plan.backbone, plan.transform.size)]
+    macs = [int(m) for m in backbone_macs(plan.backbone, plan.size)]
     if plan.own_head:
         grid = (0.0,)
         weights, biases = (part[None] for part in _parts(plan.backbone.head))
@@ -223,7 +223,7 @@ def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: Mappi
         macs=tuple(macs),
         head="backbone" if plan.own_head else "probe",
         l2=grid,
-        transform=plan.transform.describe(plan.views),
+        transform=plan.preparation.describe(plan.views),
         dtype=plan.dtype,
         views=plan.views,
         compute=plan.compute,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from bench.inputs import Modality, size_text
 
 if TYPE_CHECKING:
     from bench.bank.bank import Bank
@@ -19,22 +21,38 @@ class Cell(BaseModel):
 
     dataset: str
     dataset_variant: str | None = Field(
-        description="why the images are not the official ones, e.g. 'jpeg90'; None if they are"
+        description="why the data is not the official one, e.g. 'jpeg90'; None if they are"
     )
     dataset_digest: str
     backbone: str
-    image_size: int
+    modality: Modality = "image"
+    image_size: int = Field(
+        description="side in pixels; of texts the mean number of tokens, which costs are counted at"
+    )
     exit_names: tuple[str, ...]
     bank_digest: str
     protocol_version: str = Field(description="'v1', or 'v1-seen' if the backbone has seen the training set")
     limit: int | None = Field(
-        default=None, description="images per split of a smoke run; such records are not comparable"
+        default=None, description="samples per split of a smoke run; such records are not comparable"
     )
 
     @property
     def title(self) -> str:
         """The setting as a display names it."""
-        return f"{self.dataset} → {self.backbone}, {self.image_size} px"
+        return f"{self.dataset} → {self.backbone}, {self.size}"
+
+    @property
+    def size(self) -> str:
+        """The size of its inputs as tables show it: `96 px`, or `14 tokens`."""
+        return size_text(self.image_size, self.modality)
+
+    @model_serializer(mode="wrap")
+    def _stored(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave the modality of images out, as records of before this field do."""
+        found = serialise(self)
+        if self.modality == "image":
+            found.pop("modality", None)
+        return found
 
 
 def cell_of(bank: Bank | Manifest | Plan) -> Cell:

@@ -13,16 +13,18 @@ import xxhash
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from bench.errors import BankError
+from bench.inputs import Modality
 from bench.system.files import open_regular
 
 SCHEMA = 1
 MOST_BYTES = 1 << 26  # of a manifest
 FILE = "manifest.json"
 IDENTITY = (
-    *("dataset", "dataset_variant", "dataset_digest", "backbone", "image_size", "exit_names", "digest", "protocol"),
-    "limit",
+    *("dataset", "dataset_variant", "dataset_digest", "backbone", "modality", "image_size", "exit_names", "digest"),
+    *("protocol", "limit"),
 )
 SPLITS = ("train", "pool", "test")
+LATER = {"compute", "modality"}  # fields that older banks lack
 _FILE = re.compile(r"[a-z0-9.]+\.(npy|npz|safetensors)")
 REMEDY = "Remove it with `bench bank prune` and make it again with `bench bank build`."
 
@@ -52,7 +54,7 @@ class Manifest:
     train_class_counts: tuple[int, ...]
     backbone: str
     weights_digest: str
-    image_size: int
+    image_size: int  # side in pixels; of texts the tokens at which `macs` are counted
     exit_names: tuple[str, ...]  # K
     feature_dims: tuple[int, ...]  # K-1
     final_dim: int
@@ -66,6 +68,7 @@ class Manifest:
     files: Mapping[str, FileEntry]
     schema: int = SCHEMA
     compute: Mapping[str, str] = field(default_factory=dict)  # where not float32 on contiguous images
+    modality: Modality = "image"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -85,8 +88,9 @@ class Manifest:
     def dumps(self) -> str:
         """Write as JSON that carries its own checksum."""
         body = json.loads(json.dumps(asdict(self)))
-        if not self.compute:
-            del body["compute"]  # banks of before this field have none either
+        for name in LATER:
+            if not body[name] or body[name] == "image":
+                del body[name]  # banks of before these fields have none either
         return json.dumps({**body, "checksum": digest_of(body)}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -110,7 +114,7 @@ def read_manifest(folder: Path) -> Manifest:
     if claimed != found:
         raise BankError(f"{path} does not match its own checksum: it was changed after it was written. {REMEDY}")
     wanted = {f.name for f in fields(Manifest)}
-    if wrong := (set(body) ^ wanted) - {"compute"}:
+    if wrong := (set(body) ^ wanted) - LATER:
         raise BankError(f"{path} has other fields than a bank's: {', '.join(sorted(wrong))}. {REMEDY}")
     return _typed(path, body)
 

@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import xxhash
 
 from bench.bank.manifest import SCHEMA, SPLITS, digest_of, folder_name
-from bench.bank.transform import Transform
 from bench.datasets.known import same_classes
 from bench.errors import UserError
+from bench.inputs import Modality, Preparation
 from bench.system.notices import tell_once
 
 if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone
-    from bench.datasets.images import ImageDataset
+    from bench.datasets.dataset import Dataset
+    from bench.inputs import TextPreparation
     from bench.protocol import Splits
 
 DTYPES = ("float16", "float32")
@@ -32,12 +33,12 @@ class Plan:
     """One bank to be: a dataset's splits, a backbone and how features are stored.
 
     float16 takes half the disk, and its rounding of 2^-11 is far below the noise of a trained head; float32 is for
-    exact features. `views` is the number of augmented views of train beside the clean one. `precision` is what the
+    exact features. `views` is the number of augmented views of train beside the clean one (of images). `precision` is what the
     backbone computes in ('bfloat16': under autocast) and `channels_last` how it lays out images in memory. Both are
     for speed on a GPU, and both change features.
     """
 
-    dataset: ImageDataset
+    dataset: Dataset
     backbone: StagedBackbone
     splits: Splits
     dtype: str = "float16"
@@ -52,10 +53,18 @@ class Plan:
             raise UserError(f"'{self.precision}' is not a precision of a bank. Valid: {', '.join(PRECISIONS)}.")
         if self.views < 0:
             raise UserError(f"A bank cannot have {self.views} augmented views. Give 0 or more.")
+        if self.modality == "text" and (self.views or self.channels_last):
+            option = "--views" if self.views else "--channels-last"
+            raise UserError(f"{option} is for images, and '{self.dataset.name}' has texts. Leave it out.")
         if empty := [name for name in SPLITS if not len(self.rows[name])]:
             raise UserError(
-                f"'{self.dataset.name}' has no images in {', '.join(empty)}. Give more data or a higher limit."
+                f"'{self.dataset.name}' has no {self.modality}s in {', '.join(empty)}. Give more data or a higher limit."
             )
+
+    @property
+    def modality(self) -> Modality:
+        """What the samples are."""
+        return self.dataset.modality
 
     @cached_property
     def rows(self) -> Mapping[str, np.ndarray]:
@@ -70,14 +79,25 @@ class Plan:
 
     @cached_property
     def keys(self) -> Mapping[str, np.ndarray]:
-        """Image keys of each split."""
+        """Keys of the samples of each split."""
         keys = np.asarray(self.dataset.keys)
         return {name: keys[rows] for name, rows in self.rows.items()}
 
     @cached_property
-    def transform(self) -> Transform:
-        """The backbone's input transform."""
-        return Transform.of(self.backbone)
+    def preparation(self) -> Preparation:
+        """How the backbone wants its inputs."""
+        return self.backbone.preparation()
+
+    @cached_property
+    def size(self) -> int:
+        """What MACs are counted at: the side of an image in pixels, or the mean tokens of a training text, rounded.
+
+        Tokens are counted without padding, with special tokens, and up to the backbone's limit.
+        """
+        if self.modality == "image":
+            return self.preparation.size
+        texts = self.dataset.read(self.rows["train"])
+        return max(1, round(float(np.mean(cast("TextPreparation", self.preparation).lengths(texts)))))
 
     @cached_property
     def digest(self) -> str:
@@ -94,7 +114,7 @@ class Plan:
             "exits": list(self.backbone.exit_names),
             "dims": [*self.dims],
             "own_head": self.own_head,
-            "transform": self.transform.describe(self.views),
+            "transform": self.preparation.describe(self.views),
             "dtype": self.dtype,
             "views": self.views,
         })  # fmt: skip
@@ -113,7 +133,8 @@ class Plan:
             "dataset_variant": self.dataset.variant,
             "dataset_digest": self.dataset.digest,
             "backbone": self.backbone.name,
-            "image_size": self.transform.size,
+            "modality": self.modality,
+            "image_size": self.size,
             "exit_names": tuple(self.backbone.exit_names),
             "digest": self.digest,
             "protocol": self.splits.protocol,
@@ -122,7 +143,7 @@ class Plan:
 
     @property
     def images(self) -> int:
-        """How many images a build sends through the backbone."""
+        """How many samples a build sends through the backbone."""
         return sum(map(len, self.rows.values()))
 
     @property

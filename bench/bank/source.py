@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.bank.manifest import Manifest
     from bench.bank.plan import Plan
     from bench.config import RunConfig
-    from bench.datasets.images import ImageDataset
+    from bench.datasets.dataset import Dataset
 
 KIND = "bank"
 Progress = Callable[[int, int], None]
@@ -63,13 +63,13 @@ class Images:
         self._recording = Recording()
 
     @cached_property
-    def _opened(self) -> ImageDataset:
+    def _opened(self) -> Dataset:
         from bench import datasets
 
         with recording(self._recording):
             return datasets.load(self.name, data_dir=self.data_dir)
 
-    def open(self, by: Recording | None = None) -> ImageDataset:
+    def open(self, by: Recording | None = None) -> Dataset:
         """Return the dataset, and add to a recording what opening it looked at."""
         found = self._opened
         if by is not None:

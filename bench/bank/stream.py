@@ -1,4 +1,4 @@
-"""Read and prepare images on other threads, ahead of the forward pass."""
+"""Read and prepare inputs on other threads, ahead of the forward pass."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from bench.bank.plan import Plan
-from bench.bank.transform import augment, square
+from bench.inputs.images import Transform, augment, square
 from bench.datasets.images import blocks
 from bench.system.cpus import cpu_count
 
@@ -61,13 +61,14 @@ class Chunk:
     job: Job
     keys: np.ndarray
     squares: Tensor | None  # uint8 [B, S, S, 3]
-    inputs: tuple[Tensor, ...]  # per view float32 [B, 3, size, size]
+    inputs: tuple[Tensor, ...]  # per view, as `Preparation.batch` gives them
 
     def view(self, plan: Plan, view: int, device: torch.device) -> Tensor:
         """The backbone's input for one view."""
         if self.squares is None:
             return self.inputs[view].to(device, non_blocking=True)
-        return plan.transform(augment(self.squares.to(device, non_blocking=True), self.keys, view))
+        squares = augment(self.squares.to(device, non_blocking=True), self.keys, view)
+        return cast(Transform, plan.preparation)(squares)
 
 
 def views_of(plan: Plan, split: str) -> range:
@@ -85,7 +86,9 @@ def read(plan: Plan, job: Job, device: torch.device) -> Chunk:
     """Read one batch and prepare it as far as is cheaper before it travels to the device: on a CPU, all the way."""
     pin = device.type == "cuda"
     rows, keys = plan.rows[job.split][job.positions], plan.keys[job.split][job.positions]
-    small = plan.dataset.native_size <= plan.transform.size
+    if plan.modality == "text":
+        return Chunk(job, keys, None, (plan.preparation.batch(plan.dataset.read(rows), keys),))
+    small = plan.dataset.native_size <= plan.preparation.size
     step = len(rows) if small else _LARGE_AT_ONCE
     pieces: list[list[Tensor]] = [[] for _ in views_of(plan, job.split)]
     start = 0
@@ -97,6 +100,6 @@ def read(plan: Plan, job: Job, device: torch.device) -> Chunk:
             stack = torch.from_numpy(np.stack(images))
             return Chunk(job, keys, stack.pin_memory() if pin else stack, ())
         for view, done in enumerate(pieces):
-            done.append(plan.transform.mixed(images, keys[part], view))
+            done.append(plan.preparation.batch(images, keys[part], view))
     inputs = (done[0] if len(done) == 1 else torch.cat(done) for done in pieces)
     return Chunk(job, keys, None, tuple(batch.pin_memory() if pin else batch for batch in inputs))

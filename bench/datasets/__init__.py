@@ -1,4 +1,4 @@
-"""Labelled images by name: `load("cifar100lt[imbalance=50]")`. One file per dataset family."""
+"""Labelled images and texts by name: `load("cifar100lt[imbalance=50]")`. One file per dataset family."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.datasets.images import ImageDataset
+    from bench.datasets.dataset import Dataset
     from bench.plugins.spec import Spec
 
 
-def load(text: str | Spec, *, data_dir: Path | str | None = None) -> ImageDataset:
+def load(text: str | Spec, *, data_dir: Path | str | None = None) -> Dataset:
     """Open the dataset that `name[param=value]` or `family:argument[param=value]` names.
 
     Data is looked for in `data_dir`, then in `$BENCH_DATA`, a system folder and the cache; it is downloaded last.

@@ -1,4 +1,4 @@
-"""Digests of decoded images: one key per image, one digest per dataset, both free of row order."""
+"""Digests of inputs: one key per sample, one digest per dataset, both free of row order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -15,9 +17,17 @@ from bench.errors import UserError
 from bench.system.cache import cache_dir
 from bench.system.files import open_regular, write_atomic
 
-SCHEME = "pixels-label-1"
-CHUNK = 512  # images after which progress is told
+CHUNK = 512  # samples after which progress is told
 SAMPLES, SAMPLE = 3, 2048  # parts of a file that its fingerprint contains, and their bytes
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How samples of one kind are digested."""
+
+    name: str  # of the scheme and all that it depends on: a part of the name of what the cache holds
+    key: Callable[[Any, int], str]
+    at_once: int  # samples that are read together
 
 
 def key(image: np.ndarray, label: int) -> str:
@@ -28,21 +38,34 @@ def key(image: np.ndarray, label: int) -> str:
     return state.hexdigest()
 
 
+def text_key(text: str | tuple[str, str], label: int) -> str:
+    """Digest a text, or the two texts of a pair, with its label: 32 hexadecimal digits."""
+    parts = [part.encode() for part in ((text,) if isinstance(text, str) else text)]
+    lengths = "+".join(str(len(part)) for part in parts)
+    return hashlib.blake2b(f"text {lengths}:{label}:".encode() + b"".join(parts), digest_size=16).hexdigest()
+
+
+PIXELS = Scheme(f"pixels-label-1\0{PIL.__version__}", key, 1)  # decoders may differ between Pillow's versions
+TEXTS = Scheme("text-label-1", text_key, CHUNK)
+
+
 def keys(
-    read: Callable[[np.ndarray], Sequence[np.ndarray]],
+    scheme: Scheme,
+    read: Callable[[np.ndarray], Sequence[Any]],
     labels: np.ndarray,
     fingerprint: Callable[[], str | None],
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Digest every image by streaming them once: 'S32' [N]. Kept on disk under the fingerprint of their files."""
+    """Digest every sample by streaming them once: 'S32' [N]. Kept on disk under the fingerprint of their files."""
     before = fingerprint()
-    path = None if before is None else cache_dir("digests") / f"{_name(before, labels)}.npy"
+    path = None if before is None else cache_dir("digests") / f"{_name(scheme, before, labels)}.npy"
     known = None if path is None else _open(path, len(labels))
     if known is not None:
         return known
     found: list[str] = []
-    for row, label in enumerate(labels):
-        found.append(key(read(np.array([row]))[0], int(label)))  # one by one: images may be large
+    for start in range(0, len(labels), scheme.at_once):
+        rows = np.arange(start, min(start + scheme.at_once, len(labels)))
+        found += [scheme.key(one, int(label)) for one, label in zip(read(rows), labels[rows], strict=True)]
         if progress is not None and (len(found) % CHUNK == 0 or len(found) == len(labels)):
             progress(len(found), len(labels))
     result = np.array(found, dtype="S32")
@@ -51,9 +74,9 @@ def keys(
     return result
 
 
-def combine(image_keys: np.ndarray) -> str:
-    """Digest a set of image keys in sorted order."""
-    return hashlib.sha256(np.sort(image_keys).tobytes()).hexdigest()
+def combine(found: np.ndarray) -> str:
+    """Digest a set of keys in sorted order."""
+    return hashlib.sha256(np.sort(found).tobytes()).hexdigest()
 
 
 def files(paths: Iterable[Path], *extra: str) -> str:
@@ -76,15 +99,15 @@ def files(paths: Iterable[Path], *extra: str) -> str:
     return state.hexdigest()
 
 
-def _name(fingerprint: str, labels: np.ndarray) -> str:
-    """The cache entry's name: decoders may differ between Pillow versions, so that is a part of it."""
-    state = hashlib.sha256(f"{SCHEME}\0{PIL.__version__}\0{fingerprint}\0".encode())
+def _name(scheme: Scheme, fingerprint: str, labels: np.ndarray) -> str:
+    """Return the name of the cache entry."""
+    state = hashlib.sha256(f"{scheme.name}\0{fingerprint}\0".encode())
     state.update(np.ascontiguousarray(labels, dtype=np.int64).data)
     return state.hexdigest()[:40]
 
 
 def _open(path: Path, count: int) -> np.ndarray | None:
-    """Return the keys of a cache entry; None unless it is whole, unchanged and of this many images."""
+    """Return the keys of a cache entry; None unless it is whole, unchanged and of this many samples."""
     try:
         with open_regular(path) as file:
             known = np.load(file, allow_pickle=False)
@@ -95,13 +118,13 @@ def _open(path: Path, count: int) -> np.ndarray | None:
     return None
 
 
-def _check(path: Path, image_keys: np.ndarray) -> bytes:
+def _check(path: Path, found: np.ndarray) -> bytes:
     """Digest keys and the name of their entry."""
-    content = path.stem.encode() + np.ascontiguousarray(image_keys).tobytes()
+    content = path.stem.encode() + np.ascontiguousarray(found).tobytes()
     return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 
 
-def _save(path: Path, image_keys: np.ndarray) -> None:
-    checked = np.append(image_keys, np.array([_check(path, image_keys)], dtype="S32"))
+def _save(path: Path, found: np.ndarray) -> None:
+    checked = np.append(found, np.array([_check(path, found)], dtype="S32"))
     with suppress(OSError):  # a full disk: the next start computes the keys again
         write_atomic(path, lambda file: np.save(file, checked))

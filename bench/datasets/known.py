@@ -11,7 +11,7 @@ import numpy as np
 from bench.datasets.official import DIGESTS
 
 if TYPE_CHECKING:
-    from bench.datasets.images import ImageDataset
+    from bench.datasets.dataset import Dataset
 
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 _CIFAR100 = """
@@ -36,7 +36,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 }
 
 
-def same_classes(dataset: ImageDataset, source: str) -> bool:
+def same_classes(dataset: Dataset, source: str) -> bool:
     """Whether class c of a dataset is class c of the public dataset `source`, for every c.
 
     The names in order decide, or the digest of the official data, which contains the label of every image. Of a source

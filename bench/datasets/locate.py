@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.datasets.images import ImageDataset, Store
+from bench.datasets.dataset import Store
+from bench.datasets.images import ImageDataset
 from bench.datasets.nearby import archives, extraction
 from bench.datasets.official import DIGESTS, FAMILY
 from bench.errors import UserError

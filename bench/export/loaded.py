@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench.bank.transform import Transform, square
+from bench.inputs.images import Transform, square
 from bench.config import resolve_device
 from bench.errors import UserError
 from bench.export import folder as files
@@ -62,7 +62,7 @@ class LoadedPolicy:
 
     def prepare(self, squares: Sequence[np.ndarray]) -> Tensor:
         """Resize and normalise square uint8 images: float32 [N, 3, size, size] on the policy's device."""
-        return self.transform.mixed(squares, np.arange(len(squares))).to(self.device)
+        return self.transform.batch(squares, np.arange(len(squares))).to(self.device)
 
     def outcomes(self, inputs: Tensor) -> Outcomes:
         """Run normalised images [N, 3, size, size]; the labels of the outcomes are 0."""

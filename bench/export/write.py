@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 import bench
 from bench.bank.cell import cell_of
-from bench.bank.transform import square
+from bench.inputs.images import square
 from bench.errors import UserError
 from bench.export.folder import BACKBONE, FILE, TENSORS, Contents, entry_of, is_ours
 from bench.export.loaded import LoadedPolicy, load, policy_of
@@ -118,7 +118,7 @@ def _contents(
         costs=tuple(exit_macs(fitted.policy, macs)),
         val=fitted.summary("val"),
         test=fitted.summary("test"),
-        transform=plan.transform.describe(),
+        transform=plan.preparation.describe(),
         backbone=spec_of(plan, request),
         numbers=numbers(fitted.policy),
         structure=structure,

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from bench.bank.transform import square
+from bench.inputs.images import square
 from bench.datasets.images import blocks
 from bench.system.compat import ensure_torchvision
 
 if TYPE_CHECKING:
-    from bench.bank.transform import Transform
+    from bench.inputs.images import Transform
     from bench.datasets.images import ImageDataset
     from bench.finetune.config import FineTuning
 

@@ -19,7 +19,6 @@ from bench import backbones, datasets, protocol
 from bench.backbones.builder import only_registered, spec_of
 from bench.backbones.network import read
 from bench.backbones.staged import StagedBackbone, Tuned
-from bench.bank.transform import Transform
 from bench.datasets.images import ImageDataset
 from bench.errors import UserError
 from bench.finetune import folder as output
@@ -27,6 +26,7 @@ from bench.finetune.config import FineTuning
 from bench.finetune.images import Batches, inputs, squares
 from bench.finetune.model import Network, loss
 from bench.finetune.parallel import Group, Tell, devices_for, launch
+from bench.inputs.images import Transform
 from bench.plugins.registry import plugins
 from bench.plugins.spec import Spec, parse
 from bench.system.cpus import cpu_count

@@ -15,7 +15,7 @@ from bench.bank.bank import Bank
 from bench.bank.build import build as build_plan
 from bench.bank.ensure import ensure
 from bench.bank.plan import Plan
-from bench.bank.transform import Transform
+from bench.inputs.images import Transform
 from bench.errors import UserError
 from tests.helpers.banks import FakeBackbone, FakeImages, assert_same_arrays, build, find, splits
 
@@ -55,7 +55,7 @@ def test_mixed_sizes(tmp_path: Path, backbone: FakeBackbone) -> None:
     large = build(images, backbone, splits(images), root=tmp_path / "b", batch_size=40, views=1)
     assert_same_arrays(small, large)
     row = int(small.rows("test")[2])
-    from bench.bank.transform import square
+    from bench.inputs.images import square
 
     expected = backbone.features(Transform.of(backbone)(torch.from_numpy(square(images.images[row]).copy())[None]))[1]
     np.testing.assert_allclose(small.features("test", 1)[2], expected[0].detach().numpy(), atol=1e-3)

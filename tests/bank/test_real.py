@@ -12,7 +12,7 @@ from bench import backbones, costs, datasets, protocol
 from bench.bank.ensure import ensure, find
 from bench.bank.plan import Plan
 from bench.bank.store import verify
-from bench.bank.transform import Transform
+from bench.inputs.images import Transform
 
 
 @pytest.fixture

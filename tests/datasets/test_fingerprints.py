@@ -72,7 +72,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_remembered(tmp_path, own_ca
         os.utime(paths[0])
         return store.read(rows)
 
-    digests.keys(read, np.zeros(4, np.int64), store.fingerprint)
+    digests.keys(digests.PIXELS, read, np.zeros(4, np.int64), store.fingerprint)
     assert not list((own_cache / "digests").iterdir())
 
 

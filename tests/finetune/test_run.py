@@ -97,7 +97,7 @@ def test_a_loss_that_explodes_is_a_sentence(wanted, tmp_path):
 def test_it_is_a_backbone_at_once_and_its_pool_is_the_protocols(trained, tmp_path):
     source = Source(Request("digits", str(trained), limit=60))
     plan = source.plan
-    assert plan.splits.protocol == "v1" and plan.own_head and plan.native and plan.transform.size == 8
+    assert plan.splits.protocol == "v1" and plan.own_head and plan.native and plan.preparation.size == 8
     task = build(plan, tmp_path).task(0)
     answers = heads.fit("native", task).logits(task.val)
     layer = plan.backbone.native[1]

@@ -15,6 +15,7 @@ from bench.bank.bank import Bank
 from bench.bank.build import build as build_plan
 from bench.bank.ensure import find as find_plan
 from bench.bank.plan import Plan
+from bench.inputs.images import Transform
 from bench.protocol import Splits
 
 
@@ -28,6 +29,7 @@ class FakeImages:
     source: str = "fake"
     variant: str | None = None
     class_names: tuple[str, ...] = ("a", "b", "c")
+    modality = "image"
     largest_read: int = field(default=0, compare=False)
 
     @classmethod
@@ -97,6 +99,14 @@ class FakeBackbone(nn.Module):
         self.num_exits, self.images_seen, self.batches = 3, 0, 0
         self.log: Path | None = None
         self.pause = 0.0
+
+    modality = "image"
+
+    def preparation(self) -> Transform:
+        return Transform.of(self)
+
+    def example(self, size: int, device: str = "cpu") -> Tensor:
+        return torch.zeros(1, 3, size, size, device=device)
 
     def start(self, images: Tensor) -> Tensor:
         return images

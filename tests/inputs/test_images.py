@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.bank.transform import Transform, augment, square
+from bench.inputs.images import Transform, augment, square
 from bench.errors import UserError
 
 RNG = np.random.default_rng(3)
@@ -41,8 +41,8 @@ def test_mixed_sizes_equal_one_by_one() -> None:
     images = [square(i) for i in random_images((12, 20), (30, 30), (12, 12), (18, 17), (30, 44))]
     keys = np.array([f"key{i}" for i in range(5)])
     for view in (0, 1):
-        together = PLAIN.mixed(images, keys, view)
-        alone = torch.cat([PLAIN.mixed([image], keys[i : i + 1], view) for i, image in enumerate(images)])
+        together = PLAIN.batch(images, keys, view)
+        alone = torch.cat([PLAIN.batch([image], keys[i : i + 1], view) for i, image in enumerate(images)])
         torch.testing.assert_close(together, alone, rtol=0, atol=1e-6)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +16,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from bench.errors import UserError
-
-if TYPE_CHECKING:
-    from bench.backbones.staged import StagedBackbone
 
 _PAD_FRACTION = 8  # a view is cropped from the image padded by an eighth of its side, mirrored
 _FLOATS_AT_ONCE = 1 << 20  # values of one resize call, so few that they stay in a cache; an accelerator takes more
@@ -35,8 +32,8 @@ class Transform:
     interpolation: str  # 'bilinear' or 'bicubic'
 
     @classmethod
-    def of(cls, backbone: StagedBackbone) -> Transform:
-        """Read the evaluation transform off a backbone."""
+    def of(cls, backbone: Any) -> Transform:
+        """Read the evaluation transform off a backbone of images."""
         mean, std = (tuple(float(v) for v in values) for values in (backbone.mean, backbone.std))
         if backbone.interpolation not in ("bilinear", "bicubic"):
             raise UserError(f"'{backbone.interpolation}' is not an interpolation of a bank. Valid: bicubic, bilinear.")
@@ -70,8 +67,9 @@ class Transform:
         mean, std = (torch.tensor(v, device=pixels.device).view(1, 3, 1, 1) for v in (self.mean, self.std))
         torch.div(pixels.div_(255) - mean, std, out=into)
 
-    def mixed(self, images: Sequence[np.ndarray], keys: np.ndarray, view: int = 0) -> Tensor:
-        """Like a call, for square images of any sizes: those of one side are resized as one batch; order is kept."""
+    def batch(self, inputs: Sequence[np.ndarray], keys: np.ndarray, view: int = 0) -> Tensor:
+        """Prepare images [H, W, 3] of any sizes: their centre squares, those of one side resized as one batch."""
+        images = [square(image) for image in inputs]
         sides = np.array([len(image) for image in images])
         if len(np.unique(sides)) == 1:
             return self(augment(torch.from_numpy(np.stack(images)), keys, view))
