@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from bench.bank.cell import Cell
-from bench.bank.source import Images, Progress, Request, Source, StoredBank
+from bench.bank.source import Progress, Request, SharedData, Source, StoredBank
 from bench.config import RunConfig, resolve_device, resolve_dispatch
 from bench.errors import BankError, UserError
 from bench.executors.memory import check_supported
@@ -79,9 +79,9 @@ class Session:
         if self.config.bank:
             return
         for dataset in self.config.dataset:
-            images = Images(dataset, self.config.data_dir)
+            data = SharedData(dataset, self.config.data_dir)
             for backbone in self.config.backbone:
-                yield Source(Request.of(self.config, dataset, backbone), images)
+                yield Source(Request.of(self.config, dataset, backbone), data)
 
     def prepare(self, source: Source | StoredBank, progress: Progress | None = None) -> Prepared:
         """Return the work that is left on a source's bank, building the bank if it is missing.

@@ -74,10 +74,10 @@ def load(
     return builder.function(**given, **params)
 
 
-def default_image_size(name: str | Spec, native: int) -> int | None:
+def default_image_size(name: str | Spec, native: int | None) -> int | None:
     """Return the input side in pixels that suits a backbone for images of `native` pixels (their shorter side).
 
-    None: a network from elsewhere, whose factory decides, or a cascade, whose members do.
+    None: a network from elsewhere, whose factory decides, a cascade, whose members do, or texts, which have no pixels.
     """
     from bench.backbones.builder import find
 
@@ -87,6 +87,8 @@ def default_image_size(name: str | Spec, native: int) -> int | None:
         from bench.plugins.spec import typed
 
         return typed(spec.name, {"image_size": spec.params["image_size"]}, {"image_size": int})["image_size"]
+    if native is None:
+        return None
     rule = getattr(builder.function, "default_image_size", None)
     if rule is None:
         return None if builder.foreign else 224

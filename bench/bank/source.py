@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.bank.fitting import check_fits, modality_of
 from bench.bank.status import BankStatus, bank_status, built
 from bench.bank.store import mark_used, stamps, unchanged
 from bench.errors import UserError
@@ -55,7 +56,7 @@ class Request:
         return f"{self.dataset} → {self.backbone}"
 
 
-class Images:
+class SharedData:
     """A dataset that several banks share: opened once, by the first that needs it."""
 
     def __init__(self, name: str, data_dir: Path | None) -> None:
@@ -106,9 +107,9 @@ class StoredBank:
 class Source:
     """What one bank is made from."""
 
-    def __init__(self, request: Request, images: Images | None = None) -> None:
+    def __init__(self, request: Request, data: SharedData | None = None) -> None:
         self.request = request
-        self._images = images or Images(request.dataset, request.data_dir)
+        self._data = data or SharedData(request.dataset, request.data_dir)
         self._recording = Recording()
 
     @cached_property
@@ -119,7 +120,8 @@ class Source:
 
         wanted = self.request
         with recording(self._recording):
-            dataset = self._images.open(self._recording)
+            dataset = self._data.open(self._recording)
+            check_fits(dataset, wanted.backbone, modality_of(wanted.backbone))
             spec, size = backbones.for_images(wanted.backbone, dataset.native_size, wanted.image_size)
             backbone = backbones.load(
                 spec,
@@ -129,6 +131,7 @@ class Source:
                 exits=wanted.exits,
                 data_dir=wanted.data_dir,
             )
+            check_fits(dataset, backbone.name, backbone.modality)
             seen = protocol.has_seen(dataset, backbone.seen, backbone.tuned)
             splits = protocol.split(dataset, seen=seen, limit=wanted.limit)
         return Plan(dataset, backbone, splits, wanted.dtype, wanted.views, wanted.precision, wanted.channels_last)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from bench.bank.plan import Plan
-from bench.inputs.images import Transform, augment, square
 from bench.datasets.images import blocks
+from bench.inputs.images import Transform, augment, square
 from bench.system.cpus import cpu_count
 
 _READERS = 8  # threads that feed an accelerator; one is enough beside a CPU that computes

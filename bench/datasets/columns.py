@@ -1,4 +1,4 @@
-"""Which column of a table holds the images and which the labels: by rule, or named by the user."""
+"""Which column of a table holds the images or texts and which the labels: by rule, or named by the user."""
 
 from __future__ import annotations
 
@@ -29,6 +29,23 @@ def image_column(where: str, features: hub.Features, wanted: str | None) -> str:
         )
     choice = candidates[0] if len(candidates) == 1 else next((name for name in IMAGES if name in candidates), None)
     return choice or _ask("image", where, features, candidates)
+
+
+def may_hold_images(features: hub.Features) -> bool:
+    """Whether some column holds image files, or is named as one that does."""
+    return any(isinstance(kind, hub.Image) or _encoded(kind) for kind in features.values()) or any(
+        name in features for name in IMAGES
+    )
+
+
+def texts(features: hub.Features, label: str) -> list[str]:
+    """Return the columns that hold text, the label's left out."""
+    return [name for name, kind in features.items() if name != label and is_text(kind)]
+
+
+def is_text(kind: object) -> bool:
+    """Whether a column of this kind holds text."""
+    return isinstance(kind, hub.Value) and kind.dtype in ("string", "large_string")
 
 
 def label_column(where: str, features: hub.Features, wanted: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Any Hugging Face image-classification dataset, from the hub or from a local folder, memory-mapped."""
+"""Any Hugging Face dataset that classifies images or texts, from the hub or from a local folder, memory-mapped."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from bench.datasets.shards import BUILDERS, table_files
 from bench.datasets.splits import Split, check_config, converted, opening, reason, tell_left_out
 from bench.datasets.stores import ArrowStore, sound
 from bench.datasets.tables import open_tables
+from bench.datasets.texts import TextDataset, checked, store, text_columns
 from bench.errors import UserError
 from bench.system.network import ToDownload, downloads_allowed, hub_offline
 from bench.system.notices import tell_once
@@ -37,22 +38,26 @@ def hf(
     data_dir: Path | None,
     *,
     image: str | None = None,
+    text: str | None = None,
+    text_pair: str | None = None,
     label: str | None = None,
     config: str | None = None,
     train: str | None = None,
     val: str | None = None,
     test: str | None = None,
-) -> ImageDataset:
-    """Any Hugging Face image dataset, hf:NAME_OR_PATH (columns by image=, label=; configuration by config=).
+) -> ImageDataset | TextDataset:
+    """Any Hugging Face set of images or texts, hf:NAME_OR_PATH (columns by image=, text=, text_pair=, label=; config=).
 
-    A path may hold parquet files, tar files of WebDataset, image folders or a saved dataset. Splits are known by their
+    Without image= and text=, a set that has images is one of images. A path may hold parquet files, tar files of WebDataset, image folders or a saved dataset. Splits are known by their
     names (train, validation, dev, test, eval …), or named by train=, val= and test=. What is left out is said once.
     """
     if argument is None:
         raise UserError("'hf' needs a dataset. Write hf:OWNER/NAME for one on the hub, or hf:PATH for a local folder.")
     where, path = f"hf:{argument}", _local(argument, data_dir)
     wanted = {"train": train, "val": val, "test": test}
-    asked = {"config": config, "image": image, "label": label, **wanted}
+    asked = {"config": config, "image": image, "text": text, "text_pair": text_pair, "label": label, **wanted}
+    if image is not None and (text or text_pair) is not None:
+        raise UserError(f"'{where}' is either a set of images or one of texts. Leave image= or text= out.")
     title = f"hf:{path.name if path else argument}"
     chosen = [f"{k}={v}" for k, v in asked.items() if v is not None]
     name = title + (f"[{','.join(chosen)}]" if chosen else "")
@@ -61,34 +66,38 @@ def hf(
     drawn = official.drawn(path.name if path else argument, title)
     if path is not None and _is_image_folder(path):
         _no_config(where, config)
-        if label or image:
-            raise UserError(f"'{where}' is a folder of images without columns. Leave label= and image= out.")
+        if label or image or text or text_pair:
+            raise UserError(f"'{where}' is a folder of images without columns. Leave label=, image= and text= out.")
         return open_folder(where, path, name, source, drawn, wanted)
     splits = _with_rows(where, _open(where, argument, path, config, wanted))
     features = splits["train"].data.features
-    image_column = columns.image_column(where, features, image)
     label_column = columns.label_column(where, features, label)
+    if text or text_pair or (image is None and not columns.may_hold_images(features)):
+        inputs = text_columns(where, list(features), columns.texts(features, label_column), text, text_pair)
+    else:
+        inputs = (columns.image_column(where, features, image),)
+    of_texts = text is not None or text_pair is not None or columns.is_text(features[inputs[0]])
+    if of_texts and (other := next((name for name in inputs if not columns.is_text(features[name])), None)):
+        raise UserError(f"Column '{other}' of '{where}' does not hold texts. Name another: text=COLUMN.")
     names, labels = unite(where, {part: _labels(where, split, label_column) for part, split in splits.items()})
     kept = [splits[part] for part in labels]
     for split in kept:
-        if image_column not in split.data.column_names:
-            raise UserError(f"Split '{split.title}' of '{where}' has no column '{image_column}'. Name another: image=.")
+        if missing := [column for column in inputs if column not in split.data.column_names]:
+            option = "text" if of_texts else "image"
+            raise UserError(
+                f"Split '{split.title}' of '{where}' has no column '{missing[0]}'. Name another: {option}=."
+            )
     files = tuple(Path(f["filename"]) for split in kept for f in split.data.cache_files)
     watch(*files)
-    return ImageDataset(
-        name,
-        source,
-        names,
-        np.concatenate(list(labels.values())),
-        np.repeat(np.array(list(labels)), [len(values) for values in labels.values()]),
-        ArrowStore(
-            lambda: [_column(split.data, image_column) for split in kept],
-            files,
-            image_column,
-            tuple(f"split '{split.title}' of '{where}'" for split in kept),
-        ),
-        drawn=drawn,
-    )
+    codes = np.concatenate(list(labels.values()))
+    partition = np.repeat(np.array(list(labels)), [len(values) for values in labels.values()])
+    places = tuple(f"split '{split.title}' of '{where}'" for split in kept)
+    if of_texts:
+        pairs = zip(kept, places, strict=True)
+        held = [[checked(_column(split.data, name), name, place) for name in inputs] for split, place in pairs]
+        return TextDataset(name, source, names, codes, partition, store(held, files, inputs), drawn=drawn)
+    images = ArrowStore(lambda: [_column(split.data, inputs[0]) for split in kept], files, inputs[0], places)
+    return ImageDataset(name, source, names, codes, partition, images, drawn=drawn)
 
 
 def _local(argument: str, data_dir: Path | None) -> Path | None:

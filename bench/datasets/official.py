@@ -1,4 +1,4 @@
-"""Facts about the official data: sizes, checksums, digests, and which hub names are the same images."""
+"""Facts about the official data: sizes, checksums, digests, and which hub names are the same data."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Official:
     label: tuple[str, ...]  # names that its label column may have in parquet files
     bytes: int  # of the authors' archives, which are what is downloaded
     unread: tuple[str, ...] = ()  # folders of its versions for other languages
+    val: int = 0
 
 
 FAMILY = {
@@ -39,15 +40,23 @@ FAMILY = {
         *("Fashion-MNIST", 10, 60_000, 10_000, ("fashion_mnist", "fashion_mnist/fashion_mnist", ""), ("label",)),
         bytes=30_878_645,
     ),
+    "banking77": Official("Banking77", 77, 10_003, 3_080, ("banking77", ""), ("label",), bytes=1_100_000),
+    "clinc150": Official(
+        *("CLINC150", 150, 15_000, 4_500, ("clinc150", "clinc_oos/plus", "clinc_oos", ""), ("intent", "label")),
+        bytes=700_000,
+        val=3_000,
+    ),
 }
 
-# Digests of lossless copies, as `ImageDataset.digest` computes them; without one, MD5 sums decide.
+# Digests of lossless copies, as `Dataset.digest` computes them; without one, MD5 sums decide.
 DIGESTS: dict[str, tuple[str, ...]] = {
     "mnist5k": ("1897f7c7b3fc39c75a851204ab3bf47becdaac7f8a51e750669b44c92b530e8b",),
     "digits": ("3a39421d60be92dbc7c2f6a19ae5bc40582412f1411da8b49af39f8a87c4a190",),
     "cifar10": ("fbc3ce1c84cf741fa874cc55ccd3ca6bb5361ca2f213361af952fabfe69ee1aa",),
     "cifar100": ("8859f57f70f613f6983d44625c12ddbd02a4d58700ba6c626fac8cc4f7c4f475",),
     "svhn": (),
+    "banking77": ("d0762d18b02a1411277fe15cc2558465ef5a3fa28adb61050e5793204187d4a7",),
+    "clinc150": ("1aaf5fff3c7a4c391f9f7fe2b4e9af19ac84ad4a654aec5ad0941c602b3659af",),
     "fashion_mnist": ("7c693c6d951e18a4cbff2187e4ba6d6c365295b660e4694cd7e3dd34f910f837",),
 }
 

@@ -59,7 +59,7 @@ def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> 
         label = next((c for c in official.label if c in schema.names), None)
         if image is None or label is None:
             return f"The columns of {train[0]} ({', '.join(schema.names)}) are not those of {official.title}"
-        stored = {part: _labels(part, files, label) for part, files in (("train", train), ("test", test))}
+        stored = {part: split_labels(part, files, label) for part, files in (("train", train), ("test", test))}
         names, found = unite(str(base), {part: replace(s, names=s.names or CLASSES[key]) for part, s in stored.items()})
     except UserError as error:
         return str(error).rstrip(".")
@@ -76,7 +76,7 @@ def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> 
     return Found(names, order[np.concatenate(labels)], partitions(*sizes), parquet([*train, *test], image))
 
 
-def _labels(split: str, files: Sequence[Path], column: str) -> Labels:
+def split_labels(split: str, files: Sequence[Path], column: str) -> Labels:
     """Return the labels of a split, with the class names that all of its files agree on."""
     names = {class_names(pq.read_schema(file), column) for file in files}
     if len(names) > 1:

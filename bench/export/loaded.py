@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench.inputs.images import Transform, square
 from bench.config import resolve_device
 from bench.errors import UserError
 from bench.export import folder as files
 from bench.export.folder import BACKBONE, REMEDY, TENSORS, Contents
 from bench.export.network import rebuilt
 from bench.inference import Outcomes, execute, exit_macs, simulate
+from bench.inputs.images import Transform, square
 from bench.method import ExitData, Policy
 from bench.plugins.files import load_files
 from bench.trials.modules import rebuild

@@ -13,7 +13,6 @@ from safetensors.torch import save
 
 import bench
 from bench.bank.cell import cell_of
-from bench.inputs.images import square
 from bench.errors import UserError
 from bench.export.folder import BACKBONE, FILE, TENSORS, Contents, entry_of, is_ours
 from bench.export.loaded import LoadedPolicy, load, policy_of
@@ -21,6 +20,7 @@ from bench.export.network import spec_of, weights_of
 from bench.export.numbers import numbers
 from bench.export.onnx import write_onnx
 from bench.inference import exit_macs, simulate
+from bench.inputs.images import square
 from bench.system.files import OUTPUT_MARK, check_writable, write_atomic
 from bench.trials.modules import describe
 

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from bench.inputs.images import square
 from bench.datasets.images import blocks
+from bench.inputs.images import square
 from bench.system.compat import ensure_torchvision
 
 if TYPE_CHECKING:
-    from bench.inputs.images import Transform
     from bench.datasets.images import ImageDataset
     from bench.finetune.config import FineTuning
+    from bench.inputs.images import Transform
 
 SMALL = 64  # pixels: images up to this side are shifted, larger ones are cropped to a random part
 LARGEST = 256  # pixels: larger images are shrunk to it before they are kept

@@ -105,6 +105,8 @@ class _Job:
 
 def _prepare(wanted: Wanted) -> _Job:
     data = datasets.load(wanted.dataset, data_dir=wanted.data_dir)
+    if not isinstance(data, ImageDataset):
+        raise UserError(f"`bench finetune` trains on images, and '{data.name}' has texts. Name a dataset of images.")
     spec = spec_of(wanted.backbone)
     if spec.argument is not None and spec.name not in plugins("backbones"):
         raise UserError(

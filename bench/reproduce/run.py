@@ -12,7 +12,7 @@ import torch
 from bench.backbones.staged import Origin
 from bench.backbones.weights import origin_of
 from bench.bank.bank import Bank
-from bench.bank.source import Images, Progress, Request, Source
+from bench.bank.source import Progress, Request, SharedData, Source
 from bench.config import RunConfig, resolve_device
 from bench.errors import UserError
 from bench.inference import simulate
@@ -77,10 +77,10 @@ def run_cell(
     Raises UserError if the checkpoint does not fit or has no classifier for the cell's classes.
     """
     own = {"image_size": cell.image_size, "weights": str(weights), "exits": "blocks"}
-    device, images = resolve_device(config.device), Images(cell.dataset, config.data_dir)
-    dataset = images.open()
+    device, data = resolve_device(config.device), SharedData(cell.dataset, config.data_dir)
+    dataset = data.open()
     backbone = _backbone(cell, weights, dataset.num_classes)
-    source = Source(Request.of(config.model_copy(update=own), cell.dataset, backbone), images)
+    source = Source(Request.of(config.model_copy(update=own), cell.dataset, backbone), data)
     if not source.plan.own_head:
         raise UserError(
             f"'{weights}' has no classifier for the {dataset.num_classes} classes of {cell.dataset}; the grid needs a "

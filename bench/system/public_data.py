@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-_SETS = {  # whose images they are, and how their names are written within a longer one
+_SETS = {  # whose data it is, and how their names are written within a longer one
     "cifar100": r"cifa?i?r[\W_]*100(?!\d)",
     "cifar10": r"cifa?i?r[\W_]*10(?!\d)(?!\.[12](?!\d))",  # CIFAR-10.1 and 10.2 are other images
     "svhn": r"svhn|street[\W_]*view[\W_]*house",
@@ -16,6 +16,8 @@ _SETS = {  # whose images they are, and how their names are written within a lon
     # its re-collected and its altered test sets are other images, and so are its validation images
     r"(?![\W_]*(?:v[\W_]*2|sketch|[acdehoprx]|es|3dcc|hard|val|validation|img[\W_]val|2012[\W_]*(?:img[\W_])?val)(?![a-z0-9]))"
     r"|(?<![a-z0-9])in(?:1|12|21|22)k(?![a-z0-9])",
+    "banking77": r"banking[\W_]*77",
+    "clinc150": r"clinc[\W_]*(?:150|oos)",
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _SETS.items()}
 _WORDS = {name: re.compile(rf"(?<![a-z0-9])(?:{pattern})") for name, pattern in _SETS.items()}

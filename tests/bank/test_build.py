@@ -15,8 +15,8 @@ from bench.bank.bank import Bank
 from bench.bank.build import build as build_plan
 from bench.bank.ensure import ensure
 from bench.bank.plan import Plan
-from bench.inputs.images import Transform
 from bench.errors import UserError
+from bench.inputs.images import Transform
 from tests.helpers.banks import FakeBackbone, FakeImages, assert_same_arrays, build, find, splits
 
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.inputs.images import Transform, augment, square
 from bench.errors import UserError
+from bench.inputs.images import Transform, augment, square
 
 RNG = np.random.default_rng(3)
 PLAIN = Transform(16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
