@@ -156,9 +156,7 @@ class RunConfig(BaseModel):
             name = extra[0].replace("_", "-")
             raise ValueError(f"'bank' names banks that are there, so '{name}' has no effect; leave one of them out")
         if self.bank and self.verify_executed:
-            raise ValueError(
-                "'verify-executed' needs images and a network, and a 'bank' has none; leave one of them out"
-            )
+            raise ValueError("'verify-executed' needs data and a network, and a 'bank' has none; leave one of them out")
         if self.executor == "serial":
             if self.ray_address is not None:
                 raise ValueError("'ray-address' needs the ray executor, not executor 'serial'; leave one of them out")

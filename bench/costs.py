@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def backbone_macs(backbone: StagedBackbone, image_size: int) -> tuple[int, ...]:
-    """Return the MACs of one image, or of a text of so many tokens, up to each of the K exits; the last includes the backbone's own head.
+    """Return the MACs of one image up to each of the K exits; the last includes the backbone's own head.
 
+    image_size: side in pixels; of a backbone of texts the number of tokens, which attention is counted over as well.
     Read from PyTorch's operator-level counter during one staged forward pass on the meta device under the math
     attention kernel, so neither the device nor the attention kernel in use matters, and nothing is computed.
     """

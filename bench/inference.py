@@ -122,7 +122,9 @@ def execute(
     head: FinalHead | None = None,
     precision: str = "float32",
 ) -> Outcomes:
-    """Run normalised images [N, 3, H, W], or batches of them, stage by stage; a sample that leaves costs no more.
+    """Run prepared inputs, or batches of them, stage by stage; a sample that leaves costs no more.
+
+    images: normalised images [N, 3, H, W], or tokens of texts [N, T, 2].
 
     head: weight [C, D] and bias [C] of the last exit, in place of the backbone's own. precision: what the backbone
     computes in, float32 or bfloat16. The host waits for the device once per exit, to learn how many samples go on.

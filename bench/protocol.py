@@ -1,4 +1,4 @@
-"""The split protocol, version 1: which images train, hold out and test. Nothing here depends on storage order."""
+"""The split protocol, version 1: which samples train, hold out and test. Nothing here depends on storage order."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 PROTOCOL = "v1"
 SEEN = f"{PROTOCOL}-seen"
-POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000, "fashion_mnist": 10_000}  # images held out for val + cal
+POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000, "fashion_mnist": 10_000}  # held out for val + cal
 LONGTAIL_POOL = 50  # held out per class before a long tail is cut
 SHARE = 0.2  # held out of anything else, and tested on where a set brings no test images
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Rows of a dataset by role, each in the order of the images' keys: mixed in class, the same for any storage."""
+    """Rows of a dataset by role, each in the order of the samples' keys: mixed in class, the same for any storage."""
 
     train: np.ndarray  # int64 [N_train]
     pool: np.ndarray  # int64 [N_pool]: val and cal, told apart by `halves`
@@ -34,22 +34,23 @@ class Splits:
 
 
 def split(dataset: Dataset, *, seen: bool = False, limit: int | None = None) -> Splits:
-    """Split a dataset by protocol v1; `seen` says that the backbone's weights have seen its training images.
+    """Split a dataset by protocol v1; `seen` says that the backbone's weights have seen its training samples.
 
-    Held out of the official training images, stratified: 10,000 for cifar10, cifar100, svhn and fashion_mnist; 50 per
-    class for cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) images of class c; 20 %
-    for anything else, except that its own val images are the pool where they are at least 2 per class (otherwise they
-    join the training images). Test is the official test set; where a set has held-out val images and no test images,
-    those val images are the test set; where it has neither, 20 % are drawn first.
+    Held out of the official training samples, stratified: 10,000 for cifar10, cifar100, svhn and fashion_mnist; 50 per
+    class for cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) samples of class c; 20 %
+    for anything else, except that its own val samples are the pool where they are at least 2 per class (otherwise they
+    join the training samples). Test is the official test set; where a set has held-out val samples and no test samples,
+    those val samples are the test set; where it has neither, 20 % are drawn first.
 
     `seen`: the pool is a stratified half of the official test set, test is the other half, train stays what it was.
-    `limit`: at most that many images of each split, stratified; such runs are not comparable.
-    Copies of one image (same pixels, same label) within the training images never part, unless a quota can't be met
-    otherwise. Copies across official train and test, or under two labels, stay where their authors put them.
+    `limit`: at most that many samples of each split, stratified; such runs are not comparable.
+    Copies of one sample (same pixels or text, same label) within the training samples never part, unless a quota
+    can't be met otherwise. Copies across official train and test, or under two labels, stay where their authors put
+    them.
     Raises UserError for classes too small to split, and for a seen dataset without an official test set.
     """
     if limit is not None and limit < 1:
-        raise UserError(f"--limit {limit} leaves no images. Give at least 1.")
+        raise UserError(f"--limit {limit} leaves no {dataset.modality}s. Give at least 1.")
     draw = _Draw.of(dataset)
     train, val, test = (np.flatnonzero(dataset.partition == part) for part in ("train", "val", "test"))
     if not len(test):
@@ -86,10 +87,10 @@ def carve(dataset: Dataset, rows: np.ndarray, share: float) -> tuple[np.ndarray,
 
 
 def has_seen(dataset: Dataset, trained_on: Collection[str], tuned: Tuned | None = None) -> bool:
-    """Return whether weights trained on these public datasets have seen a dataset's training images.
+    """Return whether weights trained on these public datasets have seen a dataset's training samples.
 
     A network that was `tuned` on this dataset by this protocol has seen its train split, and neither pool nor test.
-    Where the digest of a public dataset is known, the images decide, under whatever name they are stored; otherwise
+    Where the digest of a public dataset is known, the samples decide, under whatever name they are stored; otherwise
     their source does, which is read off every part of their name.
     """
     from bench.datasets.official import DIGESTS
@@ -170,10 +171,11 @@ def _hold_out(
 def _halve_test(dataset: Dataset, draw: _Draw, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Part the official test images into pool and test."""
     if not len(test):
+        things = f"{dataset.modality}s"
         raise UserError(
-            f"The backbone was trained on {dataset.source}, whose images {dataset.name} has by its name, and it has no "
-            "official test set to hold out images from. Choose a backbone that has not seen it, add test images, or "
-            "store images that are not from it under another name."
+            f"The backbone was trained on {dataset.source}, whose {things} {dataset.name} has by its name, and it "
+            f"has no official test set to hold out {things} from. Choose a backbone that has not seen it, add test "
+            f"{things}, or store {things} that are not from it under another name."
         )
     rest, pool = draw.stratified(test, len(test) // 2, "seen", minimum=2)
     return pool, rest
@@ -186,12 +188,13 @@ class _Draw:
     source: str
     class_names: tuple[str, ...]
     labels: np.ndarray
-    rank: np.ndarray  # of each row's key among all keys; copies of an image share theirs
+    rank: np.ndarray  # of each row's key among all keys; copies of a sample share theirs
+    things: str  # 'images' or 'texts'
 
     @classmethod
     def of(cls, dataset: Dataset) -> _Draw:
         rank = np.unique(dataset.keys, return_inverse=True)[1].reshape(-1)
-        return cls(dataset.drawn or dataset.source, dataset.class_names, dataset.labels, rank)
+        return cls(dataset.drawn or dataset.source, dataset.class_names, dataset.labels, rank, f"{dataset.modality}s")
 
     def sort(self, rows: np.ndarray) -> np.ndarray:
         """Rows in the order of their keys."""
@@ -202,13 +205,13 @@ class _Draw:
         return np.bincount(self.labels[rows], minlength=len(self.class_names))
 
     def require(self, rows: np.ndarray, least: int) -> None:
-        """Refuse classes with fewer training images than a split needs."""
+        """Refuse classes with fewer training samples than a split needs."""
         counts = self.counts(rows)
         if counts.min() < least:
             small = int(counts.argmin())
             raise UserError(
-                f"Class '{self.class_names[small]}' has {counts[small]} training images and splitting needs at least "
-                f"{least} per class. Add images, or remove the class."
+                f"Class '{self.class_names[small]}' has {counts[small]} training {self.things} and splitting needs at "
+                f"least {least} per class. Add {self.things}, or remove the class."
             )
 
     def stratified(self, rows: np.ndarray, total: int, stage: str, *, minimum: int) -> tuple[np.ndarray, np.ndarray]:
@@ -233,7 +236,7 @@ class _Draw:
             mine = order[end - counts[c] : end]
             if want > len(mine):
                 name = self.class_names[c]
-                raise UserError(f"Class '{name}' has {len(mine)} images left where the protocol needs {want}.")
+                raise UserError(f"Class '{name}' has {len(mine)} {self.things} left where the protocol needs {want}.")
             taken.append(self._take_class(mine, int(want), f"{self.source}|{stage}|{c}"))
         chosen = np.concatenate(taken)
         return np.setdiff1d(rows, chosen, assume_unique=True), chosen

@@ -115,20 +115,20 @@ class Session:
                 yield trial, [record for record, _ in results], self._stored(results)
 
     def verify(self, source: Source | StoredBank, cell: Cell, images: int) -> Iterator[tuple[Point, Agreement]]:
-        """Execute stored policies of the first seed on so many test images; yield how each agrees with its record."""
+        """Execute stored policies of the first seed on so many test samples; yield how each agrees with its record."""
         from bench.execution.verify import verify
 
         network, methods = self.network(source), self.configured(cell)
         yield from verify(network, cell, methods, self.config.budgets, self.store, images)
 
     def network(self, source: Source | StoredBank, progress: Progress | None = None) -> Network:
-        """Return what executes policies of the first seed on a source's images, with the threads of a trial.
+        """Return what executes policies of the first seed on a source's samples, with the threads of a trial.
 
-        Raises UserError for a bank that is named by its folder, since neither images nor network come with it.
+        Raises UserError for a bank that is named by its folder, since neither data nor network come with it.
         """
         if isinstance(source, StoredBank):
             raise UserError(
-                f"The bank '{source.path}' holds features alone, and execution needs images and the network. Name "
+                f"The bank '{source.path}' holds features alone, and execution needs the data and the network. Name "
                 "them with --dataset and --backbone."
             )
         import torch

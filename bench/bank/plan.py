@@ -33,9 +33,9 @@ class Plan:
     """One bank to be: a dataset's splits, a backbone and how features are stored.
 
     float16 takes half the disk, and its rounding of 2^-11 is far below the noise of a trained head; float32 is for
-    exact features. `views` is the number of augmented views of train beside the clean one (of images). `precision` is what the
-    backbone computes in ('bfloat16': under autocast) and `channels_last` how it lays out images in memory. Both are
-    for speed on a GPU, and both change features.
+    exact features. `views` is the number of augmented views of training images beside the clean one. `precision` is
+    what the backbone computes in ('bfloat16': under autocast) and `channels_last` how it lays out images in memory.
+    Both are for speed on a GPU, and both change features.
     """
 
     dataset: Dataset
@@ -58,7 +58,8 @@ class Plan:
             raise UserError(f"{option} is for images, and '{self.dataset.name}' has texts. Leave it out.")
         if empty := [name for name in SPLITS if not len(self.rows[name])]:
             raise UserError(
-                f"'{self.dataset.name}' has no {self.modality}s in {', '.join(empty)}. Give more data or a higher limit."
+                f"'{self.dataset.name}' has no {self.modality}s in {', '.join(empty)}. "
+                "Give more data or a higher limit."
             )
 
     @property

@@ -37,15 +37,22 @@ def list_banks(bank_dir: o.BankDir = None) -> None:
     """List the banks on this machine with their contents, size and state."""
     from bench.bank import store
     from bench.cli.terminal import console, table
+    from bench.inputs import size_text
 
-    shown = table("bank", "dataset", "backbone", "px", "exits", "images", "MB", "state")
+    shown = table("bank", "dataset", "backbone", "size", "exits", "samples", "MB", "state")
     for found in store.survey(bank_dir):
         m = found.manifest
         cells = ["?"] * 5
         if m:
             variant = f" ({m.dataset_variant})" if m.dataset_variant else ""
-            images = f"{sum(m.sizes.values()):,}"
-            cells = [m.dataset + variant, m.backbone, str(m.image_size), str(len(m.exit_names)), images]
+            samples = f"{sum(m.sizes.values()):,}"
+            cells = [
+                m.dataset + variant,
+                m.backbone,
+                size_text(m.image_size, m.modality),
+                str(len(m.exit_names)),
+                samples,
+            ]
         shown.add_row(found.digest[:12], *cells, f"{found.bytes / 1e6:,.1f}", found.problem or found.state)
     console().print(shown)
 

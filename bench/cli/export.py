@@ -47,7 +47,7 @@ def export(
     backbone: o.Backbone = None,
     **given: Any,
 ) -> None:
-    """Write a fitted policy into a folder, as safetensors and JSON: `bench.load_policy(FOLDER)` runs it on raw images.
+    """Write a fitted policy into a folder, as safetensors and JSON: `bench.load_policy(FOLDER)` runs it on raw inputs.
 
     The policy is fitted again, as the run with the same options fits it, and compared with the run's record if there is
     one. Its thresholds can be read in policy.json. See docs/export.md.

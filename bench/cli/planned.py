@@ -138,7 +138,7 @@ def _bank_json(bank: BankPlan) -> dict[str, Any]:
         "images": status.images,
         "images_to_compute": status.to_compute,
         "bytes": status.bytes,
-        "bytes_source": sizes.get(status.state, "images × features × bytes per number"),
+        "bytes_source": sizes.get(status.state, "samples × features × bytes per number"),
         "build_seconds": _round(bank.build_seconds),
         "build_source": times.get(status.state, MEASURED),
         "methods": [
@@ -168,10 +168,10 @@ def _round(seconds: float | None) -> float | None:
 def _print(session: Session, console: Console, banks: list[BankPlan]) -> None:
     from bench.cli.terminal import table
 
-    shown = table("bank", "images", "bank is", "size", "build", title="Plan: banks")
+    shown = table("bank", "samples", "bank is", "size", "build", title="Plan: banks")
     for b in banks:
         look = b.bank_status
-        state = f"partly built, {look.to_compute:,} images left" if look.state == "partial" else look.state
+        state = f"partly built, {look.to_compute:,} samples left" if look.state == "partial" else look.state
         images = "unknown" if look.images is None else f"{look.images:,}"
         shown.add_row(b.title, images, state, _size(look.bytes), _duration(b.build_seconds))
     console.print(shown)

@@ -30,9 +30,9 @@ def publish(
     found = write(store, to, settings or ())
     names = names_of([*found.smoke, *found.settings])
     for cell in found.smoke:
-        say(f"Not published: {names[cell]} is a smoke run on {cell.limit} images per split.")
+        say(f"Not published: {names[cell]} is a smoke run on {cell.limit} {cell.modality}s per split.")
     for cell, merged in found.settings.items():
-        say(f"{names[cell]}, {cell.image_size} px: {len(merged.records)} operating points.")
+        say(f"{names[cell]}, {cell.size}: {len(merged.records)} operating points.")
         for word, meaning in CHANGES.items():
             if merged.counts[word]:
                 say(f"  {merged.counts[word]} {meaning}")

@@ -124,9 +124,9 @@ def _verify(session: Session, console: Console, source: Source | StoredBank, one
     """Execute policies, if asked to, print how they agree with the simulation, and count those that do not."""
     apart = 0
     if session.config.verify_executed:
-        with console.status(f"Executing policies on images of {one.cell.title} …"):
+        with console.status(f"Executing policies on {one.cell.modality}s of {one.cell.title} …"):
             for point, agreed in session.verify(source, one.cell, session.config.verify_executed):
-                say(f"Executed {point.label}, {point.point}, on {agreed.images} images: {agreed}.")
+                say(f"Executed {point.label}, {point.point}, on {agreed.images} {one.cell.modality}s: {agreed}.")
                 apart += agreed.unexplained > 0
     return apart
 

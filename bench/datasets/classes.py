@@ -22,9 +22,9 @@ NAMED = 10  # classes that a sentence lists
 def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Return the class names in order, and the labels int64 [N] of each partition that has labels.
 
-    A split without labels is left out, which is said once; so are names that no image has. Raises UserError if the
+    A split without labels is left out, which is said once; so are names that no sample has. Raises UserError if the
     training split has no labels or fewer than two classes, if another split has a class that it has not, if only some
-    images of a split have labels, and for labels that are not classes.
+    samples of a split have labels, and for labels that are not classes.
     """
     parts = {part: read for part, labels in splits.items() if (read := read_labels(where, labels))}
     if "train" not in parts:
@@ -35,7 +35,7 @@ def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], di
     if splits["train"].names is None and len(counts["train"]) == len(train.codes) > 2:
         raise UserError(
             f"The labels of split '{train.title}' of '{where}' are different for each of its {len(train.codes):,} "
-            "images, so they name no classes. Choose another column with label=."
+            "samples, so they name no classes. Choose another column with label=."
         )
     index: dict[str, int] = {}
     order: list[str] = []
@@ -69,7 +69,7 @@ def _plain_numbers(coded: Coded, labels: Labels) -> bool:
 
 
 def _foreign(where: str, key: str, count: int, split: str, train: str, order: Sequence[str]) -> str:
-    """Say that a class has no training images, and how it differs from one that looks like it."""
+    """Say that a class has no training samples, and how it differs from one that looks like it."""
     twin = next((name for name in order if alike(name) == alike(key)), None)
     if twin is not None:
         return (
@@ -77,8 +77,8 @@ def _foreign(where: str, key: str, count: int, split: str, train: str, order: Se
             f"in {difference(key, twin)}. Give them one name."
         )
     return (
-        f"'{key}' is a class that has no training images in '{where}': {count:,} in split '{split}', none in split "
-        f"'{train}'. Valid classes: {listed(order)}. Add training images, or remove the class."
+        f"'{key}' is a class that has no training samples in '{where}': {count:,} in split '{split}', none in split "
+        f"'{train}'. Valid classes: {listed(order)}. Add training samples, or remove the class."
     )
 
 
@@ -101,7 +101,7 @@ def _tell_unused(where: str, parts: Mapping[str, Coded], counts: Mapping[str, Ma
     used = {key for found in counts.values() for key in found}
     unused = list(dict.fromkeys(name for read in parts.values() for name in read.names if canonical(name) not in used))
     if unused:
-        them = "class names that no image has are" if len(unused) > 1 else "class name that no image has is"
+        them = "class names that no sample has are" if len(unused) > 1 else "class name that no sample has is"
         tell_once(f"{len(unused):,} {them} left out of '{where}': {listed(unused)}.")
 
 

@@ -89,7 +89,7 @@ def checked(where: str, features: hub.Features, name: str) -> str:
     """Return the name of a column whose values may be classes; UserError says what else it holds."""
     if problem := _problem(features[name]):
         raise UserError(
-            f"Column '{name}' of '{where}' holds {problem}, not one class for each image. "
+            f"Column '{name}' of '{where}' holds {problem}, not one class for each sample. "
             f"Name a column of whole numbers or text: {where}[label=COLUMN]."
         )
     return name

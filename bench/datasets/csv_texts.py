@@ -36,7 +36,8 @@ def csv(
     """Any labelled texts, csv:PATH (columns by text=, label=, text_pair=; split by a column split, or split=COLUMN).
 
     PATH is a .csv or .tsv file with a header, in UTF-8 or UTF-16, with commas, semicolons or tabs; or a folder with
-    train.csv and, if they are at hand, val.csv and test.csv. A file without a column of splits is split by the protocol.
+    train.csv and, if they are at hand, val.csv and test.csv. A file without a column of splits is split by the
+    protocol.
     """
     if argument is None:
         raise UserError("'csv' needs a file. Write csv:PATH with a .csv or .tsv file, or a folder with train.csv.")

@@ -48,8 +48,9 @@ def hf(
 ) -> ImageDataset | TextDataset:
     """Any Hugging Face set of images or texts, hf:NAME_OR_PATH (columns by image=, text=, text_pair=, label=; config=).
 
-    Without image= and text=, a set that has images is one of images. A path may hold parquet files, tar files of WebDataset, image folders or a saved dataset. Splits are known by their
-    names (train, validation, dev, test, eval …), or named by train=, val= and test=. What is left out is said once.
+    A set that has images is one of images, unless text= is given. A path may hold parquet files, tar files of
+    WebDataset, image folders or a saved dataset. Splits are known by their names (train, validation, dev, test, eval
+    …), or named by train=, val= and test=. What is left out is said once.
     """
     if argument is None:
         raise UserError("'hf' needs a dataset. Write hf:OWNER/NAME for one on the hub, or hf:PATH for a local folder.")

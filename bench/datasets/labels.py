@@ -32,7 +32,7 @@ class Coded:
     numbered: bool  # its classes are bare numbers
 
     def counts(self) -> dict[str, int]:
-        """Images by the key of their class; classes without images are left out."""
+        """Samples by the key of their class; classes without any are left out."""
         found: dict[str, int] = {}
         for name, count in zip(self.names, np.bincount(self.codes, minlength=len(self.names)), strict=True):
             if count:
@@ -42,7 +42,7 @@ class Coded:
 
 def read(where: str, labels: Labels) -> Coded | None:
     """Return a split with its classes; None if it has no labels at all."""
-    first: dict[object, int] = {}  # distinct values, with the row of their first image
+    first: dict[object, int] = {}  # distinct values, with the row of their first sample
     rows = np.array([first.setdefault(value, row) for row, value in enumerate(labels.values.tolist())], dtype=np.int64)
     missing = [(row, value) for value, row in first.items() if value is None or value != value or value == UNLABELLED]
     if len(missing) == len(first):
@@ -66,7 +66,7 @@ def read(where: str, labels: Labels) -> Coded | None:
 
 
 def _lookup(codes: Mapping[int, int], rows: np.ndarray) -> np.ndarray:
-    """Return the code of each image [N] from the row of the first image with the same label."""
+    """Return the code of each sample [N] from the row of the first one with the same label."""
     table = np.full(len(rows), -1, dtype=np.int64)
     table[list(codes)] = list(codes.values())
     return table[rows]

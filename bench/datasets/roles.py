@@ -78,7 +78,7 @@ def assign(where: str, names: Sequence[str], wanted: Mapping[str, str | None], k
     for part, several in found.items():
         if part not in asked and len(several) > 1:
             raise UserError(
-                f"'{where}' has {len(several)} {kind}s that are named as its {PARTS[part]} images "
+                f"'{where}' has {len(several)} {kind}s that are named as its {PARTS[part]} data "
                 f"({', '.join(several)}). Name one: {where}[{part}={several[0]}]."
             )
         chosen.setdefault(part, several[0])

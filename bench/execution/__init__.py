@@ -1,1 +1,1 @@
-"""Policies run on images: whether stopping early gives what was simulated, and how long it takes on this machine."""
+"""Policies run on images or texts: whether stopping early gives what was simulated, and how long it takes here."""

@@ -45,13 +45,13 @@ class Agreement:
 
 @torch.inference_mode()
 def agreements(network: Network, policies: Mapping[K, Policy], count: int) -> dict[K, Agreement]:
-    """Execute policies on so many test images, read again from the dataset, and compare with the bank's features."""
+    """Execute policies on so many test samples, read again from the dataset, and compare with the bank's features."""
     positions = network.positions(count)
     held: dict[K, list[tuple[Tensor, Tensor]]] = {key: [] for key in policies}
     with network.running():
-        for images in network.images(positions, BATCH):
+        for inputs in network.batches(positions, BATCH):
             for key, policy in policies.items():
-                held[key].append(network.execute(policy, images))
+                held[key].append(network.execute(policy, inputs))
         data = network.features(positions)
         found = {}
         for key, policy in policies.items():

@@ -1,4 +1,4 @@
-"""Measure the plain backbone and policies on test images: what early exiting saves on this machine."""
+"""Measure the plain backbone and policies on test samples: what early exiting saves on this machine."""
 
 from __future__ import annotations
 
@@ -48,17 +48,18 @@ class Upto(Policy):
 
 
 def batches_of(network: Network, batch_size: int, images: int) -> tuple[np.ndarray, list[Tensor]]:
-    """Read full batches of test images, at least one and as many as `images` fill; return their positions and pixels.
+    """Read full batches of test samples, at least one and as many as `images` fill; return their positions and inputs.
 
     Raises UserError if the test split is smaller than a batch.
     """
     size = len(network.plan.rows[TEST])
     if size < batch_size:
         raise UserError(
-            f"The test split has {size} images, fewer than a batch of {batch_size}. Give --batch-sizes {size}."
+            f"The test split has {size} {network.plan.modality}s, fewer than a batch of {batch_size}. "
+            f"Give --batch-sizes {size}."
         )
     positions = network.positions(max(min(images, size) // batch_size, 1) * batch_size)
-    return positions, list(network.images(positions, batch_size))
+    return positions, list(network.batches(positions, batch_size))
 
 
 def exit_milliseconds(network: Network, task: Task, batch_size: int, images: int, repeats: int) -> list[float]:
@@ -128,12 +129,12 @@ def latencies(
 
 
 def _run(network: Network, policy: Policy) -> Callable[[Tensor], object]:
-    return lambda images: network.execute(policy, images)
+    return lambda inputs: network.execute(policy, inputs)
 
 
 @torch.inference_mode()
 def _executed_macs(network: Network, policy: Policy, batches: Sequence[Tensor]) -> float:
-    """Return the mean MACs of the images that are measured."""
+    """Return the mean MACs of the samples that are measured."""
     exits = torch.cat([network.execute(policy, batch)[0] for batch in batches])
     costs = torch.tensor(exit_macs(policy, network.bank.manifest.macs), device=exits.device)
     return float(costs[exits].double().mean())

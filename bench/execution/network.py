@@ -1,4 +1,4 @@
-"""The backbone of a bank with the bank's last exit, its test images, and the policies of a method on it."""
+"""The backbone of a bank with the bank's last exit, its test samples, and the policies of a method on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Network:
 
     def __post_init__(self) -> None:
         if self.plan.digest != self.bank.digest:
-            raise BankError(f"{self.bank.path} was made from other images or weights. Build it again.")
+            raise BankError(f"{self.bank.path} was made from other {self.plan.modality}s or weights. Build it again.")
 
     @cached_property
     def head(self) -> FinalHead:
@@ -49,35 +49,35 @@ class Network:
             yield
 
     def positions(self, count: int) -> np.ndarray:
-        """Return so many positions of test images, spread evenly; all of them if there are fewer."""
+        """Return so many positions of test samples, spread evenly; all of them if there are fewer."""
         size = len(self.plan.rows[TEST])
         return np.arange(min(count, size)) * size // min(count, size)
 
-    def images(self, positions: np.ndarray, batch_size: int) -> Iterator[Tensor]:
-        """Yield batches of test images as the backbone reads them, [B, 3, size, size]."""
+    def batches(self, positions: np.ndarray, batch_size: int) -> Iterator[Tensor]:
+        """Yield batches of test samples as `backbone.start` takes them."""
         jobs = [Job(TEST, part) for part in np.split(positions, range(batch_size, len(positions), batch_size))]
         for chunk in chunks(self.plan, jobs, self.device):
             yield laid_out(self.plan, chunk.view(self.plan, 0, self.device))
 
     def features(self, positions: np.ndarray) -> ExitData:
-        """Return what the bank holds of test images."""
+        """Return what the bank holds of test samples."""
         choice = self.bank.head_choice(self.seed)
         return self.bank.exit_data(TEST, positions, head=choice, device=self.device)
 
-    def execute(self, policy: Policy, images: Tensor) -> tuple[Tensor, Tensor]:
+    def execute(self, policy: Policy, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the exits taken [B] and the logits left with [B, C], really stopping early."""
         try:
-            return execute_batch(policy, self.plan.backbone, images, head=self.head, precision=self.plan.precision)
+            return execute_batch(policy, self.plan.backbone, inputs, head=self.head, precision=self.plan.precision)
         except Exception as error:
             raise UserError(
-                f"{type(policy).__name__} failed on images ({explain(error)}). See `bench check`."
+                f"{type(policy).__name__} failed on {self.plan.modality}s ({explain(error)}). See `bench check`."
             ) from error
 
-    def plain(self, images: Tensor) -> Tensor:
+    def plain(self, inputs: Tensor) -> Tensor:
         """Return the logits [B, C] of the plain backbone: no heads, no gates, no features of intermediate exits."""
         backbone = self.plan.backbone
         with computing_in(self.plan.precision, self.device):
-            state = backbone.start(images)
+            state = backbone.start(inputs)
             for k in range(backbone.num_exits):
                 state = backbone.stage(k, state)
             features = backbone.feature(backbone.num_exits - 1, state)

@@ -38,7 +38,7 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class Contents:
-    """What `policy.json` says. K exits; costs in multiply-accumulates (MACs) per image."""
+    """What `policy.json` says. K exits; costs in multiply-accumulates (MACs) per sample."""
 
     exitbench: str  # the version that wrote it
     method: str

@@ -1,9 +1,10 @@
-"""A policy from a folder, ready for raw images: stage by stage, each image stops where the policy says."""
+"""A policy from a folder, ready for raw images or texts: stage by stage, each stops where the policy says."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,54 +19,53 @@ from bench.errors import UserError
 from bench.export import folder as files
 from bench.export.folder import BACKBONE, REMEDY, TENSORS, Contents
 from bench.export.network import rebuilt
+from bench.export.raw import squares, texts
 from bench.inference import Outcomes, execute, exit_macs, simulate
-from bench.inputs.images import Transform, square
+from bench.inputs import Preparation, size_text
+from bench.inputs.images import Transform
 from bench.method import ExitData, Policy
 from bench.plugins.files import load_files
 from bench.trials.modules import rebuild
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from bench.backbones.staged import StagedBackbone
-
-Images = Sequence["np.ndarray | Image"] | np.ndarray | Tensor
+    from bench.export.raw import Images, Texts
 
 
 class LoadedPolicy:
-    """An early-exit classifier for raw images; `bench.load_policy` makes one.
+    """An early-exit classifier for raw images or texts; `bench.load_policy` makes one.
 
-    classes [C] and exit_names [K] are names; costs [K] are the MACs of one image that leaves at each exit.
+    classes [C] and exit_names [K] are names; costs [K] are the MACs of one sample that leaves at each exit.
     """
 
     def __init__(self, policy: Policy, backbone: StagedBackbone, contents: Contents, device: torch.device) -> None:
         self.policy, self.backbone = policy.to(device).eval(), backbone.to(device).eval()
         self.contents, self.device = contents, device
         self.classes, self.exit_names, self.costs = contents.classes, contents.exits, contents.costs
-        self.transform = transform_of(contents)
+        self.preparation = preparation_of(contents, backbone)
 
-    def __call__(self, images: Images, *, batch_size: int = 64) -> tuple[Tensor, Tensor]:
-        """Classify images, each as far through the network as it needs; predictions and exits, int64 [N] on the CPU.
+    def __call__(self, inputs: Images | Texts, *, batch_size: int = 64) -> tuple[Tensor, Tensor]:
+        """Classify inputs, each as far through the network as it needs; predictions and exits, int64 [N] on the CPU.
 
-        images: Pillow images, or uint8 arrays [H, W, 3], each of any size; or one array [N, H, W, 3]. Raises UserError
-        for anything else.
+        inputs: of a policy for images Pillow images, or uint8 arrays [H, W, 3], each of any size; or one array
+        [N, H, W, 3]. Of a policy for texts `str`, or tuples of two. Raises UserError for anything else.
         """
         if batch_size < 1:
             raise UserError(f"The batch size is {batch_size}; give 1 or more.")
-        pixels = squares(images)
+        given: Sequence[Any] = squares(inputs) if self.backbone.modality == "image" else texts(inputs)
         predictions, exits = [torch.zeros(0, dtype=torch.int64)], [torch.zeros(0, dtype=torch.int64)]
-        for start in range(0, len(pixels), batch_size):
-            outcomes = self.outcomes(self.prepare(pixels[start : start + batch_size]))
+        for start in range(0, len(given), batch_size):
+            outcomes = self.outcomes(self.prepare(given[start : start + batch_size]))
             predictions.append(outcomes.logits.argmax(-1).cpu())
             exits.append(outcomes.exit_index.cpu())
         return torch.cat(predictions), torch.cat(exits)
 
-    def prepare(self, squares: Sequence[np.ndarray]) -> Tensor:
-        """Resize and normalise square uint8 images: float32 [N, 3, size, size] on the policy's device."""
-        return self.transform.batch(squares, np.arange(len(squares))).to(self.device)
+    def prepare(self, inputs: Sequence[Any]) -> Tensor:
+        """Return what the network takes, on the policy's device: float32 [N, 3, size, size], or int64 [N, T, 2]."""
+        return self.preparation.batch(inputs, np.arange(len(inputs))).to(self.device)
 
     def outcomes(self, inputs: Tensor) -> Outcomes:
-        """Run normalised images [N, 3, size, size]; the labels of the outcomes are 0."""
+        """Run prepared inputs; the labels of the outcomes are 0."""
         unknown = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
         return execute(self.policy, self.backbone, inputs, unknown, self.contents.macs)
 
@@ -73,8 +73,10 @@ class LoadedPolicy:
         """Say in a few lines what it is and what it costs."""
         c = self.contents
         data, network = c.setting.get("dataset"), c.setting.get("backbone")
+        modality = self.backbone.modality
+        size = size_text(self.preparation.size if modality == "image" else c.setting["image_size"], modality)
         lines = [
-            f"{c.method}, budget {c.budget:g}, seed {c.seed}: {data} → {network}, {self.transform.size} px",
+            f"{c.method}, budget {c.budget:g}, seed {c.seed}: {data} → {network}, {size}",
             *(
                 f"{split}: accuracy {values['accuracy']:.2%} at {values['macs_fraction']:.2%} of the backbone's MACs"
                 for split, values in (("val", c.val), ("test", c.test))
@@ -149,10 +151,9 @@ def put_head(backbone: StagedBackbone, weight: Tensor, bias: Tensor) -> None:
 
 @torch.no_grad()
 def check(policy: Policy, backbone: StagedBackbone, contents: Contents) -> None:
-    """Send one blank image through all exits; raise UserError if a part of a folder does not fit the others."""
+    """Send one blank sample through all exits; raise UserError if a part of a folder does not fit the others."""
     try:
-        side = transform_of(contents).size
-        features, logits = backbone.exits(torch.zeros(1, 3, side, side))
+        features, logits = backbone.exits(backbone.example(preparation_of(contents, backbone).size))
         data = ExitData(tuple(features), logits, torch.zeros(1, dtype=torch.int64))
         answers = simulate(copy.deepcopy(policy), data, contents.macs).exit_logits
         assert answers is not None
@@ -170,38 +171,25 @@ def check(policy: Policy, backbone: StagedBackbone, contents: Contents) -> None:
         )
 
 
-def transform_of(contents: Contents) -> Transform:
-    """Return what the policy's images go through."""
+def preparation_of(contents: Contents, backbone: StagedBackbone) -> Preparation:
+    """Return what the policy's inputs go through: the stored transform of images, or the backbone's own tokenizer.
+
+    Raises UserError for a transform that is not valid, and for a tokenizer that differs from the exported one.
+    """
     t: Any = contents.transform
+    if backbone.modality == "text":
+        found = backbone.preparation()
+        if json.loads(json.dumps(found.describe())) != dict(t):
+            raise UserError(
+                f"{backbone.name} cuts texts into other tokens than the policy was fitted on. Name the right network "
+                "(backbone=…), or export again."
+            )
+        return found
     try:
-        found = Transform(int(t["size"]), tuple(map(float, t["mean"])), tuple(map(float, t["std"])), t["interpolation"])
-        fits = 1 <= found.size <= files.MOST_PIXELS and found.interpolation in ("bilinear", "bicubic")
-        if not fits or len(found.mean) != 3 or len(found.std) != 3:
-            raise ValueError(str(found))
+        made = Transform(int(t["size"]), tuple(map(float, t["mean"])), tuple(map(float, t["std"])), t["interpolation"])
+        fits = 1 <= made.size <= files.MOST_PIXELS and made.interpolation in ("bilinear", "bicubic")
+        if not fits or len(made.mean) != 3 or len(made.std) != 3:
+            raise ValueError(str(made))
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"The transform of the policy is not valid ({error}). {REMEDY}") from None
-    return found
-
-
-def squares(images: Images) -> list[np.ndarray]:
-    """Return the centre square [S, S, 3] of every image, uint8 RGB."""
-    from PIL import Image, ImageOps
-
-    from bench.datasets.decode import rgb
-
-    if isinstance(images, Tensor):
-        images = images.cpu().numpy()
-    several = isinstance(images, Iterable) and not isinstance(images, str | Image.Image)
-    if not several or (isinstance(images, np.ndarray) and images.ndim != 4):
-        raise UserError("Give a list of images, or an array [N, H, W, 3]; put a single image into a list.")
-    pixels = []
-    for image in images:
-        try:
-            pixels.append(square(rgb(ImageOps.exif_transpose(image)) if isinstance(image, Image.Image) else image))
-        except (UserError, ValueError, AttributeError):
-            shape = getattr(image, "shape", getattr(image, "mode", ""))
-            raise UserError(
-                f"An image is {getattr(image, 'dtype', type(image).__name__)} {shape}. Give Pillow images, or uint8 "
-                "arrays [H, W, 3]."
-            ) from None
-    return pixels
+    return made

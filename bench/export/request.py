@@ -43,6 +43,8 @@ def export_policy(
     if request.precision != "float32":
         raise UserError(f"A policy of a bank in {request.precision} cannot be exported. Fit it on one in float32.")
     source = Source(request)
+    if onnx and source.plan.modality == "text":
+        raise UserError("ONNX files are written for policies on images. Export a policy on texts without --onnx.")
     bank = source.ensure(device, progress)
     fitted = fit(bank, method, config.budgets[0], config.seeds[0], device=device, threads=config.threads)
     record, sentence = compare(fitted, bank, Store(config.output))

@@ -20,7 +20,6 @@ from bench.export.network import spec_of, weights_of
 from bench.export.numbers import numbers
 from bench.export.onnx import write_onnx
 from bench.inference import exit_macs, simulate
-from bench.inputs.images import square
 from bench.system.files import OUTPUT_MARK, check_writable, write_atomic
 from bench.trials.modules import describe
 
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from bench.bank.source import Request
     from bench.export.fitted import Fitted
 
-CHECKED = 64  # test images that ONNX files are checked with
+CHECKED = 64  # test samples that ONNX files are checked with
 
 
 def check_target(folder: Path) -> None:
@@ -79,11 +78,11 @@ def write(
             _save(draft / BACKBONE, state)
         entries = {path.name: entry_of(path) for path in sorted(draft.iterdir())}
         replace(contents, files=entries).write(draft)
-        loaded, images = _reloaded(draft, request), _some_images(plan)
-        _same_network(plan, loaded, images[:2])
+        loaded, inputs = _reloaded(draft, request), _some_inputs(plan)
+        _same_network(plan, loaded, inputs[:2])
         told = [loaded.describe()]
         if onnx:
-            told.append(write_onnx(draft, loaded, images))
+            told.append(write_onnx(draft, loaded, inputs))
             entries = {path.name: entry_of(path) for path in sorted(draft.iterdir()) if path.name != FILE}
             replace(contents, files=entries).write(draft)
         for path in folder.iterdir():
@@ -94,9 +93,8 @@ def write(
     return told
 
 
-def _some_images(plan: Plan) -> list[np.ndarray]:
-    rows = np.sort(plan.rows["test"][:CHECKED])
-    return [square(image) for image in plan.dataset.read(rows)]
+def _some_inputs(plan: Plan) -> list[Any]:
+    return plan.dataset.read(np.sort(plan.rows["test"][:CHECKED]))
 
 
 def _contents(
@@ -143,10 +141,10 @@ def _same(fitted: Fitted, again: Any) -> None:
 
 
 @torch.no_grad()
-def _same_network(plan: Plan, loaded: LoadedPolicy, images: list[np.ndarray]) -> None:
+def _same_network(plan: Plan, loaded: LoadedPolicy, inputs: list[Any]) -> None:
     """Raise UserError if the backbone that was loaded computes other features."""
-    inputs = loaded.prepare(images)
-    pairs = zip(loaded.backbone.features(inputs), plan.backbone.cpu().features(inputs), strict=True)
+    prepared = loaded.prepare(inputs)
+    pairs = zip(loaded.backbone.features(prepared), plan.backbone.cpu().features(prepared), strict=True)
     if not all(torch.allclose(made, known, rtol=1e-4, atol=1e-5) for made, known in pairs):
         raise UserError(
             f"{plan.backbone.name} cannot be exported: built again with the same weights, it computes other features."

@@ -42,7 +42,7 @@ def title(cell: Cell) -> str:
     """Return dataset with its variant, backbone, pixels, exits and protocol."""
     variant = f" ({cell.dataset_variant})" if cell.dataset_variant else ""
     parts = [f"{without_paths(cell.dataset)}{variant}", without_paths(cell.backbone)]
-    parts += [f"{cell.image_size} px"] if cell.image_size else []  # imported logits need not say
+    parts += [cell.size] if cell.image_size else []  # imported logits need not say
     parts += [f"{len(cell.exit_names)} exits", f"protocol {cell.protocol_version}"]
     return clean(" · ".join(parts))
 
@@ -51,11 +51,11 @@ def warnings(cell: Cell) -> list[str]:
     """Return why the numbers of a setting cannot be compared with others; each begins with a word in capitals."""
     found = []
     if cell.limit is not None:
-        found.append(f"LIMIT {cell.limit}: smoke run on {cell.limit} images per split, not comparable")
+        found.append(f"LIMIT {cell.limit}: smoke run on {cell.limit} {cell.modality}s per split, not comparable")
     if cell.protocol_version.endswith("-seen"):
         found.append("SEEN: the backbone's weights have seen this training set; val and cal come from the test set")
     if cell.dataset_variant:
-        found.append(f"VARIANT {cell.dataset_variant}: not the official images")
+        found.append(f"VARIANT {cell.dataset_variant}: not the official {cell.modality}s")
     return found
 
 

@@ -27,6 +27,7 @@ def summarised(report: CellReport, downloads: Iterable[Download] = ()) -> CellSu
         dataset=without_paths(report.cell.dataset),
         backbone=without_paths(report.cell.backbone),
         protocol=report.cell.protocol_version,
+        modality=report.cell.modality,
         statistics=report.statistics,
         looks=dict(report.looks),
         lines=tuple(map(_line, report.records)),

@@ -103,7 +103,8 @@ def index_page(report: Report, tables: Sequence[Table], figures: FigureSet, form
     parts.append("\n".join(lines))
     parts += [part for table in tables if table.shown != 0 for part in table_parts(table, formats)]
     if not tables:
-        parts.append(" ".join(filter(None, [escape(report.across.note), escape(left_out(report.across))])))
+        notes = [escape(note) for track in report.tracks for note in (track.across.note, left_out(track.across))]
+        parts.append(" ".join(dict.fromkeys(filter(None, notes))))
     parts += [part for figure in figures for part in figure_parts(figure, formats)]
     return "\n\n".join([*parts, *_data(tables, formats), *_provenance(report)]) + "\n"
 

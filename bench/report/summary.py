@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 
+from bench.inputs import Modality
 from bench.report.style import Look
 from bench.stats.across import AcrossStatistics, across
 from bench.stats.bootstrap import Estimate
@@ -89,6 +90,7 @@ class CellSummary:
     dataset: str
     backbone: str
     protocol: str
+    modality: Modality
     statistics: CellStatistics
     looks: dict[str, Look]
     lines: tuple[Line, ...]  # by id
@@ -110,8 +112,28 @@ class Report:
     """All settings in a stable order, and what holds across them."""
 
     cells: tuple[CellSummary, ...]
-    across: AcrossStatistics
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
+
+    @cached_property
+    def tracks(self) -> tuple[Report, ...]:
+        """The settings of images and those of texts, which share no table; just this report if there is one kind."""
+        kinds = sorted({cell.modality for cell in self.cells})
+        parts = (tuple(cell for cell in self.cells if cell.modality == kind) for kind in kinds)
+        return tuple(Report(cells, self.bootstrap) for cells in parts) if len(kinds) > 1 else (self,)
+
+    @cached_property
+    def across(self) -> AcrossStatistics:
+        """What holds across the settings of one track."""
+        if len(self.tracks) > 1:
+            raise ValueError("settings of images and of texts do not compare; ask each of the tracks")
+        return across([cell.statistics for cell in self.cells], self.bootstrap)
+
+    def labelled(self, name: str, title: str, track: Report) -> tuple[str, str]:
+        """Return the name and title that a table or figure of a track has beside those of other tracks."""
+        if len(self.tracks) == 1:
+            return name, title
+        kind = track.cells[0].modality
+        return name if kind == "image" else f"{name}_{kind}", f"{title}: {kind}s"
 
     @property
     def records(self) -> int:
@@ -125,9 +147,8 @@ class Report:
 
 
 def report_of(cells: Iterable[CellSummary], bootstrap: BootstrapConfig | None = None) -> Report:
-    """Compute what holds across settings."""
-    bootstrap, held = bootstrap or BootstrapConfig(), tuple(cells)
-    return Report(held, across([cell.statistics for cell in held], bootstrap), bootstrap)
+    """Return the report of settings."""
+    return Report(tuple(cells), bootstrap or BootstrapConfig())
 
 
 def to_json(summary: CellSummary) -> bytes:

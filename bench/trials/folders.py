@@ -46,7 +46,7 @@ def names_of(cells: Iterable[Cell]) -> dict[Cell, str]:
 
 COARSE: tuple[Callable[[Cell], str], ...] = (
     lambda cell: cell.dataset_variant or "official",
-    lambda cell: f"{cell.image_size}px",
+    lambda cell: cell.size.replace(" ", ""),
     lambda cell: cell.protocol_version,
     lambda cell: "full" if cell.limit is None else f"limit{cell.limit}",
     lambda cell: f"{len(cell.exit_names)}exits",

@@ -50,6 +50,7 @@ def as_row(record: Record) -> dict[str, Any]:
         "dataset": cell.dataset,
         "dataset_variant": cell.dataset_variant,
         "backbone": cell.backbone,
+        "modality": cell.modality,
         "image_size": cell.image_size,
         "num_exits": len(cell.exit_names),
         "exit_names": cell.exit_names,

@@ -45,7 +45,7 @@ from tests.helpers.networks import HEAD, SMALL
         (["run", "--retries", "-1"], "retries"),
         (["run", "--memory", "0"], "memory"),
         (["run", "--verify-executed", "0"], "verify-executed"),
-        (["run", "--bank", "here", "--verify-executed", "5"], "needs images and a network"),
+        (["run", "--bank", "here", "--verify-executed", "5"], "needs data and a network"),
         (["latency", "--budgets", "fastms"], "as in 5ms"),
         (["latency", "--budgets", "0ms"], "above 0, as in 5ms"),
         (["latency", "--batch-sizes", "1,x"], "as in 1,8,64,256"),

@@ -143,7 +143,7 @@ def test_the_label_column_is_known_by_name(tmp_path, images, columns, spec, clas
         ({"class": [0, 1] * 4, "split": ["a"] * 8}, "", r"several columns .* \(class, split\)"),
         ({"a": ([0] * 8, ["x"]), "b": ([0] * 8, ["y"])}, "", r"several columns that may be its labels \(a, b\)"),
         ({"__index_level_0__": list(range(8)), "image_id": list(range(8))}, "", "no label column"),
-        ({"id": list(range(8))}, "[label=id]", "different for each of its 8 images"),
+        ({"id": list(range(8))}, "[label=id]", "different for each of its 8 samples"),
         ({"labels": [[0]] * 8}, "", "Column 'labels' .* a list for each row"),
         ({"label_": [[0]] * 8}, "[label=label_]", "Column 'label_' .* a list for each row"),
         ({"Label": [b"x"] * 8}, "", "Column 'Label' .* values of type binary"),

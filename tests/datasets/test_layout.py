@@ -98,7 +98,7 @@ def test_split_folders_are_recognised(tree, source, train, test, part):
     [
         (
             both("train", "test")[0] | {"Testing/cat": 2},
-            r"2 folders that are named as its test images \(Testing, test\)",
+            r"2 folders that are named as its test data \(Testing, test\)",
         ),
         (both("train", "final")[0], "neither as training, validation nor test images: final, beside train"),
         (

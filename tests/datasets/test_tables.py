@@ -142,7 +142,7 @@ def test_links_to_folders_of_tables_are_followed(tmp_path, splits):
         (["train-00001-of-00003", "train-00003-of-00003"], "", r"1 are missing \(number 2\)"),
         (["train-00000-of-00001", "train-00000-of-00002", "train-00001-of-00002"], "", r"several versions \(of 1, 2\)"),
         (["test", "val"], "", r"no training split among test, val\. Name one: .*\[train=test\]"),
-        (["train", "val", "dev"], "", r"2 splits that are named as its validation images \(dev, val\)"),
+        (["train", "val", "dev"], "", r"2 splits that are named as its validation data \(dev, val\)"),
         (["train_small", "train_full"], "", "no training split among train_full, train_small"),
         (["train", "train/test"], "", "is named as train and as test"),
         (["clean/train-0", "noisy/train-0"], "", r"in several folders \(clean, noisy\)"),

@@ -46,12 +46,17 @@ def cell_figures(report: CellReport) -> FigureSet:
 
 
 def overall_figures(report: Report) -> FigureSet:
-    """Make the figures over all settings."""
+    """Make the figures over all settings of each track."""
+    wanted = (
+        ("skill", "Skill over settings", skill),
+        ("tally", "Settings won, tied, lost", tally),
+        ("absolute", "Accuracy against absolute cost", absolute),
+    )
     return _make(
         [
-            ("skill", "Skill over settings", partial(skill, report)),
-            ("tally", "Settings won, tied, lost", partial(tally, report)),
-            ("absolute", "Accuracy against absolute cost", partial(absolute, report)),
+            (*report.labelled(name, title, track), partial(draw, track))
+            for track in report.tracks
+            for name, title, draw in wanted
         ]
     )
 

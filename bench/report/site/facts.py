@@ -51,15 +51,18 @@ def cell_facts(report: CellReport) -> list[tuple[str, str]]:
     budgets = {p.budget for m in found.methods for p in m.points if p.budget is not None}
     return [
         ("Dataset", without_paths(cell.dataset)),
-        ("Images", f"{cell.dataset_variant}: not the official ones" if cell.dataset_variant else "official"),
+        (
+            f"{cell.modality.title()}s",
+            f"{cell.dataset_variant}: not the official ones" if cell.dataset_variant else "official",
+        ),
         ("Dataset digest", cell.dataset_digest),
         ("Backbone", without_paths(cell.backbone)),
-        ("Image size", f"{cell.image_size} px"),
+        ("Image size" if cell.modality == "image" else "Mean length", cell.size),
         ("Exits", ", ".join(cell.exit_names)),
         ("MACs of the plain backbone", ", ".join(f"{m:,}" for m in sorted({r.full_macs for r in report.records}))),
         ("Feature bank digest", cell.bank_digest),
         ("Protocol", cell.protocol_version),
-        ("Limit", "none" if cell.limit is None else count(cell.limit, "image") + " per split"),
+        ("Limit", "none" if cell.limit is None else count(cell.limit, cell.modality) + " per split"),
         ("Test samples", ", ".join(f"{s:,}" for s in found.samples) or "–"),
         ("Seeds", ", ".join(map(str, found.seeds))),
         ("Budgets", ", ".join(f"{b:g}" for b in sorted(budgets)) or "–"),

@@ -84,8 +84,8 @@ class _Site:
     def _overview(self) -> bytes:
         cells = [(c, answers(c.statistics), forest(c.statistics, c.looks, FIRST)) for c in self.report.cells]
         shared = grids(self.tables, self.links)
-        across = self.report.across
-        return self._page("index.html", "index.html", "Overview", cells=cells, grids=shared, across=across)
+        left_out = [pair for track in self.report.tracks for pair in track.across.left_out]
+        return self._page("index.html", "index.html", "Overview", cells=cells, grids=shared, left_out=left_out)
 
     def _methods(self, held: Mapping[str, Sequence[methods.Place]]) -> bytes:
         lines = []

@@ -30,7 +30,15 @@ def cell_tables(report: CellReport) -> list[Table]:
 
 
 def overall_tables(report: Report) -> list[Table]:
-    """Return the tables across settings; none where fewer than two settings count."""
+    """Return the tables across the settings of each track; none where fewer than two settings count."""
+    from dataclasses import replace
+
     from bench.report.tables.overall import nauc_table, pairs_table, skill_table
 
-    return [skill_table(report), nauc_table(report), pairs_table(report)] if len(report.across.cells) > 1 else []
+    found = []
+    for track in report.tracks:
+        for make in (skill_table, nauc_table, pairs_table) if len(track.across.cells) > 1 else ():
+            table = make(track)
+            name, title = report.labelled(table.name, table.title, track)
+            found.append(replace(table, name=name, title=title))
+    return found
