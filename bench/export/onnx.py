@@ -72,10 +72,10 @@ def write_onnx(folder: Path, loaded: LoadedPolicy, images: Sequence[np.ndarray])
     off = np.abs(logits - answers)[same].max(initial=0) / max(float(np.abs(answers).max()), 1e-9)
     if same.mean() < AGREE or off > CLOSE:
         raise UserError(
-            f"The ONNX files of {loaded.contents.method} are not right: {int(same.sum())} of {len(same)} test images "
+            f"The ONNX files of {loaded.contents.method} are not right: {int(same.sum())} of {len(same)} test samples "
             f"leave at the same exit, and logits differ by {off:.1e} of the largest. Export it without --onnx."
         )
-    return f"The ONNX files let {int(same.sum())} of {len(same)} test images leave where torch does."
+    return f"The ONNX files let {int(same.sum())} of {len(same)} test samples leave where torch does."
 
 
 @torch.no_grad()

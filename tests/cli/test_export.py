@@ -39,7 +39,7 @@ def test_it_is_the_policy_of_the_stored_record(small_bank, bench, tmp_path):
     assert bench(*run).returncode == 0
     for method in ("jeidnn", "patience"):
         done = bench(*words("--seed", "1", method=method, budget="0.8"))
-        assert "on all 359 test images" in done.stdout, done.stdout
+        assert "on all 359 test samples" in done.stdout, done.stdout
         record = json.loads((tmp_path / "policy" / "policy.json").read_text())["record"]
         (path,) = (tmp_path / "runs").rglob(f"{record}.json")
         assert json.loads(path.read_text())["point"]["point"] == "budget=0.8"
