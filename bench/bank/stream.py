@@ -88,7 +88,7 @@ def read(plan: Plan, job: Job, device: torch.device) -> Chunk:
     rows, keys = plan.rows[job.split][job.positions], plan.keys[job.split][job.positions]
     if plan.modality == "text":
         return Chunk(job, keys, None, (plan.preparation.batch(plan.dataset.read(rows), keys),))
-    small = plan.dataset.native_size <= plan.preparation.size
+    small = (plan.dataset.native_size or 0) <= plan.preparation.size
     step = len(rows) if small else _LARGE_AT_ONCE
     pieces: list[list[Tensor]] = [[] for _ in views_of(plan, job.split)]
     start = 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +123,8 @@ def _check_labels(sheet: Sheet, label: str) -> None:
 def _by_column(where: str, sheet: Sheet, column: str) -> dict[str, tuple[Sheet, list[int]]]:
     """Return the rows of each part by what a column says."""
     values = sheet.columns[column]
-    parts: Mapping[str, str | None] = {v: found.part if (found := role(v)) else None for v in dict.fromkeys(values)}
+    roles = {value: role(value) for value in dict.fromkeys(values)}
+    parts = {value: said.part if said else None for value, said in roles.items()}
     if strange := [row for row, value in enumerate(values) if parts[value] is None]:
         raise UserError(
             f"{rows_of(strange, str(sheet.path), sheet.numbers.__getitem__)} '{values[strange[0]]}' in column "
