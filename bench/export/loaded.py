@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -52,7 +52,7 @@ class LoadedPolicy:
         """
         if batch_size < 1:
             raise UserError(f"The batch size is {batch_size}; give 1 or more.")
-        given: Sequence[Any] = squares(inputs) if self.backbone.modality == "image" else texts(inputs)
+        given: Sequence[Any] = squares(cast("Images", inputs)) if self.backbone.modality == "image" else texts(inputs)
         predictions, exits = [torch.zeros(0, dtype=torch.int64)], [torch.zeros(0, dtype=torch.int64)]
         for start in range(0, len(given), batch_size):
             outcomes = self.outcomes(self.prepare(given[start : start + batch_size]))
