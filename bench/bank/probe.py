@@ -20,6 +20,7 @@ _CHUNK = 8192  # samples at once, fewer where their logits of all classes would 
 _LOGITS = 1 << 24
 _MEMORY = 20  # curvature pairs of L-BFGS
 _MAX_STEPS = 200
+SMALLEST = 2.0**-24  # step of float16 next to zero
 _GAP = 1e-4  # nats above the minimum at which a fit stops
 
 
@@ -81,7 +82,8 @@ class _Problem:
         for part in self._raw():
             square += (part - mean).square().sum(0)
         deviation = (square / self.count).sqrt()
-        flat = deviation <= 1e-6 * mean.abs() + 1e-12  # a constant feature carries nothing: its weight stays zero
+        # a constant feature, or one that float16 holds in a step or two, carries nothing: its weight stays zero
+        flat = deviation <= 1e-6 * mean.abs() + SMALLEST
         self.mean = mean.float()
         self.scale = torch.where(flat, 0.0, 1.0 / deviation).float()
         if features.size <= (_IN_MEMORY if device.type == "cpu" else torch.cuda.mem_get_info(device)[0] // 16):

@@ -91,3 +91,11 @@ def test_constant_features_and_absent_classes() -> None:
     assert not weights[:, :, 3:5].any()
     logits = torch.from_numpy(features) @ weights[-1].T + biases[-1]
     assert logits.argmax(1).max() < 4
+
+
+def test_a_feature_too_small_for_float16_gets_no_weight() -> None:
+    """As in the last block of MiniLM: rounding such a feature changes it by as much as samples differ in it."""
+    features, labels = blobs()
+    features[:, 3] = -9.5e-8 + 1e-9 * features[:, 3]
+    weights, _ = probe.fit(features, labels, 4)
+    assert (weights[:, :, 3] == 0).all() and (weights[:, :, :3] != 0).all()
