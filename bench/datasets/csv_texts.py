@@ -33,7 +33,7 @@ def csv(
     text_pair: str | None = None,
     split: str | None = None,
 ) -> TextDataset:
-    """Any labelled texts, csv:PATH (columns by text=, label=, text_pair=; split by a column split, or split=COLUMN).
+    """Any labelled texts in CSV or TSV files, csv:PATH (columns by text=, text_pair=, label=, split=).
 
     PATH is a .csv or .tsv file with a header, in UTF-8 or UTF-16, with commas, semicolons or tabs; or a folder with
     train.csv and, if they are at hand, val.csv and test.csv. A file without a column of splits is split by the

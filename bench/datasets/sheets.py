@@ -40,7 +40,7 @@ def read_sheet(path: Path) -> Sheet:
     first, _, rest = text.partition("\n")
     told = first.strip().lower()
     skipped = 0
-    if told.startswith("sep=") and len(told) == 5:  # how Excel is told the separator
+    if told.startswith("sep=") and told[4:] in (*SEPARATORS, "|"):  # how Excel is told the separator
         text, separator, skipped = rest, told[4], 1
     else:
         separator = "\t" if path.suffix.lower() == ".tsv" else _separator(text)
@@ -48,7 +48,7 @@ def read_sheet(path: Path) -> Sheet:
     at, header = next(records, (0, []))
     names = [name.strip() for name in header]
     if len(names) < 2:
-        raise UserError(f"{path} has no header of two columns or more. Begin it with a line such as: text,label")
+        raise UserError(f"{path} has no header of two columns or more. Begin it with a line such as text,label.")
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path} has two columns '{twice}'. Rename one of them.")

@@ -142,6 +142,30 @@ def tables() -> list[bytes]:
     return [file_of(lambda file: pq.write_table(table, file))]
 
 
+def texts() -> list[bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({"text": ["one two", "three", "four", "five"], "label": ["x", "y", "x", "y"]})
+    return [file_of(lambda file: pq.write_table(table, file))]
+
+
+def read_texts(folder: Path, content: bytes) -> object:
+    (folder / "train.parquet").write_bytes(content)
+    data = datasets.load(f"hf:{folder / 'train.parquet'}")
+    return data.read(range(len(data)))
+
+
+def sheets_of_texts() -> list[bytes]:
+    rows = 'text,label,split\r\n"one, ""two""\nlines",x,train\r\nthree é,y,test\r\nfour,x,train\r\nfive,y,train\r\n'
+    return [rows.encode(code) for code in ("utf-8", "utf-8-sig", "utf-16")] + [b"sep=;\ntext;label\na;x\nb;y\nc;x\n"]
+
+
+def read_csv(path: Path) -> object:
+    data = datasets.load(f'csv:"{path}"')
+    return data.keys, data.read(range(len(data)))
+
+
 def read_table(folder: Path, content: bytes) -> object:
     for part in ("train", "test"):
         (folder / f"{part}-0.parquet").write_bytes(content)
@@ -231,6 +255,8 @@ BYTES: dict[str, Reader] = {
     "CIFAR archive": Reader(at("batch", read_pickle), pickles),
     "digest cache": Reader(at("x.npy", lambda path: digests._open(path, 3)), entries),
     "parquet": Reader(read_table, tables, share=0.5),
+    "parquet of texts": Reader(read_texts, texts, share=0.5),
+    "CSV": Reader(at("a.csv", read_csv), sheets_of_texts),
     "manifest": Reader(
         at(manifest.FILE, lambda path: manifest.read_manifest(path.parent)), lambda: [MANIFEST.encode()]
     ),
