@@ -59,7 +59,8 @@ def load(
                 raise UserError(f"'{spec}' says {key}={value}, but {key}={given[key]} was asked for as well. Keep one.")
             given[key] = value
     described = [k for k in ("seen", "head_for") if params.get(k) is not None]
-    if described and given["weights"] in (None, "random") and not builder.foreign:
+    brings = builder.foreign or (given["weights"] is None and hasattr(builder.function, "argument_names_weights"))
+    if described and given["weights"] in (None, "random") and not brings:
         raise UserError(
             f"'{described[0]}' describes a weight file, and '{spec}' names none. Add weights=PATH, or leave it out."
         )

@@ -7,25 +7,35 @@ from collections.abc import Sequence
 
 from bench.errors import UserError
 
+EMBEDDINGS = -1  # where an exit before the first block sits
+
 
 def place(
-    text: str | None, *, owner: str, blocks: int, default: str, stage_ends: Sequence[int] | None = None
+    text: str | None,
+    *,
+    owner: str,
+    blocks: int,
+    default: str,
+    stage_ends: Sequence[int] | None = None,
+    embeddings: bool = False,
 ) -> tuple[int, ...]:
     """Return the 0-based indices of the blocks after which the intermediate exits sit, ascending.
 
     text: None (the default), "blocks" (every block but the last), "stages" (the last block of every stage but the last
         one; CNNs), "every=N" (every N-th block) or indices, "2,5,8". The backbone's own head follows the last block,
         so no intermediate exit may: it would say the same.
+    embeddings: an exit may sit before the first block, at index -1, as it does by "blocks".
     Raises UserError, which names what is valid, for anything else.
     """
     text = (default if text is None else text).strip()
     stages = "stages, " if stage_ends is not None else ""
     valid = (
         f"Valid for {owner}: blocks, {stages}every=1 … every={blocks - 1}, "
-        f"or indices from 0 to {blocks - 2} such as {_example(blocks)}."
+        f"or indices from {'-1 (the embeddings)' if embeddings else 0} to {blocks - 2} such as {_example(blocks)}."
     )
+    first = EMBEDDINGS if embeddings else 0
     if text == "blocks":
-        found: list[int] = list(range(blocks - 1))
+        found: list[int] = list(range(first, blocks - 1))
     elif text == "stages":
         if stage_ends is None:
             raise UserError(f"'stages' is no place for exits: {owner} has blocks of one kind only. {valid}")
@@ -35,7 +45,7 @@ def place(
         found = list(range(step - 1, blocks - 1, step)) if step else []
         if not found:
             raise UserError(f"'{text}' leaves no intermediate exit in the {blocks} blocks of {owner}. {valid}")
-    elif re.fullmatch(r"\d+(\s*,\s*\d+)*", text):
+    elif re.fullmatch(r"(-1|\d+)(\s*,\s*\d+)*" if embeddings else r"\d+(\s*,\s*\d+)*", text):
         found = [int(t) for t in text.split(",")]
         _check(found, text, owner, blocks, valid)
     else:

@@ -7,14 +7,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from bench.backbones.placement import EMBEDDINGS
 from bench.errors import UserError
 from bench.inputs import Modality, Preparation
 from bench.inputs.images import Transform
+
+if TYPE_CHECKING:
+    from bench.backbones.pooling import Pooling
 
 M = TypeVar("M", bound=nn.Module)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -78,22 +82,29 @@ class StagedBackbone(nn.Module):
         head: nn.Linear,
         positions: Sequence[int],
         image_size: int,
-        preprocessing: Preprocessing,
+        preprocessing: Preprocessing | None,
         origin: Origin,
         native: Sequence[nn.Linear] = (),
+        pooling: Pooling | None = None,
     ) -> None:
-        """Take a trunk cut into blocks; `native` are the network's own heads of intermediate exits, if it has any."""
+        """Take a trunk cut into blocks; `native` are the network's own heads of intermediate exits, if it has any.
+
+        pooling: what heads see of tokens; None is the family's default. preprocessing: of images, None for texts.
+        """
         super().__init__()
         self.name = name
         self.trunk = trunk
+        self.pooling = pooling
         self.head = head
         self.native = nn.ModuleList(native)  # on what `pool` returns, K-1 of them or none
         self.positions = tuple(positions)  # 0-based indices of the blocks after which the intermediate exits sit
-        self.exit_names = (*(f"block {p}" for p in self.positions), "head")
-        self.image_size = image_size
-        self.mean, self.std = preprocessing.mean, preprocessing.std
-        self.interpolation = preprocessing.interpolation
+        self.exit_names = (*("embeddings" if p == EMBEDDINGS else f"block {p}" for p in self.positions), "head")
+        self.image_size = image_size  # side in pixels; of texts the most tokens
+        if preprocessing is not None:
+            self.mean, self.std = preprocessing.mean, preprocessing.std
+            self.interpolation = preprocessing.interpolation
         self.seen, self.head_for = origin.seen, origin.head_for
+        self.own_last = origin.head_for is not None  # the last exit pools as its own head wants it, whatever `pooling`
         bounds = (0, *(p + 1 for p in self.positions), len(blocks))
         self._stages = tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))
         self.tuned: Tuned | None = None
@@ -118,7 +129,7 @@ class StagedBackbone(nn.Module):
         state: dict[str, Tensor],
         *,
         name: str,
-        preprocessing: Preprocessing,
+        preprocessing: Preprocessing | None,
         origin: Origin,
         tuned: Tuned,
         native: Sequence[nn.Linear],
@@ -126,7 +137,9 @@ class StagedBackbone(nn.Module):
         """Become a network that was trained from this one; raise RuntimeError if the weights do not fit."""
         self.native = nn.ModuleList(native)
         self.load_state_dict(state)
-        self.mean, self.std, self.interpolation = preprocessing.mean, preprocessing.std, preprocessing.interpolation
+        if preprocessing is not None:
+            self.mean, self.std = preprocessing.mean, preprocessing.std
+            self.interpolation = preprocessing.interpolation
         self.name, self.seen, self.head_for, self.tuned = name, origin.seen, origin.head_for, tuned
         self._freeze()
 
@@ -152,6 +165,10 @@ class StagedBackbone(nn.Module):
     def example(self, size: int, device: str | torch.device = "cpu") -> Tensor:
         """Return a blank input of one sample: an image [1, 3, size, size], or a text of so many tokens [1, size, 2]."""
         return torch.zeros(1, 3, size, size, device=device)
+
+    def noise(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw inputs that mean nothing: images [count, 3, H, W], or texts of all lengths [count, T, 2]."""
+        return torch.randn(count, 3, self.image_size, self.image_size, generator=generator)
 
     def start(self, images: Tensor) -> Tensor:
         """Return the state before the first stage from normalised images [N, 3, H, W]."""
@@ -211,8 +228,9 @@ class StagedBackbone(nn.Module):
                 ) from error
             if not isinstance(error, RuntimeError | AssertionError | ValueError):
                 raise
+            unit = "images of {} pixels" if self.modality == "image" else "texts of {} tokens"
             raise UserError(
-                f"{self.name} cannot read images of {self.image_size} pixels ({reason}). Give another --image-size."
+                f"{self.name} cannot read {unit.format(self.image_size)} ({reason}). Give another --image-size."
             ) from error
         widths = tuple(f.shape[1] for f in found)
         return widths[:-1], widths[-1]

@@ -8,7 +8,8 @@ from typing import Unpack
 from torch import Tensor, nn
 
 from bench.backbones.placement import place
-from bench.backbones.staged import Options, Origin, Preprocessing, StagedBackbone, image_sizes
+from bench.backbones.pooling import PooledOptions, pooled, pooled_head, pooled_name
+from bench.backbones.staged import Origin, Preprocessing, StagedBackbone, image_sizes
 from bench.backbones.t2t_layers import T2TViT, resize_positions
 from bench.backbones.weights import RANDOM, fit_head, load_strictly, locate, origin_of, read_checkpoint, seeded
 from bench.errors import UserError
@@ -25,7 +26,11 @@ FINE_TUNED = {  # what the JEI-DNN fine-tuning recipe fed its networks, by datas
 
 
 class StagedT2TViT(StagedBackbone):
-    """Exits see the class token after the shared final norm; the tokens-to-token module belongs to the start."""
+    """Exits see the class token after the shared final norm; the tokens-to-token module belongs to the start.
+
+    `pooling` changes what exits see: the class token (`cls`), the mean of the other tokens (`mean`), or both side by
+    side. The last exit follows it unless the backbone's own head is there.
+    """
 
     trunk: T2TViT
 
@@ -33,14 +38,15 @@ class StagedT2TViT(StagedBackbone):
         return self.trunk.embed(images)
 
     def pool(self, state: Tensor) -> Tensor:
-        return self.trunk.norm(state[:, 0])
+        norm = self.trunk.norm
+        return pooled(self.pooling or "cls", lambda: norm(state[:, 0]), lambda: norm(state[:, 1:]).mean(1))
 
     def final(self, state: Tensor) -> Tensor:
-        return self.pool(state)
+        return self.trunk.norm(state[:, 0]) if self.own_last else self.pool(state)
 
 
 @image_sizes(small=224, large=224)
-def t2t_vit_7(**options: Unpack[Options]) -> StagedBackbone:
+def t2t_vit_7(**options: Unpack[PooledOptions]) -> StagedBackbone:
     """T2T-ViT-7, ImageNet-1k; official and fine-tuned checkpoints.
 
     Looks for the official release file `71.7_T2T_ViT_7.pth.tar`. The weights of another file have seen what `seen` or
@@ -51,7 +57,7 @@ def t2t_vit_7(**options: Unpack[Options]) -> StagedBackbone:
 
 
 @image_sizes(small=224, large=224)
-def t2t_vit_14(**options: Unpack[Options]) -> StagedBackbone:
+def t2t_vit_14(**options: Unpack[PooledOptions]) -> StagedBackbone:
     """T2T-ViT-14, ImageNet-1k; official and fine-tuned checkpoints.
 
     Looks for the official release file `81.5_T2T_ViT_14.pth.tar`; else as `t2t_vit_7`.
@@ -59,7 +65,7 @@ def t2t_vit_14(**options: Unpack[Options]) -> StagedBackbone:
     return _build("t2t_vit_14", (384, 14, 3), "81.5_T2T_ViT_14.pth.tar", options)
 
 
-def _build(name: str, shape: tuple[int, int, int], release: str, options: Options) -> StagedBackbone:
+def _build(name: str, shape: tuple[int, int, int], release: str, options: PooledOptions) -> StagedBackbone:
     """Build one depth; `shape` is (width, depth, MLP ratio), `release` the official file's name."""
     size = options.get("image_size") or 224
     if size % 16:
@@ -90,15 +96,17 @@ def _build(name: str, shape: tuple[int, int, int], release: str, options: Option
         if origin.head_for in FINE_TUNED:
             preprocessing, origin = FINE_TUNED[origin.head_for], Origin(origin.seen | {"imagenet"}, origin.head_for)
     head, origin = fit_head(head, dim, num_classes, origin, name)
+    pooling = options.get("pooling")
     return StagedT2TViT(
-        name=name,
+        name=pooled_name(name, pooling),
         trunk=trunk,
         blocks=list(trunk.blocks),
-        head=head,
+        head=pooled_head(head, origin, pooling, dim),
         positions=positions,
         image_size=size,
         preprocessing=preprocessing,
         origin=origin,
+        pooling=pooling,
     )
 
 

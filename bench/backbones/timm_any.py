@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from bench.backbones.staged import Options, StagedBackbone
+from bench.backbones.pooling import PooledOptions
+from bench.backbones.staged import StagedBackbone
 from bench.errors import UserError, nearest
 from bench.system.compat import import_timm
 
@@ -13,7 +14,7 @@ _CNN_MODULES = ("efficientnet", "mobilenetv3", "resnet")
 _SUPPORTED = "ViT, DeiT, DINOv2 and CLIP transformers; EfficientNet, MobileNet and ResNet CNNs"
 
 
-def timm_model(*, argument: str | None = None, **options: Unpack[Options]) -> StagedBackbone:
+def timm_model(*, argument: str | None = None, **options: Unpack[PooledOptions]) -> StagedBackbone:
     """Any timm ViT, DeiT, EfficientNet, MobileNet or ResNet by its timm name, `timm:NAME`."""
     arch, is_vit = _family(argument)
     options["image_size"] = options.get("image_size") or default_image_size(256, argument)
@@ -23,6 +24,8 @@ def timm_model(*, argument: str | None = None, **options: Unpack[Options]) -> St
         return build_vit(f"timm:{arch}", arch, options)
     from bench.backbones.timm_cnn import build_cnn
 
+    if options.pop("pooling", None) is not None:
+        raise UserError(f"timm:{arch} has no tokens to pool. Leave pooling out.")
     return build_cnn(f"timm:{arch}", arch, options)
 
 

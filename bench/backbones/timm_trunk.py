@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from torch import Tensor, nn
 
+from bench.backbones.hub import hub_resolves, watch_hub
 from bench.backbones.staged import Options, Origin, Preprocessing
 from bench.backbones.weights import (
     RANDOM,
@@ -26,10 +23,8 @@ from bench.errors import UserError
 from bench.system.compat import import_timm
 from bench.system.network import ToDownload, about_to_download, downloads_allowed, hub_offline
 from bench.system.public_data import tag_has_seen_imagenet
-from bench.system.recall import unrepeatable, watch_tree
 
 IMAGENET = Origin(frozenset({"imagenet"}), "imagenet")
-_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,7 @@ def _download(owner: str, arch: str, timm: Any, arguments: dict[str, Any]) -> An
     if not model_id:
         about_to_download(f"The weights of {owner} (timm {arch})")  # from an address that has no cache of the hub
     try:
-        with hub_offline(not allowed or not _hub_resolves()):
+        with hub_offline(not allowed or not hub_resolves()):
             model = timm.create_model(arch, pretrained=True, **arguments)
     except (OSError, RuntimeError, ValueError) as error:
         if not allowed:
@@ -115,29 +110,5 @@ def _download(owner: str, arch: str, timm: Any, arguments: dict[str, Any]) -> An
             f"Connect to the Hugging Face hub once, or put {arch.partition('.')[0]}.safetensors into "
             "$BENCH_DATA/weights, or name a file with --weights PATH."
         ) from error
-    _watch_hub(model_id)
+    watch_hub(model_id)
     return model
-
-
-def _watch_hub(model_id: str | None) -> None:
-    """Watch the copy in the hub's cache; weights from elsewhere are not known by their file."""
-    import huggingface_hub.constants as hub
-
-    folder = Path(hub.HF_HUB_CACHE) / f"models--{(model_id or '').replace('/', '--')}"
-    if model_id and folder.is_dir():
-        watch_tree(folder)
-    else:
-        unrepeatable()
-
-
-def _hub_resolves() -> bool:
-    """Return whether the hub's name resolves; if not, the libraries would retry for a minute."""
-    import huggingface_hub.constants as hub
-
-    if any(os.environ.get(name) for name in _PROXIES):
-        return True
-    try:
-        socket.getaddrinfo(urlparse(hub.ENDPOINT).hostname, 443)
-    except OSError:
-        return False
-    return True

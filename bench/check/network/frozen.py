@@ -8,6 +8,7 @@ from torch import Tensor
 from bench.check.network.subject import Network
 from bench.check.repeats import scatter
 from bench.check.result import Caution, Violation
+from bench.inputs import size_text
 from bench.plugins.registry import plugins
 from bench.system.public_data import mentioned
 
@@ -16,15 +17,17 @@ def builds(network: Network) -> str:
     """Build it; what is wrong then is said by whoever builds it."""
     b = network.backbone
     native = f", {len(b.native)} native heads" if len(b.native) else ""
-    return f"{b.num_exits} exits, {b.image_size} px, {b.num_classes} classes{native}."
+    return f"{b.num_exits} exits, {size_text(b.image_size, b.modality)}, {b.num_classes} classes{native}."
 
 
 def stated(network: Network) -> str:
     """Check the preprocessing, and name what decides the data split, so that its author reads it."""
     b = network.backbone
-    if len(b.mean) != 3 or len(b.std) != 3 or min(b.std) <= 0:
+    if b.modality == "text":
+        b.preparation()  # which says what is wrong with a tokenizer
+    elif len(b.mean) != 3 or len(b.std) != 3 or min(b.std) <= 0:
         raise Violation("mean and std must be three numbers each, std above 0: images are standardised per channel.")
-    if b.interpolation not in ("bilinear", "bicubic"):
+    elif b.interpolation not in ("bilinear", "bicubic"):
         raise Violation(f"Interpolation '{b.interpolation}' is not available: use 'bilinear' or 'bicubic'.")
     said = f"Weights have seen {', '.join(sorted(b.seen)) or 'no public dataset'}; the head is for "
     said += f"{b.head_for or 'no dataset, so a linear probe takes its place'}."

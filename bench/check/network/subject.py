@@ -37,9 +37,8 @@ class Network:
         return self.run(self.images())
 
     def images(self, count: int = IMAGES, seed: int = 0) -> Tensor:
-        """Draw normalised images [count, 3, H, W], the same every time."""
-        size = self.backbone.image_size
-        return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+        """Draw normalised images [count, 3, H, W] or tokens of texts [count, T, 2], the same every time."""
+        return self.backbone.noise(count, torch.Generator().manual_seed(seed))
 
     @torch.no_grad()
     def run(self, images: Tensor) -> list[Tensor]:
