@@ -1,5 +1,6 @@
 """MACs against closed forms, each written out from the architecture's own numbers."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -14,8 +15,9 @@ from bench.recipe import linear_macs
 from tests.helpers.paths import SHARED
 
 
-def macs(name, size, classes=1000, **options):
-    return backbone_macs(backbones.load(name, num_classes=classes, image_size=size, weights="random", **options), size)
+def macs(name, size, classes=1000, tokens=None, **options):
+    backbone = backbones.load(name, num_classes=classes, image_size=size, weights="random", **options)
+    return backbone_macs(backbone, tokens or size)
 
 
 def block(tokens, width, ratio=4):
@@ -165,6 +167,30 @@ def test_fused_attention_on_the_cpu_hides_from_the_counter_but_not_from_us():
     assert naive.get_total_flops() // 2 <= ours[-1]
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
         assert backbone_macs(backbone, 64) == ours
+
+
+def test_bert_base_at_128_tokens(tmp_path):
+    pytest.importorskip("transformers", reason="needs the extra exitbench[text]")
+    tokens, width = 128, 768
+    shape = {"hidden_size": width, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072}
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", "vocab_size": 30, **shape}))
+    (tmp_path / "vocab.txt").write_text("[PAD]\n")
+    counted = macs(f"hf_text:{tmp_path}", None, classes=2, tokens=tokens)
+    # 4 projections and the MLP are 12·d² per token, both attention products 2·n²·d; looking tables up costs nothing
+    assert block(tokens, width) == tokens * 12 * width**2 + 2 * tokens**2 * width
+    assert list(counted) == [k * block(tokens, width) for k in range(12)] + [12 * block(tokens, width) + 2 * width]
+    assert counted[-1] / 1e9 == pytest.approx(11.17, rel=0.01)
+
+
+def test_minilm_at_16_tokens_for_every_pooling():
+    pytest.importorskip("transformers", reason="needs the extra exitbench[text]")
+    tokens, width = 16, 384
+    for pooling, seen in (("mean", 384), ("both", 768)):
+        counted = macs(f"minilm_l6[pooling={pooling}]", None, classes=77, tokens=tokens)
+        expected = [k * block(tokens, width) for k in range(7)]
+        expected[-1] += linear_macs(seen, 77)
+        assert list(counted) == expected
+    assert block(tokens, width) == 28_508_160
 
 
 def test_counting_leaves_the_backbone_alone():

@@ -47,7 +47,7 @@ def hf_text(*, argument: str | None = None, **options: Unpack[TextOptions]) -> S
     folder, place = _folder(argument)
     settings = _settings(folder)
     weights, code = options.get("weights"), _identity(settings)
-    classifier = any(str(name).endswith("ForSequenceClassification") for name in settings.get("architectures") or ())
+    classifier = "ForSequenceClassification" in str(settings.get("architectures"))
     vocabulary = tokenizer_file(folder)
     if vocabulary is None:
         raise UserError(

@@ -145,7 +145,7 @@ def build_encoder(
     Raises UserError for an architecture that is not in `ENCODERS`, for settings that do not describe one, and for
     weights that do not fit. Code that a model brings is never run.
     """
-    kind = settings.get("model_type")
+    kind = str(settings.get("model_type"))
     if kind not in ENCODERS:
         raise UserError(f"'{source}' is of the type '{kind}'. Text encoders that work: {', '.join(ENCODERS)}.")
     if "quantization_config" in settings:

@@ -18,6 +18,9 @@ _SETS = {  # whose data it is, and how their names are written within a longer o
     r"|(?<![a-z0-9])in(?:1|12|21|22)k(?![a-z0-9])",
     "banking77": r"banking[\W_]*77",
     "clinc150": r"clinc[\W_]*(?:150|oos)",
+    "snli": r"(?<![a-z0-9])snli(?![a-z0-9])",
+    "multi_nli": r"multi[\W_]*nli|(?<![a-z0-9])mnli(?![a-z0-9])",
+    "qqp": r"quora|(?<![a-z0-9])qqp(?![a-z0-9])",
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _SETS.items()}
 _WORDS = {name: re.compile(rf"(?<![a-z0-9])(?:{pattern})") for name, pattern in _SETS.items()}

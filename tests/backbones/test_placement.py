@@ -27,6 +27,17 @@ def test_transformer_places(text, expected):
     assert at(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(None, (-1, 0, 1, 2)), ("blocks", (-1, 0, 1, 2)), ("-1,2", (-1, 2)), ("1", (1,)), ("-1", (-1,))],
+)
+def test_an_exit_before_the_first_block_where_there_may_be_one(text, expected):
+    assert place(text, owner="net", blocks=4, default="blocks", embeddings=True) == expected
+    if text and "-1" in text:
+        with pytest.raises(UserError, match="is no place for exits"):
+            at(text)
+
+
 def test_stages_end_where_the_family_says_but_never_at_the_last_block():
     assert at("stages", blocks=9, ends=[2, 5, 8]) == (2, 5)
 
