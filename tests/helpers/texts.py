@@ -13,25 +13,8 @@ from bench.system.compat import ensure_torchvision
 ARCHITECTURES = ("bert", "roberta", "distilbert", "albert", "mpnet", "modernbert")
 PREFIX = dict(zip(ARCHITECTURES, ("Bert", "Roberta", "DistilBert", "Albert", "MPNet", "ModernBert"), strict=True))
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # in the order of RoBERTa, which all take here
-WORDS = [
-    "a",
-    "the",
-    "my",
-    "i",
-    "card",
-    "bank",
-    "money",
-    "how",
-    "where",
-    "is",
-    "do",
-    "pay",
-    "lost",
-    "new",
-    "late",
-    "not",
-]
-TEXTS = ["my card is lost", "where is the bank", "pay", "how do i pay my new card late not the money", "a new bank"]
+WORDS = ["a", "the", "my", "i", "card", "bank", "money", "how", "where", "is", "do", "pay", "lost", "new", "late"]
+TEXTS = ["my card is lost", "where is the bank", "pay", "how do i pay my new card late the money", "a new bank"]
 _SHAPE = {"vocab_size": 24, "hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 48, "pad_token_id": 1}
 _SHAPES: dict[str, dict[str, Any]] = {
     "bert": {**_SHAPE, "num_hidden_layers": 3, "max_position_embeddings": 40},

@@ -35,12 +35,12 @@ def test_a_batch_holds_ids_and_segments_and_is_as_long_as_its_longest(path):
 
 def test_what_is_longer_than_the_limit_is_cut_and_counted_as_cut(path):
     tokens = Tokens.read(path, 8)
-    pair = ("how do i pay my", "new card late not the money")
+    pair = ("how do i pay my", "new card late the money")
     batch = tokens.batch([TEXTS[3], pair])
     assert batch[0, :, 0].tolist() == [0, *(IDS[word] for word in TEXTS[3].split()[:6]), 2]
     assert batch.shape == (2, 8, 2) and (batch[1, :, 0] == 2).sum() == 2 and batch[1, -1, 1] == 1
     assert tokens.lengths([*TEXTS, pair]).tolist() == [6, 6, 3, 8, 5, 8]
-    assert Tokens.read(path, 30).lengths([TEXTS[3]]).tolist() == [13]
+    assert Tokens.read(path, 30).lengths([TEXTS[3]]).tolist() == [12]
 
 
 def test_many_texts_are_taken_in_parts(path, monkeypatch):
@@ -82,7 +82,7 @@ def test_a_text_without_tokens_is_named(path):
 @pytest.mark.parametrize("content", ["", "{}", "[1, 2]", '{"version": "1.0", "model": {"type": "none"}}', "\x00"])
 def test_a_damaged_file_is_a_sentence(tmp_path, content):
     (tmp_path / "tokenizer.json").write_text(content)
-    with pytest.raises(UserError, match="cannot be read as a tokenizer: .*Download or save it again"):
+    with pytest.raises(UserError, match=r"cannot be read as a tokenizer: .*Download or save it again"):
         Tokens.read(tmp_path / "tokenizer.json", 9)
 
 
