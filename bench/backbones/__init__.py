@@ -28,9 +28,10 @@ def load(
     num_classes: size of the final head; None keeps the pretrained one. Where the pretrained head has another size a
         fresh head takes its place and `head_for` is None, which asks for a linear probe.
     image_size: side of the square input in pixels; None takes the size that suits large images (`default_image_size`),
-        or the one that a network from elsewhere was made for.
+        or the one that a network from elsewhere was made for. Of texts it is the most tokens, as `max_tokens` is.
     weights: None (the pretrained ones), the path of a checkpoint, or "random" (the same draw every time).
-    exits: None (the family's default), "blocks", "stages" (CNNs), "every=N", or 0-based block indices, "2,5,8".
+    exits: None (the family's default), "blocks", "stages" (CNNs), "every=N", or 0-based block indices, "2,5,8";
+        -1 is before the first block of a text encoder.
     data_dir: searched first for weight files, with its folder `weights`; then come `$BENCH_DATA` and
         the libraries' own caches and downloads.
     `exits`, `image_size` and `weights` may be given in brackets, too. Raises UserError for what is not available.
