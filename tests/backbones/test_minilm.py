@@ -64,7 +64,7 @@ def test_linear_probes_are_as_good_as_they_were_measured(backbone):
     texts, labels = queries("train")
     rows = np.concatenate([np.flatnonzero(labels == c)[:20] for c in range(77)])
     test_texts, test_labels = queries("test")
-    test_rows = np.arange(0, 3080, 2)
+    test_rows = np.arange(0, 3080, 4)
     train, test = (_features(backbone, [t[i] for i in r]) for t, r in ((texts, rows), (test_texts, test_rows)))
     found = []
     for x, y in zip(train, test, strict=True):
@@ -72,7 +72,7 @@ def test_linear_probes_are_as_good_as_they_were_measured(backbone):
         probe = LogisticRegression(C=0.1, max_iter=200).fit(scale.transform(x), labels[rows])
         found.append(100 * probe.score(scale.transform(y), test_labels[test_rows]))
     assert np.allclose(found[1:], PROBES, atol=4), found
-    assert found[-1] > max(found[:-1]) + 2 and 60 < found[0] < found[-1]
+    assert found[-1] > max(found[:-1]) + 2 and 78 < found[0] < 86
 
 
 @torch.no_grad()
