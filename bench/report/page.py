@@ -12,12 +12,14 @@ from bench.report.formats.table import Table
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.overall import left_out
 from bench.report.text import escape, link, seeds_phrase
+from bench.stats.quality import failed
 from bench.stats.resample import BootstrapConfig
 from bench.trials.folders import without_paths
 
 
 def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, formats: Collection[str]) -> str:
-    """Return the page of a setting: warnings, gaps, leaderboard, figures, other tables, reasons for missing results.
+    """Return the page of a setting: warnings, gaps, leaderboard, figures, other tables, the checks of
+    its quality, reasons for missing results.
 
     formats: in which files are written beside it; it shows PNGs and links CSV files.
     """
@@ -31,7 +33,7 @@ def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, f
     parts += [part for table in read[:1] for part in table_parts(table, formats)]
     parts += [part for figure in figures for part in figure_parts(figure, formats)]
     parts += [part for table in read[1:] for part in table_parts(table, formats)]
-    parts += [*_left_out(figures), *_data(tables, formats), *_reasons(report)]
+    parts += [*_quality(report), *_left_out(figures), *_data(tables, formats), *_reasons(report)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -82,6 +84,15 @@ def _gaps(report: CellReport) -> list[str]:
     return [f"**The grid is incomplete: {have} of {wanted} results** ({what}).{note} The flags say what is missing."]
 
 
+def _quality(report: CellReport) -> list[str]:
+    lines = [
+        f"- {'**failed**' if check.passed is False else check.word}: {escape(check.name)} ({escape(check.found)})"
+        for check in report.statistics.quality
+    ]
+    about = "A setting that fails a check is kept, but left out of what is averaged over settings."
+    return ["## Can this setting tell methods apart?", "\n".join(lines), about]
+
+
 def _reasons(report: CellReport) -> list[str]:
     lines = [f"- {escape(row.method)}, {escape(row.point)}: {escape(r)}" for row in report.rows for r in row.reasons]
     return ["## Why some have no result", "\n".join(lines)] if lines else []
@@ -97,8 +108,8 @@ def index_page(report: Report, tables: Sequence[Table], figures: FigureSet, form
         "with interactive plots and sortable tables (`site/index.html`). Of the published report git has only "
         "Markdown, CSV and PNG files.",
     ]
-    head = ["Setting", "Methods", "Budgets", "Seeds", "Results", "First by NAUC", "Flags"]
-    lines = ["| " + " | ".join(head) + " |", "| --- | --: | --: | --: | --: | --- | --- |"]
+    head = ["Setting", "Methods", "Budgets", "Seeds", "Results", "First by own gain", "Quality", "Flags"]
+    lines = ["| " + " | ".join(head) + " |", "| --- | --: | --: | --: | --: | --- | --- | --- |"]
     lines += ["| " + " | ".join(_index_row(cell)) + " |" for cell in report.cells]
     parts.append("\n".join(lines))
     parts += [part for table in tables if table.shown != 0 for part in table_parts(table, formats)]
@@ -114,7 +125,7 @@ def _index_row(cell: CellSummary) -> list[str]:
     methods = [line for line in cell.lines if line.kind == "method"]
     budgets = {line.budget for line in methods if line.budget is not None}
     ok = sum(line.status == "ok" for line in methods)
-    tops = [m for m in found.methods if m.rank is not None and m.rank.first == 1]
+    tops = [m for m in found.methods if m.leading]
     best = "–"
     if tops:
         more = f" (or {len(tops) - 1} other{'s' * (len(tops) > 2)})" if len(tops) > 1 else ""
@@ -126,7 +137,8 @@ def _index_row(cell: CellSummary) -> list[str]:
         str(len(found.seeds)),
         f"{ok} of {len(methods)}",
         best,
-        escape("; ".join(map(str, found.flags))) or "–",
+        f"failed: {escape('; '.join(unfit))}" if (unfit := failed(found.quality)) else "passed",
+        escape("; ".join(str(flag) for flag in found.flags if flag.kind != "quality")) or "–",
     ]
 
 

@@ -11,11 +11,11 @@ from bench.report.formats.table import Table
 from bench.report.markers import BEGIN, BLOCK, END, marked
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.leaderboard import leaderboard
-from bench.report.tables.overall import counted
 from bench.report.text import escape, link, seeds_phrase
+from bench.stats.flags import INCOMPARABLE
 
 ROWS = 5
-KEYS = ("rank", "method", "nauc", "gain", "difference", "p_holm")
+KEYS = ("rank", "method", "own", "nauc", "difference", "p_holm", "plain_difference", "plain_p_holm")
 
 
 def updated(readme: Path, report: Report, out: Path) -> str:
@@ -30,14 +30,17 @@ def updated(readme: Path, report: Report, out: Path) -> str:
 
 
 def section(report: Report, root: str) -> str:
-    """Return the first ROWS methods of every setting that counts, with links to their pages below `root`."""
-    parts = [part for cell in counted(report) for part in _cell(cell, root)]
+    """Return the first ROWS methods of every comparable setting, with links to their pages below `root`."""
+    shown = [cell for cell in report.cells if not any(f.kind in INCOMPARABLE for f in cell.statistics.flags)]
+    parts = [part for cell in shown for part in _cell(cell, root)]
     if not parts:
         return "\nThere are no results that count yet.\n\n"
     parts.append(
-        "NAUC: mean accuracy over costs, along the hull of a method's operating points and the static exits. Over "
-        "static hull: NAUC minus that of random mixtures of static exits. Brackets are 95 % intervals; ranks show "
-        f"ties. {link('All tables, figures and captions', f'{root}/README.md')}."
+        "Own gain: accuracy of a method's own policies minus that of random mixtures of static exits at the same "
+        "cost, mean over costs. NAUC with static exits: mean accuracy over costs along the hull of its policies and "
+        "all static exits. Brackets are 95 % intervals. Rank: 95 % confidence interval; ●: may be the best. p: "
+        "Holm-corrected. "
+        f"{link('All tables, figures and captions', f'{root}/README.md')}."
     )
     return "\n" + "\n\n".join(parts) + "\n\n"
 

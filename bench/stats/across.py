@@ -1,25 +1,25 @@
-"""Across settings: the mean skill of a method, and who wins, ties and loses against whom."""
+"""Across settings: the mean own gain of a method, and who wins, ties and loses against whom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.errors import UserError
-from bench.stats.bootstrap import Draws, Estimate, estimates
-from bench.stats.flags import INCOMPARABLE, Flag
+from bench.stats.bootstrap import UNKNOWN, Draws, Estimate, estimates
+from bench.stats.flags import LEFT_OUT, Flag
 from bench.stats.resample import BootstrapConfig
 from bench.stats.results import CellStatistics, MethodStatistics
 
-ZONE = 0.005  # of NAUC: within half a point two methods are practically equal
-FEW = 5  # settings below which an interval over settings says little
+ZONE = 0.005  # of own gain: within half a point two methods are practically equal
+FEW = 5  # settings below which there are no intervals over settings, wins, ties and losses
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Settings that a method wins, ties and loses against another: NAUC apart by more than ZONE, or not."""
+    """Settings that a method wins, ties and loses against another: own gains apart by more than ZONE, or not."""
 
     wins: int
     ties: int
@@ -28,36 +28,38 @@ class Tally:
 
 @dataclass(frozen=True)
 class Overall:
-    """A method over the settings where its grid is complete; `skill` is None unless that is all that count."""
+    """A method over the settings where its grid is complete; means are None unless that is all that count."""
 
     label: str
-    skill: Estimate | None
+    own: Estimate | None  # own gain
+    gain: Estimate | None  # NAUC with static exits minus that of the static hull
     cells: int
     flags: tuple[Flag, ...]
 
 
 @dataclass(frozen=True)
 class AcrossStatistics:
-    """The settings that count, those left out and why, methods by falling mean skill, and all pairs of methods."""
+    """The settings that count, those left out and why, methods by falling mean own gain, and all pairs of methods."""
 
     cells: tuple[str, ...]
     left_out: tuple[tuple[str, str], ...]  # (cell, reason)
     methods: tuple[Overall, ...]
-    pairs: dict[tuple[str, str], Tally]  # (method, other), over the settings where both are complete
+    pairs: dict[tuple[str, str], Tally]  # (method, other), over the settings where both are complete; none below FEW
     note: str
 
 
 def across(cells: Sequence[CellStatistics], bootstrap: BootstrapConfig | None = None) -> AcrossStatistics:
-    """Average skill over settings and count wins; smoke runs and backbones that have seen the data are left out.
+    """Average gains over settings and count wins.
 
-    The interval treats settings as drawn at random: it is that of `bootstrap` with settings in the place of seeds. It
-    includes the variance within a setting, since settings differ by that too. A method that lacks a setting has no
-    mean. Raises UserError if two settings have the same name.
+    Smoke runs, backbones that have seen the data and settings that fail a quality check are left out. The interval
+    treats settings as drawn at random: it is that of `bootstrap` with settings in the place of seeds. It includes the
+    variance within a setting, since settings differ by that too. A method that lacks a setting has no mean. Below FEW
+    settings there are no intervals and no pairs. Raises UserError if two settings have the same name.
     """
     if len({c.name for c in cells}) < len(cells):
         raise UserError("Two of these settings have the same name; give each dataset, backbone and bank once.")
     found = sorted(cells, key=lambda c: c.name)
-    reasons = {c.name: [str(m) for m in c.flags if m.kind in INCOMPARABLE] for c in found}
+    reasons = {c.name: [str(m) for m in c.flags if m.kind in LEFT_OUT] for c in found}
     kept = [c for c in found if not reasons[c.name]]
     names = tuple(c.name for c in kept)
     labels = sorted({m.label for c in kept for m in c.methods})
@@ -65,50 +67,56 @@ def across(cells: Sequence[CellStatistics], bootstrap: BootstrapConfig | None = 
         label: {c.name: c.method(label) for c in kept if any(m.label == label and m.complete for m in c.methods)}
         for label in labels
     }
-    skills = {
-        label: [m.curve.skill.value for m in held.values()] for label, held in known.items() if len(held) == len(kept)
-    }
-    skills = {label: values for label, values in skills.items() if kept and np.isfinite(values).all()}
-    means = _means(skills, len(kept), bootstrap or BootstrapConfig())
+    whole = {label: held for label, held in known.items() if kept and len(held) == len(kept)}
+    own, gain = (
+        _means(
+            {label: [getattr(m.curve, score).value for m in held.values()] for label, held in whole.items()}, bootstrap
+        )
+        for score in ("own", "gain")
+    )
     methods = [
-        Overall(label, means.get(label), len(known[label]), _marks(len(known[label]), len(kept), label in means))
-        for label in labels
+        Overall(label, own.get(label), gain.get(label), len(held), _flags(len(held), len(kept), averaged=label in own))
+        for label, held in known.items()
     ]
-    pairs = {(a, b): _record(known[a], known[b]) for a in labels for b in labels if a != b}
+    several = len(kept) >= FEW
+    pairs = {(a, b): _record(known[a], known[b]) for a in labels for b in labels if a != b and several}
     return AcrossStatistics(
         names,
         tuple((name, reason[0]) for name, reason in reasons.items() if reason),
-        tuple(sorted(methods, key=lambda m: (m.skill is None, -m.skill.value if m.skill else 0.0, m.label))),
+        tuple(sorted(methods, key=lambda m: (m.own is None, -m.own.value if m.own else 0.0, m.label))),
         pairs,
         _note(len(kept)),
     )
 
 
-def _means(skills: dict[str, list[float]], count: int, bootstrap: BootstrapConfig) -> dict[str, Estimate]:
-    if not skills:
+def _means(scores: dict[str, list[float]], bootstrap: BootstrapConfig | None) -> dict[str, Estimate]:
+    """Return the mean of each method's scores over the same settings; none where one is unknown."""
+    known = {label: values for label, values in scores.items() if np.isfinite(values).all()}
+    if not known:
         return {}
-    draws = Draws.make(range(count), bootstrap, "across cells")
-    values = np.array(list(skills.values())).T[None]
-    return dict(zip(skills, estimates(values, range(count), draws), strict=True))
+    table = np.array(list(known.values())).T[None]
+    settings = range(table.shape[1])
+    found = estimates(table, settings, Draws.make(settings, bootstrap or BootstrapConfig(), "across cells"))
+    if len(settings) < FEW:
+        found = [replace(UNKNOWN, value=mean.value) for mean in found]
+    return dict(zip(known, found, strict=True))
 
 
-def _marks(held: int, count: int, averaged: bool) -> tuple[Flag, ...]:
+def _flags(held: int, count: int, *, averaged: bool) -> tuple[Flag, ...]:
     if held < count:
         return (Flag("not run", "settings", held, count),)
-    return () if averaged else (Flag("no oracle", "no skill score in some setting"),)
+    return () if averaged else (Flag("no static", "no own gain in some setting"),)
 
 
 def _record(mine: dict[str, MethodStatistics], theirs: dict[str, MethodStatistics]) -> Tally:
-    gaps = [mine[c].curve.nauc.value - theirs[c].curve.nauc.value for c in mine if c in theirs]
+    gaps = [mine[c].curve.own.value - theirs[c].curve.own.value for c in mine if c in theirs]
     return Tally(sum(g > ZONE for g in gaps), sum(abs(g) <= ZONE for g in gaps), sum(g < -ZONE for g in gaps))
 
 
 def _note(count: int) -> str:
-    if count < 2:
-        return f"{count} setting: no interval over settings." if count else "No setting counts."
-    few = (
-        f"Only {count} settings: the interval over settings has {count - 1} degree{'s' * (count > 2)} of freedom. "
-        if count < FEW
-        else ""
-    )
-    return few + "Intervals treat settings as a random sample of datasets and backbones; these were chosen by hand."
+    if not count:
+        return "No setting counts."
+    if count < FEW:
+        few = f"{count} setting{'s' * (count > 1)}, fewer than {FEW}"
+        return f"{few}: no intervals over settings, wins, ties and losses."
+    return "Intervals treat settings as a random sample of datasets and backbones; these were chosen by hand."

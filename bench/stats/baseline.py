@@ -1,25 +1,19 @@
-"""The baseline of a setting: its best rule on the shared heads, chosen on cal.
-
-No rule is fitted on cal and nothing is reported on it. Val would favour the rules that fit it most closely; it is used
-only if records have no scores on cal.
-"""
+"""The baseline of a setting: its best rule on the shared heads, chosen on cal; and plain thresholds."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.stats.curves import Split, Window, nauc_on
-from bench.stats.data import CellData, Entry
+from bench.stats.data import CellData, Entry, Split
 
-SPLITS: tuple[Split, ...] = ("cal", "val")  # where a baseline may be chosen, the better first
+PLAIN = "global_thresh"  # one max-probability threshold for all exits: the other baseline, in every setting
 SHARED = "plain"  # the recipe of the heads that all methods of a seed share
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The rule that others are compared with, and the NAUC (mean over seeds) of every candidate where it was chosen."""
+    """The rule that others are compared with, and the own gain of every candidate where it was chosen."""
 
     label: str
     candidates: dict[str, float]
@@ -29,7 +23,7 @@ class Baseline:
     @property
     def how(self) -> str:
         """How it came to be the baseline, in words."""
-        return "declared" if self.declared else f"the rule on shared heads with the best NAUC on {self.split}"
+        return "declared" if self.declared else f"the rule on shared heads with the largest own gain on {self.split}"
 
 
 def decides_only(entry: Entry, cell: CellData) -> bool:
@@ -48,16 +42,13 @@ def decides_only(entry: Entry, cell: CellData) -> bool:
     return True
 
 
-def choose(cell: CellData, labels: Sequence[str], seeds: Sequence[int], window: Window) -> Baseline | None:
-    """Return the candidate among these methods with the highest NAUC, mean over seeds; of equals the first.
+def choose(cell: CellData, gains: Mapping[str, float]) -> Baseline | None:
+    """Return the candidate among these methods with the largest own gain where methods are chosen.
 
-    Measured on cal if all candidates and static exits have scores there, else on val.
+    Ties go to the first by name. None where no method is a candidate.
     """
-    candidates = sorted(e.label for e in cell.methods if e.label in labels and decides_only(e, cell))
-    if not candidates or not seeds:
+    candidates = {e.label: gains[e.label] for e in cell.methods if e.label in gains and decides_only(e, cell)}
+    if not candidates:
         return None
-    for split in SPLITS:
-        found = {c: sum(nauc_on(cell, c, s, window, split) for s in seeds) / len(seeds) for c in candidates}
-        if not any(math.isnan(value) for value in found.values()):
-            break
-    return Baseline(max(candidates, key=lambda label: found[label]), found, split)
+    best = max(sorted(candidates), key=lambda label: candidates[label])
+    return Baseline(best, candidates, cell.choosing)

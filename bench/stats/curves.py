@@ -1,21 +1,24 @@
-"""The curve of one method at one seed, as numbers: areas, values at budgets, iso-accuracy costs, hypervolume."""
+"""The curves of one method at one seed, as numbers: areas, values at budgets, iso-accuracy costs, hypervolume.
+
+A method has two curves. Its *own* curve mixes its policies with each other, and below the cheapest one with the
+cheapest static exit: what a user of the method gets. The *augmented* curve may use all static exits too, which replace
+bad policies for free. Members of both are chosen on cal, coordinates come from test.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats import frontier
-from bench.stats.data import CellData, OperatingPoint
+from bench.stats.data import CellData, OperatingPoint, Split
 from bench.stats.measure import STATIC, Means
 from bench.stats.oracle import vertices
 
 Array = NDArray[np.float64]
-Split = Literal["cal", "val"]
 LOSSES = (0.0, 0.005, 0.01, 0.02)  # accuracy given up against the plain backbone, for iso-accuracy costs
 
 
@@ -46,34 +49,26 @@ class Setting:
     """What all curves of a setting have in common."""
 
     window: Window
-    raw_window: Window  # of the curves without static exits
+    split: Split  # that decides who is on a curve
     reference: Reference
     budgets: tuple[float, ...]
 
 
 def setting(cell: CellData, seeds: Sequence[int]) -> Setting:
-    """Return the common window, from the most expensive first exit of any method to the plain backbone, and the rest.
+    """Return the common window, from the cost of the first static exit to the plain backbone, and the rest.
 
-    Without static exits a curve begins at its cheapest point, so that the window does too, as the raw one always does.
-    The reference accuracy of hypervolumes is that of static exit 0, mean over seeds, and 0 without static exits.
+    So the window depends on the bank alone, not on the methods that are present. Without static exits it begins where
+    all methods have begun. The reference accuracy of hypervolumes is that of static exit 0, mean over seeds, and 0
+    without static exits.
     """
     statics = [cell.static_at(seed) for seed in seeds if cell.static_at(seed)]
-    points = [p for e in cell.methods for p in e.points if p.ok]
-    first = max([p.exit_costs[0] for p in points if p.exit_costs] + [s[0].cost for s in statics], default=0.0)
-    cheapest = []
-    for entry in cell.methods:
-        for seed in seeds:
-            mine = [p for p in entry.of(seed) if p.ok]
-            members = frontier.hull_members([p.val_cost for p in mine], [p.val_accuracy for p in mine])
-            if members:
-                cheapest.append(mine[members[0]].cost)
-    raw = max([first, *cheapest])
-    low = first if statics else raw
-    corner = float(np.mean([s[0].accuracy for s in statics])) if statics else 0.0
-    start = statics[0][0].cost if statics else low
-    return Setting(
-        Window(low, 1.0), Window(raw, 1.0), Reference(1.0, corner, (1.0 - start) * (1.0 - corner)), cell.budgets
-    )
+    corner, low = 0.0, 0.0
+    if statics:
+        corner, low = float(np.mean([s[0].accuracy for s in statics])), statics[0][0].cost
+    else:
+        costs = [[p.cost for p in e.of(seed) if p.ok] for e in cell.methods for seed in seeds]
+        low = max(map(min, filter(None, costs)), default=0.0)
+    return Setting(Window(low, 1.0), cell.choosing, Reference(1.0, corner, (1.0 - low) * (1.0 - corner)), cell.budgets)
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class Curve:
 
     hull: tuple[Array, Array]
     steps: tuple[Array, Array]
-    names: tuple[str, ...] = ()  # of the points on the hull, as chosen on val
+    names: tuple[str, ...] = ()  # of the points on the hull, as chosen on cal
 
     def nauc(self, window: Window) -> Array:
         """Return the mean accuracy [1+R] over the costs of a window, NaN where it is empty."""
@@ -94,40 +89,58 @@ class Curve:
         return frontier.hull_values(*self.hull, at)
 
 
-def chosen(points: Sequence[OperatingPoint], labels: Sequence[str], means: Means) -> Curve | None:
-    """Return the frontier of points with these labels: members by val, coordinates on test; None without points."""
-    val = [p.val_cost for p in points], [p.val_accuracy for p in points]
-    members = frontier.hull_members(*val)
+Labelled = tuple[str, OperatingPoint]  # a point with the label it is measured by
+
+
+def chosen(points: Sequence[Labelled], split: Split, means: Means, start: Labelled | None = None) -> Curve | None:
+    """Return the frontier of points: members by a split, coordinates on test; None without points.
+
+    start: a point that the hull begins with if all members cost more than it does.
+    """
+    at = [p.on(split) for _, p in points]
+    costs, accuracies = [cost for cost, _ in at], [accuracy for _, accuracy in at]
+    members = frontier.hull_members(costs, accuracies)
     if not members:
         return None
+    hull = [points[i] for i in members]
+    anchored = start is not None and start[1].on(split)[0] < costs[members[0]]
+    steps = [points[i] for i in frontier.step_members(costs, accuracies)]
     return Curve(
-        _coordinates(points, labels, members, means),
-        _coordinates(points, labels, frontier.step_members(*val), means),
-        tuple(points[i].name for i in members),
+        _coordinates([start, *hull] if start is not None and anchored else hull, means),
+        _coordinates(steps, means),
+        tuple(p.name for _, p in hull),
     )
 
 
-def _coordinates(
-    points: Sequence[OperatingPoint], labels: Sequence[str], members: Sequence[int], means: Means
-) -> tuple[Array, Array]:
-    keys = [(labels[i], points[i].name, points[i].seed) for i in members]
+def _coordinates(points: Sequence[Labelled], means: Means) -> tuple[Array, Array]:
+    keys = [(label, p.name, p.seed) for label, p in points]
     cost, accuracy = np.stack([means.cost[k] for k in keys], 1), np.stack([means.accuracy[k] for k in keys], 1)
     return frontier.by_cost(cost, accuracy)
 
 
 def static_curve(cell: CellData, seed: int, means: Means) -> Curve | None:
     """Return the frontier of the static exits of a seed: mixing them takes no skill."""
-    points = cell.static_at(seed)
-    return chosen(points, [STATIC] * len(points), means)
+    return chosen(_static(cell, seed), cell.choosing, means)
 
 
-def method_curve(cell: CellData, label: str, seed: int, means: Means, *, augmented: bool = True) -> Curve | None:
-    """Return the frontier of a method's points of a seed, with the static exits unless told otherwise."""
-    entry = next(e for e in cell.methods if e.label == label)
-    own = [p for p in entry.of(seed) if p.ok]
-    free = cell.static_at(seed) if augmented else ()
+def own_curve(cell: CellData, label: str, seed: int, means: Means) -> Curve | None:
+    """Return the hull of a method's own policies of a seed, mixed with the cheapest static exit below the first one."""
+    return chosen(_own(cell, label, seed), cell.choosing, means, next(iter(_static(cell, seed)), None))
+
+
+def augmented_curve(cell: CellData, label: str, seed: int, means: Means) -> Curve | None:
+    """Return the frontier of a method's policies and all static exits of a seed."""
     # of equal points the static exit counts: it is free
-    return chosen([*free, *own], [STATIC] * len(free) + [label] * len(own), means)
+    return chosen([*_static(cell, seed), *_own(cell, label, seed)], cell.choosing, means)
+
+
+def _static(cell: CellData, seed: int) -> list[Labelled]:
+    return [(STATIC, p) for p in cell.static_at(seed)]
+
+
+def _own(cell: CellData, label: str, seed: int) -> list[Labelled]:
+    entry = next(e for e in cell.methods if e.label == label)
+    return [(label, p) for p in entry.of(seed) if p.ok]
 
 
 def oracle_curve(cell: CellData, seed: int, means: Means) -> Curve | None:
@@ -139,39 +152,48 @@ def oracle_curve(cell: CellData, seed: int, means: Means) -> Curve | None:
     return Curve(corner, corner)
 
 
-def nauc_on(cell: CellData, label: str, seed: int, window: Window, split: Split) -> float:
-    """Return the NAUC of a frontier chosen on val, by its coordinates on a split other than test; NaN if unknown."""
-    entry = next(e for e in cell.methods if e.label == label)
-    points = [*cell.static_at(seed), *(p for p in entry.of(seed) if p.ok)]
-    members = frontier.hull_members([p.val_cost for p in points], [p.val_accuracy for p in points])
-    if not members or not window.width:
-        return float("nan")
-    at = [(p.cal_cost, p.cal_accuracy) if split == "cal" else (p.val_cost, p.val_accuracy) for p in points]
-    cost, accuracy = np.array([at[i] for i in members]).T[:, None]
-    return float(frontier.hull_area(*frontier.by_cost(cost, accuracy), window.low, window.high)[0]) / window.width
+def own_gains_where_chosen(
+    cell: CellData, labels: Sequence[str], seeds: Sequence[int], window: Window
+) -> dict[str, float]:
+    """Return own gains, mean over seeds, by coordinates on the split that chooses members instead of test.
+
+    Only of methods where it is known.
+    """
+    found = {label: [_where_chosen(cell, label, seed, window) for seed in seeds] for label in labels}
+    means = {label: float(np.mean(values)) for label, values in found.items() if values}
+    return {label: mean for label, mean in means.items() if np.isfinite(mean)}
+
+
+def _where_chosen(cell: CellData, label: str, seed: int, window: Window) -> float:
+    points = [*_static(cell, seed), *_own(cell, label, seed)]
+    at = {(who, p.name, p.seed): np.array([p.on(cell.choosing)]) for who, p in points}
+    means = Means(1, {k: v[:, 1] for k, v in at.items()}, {k: v[:, 0] for k, v in at.items()}, {})
+    own, static = own_curve(cell, label, seed, means), static_curve(cell, seed, means)
+    return float((own.nauc(window) - static.nauc(window))[0]) if own and static else float("nan")
 
 
 def scores(
-    curve: Curve, raw: Curve | None, static: Curve | None, oracle: Curve | None, full: Array | None, common: Setting
+    own: Curve, augmented: Curve, static: Curve | None, oracle: Curve | None, full: Array | None, common: Setting
 ) -> Mapping[str, Array]:
-    """Return all statistics [1+R] of one curve by name; NaN where a reference that they need is missing.
+    """Return all statistics [1+R] of one method by name; NaN where a reference that they need is missing.
 
-    nauc, nauc_raw, gain, skill, hypervolume, hypervolume_share; accuracy@b, gain@b and regret@b for each budget b (NaN
-    below the curve's first point); cost@δ for each of LOSSES. full [1+R]: accuracy of the last static exit.
+    own (the own gain: mean over the window of own curve minus static hull), nauc, gain, skill, hypervolume and
+    hypervolume_share of the augmented curve; of the own curve accuracy@b, gain@b and regret@b for each budget b (NaN
+    below its first point), and cost@δ for each of LOSSES. full [1+R]: accuracy of the last static exit.
     """
-    nothing = np.full(len(curve.hull[0]), np.nan)
-    found = {"nauc": curve.nauc(common.window), "nauc_raw": raw.nauc(common.raw_window) if raw else nothing}
+    nothing = np.full(len(own.hull[0]), np.nan)
     zero = static.nauc(common.window) if static else nothing
     best = oracle.nauc(common.window) if oracle else nothing
+    found = {"own": own.nauc(common.window) - zero, "nauc": augmented.nauc(common.window)}
     found["gain"] = found["nauc"] - zero
     room = best - zero
     found["skill"] = np.divide(found["gain"], room, out=nothing.copy(), where=room > 0)
     corner = common.reference
-    found["hypervolume"] = frontier.hypervolume(*curve.steps, corner.cost, corner.accuracy)
+    found["hypervolume"] = frontier.hypervolume(*augmented.steps, corner.cost, corner.accuracy)
     found["hypervolume_share"] = found["hypervolume"] / corner.scale if corner.scale > 0 else nothing
     at = common.budgets
-    value = curve.accuracy(at)
-    begins = float(curve.hull[0][0].min())  # of the test set itself
+    value = own.accuracy(at)
+    begins = float(own.hull[0][0].min())  # of the test set itself
     zeros = static.accuracy(at) if static else np.full_like(value, np.nan)
     tops = oracle.accuracy(at) if oracle else np.full_like(value, np.nan)
     for j, b in enumerate(at):
@@ -180,7 +202,7 @@ def scores(
         found[f"gain@{b:g}"] = value[:, j] - zeros[:, j] if reachable else nothing
         found[f"regret@{b:g}"] = tops[:, j] - value[:, j] if reachable else nothing
     targets = None if full is None else full[:, None] - np.array(LOSSES)
-    costs = None if targets is None else frontier.iso_cost(*curve.hull, targets)
+    costs = None if targets is None else frontier.iso_cost(*own.hull, targets)
     for j, loss in enumerate(LOSSES):
         found[f"cost@{loss:g}"] = nothing if costs is None else costs[:, j]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 
 Status = Literal["ok", "infeasible", "failed", "timeout"]
+Split = Literal["cal", "val"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class OperatingPoint:
     def ok(self) -> bool:
         """Whether the point has scores."""
         return self.status == "ok"
+
+    def on(self, split: Split) -> tuple[float, float]:
+        """Return cost and accuracy on a split other than test, NaN where the record does not have them."""
+        return (self.cal_cost, self.cal_accuracy) if split == "cal" else (self.val_cost, self.val_accuracy)
 
     @property
     def sampled(self) -> bool:
@@ -95,6 +101,21 @@ class CellData:
     def budgets(self) -> tuple[float, ...]:
         """All budgets that any method of the setting was asked for, ascending."""
         return tuple(sorted({p.budget for e in self.methods for p in e.points if p.budget is not None}))
+
+    @cached_property
+    def measured(self) -> tuple[OperatingPoint, ...]:
+        """The points with scores of methods and static exits."""
+        return tuple(p for e in (*self.methods, self.static) for p in e.points if p.ok)
+
+    @cached_property
+    def choosing(self) -> Split:
+        """The split that decides which points are on a frontier, and which rule is the baseline: cal.
+
+        No rule is fitted on cal and nothing is reported on it. Val would favour the rules that fit it most closely; it
+        is used only if some record has no scores on cal.
+        """
+        known = all(math.isfinite(value) for p in self.measured for value in p.on("cal"))
+        return "cal" if known else "val"
 
     def sorted(self) -> CellData:
         """Return the same with methods by label and points by name and seed: sums depend on their order."""

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.stats.data import CellData, Entry, OperatingPoint
+from bench.stats.compare import MIN_SEEDS
+from bench.stats.data import CellData, Entry
 
 OTHER_CODE = "made by other code of the same version"
 COLLAPSE = 0.95  # one exit that takes a larger share than this has swallowed the policy
 Kind = Literal[
-    "limit", "seen", "variant", "few seeds", "no samples", "no static", "no oracle",
+    "limit", "seen", "variant", "quality", "few seeds", "no samples", "no static", "no oracle",
     "not run", "failed", "timeout", "infeasible", "collapsed", "note", "tuned", "older", "versions",
     "other code", "published",
 ]  # fmt: skip
 TUNED = {"tuned": "tuned", "defaults": "defaults kept by the search"}  # what bench tune has to do with parameters
 GAPS: tuple[Kind, ...] = ("not run", "failed", "timeout")  # without these a grid is complete
-INCOMPARABLE: tuple[Kind, ...] = ("limit", "seen")  # settings that are left out of what is averaged across settings
+INCOMPARABLE: tuple[Kind, ...] = ("limit", "seen")  # settings whose numbers do not count beside those of others
+LEFT_OUT: tuple[Kind, ...] = (*INCOMPARABLE, "quality")  # settings that are left out of what is averaged over settings
 
 
 @dataclass(frozen=True)
@@ -61,27 +63,20 @@ def cell_flags(cell: CellData) -> tuple[Flag, ...]:
     if any(p.other_code for entry in (cell.static, cell.oracle) for p in entry.points):
         found.append(Flag("other code", f"references {OTHER_CODE}"))
     seeds = cell.seeds
-    if len(seeds) < 6:
-        words = (
-            "1 seed: intervals cover test samples only" if len(seeds) == 1 else f"{len(seeds)} seeds: intervals only"
-        )
-        found.append(Flag("few seeds", words))
+    if len(seeds) < MIN_SEEDS:
+        few = f"{len(seeds)} seeds (fewer than {MIN_SEEDS}): no ranks, no p-values"
+        found.append(Flag("few seeds", "1 seed: intervals cover test samples only" if len(seeds) == 1 else few))
     whole = sum(bool(cell.static_at(seed)) for seed in seeds)
     if whole < len(seeds):
         found.append(Flag("no static", "no static exits", len(seeds) - whole, len(seeds)))
-    bare = [p for p in measured(cell) if not p.sampled]
+    bare = [p for p in cell.measured if not p.sampled]
     if bare:
         found.append(
-            Flag("no samples", "no per-sample outcomes: intervals cover seeds only", len(bare), len(measured(cell)))
+            Flag("no samples", "no per-sample outcomes: intervals cover seeds only", len(bare), len(cell.measured))
         )
-    elif len({len(p.correct) for p in measured(cell) if p.correct is not None}) > 1:
+    elif len({len(p.correct) for p in cell.measured if p.correct is not None}) > 1:
         found.append(Flag("no samples", "test sets of different sizes: intervals cover seeds only"))
     return tuple(found)
-
-
-def measured(cell: CellData) -> list[OperatingPoint]:
-    """Return the points with scores of methods and static exits."""
-    return [p for e in (*cell.methods, cell.static) for p in e.points if p.ok]
 
 
 def point_flags(entry: Entry, budget: float, seeds: Sequence[int]) -> tuple[Flag, ...]:

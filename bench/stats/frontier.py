@@ -1,8 +1,8 @@
-"""Frontiers of operating points: who is on them is decided on val, where they lie is measured on test.
+"""Frontiers of operating points: which points are on them is decided on cal, their coordinates come from test.
 
 A frontier is a list of points by rising cost. Between two neighbours on the hull a random mixture of their policies
 costs and scores in proportion, so the hull is attainable: a polyline through the test coordinates of the points that
-lie on the upper concave hull of val. Beyond its last point nothing is gained by spending more; before its first point
+are on the upper concave hull on cal. Beyond its last point nothing is gained by spending more; before its first point
 the first accuracy holds.
 """
 
@@ -46,7 +46,7 @@ def _turns_up(c: Array, a: Array, first: int, middle: int, last: int) -> bool:
 
 
 def by_cost(cost: Array, accuracy: Array) -> tuple[Array, Array]:
-    """Sort each row of test coordinates [R, P] by cost: points close on val may swap places on test."""
+    """Sort each row of test coordinates [R, P] by cost: points close on cal may swap places on test."""
     order = np.argsort(cost, axis=1, kind="stable")
     return np.take_along_axis(cost, order, 1), np.take_along_axis(accuracy, order, 1)
 

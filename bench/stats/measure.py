@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.stats.data import CellData, OperatingPoint
-from bench.stats.flags import measured
 from bench.stats.oracle import first_correct, shares_from
 from bench.stats.resample import BootstrapConfig, exact, sample_means
 
@@ -41,7 +40,7 @@ def measure(cell: CellData, bootstrap: BootstrapConfig) -> Means:
         key=lambda item: (item[0], item[1].name, item[1].seed),
     )
     sizes = {len(p.correct) for _, p in points if p.correct is not None}
-    sampled = bootstrap.sample_draws > 0 and bool(points) and len(sizes) == 1 and all(p.sampled for p in measured(cell))
+    sampled = bootstrap.sample_draws > 0 and bool(points) and len(sizes) == 1 and all(p.sampled for p in cell.measured)
     statics = {seed: cell.static_at(seed) for seed in cell.seeds if cell.static_at(seed)}
     keys = [(label, p.name, p.seed) for label, p in points]
     accuracy = {key: np.array([p.accuracy]) for key, (_, p) in zip(keys, points, strict=True)}

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bench.stats.bands import sup_t
 from bench.stats.bootstrap import LEVEL, Draws
+from bench.stats.compare import MIN_SEEDS
 
 Array = NDArray[np.float64]
 
@@ -28,6 +29,11 @@ class Rank:
     first: int
     last: int
 
+    @property
+    def leading(self) -> bool:
+        """Whether the method may be the best one."""
+        return self.first == 1
+
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
 
@@ -37,11 +43,11 @@ def pairwise_sure(
 ) -> set[tuple[str, str]]:
     """Return the pairs (better, worse) that differ significantly, from one statistic's values [1+R, S] per method.
 
-    Empty for fewer than two seeds: nothing is known of how seeds differ.
+    Empty for fewer than MIN_SEEDS seeds: too little is known of how seeds differ.
     """
     names = sorted(values)
     pairs = list(combinations(range(len(names)), 2))
-    if len(seeds) < 2 or not pairs:
+    if len(seeds) < MIN_SEEDS or not pairs:
         return set()
     stack = np.stack([values[name] for name in names], -1)
     difference = np.stack([stack[..., i] - stack[..., j] for i, j in pairs], -1)
@@ -62,5 +68,7 @@ def ranks_from(sure: set[tuple[str, str]], names: Sequence[str]) -> dict[str, Ra
 
 
 def ranks(values: dict[str, Array], seeds: Sequence[int], draws: Draws, level: float = LEVEL) -> dict[str, Rank]:
-    """Return each method's range of ranks by one statistic, higher being better; none for fewer than two seeds."""
-    return ranks_from(pairwise_sure(values, seeds, draws, level), list(values)) if len(seeds) > 1 else {}
+    """Return each method's range of ranks by one statistic, higher being better; none below MIN_SEEDS seeds."""
+    if len(seeds) < MIN_SEEDS:
+        return {}
+    return ranks_from(pairwise_sure(values, seeds, draws, level), list(values))

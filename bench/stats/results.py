@@ -11,7 +11,9 @@ from bench.stats.baseline import Baseline
 from bench.stats.bootstrap import Estimate
 from bench.stats.compare import Comparison
 from bench.stats.curves import Reference, Window
+from bench.stats.data import Split
 from bench.stats.flags import Flag
+from bench.stats.quality import Check
 from bench.stats.ranks import Rank
 from bench.stats.resample import BootstrapConfig
 
@@ -31,7 +33,7 @@ class PointStatistics:
 
 @dataclass(frozen=True)
 class BudgetStatistics:
-    """One method's val-chosen hull at a cost equal to one budget; unknown below its first point."""
+    """One method's own curve at a cost equal to one budget; unknown below its first point."""
 
     budget: float
     accuracy: Estimate
@@ -51,13 +53,13 @@ class IsoCost:
 
 @dataclass(frozen=True)
 class CurveStatistics:
-    """A frontier over its seeds: augmented with static exits but for `nauc_raw`."""
+    """The curves of a method over its seeds; those of the augmented curve are named, all others are of its own."""
 
     label: str
     seeds: tuple[int, ...]
-    nauc: Estimate
-    nauc_raw: Estimate
-    gain: Estimate
+    own: Estimate  # own gain: mean over the window of the own curve minus the static hull
+    nauc: Estimate  # of the augmented curve, as the next four
+    gain: Estimate  # NAUC minus that of the static hull
     skill: Estimate
     hypervolume: Estimate
     hypervolume_share: Estimate
@@ -65,12 +67,12 @@ class CurveStatistics:
     iso: tuple[IsoCost, ...]
     band: Band | None  # of accuracy over the budgets
     line: tuple[tuple[float, float], ...]  # (cost, mean accuracy) to draw
-    hulls: Mapping[int, tuple[str, ...]]  # the points on each seed's hull, as chosen on val
+    hulls: Mapping[int, tuple[str, ...]]  # the points on each seed's hull, as chosen on cal
 
 
 @dataclass(frozen=True)
 class MethodStatistics:
-    """All about one method of a setting. Rank, comparison and difference exist for complete grids only."""
+    """All about one method of a setting. Rank, comparisons and difference exist for complete grids only."""
 
     label: str
     name: str
@@ -81,26 +83,34 @@ class MethodStatistics:
     adherence: Adherence
     flags: tuple[Flag, ...]
     rank: Rank | None = None
-    comparison: Comparison | None = None
+    comparison: Comparison | None = None  # of own gains, with the baseline
+    against_plain: Comparison | None = None  # of own gains, with plain thresholds
     difference: Band | None = None  # accuracy at budgets minus the baseline's
+
+    @property
+    def leading(self) -> bool:
+        """Whether it may be the best method of the setting."""
+        return self.rank is not None and self.rank.leading
 
 
 @dataclass(frozen=True)
 class CellStatistics:
-    """All about one setting; methods by falling NAUC, incomplete ones last."""
+    """All about one setting; methods by falling own gain, incomplete ones last."""
 
     name: str
     seeds: tuple[int, ...]
     samples: tuple[int, ...]  # of the test set, from per-sample outcomes
     window: Window
-    raw_window: Window
+    split: Split  # that decides which points are on a curve
     reference: Reference
     methods: tuple[MethodStatistics, ...]
     static: CurveStatistics | None
     oracle: CurveStatistics | None
     exits: tuple[PointStatistics, ...]
     baseline: Baseline | None
-    sure: tuple[tuple[str, str], ...]  # (better, worse) by NAUC, all pairs judged at once
+    plain: str | None  # the label of plain thresholds, if their grid is complete
+    sure: tuple[tuple[str, str], ...]  # (better, worse) by own gain, all pairs judged at once
+    quality: tuple[Check, ...]
     flags: tuple[Flag, ...]  # that concern every number; those of methods and points are theirs
     bootstrap: BootstrapConfig
 

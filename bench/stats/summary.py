@@ -9,23 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import UserError
+from bench.stats import frontier
 from bench.stats.adherence import adherence
 from bench.stats.bands import Band, band
-from bench.stats.baseline import Baseline, choose
+from bench.stats.baseline import PLAIN, Baseline, choose
 from bench.stats.bootstrap import UNKNOWN, Draws, Estimate, estimates
-from bench.stats.compare import compare
+from bench.stats.compare import MIN_SEEDS, Comparison, compare
 from bench.stats.curves import (
     LOSSES,
     Curve,
-    method_curve,
+    augmented_curve,
     oracle_curve,
+    own_curve,
+    own_gains_where_chosen,
     scores,
     setting,
     static_curve,
 )
 from bench.stats.data import CellData, Entry
-from bench.stats.flags import flags, measured, whole_seeds
+from bench.stats.flags import Flag, flags, whole_seeds
 from bench.stats.measure import STATIC, Means, measure
+from bench.stats.quality import checks, failed
 from bench.stats.ranks import pairwise_sure, ranks_from
 from bench.stats.resample import BootstrapConfig
 from bench.stats.results import (
@@ -67,18 +71,27 @@ class _Summary:
     def run(self, declared: str | None) -> CellStatistics:
         curves = {e.label: self._method(e) for e in self.cell.methods}
         complete = sorted(label for label, curve in curves.items() if curve.seeds == self.seeds and self.seeds)
-        baseline = choose(self.cell, complete, self.seeds, self.common.window)
+        chances = own_gains_where_chosen(self.cell, complete, self.seeds, self.common.window)
+        baseline = choose(self.cell, chances)
         if declared is not None:
             if declared not in complete:
                 known = ", ".join(complete) or "none"
                 raise UserError(f"'{declared}' cannot be the baseline of {self.cell.name}. Complete there: {known}.")
             chosen = baseline or Baseline(declared, {})
             baseline = replace(chosen, label=declared, declared=True)
-        naucs = {label: self.values[label]["nauc"] for label in complete}
-        sure = pairwise_sure(naucs, self.seeds, self.draws)
-        places = ranks_from(sure, complete) if len(self.seeds) > 1 else {}
-        table = compare(naucs, baseline.label, self.seeds, self.draws) if baseline else []
-        compared = {c.method: c for c in table}
+        own = {label: self.values[label]["own"] for label in complete}
+        own = {label: values for label, values in own.items() if np.isfinite(values).all()}
+        sure = pairwise_sure(own, self.seeds, self.draws)
+        places = ranks_from(sure, list(own)) if len(self.seeds) >= MIN_SEEDS else {}
+        plain = PLAIN if PLAIN in own else None
+        compared = self._compared(own, baseline.label if baseline else None)
+        against_plain = self._compared(own, plain)
+        exits = [self._point(self.cell.static, STATIC, f"exit={k}", None) for k in range(self.cell.num_exits)]
+        exits = [point for point in exits if point.accuracy.seeds]
+        first = max(sorted(chances), key=lambda label: chances[label], default=None)
+        best = None if first is None else (first, curves[first].own)
+        quality = checks([p.accuracy.value for p in exits], best, list(own), sure, self.seeds)
+        unfit = failed(quality)
         methods = [
             MethodStatistics(
                 label=e.label,
@@ -91,59 +104,64 @@ class _Summary:
                 flags=self.flags.methods[e.label],
                 rank=places.get(e.label),
                 comparison=compared.get(e.label),
+                against_plain=against_plain.get(e.label),
                 difference=self._difference(e.label, baseline.label) if baseline and e.label in compared else None,
             )
             for e in self.cell.methods
         ]
-        exits = [self._point(self.cell.static, STATIC, f"exit={k}", None) for k in range(self.cell.num_exits)]
         return CellStatistics(
             name=self.cell.name,
             seeds=self.cell.seeds,
-            samples=tuple(sorted({len(p.correct) for p in measured(self.cell) if p.correct is not None})),
+            samples=tuple(sorted({len(p.correct) for p in self.cell.measured if p.correct is not None})),
             window=self.common.window,
-            raw_window=self.common.raw_window,
+            split=self.common.split,
             reference=self.common.reference,
             methods=tuple(sorted(methods, key=_order)),
             static=self._reference("static", self.static),
             oracle=self._reference("oracle", self.oracle),
-            exits=tuple(point for point in exits if point.accuracy.seeds),
+            exits=tuple(exits),
             baseline=baseline,
+            plain=plain,
             sure=tuple(sorted(sure)),
-            flags=self.flags.cell,
+            quality=quality,
+            flags=(
+                *self.flags.cell,
+                *([Flag("quality", f"quality check failed: {'; '.join(unfit)}")] if unfit else []),
+            ),
             bootstrap=self.bootstrap,
         )
 
     def _method(self, entry: Entry) -> CurveStatistics:
         whole = [s for s in whole_seeds(entry, self.cell) if s in self.seeds]
-        curves = {s: method_curve(self.cell, entry.label, s, self.means) for s in whole}
-        raw = {s: method_curve(self.cell, entry.label, s, self.means, augmented=False) for s in whole}
-        return self._curve(entry.label, curves, raw)
+        own = {s: own_curve(self.cell, entry.label, s, self.means) for s in whole}
+        augmented = {s: augmented_curve(self.cell, entry.label, s, self.means) for s in whole}
+        return self._curve(entry.label, own, augmented)
+
+    def _compared(self, own: dict[str, Array], baseline: str | None) -> dict[str, Comparison]:
+        if baseline is None:
+            return {}
+        return {c.method: c for c in compare(own, baseline, self.seeds, self.draws)}
 
     def _reference(self, label: str, curves: Mapping[int, Curve | None]) -> CurveStatistics | None:
-        return self._curve(f"={label}", curves, {}) if any(curves.values()) else None
+        return self._curve(f"={label}", curves, curves) if any(curves.values()) else None
 
     def _curve(
-        self, label: str, curves: Mapping[int, Curve | None], raw: Mapping[int, Curve | None]
+        self, label: str, own: Mapping[int, Curve | None], augmented: Mapping[int, Curve | None]
     ) -> CurveStatistics:
-        found = {seed: curve for seed, curve in curves.items() if curve is not None}
+        found = {s: (curve, other) for s, curve in own.items() if curve is not None and (other := augmented[s])}
         seeds = tuple(sorted(found))
-        per_seed = [
-            scores(found[s], raw.get(s), self.static[s], self.oracle[s], self._full(s), self.common) for s in seeds
-        ]
+        per_seed = [scores(*found[s], self.static[s], self.oracle[s], self._full(s), self.common) for s in seeds]
         names = list(per_seed[0]) if per_seed else []
         self.values[label] = {name: np.stack([row[name] for row in per_seed], 1) for name in names}
         stack = np.stack([self.values[label][name] for name in names], -1) if names else np.empty((1, 0, 0))
         known = dict(zip(names, estimates(stack, seeds, self.draws), strict=True))
         grid = tuple(np.linspace(self.common.window.low, self.common.window.high, GRID).tolist())
-        firsts = [Curve((c.hull[0][:1], c.hull[1][:1]), c.steps).accuracy(grid)[0] for c in found.values()]
+        firsts = [frontier.hull_values(c.hull[0][:1], c.hull[1][:1], grid)[0] for c, _ in found.values()]
         line = np.mean(firsts, 0).tolist() if firsts else []
         return CurveStatistics(
             label=label.removeprefix("="),
             seeds=seeds,
-            **{
-                k: known.get(k, UNKNOWN)
-                for k in ("nauc", "nauc_raw", "gain", "skill", "hypervolume", "hypervolume_share")
-            },
+            **{k: known.get(k, UNKNOWN) for k in ("own", "nauc", "gain", "skill", "hypervolume", "hypervolume_share")},
             budgets=tuple(
                 BudgetStatistics(b, *(known.get(f"{k}@{b:g}", UNKNOWN) for k in ("accuracy", "gain", "regret")))
                 for b in self.cell.budgets
@@ -151,7 +169,7 @@ class _Summary:
             iso=tuple(self._iso(label, loss, known, len(seeds)) for loss in LOSSES),
             band=self._band(self._at_budgets(label), seeds),
             line=tuple(zip(grid, line, strict=False)),
-            hulls={seed: curve.names for seed, curve in found.items()},
+            hulls={seed: curve.names for seed, (curve, _) in found.items()},
         )
 
     def _iso(self, label: str, loss: float, known: Mapping[str, Estimate], of: int) -> IsoCost:
@@ -199,5 +217,5 @@ class _Summary:
 
 
 def _order(method: MethodStatistics) -> tuple[bool, bool, float, str]:
-    value = method.curve.nauc.value
+    value = method.curve.own.value
     return not method.complete, bool(np.isnan(value)), -value if not np.isnan(value) else 0.0, method.label

@@ -39,7 +39,9 @@ def test_what_sets_a_cell_apart_is_said(cell, known, text):
 
 
 def test_few_seeds_are_said():
-    assert words(flags(stat_cells.cell(samples=50, seeds=range(3))).cell) == ["3 seeds: intervals only"]
+    assert words(flags(stat_cells.cell(samples=50, seeds=range(3))).cell) == [
+        "3 seeds (fewer than 6): no ranks, no p-values"
+    ]
     assert words(flags(stat_cells.cell(samples=50, seeds=[4])).cell) == ["1 seed: intervals cover test samples only"]
 
 

@@ -31,7 +31,7 @@ def absolute(report: Report) -> Drawing:
             "all networks of a dataset on one axis",
             width=WIDTH,
             body=len(panels) * (ROW + 0.95),
-            keys=["large: the whole network", "dashed: its static exits", "solid: its best method by NAUC"],
+            keys=["large: the whole network", "dashed: its static exits", "solid: its best method by own gain"],
         )
         places = page.grid(len(panels), 1, left=0.75, right=3.3, bottom=0.6, row=ROW, gap=(0.0, 0.95), top=0.3)
         for axes, panel in zip(places, panels, strict=True):
@@ -64,7 +64,7 @@ def absolute(report: Report) -> Drawing:
     caption = (
         "Costs are multiply-accumulates, heads and gates included, not shares of each network. A small network without "
         "exits can be compared with a large one that leaves early. Points are means over seeds; the best method is the "
-        "one with the highest NAUC among complete ones."
+        "one with the largest own gain among complete ones."
     )
     return Drawing(page.figure, data, caption)
 

@@ -1,4 +1,4 @@
-"""Accuracy against cost: val-chosen hulls with simultaneous bands, the policies themselves, and the references."""
+"""Accuracy against cost: own curves with simultaneous bands, the policies themselves, and the references."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from bench.stats.results import CurveStatistics, MethodStatistics, PointStatisti
 BEST = 5  # methods of the overview
 FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "incomplete", "collapsed"]
 CAPTION = (
-    "Lines: what a method reaches at a cost by mixing its policies and static exits, chosen on val, measured on test. "
+    "Lines: what a method reaches at a cost by mixing its own policies (below the cheapest one with the first exit), "
+    "chosen on cal, measured on test. "
     "Markers: the policies themselves at the cost they had on test. Dashes: the hull of the static exits; dots: the "
     "oracle, which knows the labels."
 )
@@ -37,7 +38,7 @@ def accuracy(report: CellReport) -> Drawing:
 
 
 def best(report: CellReport) -> Drawing:
-    """Draw the few best methods by NAUC on one pair of axes, the best shared-head rule among them."""
+    """Draw the few methods with the largest own gain on one pair of axes, the best shared-head rule among them."""
     methods = _with_points(report)
     if len(methods) <= MOST_LINES:
         raise Missing(f"The figure of all methods shows each of the {len(methods)} methods as large.")
@@ -47,12 +48,12 @@ def best(report: CellReport) -> Drawing:
     if not chosen:
         raise Missing("No method has a complete grid, so none can be called best.")
     data = curve_data(report, chosen, bands=False)
-    notes = f"{len(chosen)} of {len(methods)} methods: the best by NAUC"
+    notes = f"{len(chosen)} of {len(methods)} methods: those with the largest own gain"
     chart = _chart(
         report,
         chosen,
         data,
-        f"Accuracy against cost: the best {min(BEST, len(chosen))} by NAUC",
+        f"Accuracy against cost: the best {min(BEST, len(chosen))} by own gain",
         focus=True,
         bands=False,
     )
@@ -130,7 +131,7 @@ def _chart(
     notes = seeds_described(
         policies["seeds"], "shaded: simultaneous 95 % bands" if bands else "bands in the figure of all methods"
     )
-    named = ["line: hull of policies and static exits, chosen on val", "markers: the policies"]
+    named = ["line: hull of its own policies, chosen on cal", "markers: the policies"]
     return Chart(
         report,
         title,

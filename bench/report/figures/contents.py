@@ -15,7 +15,7 @@ from bench.report.figures.decomposition import decomposition
 from bench.report.figures.depth import depth
 from bench.report.figures.exit_calibration import exit_calibration
 from bench.report.figures.file import Drawing, FigureSet, LeftOut, Missing, pack
-from bench.report.figures.overall import skill, tally
+from bench.report.figures.overall import own_gain, tally
 from bench.report.figures.recipes import recipes
 from bench.report.figures.reliability import reliability
 from bench.report.figures.scores import ece, inefficiency
@@ -48,7 +48,7 @@ def cell_figures(report: CellReport) -> FigureSet:
 def overall_figures(report: Report) -> FigureSet:
     """Make the figures over all settings of each track."""
     wanted = (
-        ("skill", "Skill over settings", skill),
+        ("own_gain", "Own gain over settings", own_gain),
         ("tally", "Settings won, tied, lost", tally),
         ("absolute", "Accuracy against absolute cost", absolute),
     )

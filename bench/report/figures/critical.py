@@ -1,4 +1,4 @@
-"""The comparison of a setting's methods: differences of NAUC to the baseline, and the ranks that each may hold."""
+"""The comparison of a setting's methods: differences of own gain to the baseline, and the ranks that each may hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROW = 0.235  # inches per method
 
 
 def critical(report: CellReport) -> Drawing:
-    """Draw per method the difference of its NAUC to the baseline's with its interval, and its range of ranks."""
+    """Draw per method the difference of its own gain to the baseline's with its interval, and its range of ranks."""
     statistics = report.statistics
     data = comparison_data(report)
     baseline = statistics.baseline
@@ -52,9 +52,10 @@ def critical(report: CellReport) -> Drawing:
         if several:
             _ranks(page.axes(9.2 - ranks - 0.1, 0.55, ranks, height), data, report)
     caption = (
-        f"NAUC minus that of {baseline.label} ({baseline.how}), mean over paired seeds, with 95 % intervals of the "
+        f"Own gain minus that of {baseline.label} ({baseline.how}), mean over paired seeds, with 95 % intervals of the "
         "two-level bootstrap over seeds and test samples. Right: simultaneous 95 % "
-        "confidence intervals for the ranks; long bars mean that this many seeds and samples cannot tell. No "
+        "confidence intervals for the ranks, none below six seeds; long bars mean that this many seeds and samples "
+        "cannot tell. No "
         "critical difference of mean ranks (Nemenyi) is drawn: with so few settings it could not separate anything. "
         "Methods with an incomplete grid are listed without a value."
     )
@@ -74,7 +75,7 @@ def comparison_data(report: CellReport) -> pd.DataFrame:
         found.append(
             {
                 "method": m.label,
-                "nauc": m.curve.nauc.value if m.complete else math.nan,
+                "own": m.curve.own.value if m.complete else math.nan,
                 "difference": c.value if c else 0.0 if base else math.nan,
                 "low": c.low if c else math.nan,
                 "high": c.high if c else math.nan,
@@ -108,7 +109,7 @@ def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: Cell
     axes.set_xlim(low - 0.04 * (high - low), high + 0.04 * (high - low))
     axes.set_yticks(range(len(labels)), labels, fontsize=8.5)
     axes.set_ylim(len(labels) - 0.4, -0.6)
-    axes.set_xlabel("difference of NAUC, points of accuracy")
+    axes.set_xlabel("difference of own gain, points of accuracy")
     axes.grid(axis="y", visible=False)
     axes.tick_params(labelsize=8.5, pad=3)
     sns.despine(ax=axes, left=True)
@@ -139,7 +140,7 @@ def _ranks(axes: Axes, data: pd.DataFrame, report: CellReport) -> None:
     axes.set_xlim(0.4, int(data["first_rank"].notna().sum()) + 0.6)
     axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6, min_n_ticks=2))
-    axes.set_xlabel("rank by NAUC (1: best)")
+    axes.set_xlabel("rank by own gain (1: best)")
     axes.grid(axis="y", visible=False)
     axes.tick_params(labelsize=8.5, pad=3)
     sns.despine(ax=axes, left=True)

@@ -42,7 +42,7 @@ def middle_budget(data: pd.DataFrame) -> float:
 
 
 def in_order(report: CellReport, data: pd.DataFrame) -> list[str]:
-    """Return the methods of the data in the order of the leaderboard: by falling NAUC."""
+    """Return the methods of the data in the order of the leaderboard: by falling own gain."""
     there = set(data["method"])
     return [m.label for m in report.statistics.methods if m.label in there]
 

@@ -1,4 +1,4 @@
-"""Figures over all settings: mean skill with its interval, and settings won, tied and lost."""
+"""Figures over all settings: mean own gain with its interval, and settings won, tied and lost."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.points import rows_of
 from bench.report.style import MISSING, REFERENCE, settings
 from bench.report.summary import Report
+from bench.stats.across import FEW
 from bench.stats.across import ZONE as EQUAL
 from bench.stats.flags import Flag
 
@@ -22,9 +23,9 @@ NAMED = 4  # settings that the header names; of more the caption does
 LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no method's line stands here
 
 
-def skill(report: Report) -> Drawing:
-    """Draw each method's skill in every setting and its mean with the interval over settings."""
-    data = skill_data(report)
+def own_gain(report: Report) -> Drawing:
+    """Draw each method's own gain in every setting and its mean with the interval over settings."""
+    data = own_gain_data(report)
     across = report.across
     means = data[data["series"] == "mean"]
     names = list(means["method"])
@@ -32,23 +33,23 @@ def skill(report: Report) -> Drawing:
     with mpl.rc_context(settings()):
         low, high = _limits(data)
         cut = bool((data["low"] < low).any() or (data["high"] > high).any())
-        interval = "bars: 95 % intervals over settings" if len(across.cells) > 1 else "no interval over one setting"
+        interval = "bars: 95 % intervals over settings" if across.pairs else f"fewer than {FEW} settings: no intervals"
         interval += ", cut off at the frame" if cut else ""
         page, axes = _rows(
-            "Skill over settings",
+            "Own gain over settings",
             _cells(report),
             names,
-            ["0: mixing static exits, 1: the oracle", "dots: single settings", "large: mean", interval],
+            ["0: random mixtures of static exits", "dots: single settings", "large: mean", interval],
         )
         for y, row in enumerate(rows_of(means)):
             mine = data[(data["series"] == "setting") & (data["method"] == row.method)]
             look = looks[row.method]
-            axes.plot(mine["skill"], [y] * len(mine), "o", color=look.colour, alpha=0.45, markersize=4, zorder=3)
-            if math.isfinite(row.skill):
+            axes.plot(mine["gain"], [y] * len(mine), "o", color=look.colour, alpha=0.45, markersize=4, zorder=3)
+            if math.isfinite(row.gain):
                 if math.isfinite(row.low):
                     axes.plot([row.low, row.high], [y, y], color=look.colour, linewidth=1.6, zorder=2)
                 axes.plot(
-                    [row.skill], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4
+                    [row.gain], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4
                 )
             else:
                 axes.annotate(
@@ -58,9 +59,9 @@ def skill(report: Report) -> Drawing:
                 )  # fmt: skip
         axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
         axes.set_xlim(low, high)
-        axes.set_xlabel("skill score")
+        axes.set_xlabel("own gain, points of accuracy")
     caption = (
-        "Skill: (NAUC minus that of the static hull) over (NAUC of the oracle minus the same). Means exist only for "
+        "Own gain: mean over costs of a method's own curve minus the static hull. Means exist only for "
         "methods with a complete grid in all settings that count; bars are cut off where they would dwarf the "
         f"differences between means. {across.note}{_left_out(report)}"
     )
@@ -69,12 +70,12 @@ def skill(report: Report) -> Drawing:
 
 def _limits(data: pd.DataFrame) -> tuple[float, float]:
     """The range of the axis: few settings make intervals that would swallow the means; the data has them whole."""
-    known = data["skill"].dropna()
-    span = max(float(known.max() - known.min()), 0.02)
+    known = data["gain"].dropna()
+    span = max(float(known.max() - known.min()), 0.2)
     low = max(float(data["low"].min()), known.min() - 0.6 * span) if data["low"].notna().any() else known.min()
     high = min(float(data["high"].max()), known.max() + 0.6 * span) if data["high"].notna().any() else known.max()
     low, high = min(low, known.min(), 0.0), max(high, known.max(), 0.0)
-    pad = 0.05 * max(high - low, 0.02)
+    pad = 0.05 * max(high - low, 0.2)
     return low - pad, high + pad
 
 
@@ -82,13 +83,13 @@ def _told(flag: Flag) -> str:
     return f"{flag.count} of {flag.of} settings" if flag.kind == "not run" else str(flag)
 
 
-def skill_data(report: Report) -> pd.DataFrame:
-    """Return a row per method for the mean, and one per method and setting with a complete grid."""
+def own_gain_data(report: Report) -> pd.DataFrame:
+    """Return a row per method for the mean, and one per method and setting with a complete grid; gains in points."""
     across = report.across
     counted = [c.statistics for c in report.cells if c.name in across.cells]
     rows: list[dict[str, object]] = []
     for m in across.methods:
-        s = m.skill
+        s = m.own
         known = {
             "series": "mean",
             "setting": "all",
@@ -98,22 +99,22 @@ def skill_data(report: Report) -> pd.DataFrame:
         rows.append(
             known
             | {
-                "skill": s.value if s else math.nan,
-                "low": s.low if s else math.nan,
-                "high": s.high if s else math.nan,
+                "gain": 100 * s.value if s else math.nan,
+                "low": 100 * s.low if s else math.nan,
+                "high": 100 * s.high if s else math.nan,
                 "settings": m.cells,
             }
         )
         for cell in counted:
             for c in cell.methods:
-                if c.label == m.label and c.complete and math.isfinite(c.curve.skill.value):
+                if c.label == m.label and c.complete and math.isfinite(c.curve.own.value):
                     known = {"series": "setting", "setting": cell.name, "method": m.label, "flags": ""}
                     rows.append(
-                        known | {"skill": c.curve.skill.value, "low": math.nan, "high": math.nan, "settings": 1}
+                        known | {"gain": 100 * c.curve.own.value, "low": math.nan, "high": math.nan, "settings": 1}
                     )
-    data = pd.DataFrame(rows, columns=["series", "method", "setting", "skill", "low", "high", "settings", "flags"])
-    if not data["skill"].notna().any():
-        raise Missing("No setting that counts has a skill score: it needs static exits, an oracle and a complete grid.")
+    data = pd.DataFrame(rows, columns=["series", "method", "setting", "gain", "low", "high", "settings", "flags"])
+    if not data["gain"].notna().any():
+        raise Missing("No setting that counts has an own gain: it needs static exits and a complete grid.")
     return data
 
 
@@ -127,7 +128,7 @@ def tally(report: Report) -> Drawing:
             _cells(report),
             names,
             [
-                f"a tie: NAUC within {100 * EQUAL:g} points",
+                f"a tie: own gains within {100 * EQUAL:g} points",
                 "one comparison per other method and setting, where both are complete",
             ],
         )
@@ -149,7 +150,7 @@ def tally(report: Report) -> Drawing:
         axes.set_xlim(0, 100)
         axes.set_xlabel("share of comparisons, %:  blue won · grey tied · orange lost (counts inside)")
     caption = (
-        "Every other method in every setting is one comparison of NAUC, where both have a complete grid. Within "
+        "Every other method in every setting is one comparison of own gains, where both have a complete grid. Within "
         f"{100 * EQUAL:g} points of accuracy two methods are practically equal: a tie. Counts, not tests."
         f"{_left_out(report)}"
     )
@@ -168,7 +169,8 @@ def tally_data(report: Report) -> pd.DataFrame:
                 {"method": m.label, **dict(zip(("wins", "ties", "losses"), counts, strict=True)), "settings": m.cells}
             )
     if not rows:
-        raise Missing("No two methods have complete grids in one setting that counts.")
+        few = f"Fewer than {FEW} settings count" if len(report.across.cells) < FEW else "No setting has two methods"
+        raise Missing(f"{few}, so wins, ties and losses are not counted.")
     data = pd.DataFrame(rows)
     net = (data["wins"] - data["losses"]) / data[["wins", "ties", "losses"]].sum(axis=1)
     return data.assign(net=net).sort_values(["net", "method"], ascending=[False, True]).reset_index(drop=True)

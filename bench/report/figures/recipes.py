@@ -21,7 +21,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def recipes(report: CellReport) -> Drawing:
-    """Draw NAUC gain over static exits per rule and head recipe, for rules that were run on several recipes."""
+    """Draw own gain per rule and head recipe, for rules that were run on several recipes."""
     data = recipe_data(report)
     rules, heads = list(dict.fromkeys(data["rule"])), sorted(set(data["heads"]), key=lambda h: (h != "plain", h))
     with mpl.rc_context(settings()):
@@ -29,7 +29,7 @@ def recipes(report: CellReport) -> Drawing:
         left = max(inches(label, 9) for label in labels) + 0.2
         cell = min(1.15, (9.2 - left - 1.1) / len(heads))
         width, height = max(left + cell * len(heads) + 1.1, 6.2), 0.36 * len(rules)
-        notes = ["gain over the hull of static exits, points of NAUC", "small: its 95 % interval"]
+        notes = ["own gain, points", "small: its 95 % interval"]
         incomplete = bool((~data["complete"]).any())
         page = sheet(
             "Head recipes and exit rules", report.name, width=width, body=height + 0.75,
@@ -53,7 +53,7 @@ def recipes(report: CellReport) -> Drawing:
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=8)
     caption = (
-        "Area under the accuracy-cost hull minus that of mixing static exits, in points of accuracy, per "
+        "Own gain: mean over costs of a method's own curve minus the static hull, in points of accuracy, per "
         "exit rule (rows) and head recipe (columns); blank: not run. Rules that were run on one recipe only are left "
         "out."
     )
@@ -66,7 +66,7 @@ def recipe_data(report: CellReport) -> pd.DataFrame:
     found = []
     for m in report.statistics.methods:
         if m.heads is not None:
-            gain = m.curve.gain
+            gain = m.curve.own
             known = {"rule": rule_of(m.label), "heads": m.heads, "method": m.label, "complete": m.complete}
             value = (gain.value, gain.low, gain.high) if m.complete else (math.nan,) * 3
             found.append(known | dict(zip(("gain", "low", "high"), value, strict=True)))

@@ -1,7 +1,8 @@
 """A table as columns of plain values, unscaled: what CSV and Parquet hold.
 
 Numbers are rounded, so that every machine writes the same bytes. An estimate is three columns: `key`, `key_low` and
-`key_high`, its 95 % interval. What stands out in the forms for readers is said in `key_highlight` (best, above, below).
+`key_high`, its 95 % interval. `key_highlight` says what stands out in the forms for readers
+(best, leading, above, below).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""A table in LaTeX, with booktabs rules."""
+"""A table in LaTeX, with booktabs rules; the leading group is shaded."""
 
 from __future__ import annotations
 
 import re
 
-from bench.report.formats.shown import Shown, shown_rows
+from bench.report.formats.shown import LEADING, Shown, shown_rows
 from bench.report.formats.table import Table
 from bench.system.text import one_line
 
@@ -13,7 +13,8 @@ PLAIN = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "–": "--", "−": "$-$", "∞": r"$\infty$", "≥": r"$\ge$", "≤": r"$\le$",
     "±": r"$\pm$", "×": r"$\times$", "·": r"$\cdot$",
-    "≈": r"$\approx$", "→": r"$\to$", "▲": r"$\uparrow$", "▼": r"$\downarrow$", "★": r"$\star$", "…": r"\ldots{}",
+    "≈": r"$\approx$", "→": r"$\to$", "●": r"$\bullet$",
+    "▲": r"$\uparrow$", "▼": r"$\downarrow$", "★": r"$\star$", "…": r"\ldots{}",
 }  # fmt: skip
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "ζ": "zeta", "η": "eta", "θ": "theta",
@@ -28,14 +29,14 @@ ARROWS = {"above": r" $\uparrow$", "below": r" $\downarrow$"}
 
 
 def render(table: Table) -> str:
-    """Return a `table` environment; it needs booktabs, and graphicx to fit wide ones to the line."""
+    """Return a `table` environment; it needs booktabs, graphicx to fit wide ones to the line, and colortbl to shade."""
     layout = "".join("l" if table.is_text(c) else "r" for c in table.visible)
     label = re.sub(r"[^A-Za-z0-9-]+", "-", table.name)
     head = " & ".join(escape(c.title) for c in table.visible)
     rows = [" & ".join(map(_cell, row)) + r" \\" for row in shown_rows(table)]
     caption = " ".join(filter(None, [f"{escape(table.title)}.", escape(table.caption)]))
     lines = [
-        "% needs \\usepackage{booktabs,graphicx}",
+        "% needs \\usepackage{booktabs,colortbl,graphicx}",
         VALUED,
         r"\begin{table}",
         r"\centering\footnotesize",
@@ -67,4 +68,5 @@ def _cell(cell: Shown) -> str:
     # braces keep a row that begins with a bracket from being read as the length after \\
     text = f"{{{text}}}" if text.startswith("[") else text
     text = f"{text}{ARROWS.get(cell.highlight or '', '')}"
-    return rf"\valued{{{text}}}{{{escape(cell.interval)}}}" if cell.interval else text
+    text = rf"\valued{{{text}}}{{{escape(cell.interval)}}}" if cell.interval else text
+    return rf"\cellcolor[gray]{{0.9}}{text}" if cell.highlight in LEADING else text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from bench.report.formats.shown import SIGNS, Shown, shown_rows
+from bench.report.formats.shown import LEADING, SIGNS, Shown, shown_rows
 from bench.report.formats.table import Table
 from bench.report.text import escape
+
+MARK = "●"  # Markdown cannot shade
 
 
 def render(table: Table) -> str:
@@ -20,6 +22,7 @@ def render(table: Table) -> str:
 def _cell(cell: Shown) -> str:
     text = escape(cell.text)
     text = f"**{text}**" if cell.highlight == "best" else text
+    text = f"{MARK} {text}" if cell.highlight in LEADING else text
     sign = SIGNS.get(cell.highlight or "")
     interval = f"<br><sub>{escape(cell.interval).replace(' ', '&nbsp;')}</sub>" if cell.interval else ""
     return " ".join(filter(None, [text, sign])) + interval

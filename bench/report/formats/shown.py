@@ -10,6 +10,7 @@ from bench.stats.bootstrap import Estimate
 
 NOTHING = "–"
 SIGNS = {"above": "▲", "below": "▼"}
+LEADING = ("best", "leading")
 
 
 @dataclass(frozen=True)

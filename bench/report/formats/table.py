@@ -9,7 +9,9 @@ from typing import Literal
 from bench.stats.bootstrap import Estimate
 
 Value = str | int | float | Estimate | None
-Highlight = Literal["best", "above", "below"]  # bold; ▲ and ▼: surely above or below what the caption names
+# best: bold, and leading; leading: shaded or ●, may be the best; above, below: ▲ ▼, significantly above or below what
+# the caption names
+Highlight = Literal["best", "leading", "above", "below"]
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,12 @@ FLAGS = (
     ("variant", "The images are not the official ones, e.g. recompressed. Compare only within the setting."),
     (
         "few seeds",
-        "Fewer than 6 seeds: intervals, no p-values. With 1 seed the intervals cover test samples only.",
+        "Fewer than 6 seeds: intervals, no ranks, no p-values. With 1 seed the intervals cover test samples only.",
     ),
+    ("quality", "The setting fails a check of whether it can tell methods apart; left out across settings."),
     ("no samples", "Records without per-sample outcomes: intervals cover seeds only."),
     ("no static", "No static exits for some seeds, so there is no static hull to compare with."),
-    ("no oracle", "No oracle, so there is no skill score."),
+    ("no oracle", "No oracle, so there is no regret and no skill score."),
     ("not run", "A gap: the operating point has not been run. A method with gaps has no rank."),
     ("failed", "A gap: the run ended with an error, which is stored in the record."),
     ("timeout", "A gap: the run took longer than allowed."),
@@ -39,8 +40,8 @@ FLAGS = (
 
 SPLITS = (
     ("train", "fits heads and gates"),
-    ("val", "thresholds, early stopping, choice of parameters; decides which points are on a frontier"),
-    ("cal", "conformal quantiles and the choice of the baseline; no method sees it"),
+    ("val", "thresholds, early stopping, choice of parameters"),
+    ("cal", "conformal quantiles, which points are on a curve, the choice of the baseline; no method sees it"),
     ("test", "scores only"),
 )
 
@@ -67,7 +68,7 @@ def cell_facts(report: CellReport) -> list[tuple[str, str]]:
         ("Seeds", ", ".join(map(str, found.seeds))),
         ("Budgets", ", ".join(f"{b:g}" for b in sorted(budgets)) or "–"),
         ("Records", f"{len(report.records):,}"),
-        ("Cost window of the NAUC", f"{percent(found.window.low)} to {percent(found.window.high)} of MACs"),
+        ("Cost window", f"{percent(found.window.low)} to {percent(found.window.high)} of MACs"),
         ("Hypervolume reference", f"cost {found.reference.cost:g}, accuracy {found.reference.accuracy:.4g}"),
         ("Baseline", _baseline(report)),
     ]

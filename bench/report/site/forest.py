@@ -1,4 +1,4 @@
-"""Methods in a row each, with the interval of their gain over the static hull on a common axis."""
+"""Methods in a row each, with the interval of their own gain on a common axis."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Line:
     value: str
     interval: str
     baseline: bool
+    leading: bool
     sure: str  # 'above', 'below' or ''
 
 
@@ -42,18 +43,18 @@ class Forest:
 
 
 def forest(cell: CellStatistics, looks: Mapping[str, Look], most: int | None = None) -> Forest:
-    """Lay out the first `most` methods by NAUC (all of them if None), and the baseline in any case."""
-    known = [m for m in cell.methods if not math.isnan(m.curve.gain.value)]
+    """Lay out the first `most` methods by own gain (all of them if None), and the baseline in any case."""
+    known = [m for m in cell.methods if not math.isnan(m.curve.own.value)]
     chosen = known[:most]
     if cell.baseline and cell.baseline.label not in {m.label for m in chosen}:
         chosen = [*chosen, *(m for m in known if m.label == cell.baseline.label)]
-    low, high = _range([m.curve.gain for m in chosen])
+    low, high = _range([m.curve.own for m in chosen])
     lines = [_line(m, cell, looks, low, high) for m in chosen]
     return Forest(lines, _at(0.0, low, high), points(low), points(high), len(cell.methods) - len(chosen))
 
 
 def _line(method: MethodStatistics, cell: CellStatistics, looks: Mapping[str, Look], low: float, high: float) -> Line:
-    gain, baseline = method.curve.gain, cell.baseline
+    gain, baseline = method.curve.own, cell.baseline
     look = looks.get(method.label)
     known = gain.known and math.isfinite(gain.low) and math.isfinite(gain.high)
     return Line(
@@ -66,6 +67,7 @@ def _line(method: MethodStatistics, cell: CellStatistics, looks: Mapping[str, Lo
         value=points(gain.value),
         interval=f"[{points(gain.low)}, {points(gain.high)}]" if known else "",
         baseline=baseline is not None and baseline.label == method.label,
+        leading=method.leading,
         sure="above" if known and gain.low > 0 else "below" if known and gain.high < 0 else "",
     )
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bench.report.formats.shown import SIGNS, shown_rows
+from bench.report.formats.shown import LEADING, SIGNS, shown_rows
 from bench.report.formats.table import Column, Table, Value
 from bench.stats.bootstrap import Estimate
 
@@ -33,6 +33,7 @@ class Box:
     kind: str
     interval: str = ""
     best: bool = False
+    leading: bool = False
     sign: str = ""
     highlight: str = ""
     href: str = ""
@@ -76,6 +77,7 @@ def grid(table: Table, links: Mapping[str, str]) -> Grid:
                     kind=head.kind,
                     interval=shown.interval,
                     best=shown.highlight == "best",
+                    leading=shown.highlight in LEADING,
                     sign=SIGNS.get(shown.highlight or "", ""),
                     highlight=shown.highlight or "",
                     href=_link(column, row.get(column.key), links),

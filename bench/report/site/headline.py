@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.report.site.words import count, gap, percent
+from bench.report.site.words import count, gap, percent, points
+from bench.stats.compare import MIN_SEEDS
 from bench.stats.flags import GAPS
 from bench.stats.results import CellStatistics, MethodStatistics
 
@@ -24,7 +25,7 @@ class Answer:
 
 def answers(cell: CellStatistics) -> list[Answer]:
     """Return the four answers; one that says that nothing is known where no method has a complete grid."""
-    complete = [m for m in cell.methods if m.complete and not math.isnan(m.curve.nauc.value)]
+    complete = [m for m in cell.methods if m.complete and not math.isnan(m.curve.own.value)]
     if not complete:
         return [Answer("Which method leads?", "Not known", "No method has results for every budget and seed.")]
     top = complete[0]
@@ -32,20 +33,20 @@ def answers(cell: CellStatistics) -> list[Answer]:
 
 
 def _who(complete: list[MethodStatistics]) -> Answer:
-    first = [m.label for m in complete if m.rank and m.rank.first == 1]
+    first = [m.label for m in complete if m.leading]
     top = complete[0]
-    nauc = f"NAUC {percent(top.curve.nauc.value, 2)}"
+    own = f"own gain {points(top.curve.own.value)} points"
     if not first:
-        return Answer("Which method leads?", top.label, f"{nauc}; one seed gives no ranks")
+        return Answer("Which method leads?", top.label, f"{own}; fewer than {MIN_SEEDS} seeds give no ranks")
     if len(first) == 1:
         return Answer(
-            "Which method leads?", top.label, f"{nauc}; significantly better than all {len(complete) - 1} others"
+            "Which method leads?", top.label, f"{own}; significantly better than all {len(complete) - 1} others"
         )
     names = ", ".join(first[:MOST]) + (f" and {len(first) - MOST} more" if len(first) > MOST else "")
     if len(first) == len(complete):
-        behind = f"Any of {len(first)} may be first; the highest is {top.label}, {nauc}"
+        behind = f"Any of {len(first)} may be first; the highest is {top.label}, {own}"
         return Answer("Which method leads?", "Not significant", behind)
-    return Answer("Which method leads?", f"{top.label}, but not alone", f"{nauc}; may be first: {names}")
+    return Answer("Which method leads?", f"{top.label}, but not alone", f"{own}; may be first: {names}")
 
 
 def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStatistics) -> Answer:
@@ -54,9 +55,11 @@ def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStati
         parts.append(f"{gap(top.comparison.difference)} over the baseline {top.comparison.baseline}")
     elif cell.baseline and cell.baseline.label == top.label:
         parts.append("it is the baseline itself")
+    if top.against_plain is not None and cell.baseline and cell.plain != cell.baseline.label:
+        parts.append(f"{gap(top.against_plain.difference)} over {cell.plain}")
     if len(complete) > 1:
         parts.append(f"not corrected for being the highest of {len(complete)}")
-    return Answer("By how much?", gap(top.curve.gain), "; ".join(parts))
+    return Answer("By how much?", gap(top.curve.own), "; ".join(parts))
 
 
 def _cost(top: MethodStatistics, complete: list[MethodStatistics]) -> Answer:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report.formats.table import Column, Table, Value
+from bench.report.formats.table import Column, Highlight, Table, Value
 from bench.report.summary import CellSummary, Report
+from bench.report.tables.leaderboard import compared
+from bench.stats.baseline import PLAIN
 from bench.stats.results import MethodStatistics
 
 RESULTS = (
     Column("setting", "Setting"),
     Column("rank", "Rank", note="simultaneous 95 % confidence interval for the rank"),
-    Column("nauc", "NAUC, %", 2, 100, interval=True, note="mean accuracy over the costs of the setting’s window"),
-    Column("gain", "Over static hull, points", 2, 100, interval=True, signed=True, note="NAUC minus the static hull’s"),
-    Column("skill", "Skill, %", 1, 100, interval=True, note="share of the way from the static hull to the oracle"),
-    Column("difference", "Over baseline, points", 2, 100, interval=True, signed=True, note="NAUC minus the baseline’s"),
+    Column("own", "Own gain, points", 2, 100, True, True, note="its own curve minus the static hull, mean over costs"),
+    Column("nauc", "NAUC with static exits, %", 2, 100, True, note="mean accuracy of the hull with static exits"),
+    Column("difference", "Over baseline, points", 2, 100, True, True, note="own gain minus the baseline’s"),
     Column("verdict", "Verdict", note="of the comparison with the baseline"),
+    Column("plain_difference", f"Over {PLAIN}, points", 2, 100, True, True, note="own gain minus that of a threshold"),
+    Column("plain_verdict", "Verdict", note="of that comparison"),
     Column("flags", "Flags"),
 )  # fmt: skip
 POINTS = (
@@ -71,8 +74,12 @@ def tables(places: Sequence[Place]) -> list[Table]:
     """Return the method's results: over all costs, and at each of its budgets."""
     results: list[dict[str, Value]] = [_result(p) for p in places]
     points = [row for p in places for row in _points(p)]
+    leaders: dict[tuple[int, str], Highlight] = {
+        (i, "rank"): "leading" for i, p in enumerate(places) if p.method.leading
+    }
+    leading = "Shaded: settings where its rank may be 1." if leaders else ""
     return [
-        Table("results", "Results in every setting", _filled(RESULTS, results), results),
+        Table("results", "Results in every setting", _filled(RESULTS, results), results, leading, leaders),
         Table("points", "Operating points", _filled(POINTS, points), points),
     ]
 
@@ -99,16 +106,18 @@ def records(places: Sequence[Place]) -> Table:
 
 def _result(place: Place) -> dict[str, Value]:
     method, statistics = place.method, place.cell.statistics
-    comparison, baseline = method.comparison, statistics.baseline
-    verdict = comparison.verdict if comparison else None
+    baseline = statistics.baseline
+    told, plain = compared(method.comparison), compared(method.against_plain, "plain_")
+    verdict = "baseline" if baseline and baseline.label == method.label else told.get("verdict")
     return {
         "setting": place.cell.folder,
         "rank": str(method.rank) if method.rank else None,
+        "own": method.curve.own,
         "nauc": method.curve.nauc,
-        "gain": method.curve.gain,
-        "skill": method.curve.skill,
-        "difference": comparison.difference if comparison else None,
-        "verdict": "baseline" if baseline and baseline.label == method.label else verdict,
+        "difference": told.get("difference"),
+        "verdict": verdict,
+        "plain_difference": plain.get("plain_difference"),
+        "plain_verdict": plain.get("plain_verdict"),
         "flags": ", ".join(map(str, (*method.flags, *statistics.flags))),
     }
 

@@ -44,6 +44,7 @@ def setting_page(
         cell=report.cell,
         name=report.name,
         flags=cell.flags,
+        quality=cell.quality,
         answers=answers(cell),
         forest=forest(cell, report.looks),
         data=data,

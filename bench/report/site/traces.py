@@ -47,7 +47,7 @@ def points(report: CellReport, rows: Iterable[Row], score: Score) -> list[Point]
 
 
 def gains(report: CellReport, name: str) -> list[Point]:
-    """Return the gain of a method's val-chosen hull over the static hull, at costs equal to the budgets."""
+    """Return the gain of a method's own curve over the static hull, at costs equal to the budgets."""
     found: list[Point] = []
     for method in report.statistics.methods:
         if method.label == name:

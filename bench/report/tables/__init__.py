@@ -33,11 +33,13 @@ def overall_tables(report: Report) -> list[Table]:
     """Return the tables across the settings of each track; none where fewer than two settings count."""
     from dataclasses import replace
 
-    from bench.report.tables.overall import nauc_table, pairs_table, skill_table
+    from bench.report.tables.overall import every_setting, overall, pairs_table
 
     found = []
     for track in report.tracks:
-        for make in (skill_table, nauc_table, pairs_table) if len(track.across.cells) > 1 else ():
+        if len(track.across.cells) < 2:
+            continue
+        for make in (overall, every_setting, *([pairs_table] if track.across.pairs else [])):
             table = make(track)
             name, title = report.labelled(table.name, table.title, track)
             found.append(replace(table, name=name, title=title))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from bench.report.context import CellReport
 from bench.report.formats.table import Column, Highlight, Table, Value
-from bench.report.tables.words import FLAGS, budgets, caption, flagged, seeds
+from bench.report.tables.words import FLAGS, LEADERS, budgets, caption, flagged, leaders, seeds
 from bench.stats.adherence import TOLERANCE
+from bench.stats.compare import MIN_SEEDS
 from bench.stats.flags import Flag
 from bench.stats.results import CurveStatistics
 
 
 def accuracy_table(report: CellReport) -> Table:
-    """Return accuracy at a cost equal to each budget: methods by rows, static hull and oracle below."""
+    """Return own gain and accuracy at a cost equal to each budget: methods by rows, static hull and oracle below."""
     cell = report.statistics
     at = budgets(cell)
     rows: list[dict[str, Value]] = [
         {"method": m.label, **_accuracies(m.curve), **flagged(cell, m.flags)} for m in cell.methods
     ]
-    highlights: dict[tuple[int, str], Highlight] = {}
+    highlights = leaders(cell)
     for i, method in enumerate(cell.methods):
         if method.difference is not None:
             highlights |= {(i, f"accuracy@{b:g}"): "above" for b in method.difference.wins()}
@@ -25,23 +26,32 @@ def accuracy_table(report: CellReport) -> Table:
     for title, curve in (("static hull", cell.static), ("oracle", cell.oracle)):
         if curve is not None:
             rows.append({"method": title, **_accuracies(curve), **flagged(cell, [Flag("note", "reference")])})
-    columns = [Column("method", "Method")]
+    columns = [
+        Column("method", "Method"),
+        Column(
+            "own", "Own gain, points", 2, 100, True, True, note="its own curve minus the static hull, mean over costs"
+        ),
+        Column("nauc", "NAUC with static exits, %", 2, 100, note="mean accuracy of the hull with static exits"),
+    ]
     for b in at:
         columns.append(Column(f"accuracy@{b:g}", f"at {b:g}", 2, 100, interval=True, note=f"accuracy at cost {b:g}, %"))
         columns += [Column(f"{key}@{b:g}", f"{key} at {b:g}", 2, 100, data=True) for key in ("gain", "regret")]
     signs = "▲ ▼: significantly above or below it (simultaneous 95 % band over all budgets of a row)."
     text = caption(
         cell,
-        "Test accuracy in % on a method's hull (with the static exits, chosen on val) where the cost equals the "
-        f"budget, a share of the plain backbone's; mean over {seeds(cell)}, brackets are 95 % bootstrap intervals.",
+        f"At each budget: test accuracy in % on a method's own curve (points chosen on {cell.split}) where the cost "
+        f"equals the budget, a share of the plain backbone's; mean over {seeds(cell)}, brackets are 95 % bootstrap "
+        "intervals. Own gain: mean over all costs of its own curve minus the static hull.",
         f"Baseline: {cell.baseline.label}. {signs}" if cell.baseline else "There is no baseline.",
-        "–: below the first point of the hull.",
+        LEADERS if len(cell.seeds) >= MIN_SEEDS else "",
+        "–: below the first point of the curve.",
     )
     return Table("budgets", "Accuracy at each budget", [*columns, *FLAGS], rows, text, highlights)
 
 
 def _accuracies(curve: CurveStatistics) -> dict[str, Value]:
-    return {
+    found: dict[str, Value] = {"own": curve.own, "nauc": curve.nauc}
+    return found | {
         f"{key}@{b.budget:g}": value
         for b in curve.budgets
         for key, value in (("accuracy", b.accuracy), ("gain", b.gain), ("regret", b.regret))

@@ -1,58 +1,66 @@
-"""Tables across settings: mean skill with wins, ties and losses; NAUC of every setting side by side; all pairs."""
+"""Tables across settings: mean own gain with wins, ties and losses; every setting side by side; all pairs."""
 
 from __future__ import annotations
 
-from bench.report.formats.table import Column, Table, Value
+from bench.report.formats.table import Column, Highlight, Table, Value
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.words import joined
 from bench.stats.across import ZONE, AcrossStatistics
-from bench.stats.flags import INCOMPARABLE, Flag
+from bench.stats.flags import Flag
+
+TALLY = ("wins", "ties", "losses")
 
 
-def skill_table(report: Report) -> Table:
-    """Return methods by falling mean skill over all settings that count."""
+def overall(report: Report) -> Table:
+    """Return methods by falling mean own gain over all settings that count; wins, ties and losses from FEW settings."""
     found = report.across
     rows: list[dict[str, Value]] = []
     for method in found.methods:
         tallies = [t for (a, _), t in found.pairs.items() if a == method.label]
+        counts = {key: sum(getattr(t, key) for t in tallies) for key in TALLY}
         rows.append(
             {
                 "method": method.label,
-                "skill": method.skill,
+                "own": method.own,
+                "gain": method.gain,
                 "settings": method.cells,
-                "wins": sum(t.wins for t in tallies),
-                "ties": sum(t.ties for t in tallies),
-                "losses": sum(t.losses for t in tallies),
+                **(counts if found.pairs else {}),
                 "flags": joined(method.flags),
             }
         )
     columns = (
         Column("method", "Method"),
-        Column("skill", "Mean skill, %", 1, 100, interval=True, signed=True),
+        Column("own", "Mean own gain, points", 2, 100, interval=True, signed=True),
+        Column(
+            "gain", "With static exits, points", 2, 100, interval=True, signed=True, note="mean NAUC over static hull"
+        ),
         Column("settings", "Settings", note="settings where its grid is complete"),
-        Column("wins", "Wins"),
-        Column("ties", "Ties"),
-        Column("losses", "Losses"),
+        *(Column(key, key.capitalize()) for key in TALLY if found.pairs),
         Column("flags", "Flags"),
+    )
+    counted = (
+        "Wins, ties, losses: against every other method in every setting where both are complete; a tie is within "
+        f"{100 * ZONE:g} points of own gain."
     )
     text = " ".join(
         [
-            f"Over {len(found.cells)} settings. Skill: gain in NAUC over the static hull as a share of the oracle's; "
-            "brackets are 95 % intervals over settings. A method that lacks a setting has no mean.",
-            f"Wins, ties, losses: against every other method in every setting where both are complete; a tie is within "
-            f"{100 * ZONE:g} points of NAUC.",
+            f"Over {len(found.cells)} settings. Own gain: mean over costs of a method's own curve minus the static "
+            "hull. With static exits: NAUC along the hull with static exits, minus that of the static hull. A method "
+            "that lacks a setting has no mean.",
+            "Brackets are 95 % intervals over settings. " + counted if found.pairs else "",
             found.note,
             left_out(found),
         ]
     )
-    return Table("overall", "Overall", columns, rows, text.strip())
+    return Table("overall", "Overall", columns, rows, " ".join(text.split()))
 
 
-def nauc_table(report: Report) -> Table:
-    """Return methods by rows and the settings that count by columns."""
+def every_setting(report: Report) -> Table:
+    """Return methods by rows and the settings that count by columns: own gain, and NAUC and rank in the data."""
     cells = counted(report)
     rows: list[dict[str, Value]] = []
-    for label in [m.label for m in report.across.methods]:
+    highlights: dict[tuple[int, str], Highlight] = {}
+    for i, label in enumerate(m.label for m in report.across.methods):
         row: dict[str, Value] = {"method": label}
         told: list[Flag] = []
         for cell in cells:
@@ -63,24 +71,31 @@ def nauc_table(report: Report) -> Table:
                 told.append(Flag("not run", f"incomplete: {cell.folder}"))
             else:
                 row |= {
+                    f"own {cell.folder}": method.curve.own,
                     f"nauc {cell.folder}": method.curve.nauc,
                     f"rank {cell.folder}": str(method.rank or ""),
                 }
+                if method.leading:
+                    highlights[i, f"own {cell.folder}"] = "leading"
         rows.append(row | {"flags": joined(told)})
     columns = [Column("method", "Method")]
     for cell in cells:
-        columns.append(Column(f"nauc {cell.folder}", str(cell.folder), 2, 100, interval=True, note=cell.name))
-        columns.append(Column(f"rank {cell.folder}", f"rank, {cell.folder}", data=True))
+        columns += [
+            Column(f"own {cell.folder}", str(cell.folder), 2, 100, interval=True, signed=True, note=cell.name),
+            Column(f"nauc {cell.folder}", f"NAUC, {cell.folder}", 2, 100, data=True),
+            Column(f"rank {cell.folder}", f"rank, {cell.folder}", data=True),
+        ]
     concerns = [f"{c.folder}: {joined(c.statistics.flags)}" for c in cells if c.statistics.flags]
     text = " ".join(
         [
-            "NAUC in % with 95 % bootstrap intervals over seeds and test samples, for complete grids only. NAUC of "
-            "different settings do not compare. Methods by mean skill.",
+            "Own gain in points with 95 % bootstrap intervals over seeds and test samples, for complete grids only. "
+            "Methods by mean own gain. Shaded or ●: the leading group of a setting, whose rank may be 1.",
             *(f"{line}." for line in concerns),
             left_out(report.across),
         ]
     )
-    return Table("nauc", "NAUC of every setting", [*columns, Column("flags", "Flags")], rows, text.strip())
+    columns.append(Column("flags", "Flags"))
+    return Table("own_gain", "Own gain in every setting", columns, rows, text.strip(), highlights)
 
 
 def pairs_table(report: Report) -> Table:
@@ -89,16 +104,17 @@ def pairs_table(report: Report) -> Table:
         {"method": a, "other": b, "wins": t.wins, "ties": t.ties, "losses": t.losses}
         for (a, b), t in sorted(report.across.pairs.items())
     ]
-    columns = [Column(key, key, data=True) for key in ("method", "other", "wins", "ties", "losses")]
+    columns = [Column(key, key, data=True) for key in ("method", "other", *TALLY)]
     text = (
-        f"Settings that a method wins, ties and loses against another; a tie is within {100 * ZONE:g} points of NAUC."
+        f"Settings that a method wins, ties and loses against another; a tie is within {100 * ZONE:g} points of own "
+        "gain."
     )
     return Table("pairs", "Pairs", columns, rows, text, shown=0)
 
 
 def counted(report: Report) -> list[CellSummary]:
-    """Return the settings that count across settings: no smoke runs, no backbone that has seen the data."""
-    return [cell for cell in report.cells if not any(flag.kind in INCOMPARABLE for flag in cell.statistics.flags)]
+    """Return the settings that count across settings."""
+    return [cell for cell in report.cells if cell.name in report.across.cells]
 
 
 def left_out(across: AcrossStatistics) -> str:

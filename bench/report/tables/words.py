@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bench.report.formats.table import Column, Value
+from bench.report.formats.table import Column, Highlight, Value
 from bench.stats.flags import Flag
 from bench.stats.results import CellStatistics
 
@@ -14,6 +14,7 @@ FLAGS = (
 )
 SHOWN = 0.5  # tables that have room for one budget show the one nearest to this
 T_INTERVAL = "brackets are Student's 95 % intervals over seeds"
+LEADERS = "Shaded or ●: the leading group, whose rank may be 1. Bold: significantly better than every other."
 
 
 def joined(flags: Iterable[Flag]) -> str:
@@ -24,6 +25,12 @@ def joined(flags: Iterable[Flag]) -> str:
 def flagged(cell: CellStatistics, flags: Iterable[Flag]) -> dict[str, Value]:
     """Return the entries under FLAGS."""
     return {"flags": joined(flags), "setting_flags": joined(cell.flags)}
+
+
+def leaders(cell: CellStatistics) -> dict[tuple[int, str], Highlight]:
+    """Return the highlights of the leading group of a table with a setting's methods in the first rows."""
+    alone = {m.label for m in cell.methods if m.rank and m.rank.last == 1 and len(cell.methods) > 1}
+    return {(i, "method"): "best" if m.label in alone else "leading" for i, m in enumerate(cell.methods) if m.leading}
 
 
 def caption(cell: CellStatistics, *sentences: str) -> str:
