@@ -36,7 +36,8 @@ def test_what_is_kept_of_a_setting_says_the_same_when_it_is_read_again():
     again = [from_json(to_json(summary)) for summary in made]
     assert [to_json(summary) for summary in again] == [to_json(summary) for summary in made]
     assert repr(report_of(again, QUICK).across) == repr(report_of(made, QUICK).across)
-    assert again[0].statistics.method("jeidnn").curve == made[0].statistics.method("jeidnn").curve
+    # repr: NaN is not equal to itself
+    assert repr(again[0].statistics.methods) == repr(made[0].statistics.methods)
 
 
 def test_provenance_is_counted():

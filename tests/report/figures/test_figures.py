@@ -16,7 +16,7 @@ from bench.report.figures.decomposition import AREA, decomposition
 from bench.report.figures.depth import depth
 from bench.report.figures.exit_calibration import exit_calibration
 from bench.report.figures.file import Missing
-from bench.report.figures.overall import skill, tally
+from bench.report.figures.overall import own_gain, tally
 from bench.report.figures.recipes import recipes, rule_of
 from bench.report.figures.reliability import reliability
 from bench.report.figures.scores import ece, inefficiency
@@ -39,14 +39,13 @@ def test_figures_of_a_cell_have_three_files_each_and_reasons_for_the_others():
 
 @pytest.mark.slow
 def test_bytes_depend_on_the_records_alone_not_on_their_order():
-    held = records(methods=["jeidnn", "msdnet_thresh"], budgets=(0.3, 0.7)) + records(
-        methods=["jeidnn", "msdnet_thresh"], budgets=(0.3, 0.7), dataset="svhn"
-    )
+    grid = {"methods": ["jeidnn", "msdnet_thresh"], "budgets": (0.3, 0.7), "lift": 0.5}
+    held = records(**grid) + records(**grid, dataset="svhn")
     assert cell_figures(one_cell(held)) == cell_figures(one_cell(held[::-1]))
     a, b = report(held), report(held[::-1])
     found = overall_figures(a)
-    assert found == overall_figures(b) and [f.name for f in found] == ["skill", "tally"]
-    text = found.figures[0].files["skill.svg"].decode()
+    assert found == overall_figures(b) and [f.name for f in found] == ["own_gain"]
+    text = found.figures[0].files["own_gain.svg"].decode()
     assert "<dc:date>" not in text and "Matplotlib v" not in text
 
 
@@ -143,7 +142,7 @@ def test_exit_histograms_are_the_mean_shares():
 
 
 def test_comparison_draws_differences_and_ranks():
-    cell = one_cell(samples=200)
+    cell = one_cell(samples=200, seeds=range(6))
     made = critical(cell)
     base = cell.statistics.baseline.label
     axes, ranks = made.figure.axes
@@ -153,14 +152,15 @@ def test_comparison_draws_differences_and_ranks():
         assert list(ranks.lines[y].get_xdata()) == [row.first_rank, row.last_rank]
         if row.method != base:
             assert row.difference == pytest.approx(cell.statistics.method(row.method).comparison.difference.value)
-    assert "fewer than 6 seeds: no tests" in told(made.figure)
+    few = critical(one_cell(samples=200))
+    assert len(few.figure.axes) == 1 and "fewer than 6 seeds: no tests" in told(few.figure)
 
 
 def test_incomplete_methods_are_listed_without_a_difference():
     held = [r for r in records() if not at("jeidnn", 0.5, 1)(r)]
     made = critical(one_cell(held))
     row = made.data.set_index("method").loc["jeidnn"]
-    assert row["verdict"] == "incomplete" and math.isnan(row["difference"]) and math.isnan(row["nauc"])
+    assert row["verdict"] == "incomplete" and math.isnan(row["difference"]) and math.isnan(row["own"])
     assert any("incomplete grid" in t.get_text() for t in made.figure.axes[0].texts)
 
 
@@ -183,7 +183,7 @@ def test_heads_by_rules_show_rules_on_several_recipes_only():
     ]  # fmt: skip
     table = np.asarray(made.figure.axes[0].images[0].get_array())
     assert table.ravel() == pytest.approx(100 * made.data["gain"])
-    assert made.data["gain"].iloc[1] == pytest.approx(cell.statistics.method("beem[heads=ztw]").curve.gain.value)
+    assert made.data["gain"].iloc[1] == pytest.approx(cell.statistics.method("beem[heads=ztw]").curve.own.value)
 
 
 @pytest.mark.parametrize(
@@ -242,15 +242,15 @@ def test_what_is_missing_is_left_out_with_a_reason(monkeypatch):
 
 def test_figures_over_cells_draw_means_and_counts():
     names = ["jeidnn", "msdnet_thresh", "entropy_thresh"]
-    held = records(methods=names, samples=200) + records(methods=names[:2], samples=200, dataset="svhn")
+    held = [r for i in range(5) for r in records(methods=names[: 2 if i == 1 else 3], dataset=f"set{i}", lift=0.3)]
     whole = report(held + records(methods=names, samples=200, dataset="cifar10", limit=100))
-    made = skill(whole)
+    made = own_gain(whole)
     means = made.data[made.data["series"] == "mean"].set_index("method")
     for overall in whole.across.methods:
-        value = overall.skill.value if overall.skill else math.nan
-        assert means.loc[overall.label, "skill"] == pytest.approx(value, nan_ok=True)
-    assert means.loc["entropy_thresh", "flags"] == "1 of 2 settings" and "limit 100" in made.caption
-    assert any("1 of 2 settings: no mean" in t.get_text() for t in made.figure.axes[0].texts)
+        value = 100 * overall.own.value if overall.own else math.nan
+        assert means.loc[overall.label, "gain"] == pytest.approx(value, nan_ok=True)
+    assert means.loc["entropy_thresh", "flags"] == "4 of 5 settings" and "limit 100" in made.caption
+    assert any("4 of 5 settings: no mean" in t.get_text() for t in made.figure.axes[0].texts)
     made = tally(whole)
     widths = np.array([bar.get_width() for bar in made.figure.axes[0].patches]).reshape(-1, 3)
     counts = made.data[["wins", "ties", "losses"]].to_numpy()
@@ -280,11 +280,11 @@ def test_networks_of_a_dataset_meet_on_one_axis_of_absolute_costs():
 def test_over_no_cells_there_are_reasons():
     held = records(methods=["jeidnn"], limit=50)
     gaps = overall_figures(report(held)).left_out
-    assert [gap.name for gap in gaps] == ["skill", "tally", "absolute"] and all(gap.reason for gap in gaps)
+    assert [gap.name for gap in gaps] == ["own_gain", "tally", "absolute"] and all(gap.reason for gap in gaps)
 
 
 @pytest.mark.filterwarnings("error")
 def test_one_method_over_one_cell_is_drawn_without_a_warning():
-    made = skill(report(methods=["jeidnn"], budgets=(0.3,)))
+    made = own_gain(report(methods=["jeidnn"], budgets=(0.3,), lift=0.9))
     low, high = made.figure.axes[0].get_xlim()
-    assert low < high and "no interval over one setting" in told(made.figure)
+    assert low < high and "fewer than 5 settings: no intervals" in told(made.figure)

@@ -45,7 +45,7 @@ def table(**known) -> Table:
 def test_markdown():
     lines = markdown.render(table()).splitlines()
     assert lines[:2] == ["| Name\\|x | V % | p | N |", "| --- | --: | --: | --: |"]
-    assert lines[2] == "| a,b | **+50.0**<br><sub>\\[+40.0,&nbsp;+61.0\\]</sub> | &lt;0.001 | 3 |"
+    assert lines[2] == "| a,b | ● **+50.0**<br><sub>\\[+40.0,&nbsp;+61.0\\]</sub> | &lt;0.001 | 3 |"
     assert lines[3] == "| c | 0.0 ▲ | 0.250 | – |"
     assert lines[4:6] == ["| d | – | – | – |", "| e | ∞ | – | 1 |"]
     assert lines[6] == "| f | −25.0 ▼<br><sub>\\[−∞,&nbsp;∞\\]</sub> | – | – |"
@@ -83,7 +83,7 @@ def test_latex():
     text = latex.render(table())
     assert r"\caption{T. Over 3\_seeds.}" in text and r"\label{tab:t}" in text and r"\begin{tabular}{lrrr}" in text
     assert r"Name\textbar{}x & V \% & p & N \\" in text
-    assert r"a,b & \valued{\textbf{+50.0}}{[+40.0, +61.0]} & \textless{}0.001 & 3 \\" in text
+    assert r"a,b & \cellcolor[gray]{0.9}\valued{\textbf{+50.0}}{[+40.0, +61.0]} & \textless{}0.001 & 3 \\" in text
     assert r"c & 0.0 $\uparrow$ & 0.250 & -- \\" in text
     assert r"\valued{$-$25.0 $\downarrow$}{[$-$$\infty$, $\infty$]}" in text
     assert text.count("{") == text.count("}")

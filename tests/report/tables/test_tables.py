@@ -56,26 +56,46 @@ def test_the_tables_of_a_whole_grid():
 
 
 def test_leaderboard_by_hand():
-    found, _ = tables_of(steady({"good": 0.65, "poor": 0.41}))
+    found, _ = tables_of(steady({"good": 0.65, "poor": 0.41}, seeds=range(6)))
     board = found["leaderboard"]
     assert column(board, "method") == ["good", "poor", "static hull", "oracle"]
     # hull of the static exits: (0.14, 0.2) … (1, 0.7); good adds (0.4, 0.65), which hides the exits between
     good = (0.26 * (0.2 + 0.65) / 2 + 0.6 * (0.65 + 0.7) / 2) / 0.86
     assert board.rows[0]["nauc"].value == pytest.approx(good)
-    assert board.rows[0]["cost@0"].value == pytest.approx(1.0)
-    assert board.rows[0]["cost@0.005"].value == pytest.approx(0.94)
+    flat = (0.26 * (0.2 + 0.65) / 2 + 0.6 * 0.65) / 0.86
+    # static hull: (0.14, 0.2), (0.24, 0.3), (0.4, 0.4), (1, 0.7) are on it, the others below or on its lines
+    static = (0.1 * 0.25 + 0.16 * 0.35 + 0.6 * 0.55) / 0.86
+    assert board.rows[0]["own"].value == pytest.approx(flat - static)
+    assert board.rows[0]["cost@0"].value == math.inf  # its own policy reaches 65 %, the backbone 70 %
     assert column(board, "rank")[:2] == ["1", "2"] and board.rows[2].get("rank") is None
-    assert board.highlights[0, "nauc"] == "best" and not any(i for i, _ in board.highlights)
-    assert board.rows[2]["gain"].value == 0.0
+    assert board.highlights == {(0, "method"): "best"}
+    assert board.rows[2]["own"].value == board.rows[2]["gain"].value == 0.0
     text = markdown.render(board)
-    assert "**good**" in text and "mean over 3 seeds" in text and "Bold: significantly better" in text
+    assert "● **good**" in text and "mean over 6 seeds" in text and "Bold: significantly better" in text
     room = board.rows[3]["gain"].value
     assert board.rows[0]["skill"].value == pytest.approx(board.rows[0]["gain"].value / room)
 
 
 def test_ties_are_shown_as_ranges_without_bold():
-    board = tables_of(records(methods=["entropy_thresh", "other"], samples=100))[0]["leaderboard"]
-    assert column(board, "rank")[:2] == ["1–2", "1–2"] and not board.highlights
+    found, _ = tables_of(records(methods=["entropy_thresh", "other"], samples=100, seeds=range(6)))
+    board = found["leaderboard"]
+    assert column(board, "rank")[:2] == ["1–2", "1–2"]
+    assert board.highlights == {(0, "method"): "leading", (1, "method"): "leading"}
+    assert all((i, "method") in found["budgets"].highlights for i in (0, 1))
+    assert [line["method_highlight"] for line in lines(board)] == ["leading", "leading", "", ""]
+    assert markdown.render(board).count("| ● ") == 2 and "Shaded or ●: the leading group" in board.caption
+
+
+def test_methods_are_compared_with_plain_thresholds_unless_these_are_the_baseline():
+    found, report = tables_of(records(methods=["jeidnn", "global_thresh"], seeds=range(6)))
+    baseline, board = report.statistics.baseline.label, found["leaderboard"]
+    assert baseline == "jeidnn" and report.statistics.plain == "global_thresh"
+    told = row_of(board, "jeidnn")
+    assert told["plain_difference"] == report.statistics.method("jeidnn").against_plain.difference
+    assert told["plain_p_holm"] is not None and "global_thresh: one max-probability threshold" in board.caption
+    found, report = tables_of(records(methods=["low", "global_thresh"], seeds=range(6)))
+    if report.statistics.baseline.label == "global_thresh":
+        assert "plain_difference" not in [c.key for c in found["leaderboard"].columns]
 
 
 @pytest.mark.parametrize(("seeds", "p"), [(5, False), (6, True)])
@@ -92,7 +112,7 @@ def test_p_values_need_six_seeds(seeds, p):
 
 def test_one_seed_says_what_it_cannot_say():
     board = tables_of(records(seeds=[0]))[0]["leaderboard"]
-    assert "One seed allows no ranks" in board.caption and "intervals cover test samples only" in board.caption
+    assert "Fewer than 6 seeds: no ranks" in board.caption and "intervals cover test samples only" in board.caption
     assert "rank" not in [c.key for c in board.columns] and not board.highlights
 
 
@@ -101,8 +121,8 @@ def test_gaps_leave_a_method_without_rank_and_say_so_in_every_table():
     found, _ = tables_of(held)
     board = found["leaderboard"]
     assert column(board, "method")[:3] == ["msdnet_thresh", "entropy_thresh", "jeidnn"]  # last, though the best
-    assert board.rows[2]["rank"] is None and board.rows[2]["seeds"] == 2
-    assert board.rows[2]["flags"] == "NAUC of seeds (2/3); not run at budget 0.5 (1/12)"
+    assert "rank" not in [c.key for c in board.columns] and board.rows[2]["seeds"] == 2
+    assert board.rows[2]["flags"] == "own gain of seeds (2/3); not run at budget 0.5 (1/12)"
     assert "difference" not in board.rows[2]
     for name in ("budgets", "costs", "timing"):
         assert "not run at budget 0.5 (1/12)" in row_of(found[name], "jeidnn")["flags"]
@@ -154,7 +174,7 @@ def test_budgets_show_what_is_significantly_better_or_worse_than_the_baseline():
         label = row["method"]
         wins = rank[label].difference.wins() if label in rank and rank[label].difference else ()
         losses = rank[label].difference.losses() if label in rank and rank[label].difference else ()
-        marked = {key: h for (j, key), h in table.highlights.items() if i == j}
+        marked = {key: h for (j, key), h in table.highlights.items() if i == j and key != "method"}
         assert marked == {f"accuracy@{b:g}": "above" for b in wins} | {f"accuracy@{b:g}": "below" for b in losses}
         assert label != baseline or not marked
     assert "below" in table.highlights.values()
@@ -239,26 +259,41 @@ def test_cells_with_nothing_to_tell():
     failed = [record(cell(), point("jeidnn", "budget=0.5", s), status="failed", reason="x") for s in (0, 1)]
     found, _ = tables_of([r.model_copy(update={"timings": {}}) for r in failed])
     assert list(found) == ["leaderboard", "budgets", "costs", "points"]
-    assert math.isnan(found["leaderboard"].rows[0]["nauc"].value)
+    assert math.isnan(found["leaderboard"].rows[0]["own"].value)
     assert "failed" in found["leaderboard"].rows[0]["flags"]
     for table in found.values():
         assert write(table, "csv") and write(table, "parquet")
 
 
+def several(count, **known):
+    """Settings of which the second has a method less."""
+    methods = ["jeidnn", "msdnet_thresh", "entropy_thresh"]
+    return [
+        r for i in range(count) for r in records(methods[: 2 if i == 1 else 3], backbone=f"net{i}", lift=0.3, **known)
+    ]
+
+
 def test_overall_tables():
-    a, b = records(samples=100), records(samples=100, backbone="resnet18", methods=["jeidnn", "msdnet_thresh"])
-    report = overall([*a, *b, *records(samples=100, limit=100)])
+    report = overall([*several(5), *records(samples=100, limit=100)])
     found = {t.name: t for t in overall_tables(report)}
-    skills, nauc, pairs = found["overall"], found["nauc"], found["pairs"]
-    assert row_of(skills, "jeidnn")["skill"] is not None and row_of(skills, "entropy_thresh")["skill"] is None
-    assert row_of(skills, "entropy_thresh")["flags"] == "settings (1/2)"
-    for row in skills.rows:
+    gains, each, pairs = found["overall"], found["own_gain"], found["pairs"]
+    assert row_of(gains, "jeidnn")["own"].known and row_of(gains, "entropy_thresh")["own"] is None
+    assert [c.key for c in gains.columns[:3]] == ["method", "own", "gain"]
+    assert row_of(gains, "entropy_thresh")["flags"] == "settings (4/5)"
+    for row in gains.rows:
         games = sum(row[key] for key in ("wins", "ties", "losses"))
-        assert games == {"jeidnn": 3, "msdnet_thresh": 3, "entropy_thresh": 2}[row["method"]]
-    assert "Only 2 settings" in skills.caption and "limit 100: smoke run" in skills.caption
-    assert len([c for c in nauc.visible if c.key.startswith("nauc")]) == 2  # the smoke run is no column
-    assert "not run: cifar100lt/resnet18" in row_of(nauc, "entropy_thresh")["flags"]
+        assert games == {"jeidnn": 9, "msdnet_thresh": 9, "entropy_thresh": 8}[row["method"]]
+    assert "limit 100: smoke run" in gains.caption
+    assert len([c for c in each.visible if c.key.startswith("own")]) == 5  # the smoke run is no column
+    assert "not run: cifar100lt/net1" in row_of(each, "entropy_thresh")["flags"]
     assert len(pairs.rows) == 6
+
+
+def test_below_five_settings_there_are_no_wins_and_no_intervals_over_settings():
+    found = {t.name: t for t in overall_tables(overall(several(2)))}
+    assert list(found) == ["overall", "own_gain"] and not row_of(found["overall"], "jeidnn")["own"].known
+    assert "wins" not in [c.key for c in found["overall"].columns]
+    assert "2 settings, fewer than 5: no intervals" in found["overall"].caption
 
 
 def test_no_overall_tables_of_one_cell_that_counts():
