@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -22,6 +22,21 @@ DEFAULT_METHODS = ("jeidnn", "msdnet_thresh", "entropy_thresh")
 REPORT = "report"  # folder in the working store
 MOST_SEEDS = 10_000
 DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+AUTO = "auto"  # as budgets: those of `geometric_budgets` on every bank
+GEOMETRIC, ABOVE = 12, 1.1  # how many, and the first one as a multiple of what the first exit costs
+
+
+def geometric_budgets(macs: Sequence[int]) -> tuple[float, ...]:
+    """Return the budgets of a bank, ascending: geometric, from just above the cost of its first exit to 1.
+
+    macs [K]: of the backbone up to each exit. The first budget leaves room for the head and the gate of the first exit.
+    Budgets are rounded to three digits, and there are fewer of them if the first exit costs nearly everything.
+    """
+    low = ABOVE * macs[0] / macs[-1]
+    if low >= 1:
+        return (1.0,)
+    found = (low ** (1 - i / (GEOMETRIC - 1)) for i in range(GEOMETRIC))
+    return tuple(dict.fromkeys(float(f"{b:.3g}") for b in found))
 
 
 _OF_BANKS = {
@@ -42,7 +57,7 @@ class RunConfig(BaseModel):
     bank: tuple[Path, ...] = ()
     dataset: tuple[str, ...] = ("mnist5k",)
     backbone: tuple[str, ...] = ("efficientnet_lite0",)
-    budgets: tuple[float, ...] = DEFAULT_BUDGETS
+    budgets: tuple[float, ...] = DEFAULT_BUDGETS  # empty: those of each bank ('auto')
     seeds: tuple[int, ...] = (0, 1, 2)
     exits: str | None = None
     image_size: int | None = Field(default=None, ge=8, le=2048)
@@ -110,6 +125,8 @@ class RunConfig(BaseModel):
     def _numbers(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, int | float):
             return (value,)
+        if info.field_name == "budgets" and value == AUTO:
+            return ()
         items = split_list(value) if isinstance(value, str) else value
         if info.field_name == "budgets" or not isinstance(items, list | tuple):
             return tuple(items) if isinstance(value, str) else value
@@ -122,8 +139,8 @@ class RunConfig(BaseModel):
 
     @field_validator("methods", "dataset", "backbone", "budgets", "seeds")
     @classmethod
-    def _some_distinct(cls, value: tuple) -> tuple:
-        if not value:
+    def _some_distinct(cls, value: tuple, info: ValidationInfo) -> tuple:
+        if not value and info.field_name != "budgets":
             raise ValueError("give at least one")
         if len(set(value)) < len(value):
             raise ValueError("the same value is given twice")

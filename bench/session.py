@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from bench.bank.cell import Cell
 from bench.bank.source import Progress, Request, SharedData, Source, StoredBank
-from bench.config import RunConfig, resolve_device, resolve_dispatch
+from bench.config import RunConfig, geometric_budgets, resolve_device, resolve_dispatch
 from bench.errors import BankError, UserError
 from bench.executors.memory import check_supported
 from bench.plugins.files import load_files
@@ -24,6 +24,7 @@ from bench.trials.store import Store
 
 if TYPE_CHECKING:
     from bench.bank.bank import Bank
+    from bench.bank.status import BankStatus
     from bench.execution.agreement import Agreement
     from bench.execution.network import Network
     from bench.method import Method
@@ -93,11 +94,14 @@ class Session:
         if status.cell is None or status.state == "broken":
             raise BankError(status.problem)
         cell = status.cell
-        left, done = owed(self.trials(cell), self.store, self.config.rerun)
+        config = self.config_on(source, status)
+        left, done = owed(self.trials(config, cell), self.store, self.config.rerun)
         if not left and status.state == "built":
             return Prepared(cell, [], done, self._notes(cell))
         bank = source.ensure(self.device, progress)
-        left, _ = owed(self._loaded_trials(cell), self.store, self.config.rerun)  # known trials can only be counted
+        left, _ = owed(
+            self._loaded_trials(config, cell), self.store, self.config.rerun
+        )  # known trials can only be counted
         return Prepared(cell, [(bank, trial) for trial in left], done, self._notes(cell))
 
     def run(
@@ -119,7 +123,8 @@ class Session:
         from bench.execution.verify import verify
 
         network, methods = self.network(source), self.configured(cell)
-        yield from verify(network, cell, methods, self.config.budgets, self.store, images)
+        budgets = self.config_on(source, source.status()).budgets
+        yield from verify(network, cell, methods, budgets, self.store, images)
 
     def network(self, source: Source | StoredBank, progress: Progress | None = None) -> Network:
         """Return what executes policies of the first seed on a source's samples, with the threads of a trial.
@@ -152,15 +157,26 @@ class Session:
         remember_methods(self.config, self._recording)
         return found
 
-    def trials(self, cell: Cell) -> list[Trial]:
-        """Return all trials of the run on a setting, done or not; they can be counted, but perhaps not run."""
-        return known_trials(self.config, cell) or self._loaded_trials(cell)
+    def config_on(self, source: Source | StoredBank, status: BankStatus) -> RunConfig:
+        """Return the configuration on a bank: with budgets of its own under `--budgets auto`."""
+        if self.config.budgets:
+            return self.config
+        macs = source.plan.macs if status.macs is None and isinstance(source, Source) else status.macs
+        assert macs is not None  # a bank that is named by its folder is built
+        return self.config.model_copy(update={"budgets": geometric_budgets(macs)})
 
-    def _loaded_trials(self, cell: Cell) -> list[Trial]:
+    def trials(self, config: RunConfig, cell: Cell) -> list[Trial]:
+        """Return all trials of the run on a setting, done or not; they can be counted, but perhaps not run.
+
+        config: that of `config_on`.
+        """
+        return known_trials(config, cell) or self._loaded_trials(config, cell)
+
+    def _loaded_trials(self, config: RunConfig, cell: Cell) -> list[Trial]:
         methods = self.configured(cell)
         with recording(self._recording):
-            found = every_trial(self.config, cell, methods)
-        remember_trials(self.config, cell, found, self._recording)
+            found = every_trial(config, cell, methods)
+        remember_trials(config, cell, found, self._recording)
         return found
 
     def configured(self, cell: Cell) -> list[Configured]:

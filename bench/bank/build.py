@@ -162,13 +162,10 @@ def _forward(plan: Plan, chunk: Chunk, device: torch.device) -> tuple[Chunk, lis
 
 def _describe(plan: Plan, folder: Path) -> None:
     """Write labels, rows, the frozen head's candidates and, last of all, the manifest."""
-    from bench.costs import backbone_macs
-
     for split in SPLITS:
         np.save(folder / f"{split}.labels.npy", plan.labels[split])
     stored: dict[str, Any] = {f"{s}_rows": plan.rows[s] for s in SPLITS} | {f"{s}_keys": plan.keys[s] for s in SPLITS}
     np.savez(folder / "rows.npz", **stored)
-    macs = [int(m) for m in backbone_macs(plan.backbone, plan.size)]
     if plan.own_head:
         grid = (0.0,)
         weights, biases = (part[None] for part in _parts(plan.backbone.head))
@@ -177,8 +174,6 @@ def _describe(plan: Plan, folder: Path) -> None:
         grid = probe.GRID
         device = next(plan.backbone.parameters()).device
         weights, biases = probe.fit(final, plan.labels["train"], plan.dataset.num_classes, grid, device=device)
-        own = getattr(plan.backbone.head, "out_features", 0)
-        macs[-1] += plan.dims[-1] * (plan.dataset.num_classes - own)
     tensors = {"weight": weights, "bias": biases, "l2": torch.tensor(grid, dtype=torch.float64)}
     save_file({name: t.cpu().contiguous().clone() for name, t in tensors.items()}, folder / "head.safetensors")
     files = [*plan.arrays, *(f"{s}.labels.npy" for s in SPLITS), "rows.npz", "head.safetensors"]
@@ -190,7 +185,7 @@ def _describe(plan: Plan, folder: Path) -> None:
     contents: dict[str, FileEntry] = {
         n: {"bytes": (folder / n).stat().st_size, "xxh3_128": file_digest(folder / n)} for n in files
     }
-    write_text(folder / FILE, _manifest(plan, macs, grid, contents).dumps())
+    write_text(folder / FILE, _manifest(plan, grid, contents).dumps())
 
 
 def _native(plan: Plan) -> dict[str, Tensor]:
@@ -207,7 +202,7 @@ def _parts(layer: Any) -> tuple[Tensor, Tensor]:
     return layer.weight.detach(), bias
 
 
-def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: Mapping[str, FileEntry]) -> Manifest:
+def _manifest(plan: Plan, grid: tuple[float, ...], files: Mapping[str, FileEntry]) -> Manifest:
     dataset, backbone = plan.dataset, plan.backbone
     return Manifest(
         **plan.identity,
@@ -220,7 +215,7 @@ def _manifest(plan: Plan, macs: list[int], grid: tuple[float, ...], files: Mappi
         weights_digest=backbone.weights_digest,
         feature_dims=plan.dims[:-1],
         final_dim=plan.dims[-1],
-        macs=tuple(macs),
+        macs=plan.macs,
         head="backbone" if plan.own_head else "probe",
         l2=grid,
         transform=plan.preparation.describe(plan.views),

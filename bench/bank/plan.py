@@ -120,6 +120,17 @@ class Plan:
             "views": self.views,
         })  # fmt: skip
 
+    @cached_property
+    def macs(self) -> tuple[int, ...]:
+        """MACs [K] up to each exit; the last includes the frozen head that the bank uses."""
+        from bench.costs import backbone_macs
+
+        *before, last = (int(m) for m in backbone_macs(self.backbone, self.size))
+        if not self.own_head:
+            own = getattr(self.backbone.head, "out_features", 0)
+            last += self.dims[-1] * (self.dataset.num_classes - own)
+        return (*before, last)
+
     @property
     def compute(self) -> dict[str, str]:
         """How the backbone computes, where it is not float32 on contiguous images."""

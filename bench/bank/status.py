@@ -30,11 +30,13 @@ class BankStatus:
     path: Path | None
     problem: str | None = None  # of a broken bank, or what must be downloaded
     to_download: int | None = None  # bytes, if known
+    macs: tuple[int, ...] | None = None  # [K] up to each exit, of a bank that is built
 
 
 def built(manifest: Manifest, path: Path) -> BankStatus:
     """Return the status of a finished bank."""
-    return BankStatus("built", cell_of(manifest), sum(manifest.sizes.values()), 0, manifest.bytes, path)
+    images = sum(manifest.sizes.values())
+    return BankStatus("built", cell_of(manifest), images, 0, manifest.bytes, path, macs=manifest.macs)
 
 
 def bank_status(plan: Plan, root: Path | None) -> BankStatus:

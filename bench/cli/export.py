@@ -65,7 +65,7 @@ def _export(config: RunConfig, folder: Path, console: Console, **how: bool) -> N
     from bench.cli.progress import building
     from bench.export.request import export_policy
 
-    if len(config.budgets) > 1 or len(config.backbone) > 1:
+    if len(config.budgets) != 1 or len(config.backbone) > 1:
         from bench.errors import UserError
 
         raise UserError("One policy is exported at a time: give one budget and one backbone.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -32,8 +33,8 @@ def latency(
     budgets: Annotated[
         str | None,
         typer.Option(
-            help="Cost budgets, comma-separated: fractions of the plain backbone's MACs, or milliseconds per batch of "
-            "the first batch size, as in 5ms.",
+            help="Cost budgets, comma-separated: fractions of the plain backbone's MACs (or auto, as in `bench run`), "
+            "or milliseconds per batch of the first batch size, as in 5ms.",
         ),
     ] = None,
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,64,256",
@@ -59,27 +60,34 @@ def latency(
 
         shares = () if times and fractions is None else settings.budgets
         wanted = Wanted(shares, times, _sizes(batch_sizes), images, repeats)
+        auto = not (settings.budgets or (times and fractions is None))
         session = Session(settings)
         check_writable(settings.output, "working store", "--output")
-    found = [_measure(session, source, wanted, console, quiet=json_output) for source in session.sources()]
+    found = [_measure(session, source, wanted, console, auto=auto, quiet=json_output) for source in session.sources()]
     if json_output:
         say_json({"settings": found})
 
 
 def _measure(
-    session: Session, source: Source | StoredBank, wanted: Wanted, console: Console, *, quiet: bool
+    session: Session, source: Source | StoredBank, wanted: Wanted, console: Console, *, auto: bool, quiet: bool
 ) -> dict[str, Any]:
-    """Measure on one bank, print a table per batch size, and return everything as JSON values."""
+    """Measure on one bank, print a table per batch size, and return everything as JSON values.
+
+    auto: with the bank's own budgets.
+    """
     from rich.progress import Progress
 
     from bench.bank.cell import cell_of
     from bench.cli.progress import building
+    from bench.config import geometric_budgets
     from bench.execution.job import prepare, run
     from bench.execution.measurements import Machine, path_of
 
     with building(console, source.request.title) as advance:
         network = session.network(source, advance)
     cell, threads = cell_of(network.bank), session.config.threads
+    if auto:
+        wanted = replace(wanted, fractions=geometric_budgets(network.bank.manifest.macs))
     with console.status(f"Fitting methods on {cell.title} …"):
         ready = prepare(network, session.configured(cell), wanted, threads)
     machine = Machine.here(str(network.device), threads)

@@ -53,7 +53,11 @@ Bank = Annotated[
     typer.Option(help="Folders of banks that are there already, in place of dataset and backbone (`bench import`)."),
 ]
 Budgets = Annotated[
-    str | None, typer.Option(help="Cost budgets, comma-separated fractions of the plain backbone's MACs.")
+    str | None,
+    typer.Option(
+        help="Cost budgets, comma-separated fractions of the plain backbone's MACs, or auto: 12 geometric ones per "
+        "bank, from just above its first exit to 1."
+    ),
 ]
 Seeds = Annotated[
     str | None,

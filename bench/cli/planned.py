@@ -67,7 +67,7 @@ def plan_of(session: Session, source: Source | StoredBank, history: History, con
         with console.status(f"Measuring {source.request.title} …"):
             seconds = status.to_compute / images_per_second(source.plan, session.device)
     here = hardware(provenance(session.device, session.config.threads))
-    found = groups(session.trials(status.cell), history, here, session.config.rerun)
+    found = groups(session.trials(session.config_on(source, status), status.cell), history, here, session.config.rerun)
     return BankPlan(source.request, status, seconds, found)
 
 
@@ -203,6 +203,8 @@ def _trials(banks: list[BankPlan]) -> Any:
 
 def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
     """Summarise what is done, what the run needs, how long it may take, and where the estimates come from."""
+    from bench.config import GEOMETRIC
+
     total = as_json(session, banks)
     trials, points, needs = total["trials"], total["points"], total["needs"]
     gpus = f" and {needs['gpus_per_trial']:g} GPU" if needs["gpus_per_trial"] else ""
@@ -210,7 +212,7 @@ def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
         f"Trials: {trials['todo']} to do of {trials['total']} ({trials['done']} done, {trials['failed']} failed, "
         f"{trials['missing']} missing); operating points done: {points['done']} of {points['total']}.",
         *_changed(points["changed"]),
-        f"A trial is one method and seed with all {len(session.config.budgets)} budgets; it takes "
+        f"A trial is one method and seed with all {len(session.config.budgets) or GEOMETRIC} budgets; it takes "
         f"{needs['threads_per_trial']} CPU threads{gpus} on {total['device']}. Executor: {session.dispatch.title}.",
     ]
     if remark := crowded(session):

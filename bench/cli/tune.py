@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -87,6 +88,7 @@ def tune(
 def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Search], list[str]]:
     """Make the searches of all methods on all banks, and name the methods that have nothing to search."""
     from bench.cli.progress import building
+    from bench.config import geometric_budgets
     from bench.plugins.params import label
     from bench.tune.history import FOLDER
     from bench.tune.search import Search
@@ -101,7 +103,8 @@ def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Sea
             bank = source.ensure(session.device, advance)
         if any(search.bank.digest == bank.digest for search in found):
             continue  # the same images under another path
-        found += [Search(bank, method, budget, session.config.output / FOLDER) for method in searched]
+        own = replace(budget, budgets=budget.budgets or geometric_budgets(bank.manifest.macs))
+        found += [Search(bank, method, own, session.config.output / FOLDER) for method in searched]
     return found, without
 
 
