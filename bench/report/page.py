@@ -25,7 +25,9 @@ def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, f
     """
     seeds = report.statistics.seeds
     counts = f"{len(report.records)} records, {seeds_phrase(len(seeds))} ({', '.join(map(str, seeds))})"
-    parts = [f"# {escape(report.name)}", *(f"> **{escape(w)}.**" for w in warnings(report.cell))]
+    unfit = failed(report.statistics.quality)
+    told = [*warnings(report.cell), *([f"QUALITY check failed: {'; '.join(unfit)}"] if unfit else [])]
+    parts = [f"# {escape(report.name)}", *(f"> **{escape(w)}.**" for w in told)]
     parts += [f"Made from {counts}.", *_gaps(report)]
     if not any(row.seeds for row in report.rows):
         parts.append("**No operating point has a result yet, so there is nothing to compare and no figure.**")

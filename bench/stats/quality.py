@@ -59,7 +59,7 @@ def _exits(exits: Sequence[float]) -> tuple[Check, Check]:
     values = np.asarray(exits)
     best = int(values.argmax())
     short = float(values[best] - values[-1])
-    last = f"last exit {100 * values[-1]:.2f} %, best exit ({best}) {100 * values[best]:.2f} %"
+    last = f"last exit {100 * values[-1]:.2f} %, best exit {best} with {100 * values[best]:.2f} %"
     drops = np.maximum.accumulate(values) - values
     worst = int(drops.argmax())
     if drops[worst] > 0:
@@ -93,4 +93,4 @@ def _pairs(labels: Sequence[str], sure: Collection[tuple[str, str]], seeds: Sequ
     if len(seeds) < MIN_SEEDS:
         return Check(name, f"{len(seeds)} seeds, fewer than {MIN_SEEDS}", None)
     apart = sum((a, b) in sure or (b, a) in sure for a, b in pairs)
-    return Check(name, f"{apart} of {len(pairs)} pairs ({100 * apart / len(pairs):.0f} %)", apart > 0)
+    return Check(name, f"{apart} of {len(pairs)} pairs, {100 * apart / len(pairs):.0f} %", apart > 0)

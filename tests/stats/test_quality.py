@@ -27,7 +27,7 @@ def words(found):
 def test_a_sound_setting_passes_all_four():
     found = judged()
     assert words(found) == ["passed"] * 4 and failed(found) == []
-    assert found[-1].found == "1 of 3 pairs (33 %)"
+    assert found[-1].found == "1 of 3 pairs, 33 %"
 
 
 @pytest.mark.parametrize(

@@ -52,10 +52,11 @@ def own_gain(report: Report) -> Drawing:
                     [row.gain], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4
                 )
             else:
+                left = len(mine) > 0 and mine["gain"].mean() > (low + high) / 2  # where there are no dots
                 axes.annotate(
-                    f"{row.flags}: no mean", (1, y), (-4, 0),
+                    f"{row.flags}: no mean", (0 if left else 1, y), (4 if left else -4, 0),
                     xycoords=("axes fraction", "data"), textcoords="offset points",
-                    fontsize=8, color=MISSING, va="center", ha="right", zorder=3,
+                    fontsize=8, color=MISSING, va="center", ha="left" if left else "right", zorder=3,
                 )  # fmt: skip
         axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
         axes.set_xlim(low, high)

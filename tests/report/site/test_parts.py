@@ -76,6 +76,8 @@ def test_a_grid_sorts_by_unscaled_values_and_links_methods():
     assert found.rows[1][0].href == ""
     assert (found.rows[0][1].text, found.rows[0][1].interval, found.rows[0][1].best) == ("50.0", "[40.0, 60.0]", True)
     assert found.rows[1][2].sign == "▼"
+    group = grid(Table("t", "T", columns, rows, highlights={(0, "method"): "best", (1, "method"): "leading"}), {})
+    assert [[b.leading for b in row] for row in group.rows] == [[True, False, False]] * 2 + [[False] * 3]
     assert [h.kind for h in found.heads] == ["text", "number", "number"]
     assert [h.title for h in found.notes] == ["A"]
     assert found.cut == 1
