@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bench.api.evaluate import evaluate, load_method, open_bank  # noqa: F401
+    from bench.api.running import run  # noqa: F401
     from bench.export import load as load_policy  # noqa: F401
 
 # Read when torch is loaded. Threads that spin while they wait for each other slow a busy machine down many times.
@@ -26,10 +28,20 @@ def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
     return load(folder, outcomes=outcomes)
 
 
-def __getattr__(name: str) -> Any:
-    """Return `load_policy`, which is `bench.export.load`; it is imported when it is first used."""
-    if name == "load_policy":
-        from bench.export import load
+_LAZY = {
+    "run": "bench.api.running:run",
+    "open_bank": "bench.api.evaluate:open_bank",
+    "load_method": "bench.api.evaluate:load_method",
+    "evaluate": "bench.api.evaluate:evaluate",
+    "load_policy": "bench.export:load",
+}
 
-        return load
-    raise AttributeError(f"module 'bench' has no attribute '{name}'")
+
+def __getattr__(name: str) -> Any:
+    """Return one of the public functions, which are imported when they are first used."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'bench' has no attribute '{name}'")
+    from importlib import import_module
+
+    module, _, attribute = _LAZY[name].partition(":")
+    return getattr(import_module(module), attribute)

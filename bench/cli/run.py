@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from bench.api.running import Finished
     from bench.bank.source import Source, StoredBank
     from bench.session import Prepared, Session
 
@@ -85,36 +85,12 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
 
 
 def _run(session: Session, console: Console) -> None:
-    from bench.cli.progress import building, running
-    from bench.trials.folders import names_of
+    from bench.api.running import execute
+    from bench.cli.watching import OnConsole
 
-    ready: list[Prepared] = []
-    sources: list[Source | StoredBank] = []
-    for source in session.sources():
-        with building(console, source.request.title) as advance:
-            one = session.prepare(source, advance)
-        if any(one.cell == other.cell for other in ready):
-            say(f"{source.request.title} is a setting that the run has already; it runs once.")
-            continue
-        ready.append(one)
-        sources.append(source)
-        for line in one.notes:
-            say(line)
-    work = [job for one in ready for job in one.work]
-    kept = sum(one.done for one in ready)
-    names = names_of(one.cell for one in ready)
-    statuses: Counter[str] = Counter()
-    troubles: list[tuple[str, str]] = []
-    if work:
-        _announce(session, console, len(work))
-    with running(console, [t for _, t in work], kept) as board:
-        for trial, records, _ in session.run(work, board.start):
-            statuses.update(r.status for r in records)
-            bad = [r for r in records if r.status in ("failed", "timeout")]
-            troubles += [(f"{names[trial.cell]} · {trial.part}, {r.point.point}", r.reason or "") for r in bad]
-            board.finish(trial, failed=bool(bad))
-    apart = sum(_verify(session, console, *pair) for pair in zip(sources, ready, strict=True))
-    _finish(session, console, ready, statuses, troubles)
+    made = execute(session, OnConsole(console))
+    apart = sum(_verify(session, console, *pair) for pair in zip(made.sources, made.settings, strict=True))
+    _finish(session, console, made)
     if apart:
         say(f"\nOperating points that decide otherwise when they are executed: {apart}.")
         raise typer.Exit(FAILED)
@@ -131,30 +107,20 @@ def _verify(session: Session, console: Console, source: Source | StoredBank, one
     return apart
 
 
-def _announce(session: Session, console: Console, trials: int) -> None:
-    from bench.cli.planned import crowded
-
-    console.print(f"{trials} trials to do: {session.dispatch.title}.")
-    if remark := crowded(session):
-        console.print(remark)
-
-
-def _finish(
-    session: Session, console: Console, ready: list[Prepared], statuses: Counter[str], troubles: list[tuple[str, str]]
-) -> None:
+def _finish(session: Session, console: Console, made: Finished) -> None:
     from bench.cli.summary import summary_tables
 
-    for table in summary_tables(session.store.records({one.cell for one in ready})):
+    for table in summary_tables(made.records(session)):
         console.print(table)
     report = _report(session, console) if session.config.report else None
-    count = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items())) or "nothing new"
+    count = ", ".join(f"{n} {status}" for status, n in sorted(made.statuses.items())) or "nothing new"
     say(f"Operating points of this run: {count}.")
     say(f"Records: {session.config.output.resolve()}")
     if report is not None:
         say(f"Report:  {report.resolve()}")
-    if troubles:
-        say(f"\n{len(troubles)} operating points did not finish:")
-        for title, reason in troubles:
+    if made.troubles:
+        say(f"\n{len(made.troubles)} operating points did not finish:")
+        for title, reason in made.troubles:
             say(f"  {title}: {reason}")
         raise typer.Exit(FAILED)
 

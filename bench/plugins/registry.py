@@ -8,7 +8,7 @@ import importlib.util
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -33,6 +33,7 @@ class Plugin:
     target: str  # module:attribute
     distribution: str
     file: Path | None = None  # the plugin file, if no distribution provides it
+    held: Any = field(default=None, compare=False)  # the object itself, where it was made in a running program
 
     @property
     def origin(self) -> str:
@@ -54,7 +55,7 @@ class Plugin:
     def _import(self) -> tuple[Any, str | None]:
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                loaded = EntryPoint(self.name, self.target, f"bench.{self.kind}").load()
+                loaded = self.held or EntryPoint(self.name, self.target, f"bench.{self.kind}").load()
             return loaded, fault(self.kind, self.name, loaded)
         except (Exception, SystemExit) as error:
             return None, f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
