@@ -88,8 +88,17 @@ def test_a_batch_of_mixed_lengths_equals_its_texts_one_by_one(encoder):
         assert_close(features, torch.cat([one[k] for one in alone]), rtol=1e-5, atol=1e-5)
 
 
-class Longest(Policy):
-    """Text i leaves at exit i of K, whatever it says; heads are the features' first three values."""
+@torch.no_grad()
+def test_half_precision_comes_close(encoder):
+    backbone, batch = encoder[2], tokens(*LENGTHS)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = backbone.features(batch)
+    for a, b in zip(backbone.features(batch), rounded, strict=True):
+        assert b.isfinite().all() and (a - b.float()).abs().mean() < 0.05 * a.abs().mean()
+
+
+class Thresholds(Policy):
+    """Heads are the features' first three values, the first of which decides."""
 
     def head(self, k, features, previous):
         return features[:, :3]
@@ -108,7 +117,7 @@ def test_stopping_early_for_real_on_padded_batches_is_what_was_simulated(encoder
         features, logits = backbone.exits(batch)
     labels, macs = torch.zeros(40, dtype=torch.int64), backbone_macs(backbone, 10)
     data = ExitData(tuple(features), logits, labels)
-    policy = Longest()
+    policy = Thresholds()
     policy.thresholds = [float(f[:, 0].quantile(0.6)) for f in features]
     simulated, executed = simulate(policy, data, macs), execute(policy, backbone, batch, labels, macs)
     assert torch.equal(simulated.exit_index, executed.exit_index) and len(simulated.exit_index.unique()) >= 3
