@@ -101,7 +101,7 @@ def has_seen(dataset: Dataset, trained_on: Collection[str], tuned: Tuned | None 
     return not set(dataset.source.split("+")).isdisjoint(trained_on) or (bool(known) and dataset.digest in known)
 
 
-def tuned_on(dataset: ImageDataset, tuned: Tuned | None, protocol: str = PROTOCOL) -> bool:
+def tuned_on(dataset: Dataset, tuned: Tuned | None, protocol: str = PROTOCOL) -> bool:
     """Return whether a network was tuned on this dataset's train split by a protocol."""
     asked = (dataset.name, dataset.digest, protocol)
     return tuned is not None and (tuned.dataset, tuned.digest, tuned.protocol) == asked

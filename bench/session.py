@@ -40,6 +40,7 @@ class Prepared:
     work: list[tuple[Bank, Trial]]
     done: int  # operating points
     notes: list[str]  # which methods run with tuned values
+    config: RunConfig  # with the budgets of this setting
 
 
 class Session:
@@ -97,12 +98,11 @@ class Session:
         config = self.config_on(source, status)
         left, done = owed(self.trials(config, cell), self.store, self.config.rerun)
         if not left and status.state == "built":
-            return Prepared(cell, [], done, self._notes(cell))
+            return Prepared(cell, [], done, self._notes(cell), config)
         bank = source.ensure(self.device, progress)
-        left, _ = owed(
-            self._loaded_trials(config, cell), self.store, self.config.rerun
-        )  # known trials can only be counted
-        return Prepared(cell, [(bank, trial) for trial in left], done, self._notes(cell))
+        loaded = self._loaded_trials(config, cell)  # known trials can only be counted
+        left, _ = owed(loaded, self.store, self.config.rerun)
+        return Prepared(cell, [(bank, trial) for trial in left], done, self._notes(cell), config)
 
     def run(
         self, work: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None] = lambda trial: None

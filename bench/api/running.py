@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -74,7 +74,7 @@ class Finished:
         wanted = {
             (one.cell, record_id(one.cell, point))
             for one in self.settings
-            for trial in session.trials(one.cell)
+            for trial in session.trials(one.config, one.cell)
             for point in trial.points
         }
         stored = session.store.records({one.cell for one in self.settings})
@@ -125,8 +125,9 @@ def run(
     """
     from bench.trials.table import frame_of
 
-    named = {"methods": methods, "dataset": dataset, "backbone": backbone, "budgets": budgets, "output": output}
-    named["seeds"] = seeds if seeds is None or isinstance(seeds, str | int) else tuple(seeds)
+    named: dict[str, Any] = {"methods": methods, "dataset": dataset, "backbone": backbone, "budgets": budgets}
+    named |= {"seeds": tuple(seeds) if isinstance(seeds, Iterable) and not isinstance(seeds, str) else seeds}
+    named |= {"output": output}
     given = {name: value for name, value in {**named, **settings}.items() if value is not None}
     with Session(build({**given, "report": False}, "bench.run")) as session:
         session.check_folders()
