@@ -82,9 +82,10 @@ def test_raising_the_version_of_a_method_changes_the_ids_of_that_method_alone(id
 def test_raising_the_version_of_a_recipe_changes_the_ids_of_all_methods_on_it(ids, monkeypatch):
     before = ids(*NAMES)
     recipe = registry.load("heads", "ztw")
-    monkeypatch.setattr(recipe, "version", 2, raising=False)
+    stated = recipe.version
+    monkeypatch.setattr(recipe, "version", stated + 1)
     assert changed(before, ids(*NAMES)) == ["ztw", "entropy_thresh[heads=calibrated[base=ztw]]"]
-    monkeypatch.setattr(recipe, "version", 1)
+    monkeypatch.setattr(recipe, "version", stated)
     monkeypatch.setattr(registry.load("heads", "plain"), "version", 2, raising=False)
     assert changed(before, ids(*NAMES)) == ["global_thresh", "entropy_thresh", REFERENCES]
 
@@ -105,7 +106,9 @@ def test_references_have_versions(trial_of, monkeypatch):
 def test_ids_do_not_depend_on_the_code_of_what_has_a_version(trial_of):
     trial = trial_of("entropy_thresh[heads=calibrated[base=ztw]]")
     point = trial.points[0]
-    assert point.version == 1 and point.heads == {"calibrated[base=ztw]": 1, "ztw": 1}
+    versions = {"calibrated[base=ztw]": "calibrated", "ztw": "ztw"}
+    assert point.version == 1
+    assert point.heads == {text: registry.load("heads", name).version for text, name in versions.items()}
     assert len(set(point.code.split("-"))) == 3
     edited = point.model_copy(update={"code": "a-b-c", "tuned": "tuned", "label": "shown"})
     assert record_id(trial.cell, edited) == record_id(trial.cell, point)
@@ -157,7 +160,8 @@ def test_accepted_code_is_not_flagged(trial_of, monkeypatch):
     own, *heads = point.code.split("-")
     for code in (["0" * 16, *heads], [own, "0" * 16, heads[1]], [own, heads[0], "0" * 16], [""]):
         assert made_by_other_code(point.model_copy(update={"code": "-".join(code)}))
-    more = (*accepted.accepted(), Code("heads", "ztw", 1, "1" * 16), Code("heads", "ztw", 2, "2" * 16))
+    stated = registry.load("heads", "ztw").version
+    more = (*accepted.accepted(), Code("heads", "ztw", stated, "1" * 16), Code("heads", "ztw", stated + 1, "2" * 16))
     monkeypatch.setattr(accepted, "accepted", lambda: more)
     assert not made_by_other_code(point.model_copy(update={"code": f"{own}-{heads[0]}-{'1' * 16}"}))
     assert made_by_other_code(point.model_copy(update={"code": f"{own}-{heads[0]}-{'2' * 16}"}))
