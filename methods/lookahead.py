@@ -70,7 +70,7 @@ class Lookahead(Method):
         right = (logits.argmax(-1) == task.val.labels[:, None]).cpu().numpy()
         score = TreeScore(exits, c.trees, c.depth).to(logits.device)
         score.costs.copy_(rule_fractions(task, fitted, lambda k: score.macs(k, task.num_classes)))
-        with threadpool_limits(torch.get_num_threads()):
+        with threadpool_limits(1):  # scikit-learn's threads race for the process's warning filters
             for k in range(exits - 1):
                 x = features(k, logits[:, : k + 1]).cpu().numpy()
                 for j in range(k, exits):

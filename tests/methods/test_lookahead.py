@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ def test_a_pickled_policy_decides_alike_in_any_batch(task):
     policy = Lookahead(SMALL).fit(task, [0.5])[0]
     again = simulate(pickle.loads(pickle.dumps(policy)), task.val, task.macs, batch_size=37)
     assert (again.exit_index != simulate(policy, task.val, task.macs).exit_index).sum() <= 1
+
+
+def test_a_fit_on_several_threads_leaves_warning_filters_alone(task):
+    before = list(warnings.filters)
+    torch.set_num_threads(2)
+    Lookahead(LookaheadConfig(trees=1)).fit(task, [0.5])
+    assert list(warnings.filters) == before and torch.get_num_threads() == 2
 
 
 def test_it_uses_the_heads_that_it_is_given(task):
