@@ -72,9 +72,9 @@ def _register(cls: type[Method]) -> None:
 def evaluate(
     methods: str | type[Method] | Method | Sequence[str | type[Method] | Method],
     bank: Bank | str | Path,
-    *,
     seeds: Iterable[int] = (0, 1, 2),
     budgets: Sequence[float] | None = None,
+    *,
     references: bool = True,
     device: str = "cpu",
     threads: int = 2,

@@ -117,4 +117,4 @@ def test_members_without_a_size_take_their_own_for_the_datasets_images():
 def test_a_run_asks_for_the_datasets_size():
     plan = Source(Request("digits", "cascade:cifar_resnet20+resnet18", weights="random", limit=60)).plan
     assert plan.backbone.name == "cascade:cifar_resnet20@32+resnet18@96"
-    assert [member.network.image_size for member in plan.backbone.trunk] == [32, 96] and plan.transform.size == 96
+    assert [member.network.image_size for member in plan.backbone.trunk] == [32, 96] and plan.size == 96

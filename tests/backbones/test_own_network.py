@@ -18,7 +18,8 @@ PAGE = ROOT / "docs" / "backbones.md"
 
 
 def test_the_page_lists_every_check():
-    assert re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE) == [check.name for check in checks()]
+    section = PAGE.read_text().partition("## 3. Check it")[2].partition("## 4.")[0]
+    assert re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE) == [check.name for check in checks()]
 
 
 @pytest.mark.slow

@@ -5,14 +5,10 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from tests.helpers.pages import Shell, blocks, broken_links
+from tests.helpers.pages import Shell, blocks
 from tests.helpers.paths import ROOT
 
 PAGE = ROOT / "docs" / "export.md"
-
-
-def test_the_links_of_the_page_lead_somewhere():
-    assert broken_links(PAGE) == []
 
 
 @pytest.mark.slow

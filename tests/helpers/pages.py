@@ -26,7 +26,6 @@ def blocks(page: Path) -> Iterator[Block]:
 
 def broken_links(page: Path) -> list[str]:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
-    assert links
     return [link for link in links if not (page.parent / link).exists()]
 
 
