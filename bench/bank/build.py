@@ -81,7 +81,7 @@ def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device
     total, done = sum(map(len, plan.rows.values())), partial.done
     report = progress or (lambda done, total: None)
     report(done, total)
-    jobs = _jobs(partial, batch_size)
+    jobs = _jobs(plan, partial, batch_size)
     try:
         with ready(plan, device):
             launched = (_forward(plan, chunk, device) for chunk in chunks(plan, jobs, device))
@@ -95,9 +95,12 @@ def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device
         partial.checkpoint()
 
 
-def _jobs(partial: Partial, batch_size: int) -> Iterator[Job]:
+def _jobs(plan: Plan, partial: Partial, batch_size: int) -> Iterator[Job]:
+    """Yield batches of what is pending; texts of like length share one, so that little of it is padding."""
     for split in SPLITS:
         positions = partial.pending(split)
+        if plan.modality == "text" and len(positions):
+            positions = positions[np.argsort(plan.lengths(split, positions), kind="stable")]
         for start in range(0, len(positions), batch_size):
             yield Job(split, positions[start : start + batch_size])
 

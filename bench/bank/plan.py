@@ -97,8 +97,12 @@ class Plan:
         """
         if self.modality == "image":
             return self.preparation.size
-        texts = self.dataset.read(self.rows["train"])
-        return max(1, round(float(np.mean(cast("TextPreparation", self.preparation).lengths(texts)))))
+        return max(1, round(float(np.mean(self.lengths("train", np.arange(len(self.rows["train"])))))))
+
+    def lengths(self, split: str, positions: np.ndarray) -> np.ndarray:
+        """Tokens [B] of the texts at these positions of a split."""
+        texts = self.dataset.read(self.rows[split][positions])
+        return cast("TextPreparation", self.preparation).lengths(texts)
 
     @cached_property
     def digest(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from bench.bank.build import _jobs
 from bench.bank.plan import Plan
 from bench.bank.stream import Job, ahead, read
 from tests.helpers.banks import FakeBackbone, FakeImages, splits
@@ -63,3 +65,13 @@ def test_an_accelerator_is_given_the_inputs_that_a_cpu_prepares(sides: tuple[int
     assert prepared.squares is None and (sent.squares is not None) == (sides == (12,))
     for view in (0, 1):
         assert torch.equal(prepared.view(plan, view, cpu), sent.view(plan, view, cpu))
+
+
+def test_texts_of_like_length_share_a_batch() -> None:
+    tokens = np.array([9, 2, 5, 2, 30, 3])
+    plan = SimpleNamespace(modality="text", lengths=lambda split, positions: tokens[positions])
+    partial = SimpleNamespace(pending=lambda split: np.array([0, 1, 2, 3, 4, 5] if split == "train" else []))
+    jobs = list(_jobs(plan, partial, 2))
+    assert [job.positions.tolist() for job in jobs] == [[1, 3], [5, 2], [0, 4]]
+    plan.modality = "image"
+    assert [job.positions.tolist() for job in _jobs(plan, partial, 2)] == [[0, 1], [2, 3], [4, 5]]
