@@ -23,16 +23,18 @@ REPORT = "report"  # folder in the working store
 MOST_SEEDS = 10_000
 DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 AUTO = "auto"  # as budgets: those of `geometric_budgets` on every bank
-GEOMETRIC, ABOVE = 12, 1.1  # how many, and the first one as a multiple of what the first exit costs
+GEOMETRIC, ABOVE = 12, 1.1  # how many, and the first one as a multiple of what its exit costs
+LEAST = 0.01  # of the whole backbone: what that exit costs at least
 
 
 def geometric_budgets(macs: Sequence[int]) -> tuple[float, ...]:
     """Return the budgets of a bank, ascending: geometric, from just above the cost of its first exit to 1.
 
     macs [K]: of the backbone up to each exit. The first budget leaves room for the head and the gate of the first exit.
+    An exit that costs next to nothing (embeddings of a text) is passed over, as a geometric grid cannot start there.
     Budgets are rounded to three digits, and there are fewer of them if the first exit costs nearly everything.
     """
-    low = ABOVE * macs[0] / macs[-1]
+    low = ABOVE * next(m for m in macs if m >= LEAST * macs[-1]) / macs[-1]
     if low >= 1:
         return (1.0,)
     found = (low ** (1 - i / (GEOMETRIC - 1)) for i in range(GEOMETRIC))

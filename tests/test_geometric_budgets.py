@@ -37,3 +37,8 @@ def test_budgets_are_those_of_the_bank_before_and_after_it_is_built(tmp_path, en
     assert session.config_on(source, source.status()) is not session.config
     fixed = Session(RunConfig(**small, **own, budgets=(0.5,)))
     assert fixed.config_on(source, source.status()) is fixed.config
+
+
+def test_an_exit_that_costs_nothing_is_passed_over():
+    assert geometric_budgets([0, 20, 60, 100])[0] == pytest.approx(0.22)
+    assert geometric_budgets([0, 100]) == (1.0,)

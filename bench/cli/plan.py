@@ -20,7 +20,7 @@ def plan(
     """Print what `bench run` with the same options would do and what it would cost; run and download nothing.
 
     Per bank: its state, size and build time. Per method: trials that are done, failed and missing, and the time that
-    those to do are expected to take. Estimates say what they are based on. The README describes the keys of --json.
+    those to do are expected to take. Estimates say what they are based on. docs/commands.md lists the keys of --json.
     """
     from bench.cli.terminal import console as make_console
 

@@ -94,7 +94,7 @@ def crowded(session: Session) -> str:
 
 
 def as_json(session: Session, banks: list[BankPlan]) -> dict[str, Any]:
-    """Return the plan as JSON values; the README describes the keys."""
+    """Return the plan as JSON values; docs/commands.md describes the keys."""
     from bench.trials.estimate import wall_seconds
 
     dispatch, groups = session.dispatch, [g for b in banks for g in b.groups]

@@ -81,7 +81,7 @@ class LaplaceHeads(Heads):
         self.layers, self.ranks = nn.ModuleList(layers), [layer.in_features + 1 for layer in layers]
         self.linear, self.config, self.classes = linear, config, task.num_classes
         macs = torch.tensor(task.macs, dtype=torch.float64, device=task.device)
-        self.register_buffer("weights", macs / macs[-1])
+        self.register_buffer("weights", (macs / macs[-1]).clamp_min(1e-6))  # embeddings cost nothing
         self.spreads, self.scatter = nn.ModuleList(), nn.ParameterList()
         draws = torch.randn(config.samples, task.num_classes, generator=torch.Generator().manual_seed(task.seed))
         labels, temperatures = task.val.labels, []

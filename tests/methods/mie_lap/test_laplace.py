@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
 import torch
+from bench.methods.mie_lap import LaplaceHeads, MIEConfig
 from bench.methods.mie_lap.laplace import VARIANCES, Posterior, kfac, linear_layers
 from bench.methods.mie_lap.predictive import (
     TEMPERATURES,
@@ -16,9 +18,11 @@ from bench.methods.mie_lap.predictive import (
 )
 from torch import nn
 
+from bench import heads
 from bench.errors import UserError
 from bench.heads.layers import LinearHeads
 from bench.recipe import Heads
+from tests.helpers.tasks import make_task
 
 
 def blobs(n: int = 200, classes: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, nn.Linear]:
@@ -194,3 +198,10 @@ def test_other_heads_are_refused_with_what_is_valid(kind):
         linear_layers(heads, "ztw")
     layers = [nn.Linear(4, 3), nn.Linear(5, 3)]
     assert linear_layers(LinearHeads(layers), "plain") == layers
+
+
+def test_an_exit_that_costs_nothing_answers():
+    task = make_task()
+    free = dataclasses.replace(task, macs=(0, *task.macs[1:]))
+    logits = LaplaceHeads(heads.fit("plain", free), free, MIEConfig()).logits(free.val)
+    assert torch.isfinite(logits).all()
