@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from bench.api.evaluate import evaluate, load_method, open_bank  # noqa: F401
     from bench.api.running import run  # noqa: F401
+    from bench.bank.logits import load_logits  # noqa: F401
     from bench.export import load as load_policy  # noqa: F401
 
 # Read when torch is loaded. Threads that spin while they wait for each other slow a busy machine down many times.
@@ -33,6 +34,7 @@ _LAZY = {
     "open_bank": "bench.api.evaluate:open_bank",
     "load_method": "bench.api.evaluate:load_method",
     "evaluate": "bench.api.evaluate:evaluate",
+    "load_logits": "bench.bank.logits:load_logits",
     "load_policy": "bench.export:load",
 }
 

@@ -14,6 +14,7 @@ from bench.errors import UserError, nearest
 from bench.method import Method
 from bench.plugins import registry
 from bench.plugins.params import label
+from bench.system.download import is_url
 from bench.system.paths import user_path
 from bench.trials.plan import Configured, every_trial, load_methods
 from bench.trials.table import frame_of
@@ -27,10 +28,18 @@ SESSION = Path("<this session>")  # where classes that no file defines are regis
 
 
 def open_bank(bank: str | Path) -> Bank:
-    """Open and verify a bank: its folder, or the name of one in the cache, as `bench bank list` prints it."""
+    """Open and verify a bank: its folder, or the name of one in the cache, as `bench bank list` prints it.
+
+    A file of `bench publish --logits`, or its http(s) address, becomes a bank in the cache (`heads=native`).
+    """
+    from bench.bank.imported import import_logits
     from bench.bank.plan import default_root
 
+    if is_url(str(bank)):
+        return import_logits(str(bank))
     path = user_path(bank)
+    if path.is_file():
+        return import_logits(path)
     if path.is_dir():
         return Bank.open(path)
     stored = default_root() / str(bank)

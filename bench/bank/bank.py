@@ -16,7 +16,7 @@ from torch import Tensor
 from bench.bank import probe
 from bench.bank.manifest import REMEDY, Manifest
 from bench.bank.plan import NATIVE, Plan, array_file
-from bench.bank.store import checked, mark_used
+from bench.bank.store import checked, list_banks, mark_used
 from bench.bank.streamed import RESIDENT, StreamedData
 from bench.errors import BankError, UserError
 from bench.method import ExitData, NativeHead, NoTrain, Task
@@ -178,6 +178,12 @@ class Bank:
         if not 0 <= head < len(weights):
             raise UserError(f"{self.path.name} has no candidate head {head}. Valid: 0 to {len(weights) - 1}.")
         return weights[head], biases[head]
+
+
+def with_digest(digest: str, root: Path | None = None) -> Bank | None:
+    """Open the bank with this digest in a folder of banks, by default the user's; None if it is not there."""
+    found = (bank for bank in list_banks(root) if bank.manifest and bank.manifest.digest == digest)
+    return next((Bank.open(bank.path) for bank in found), None)
 
 
 def open_for(plan: Plan, path: Path) -> Bank:

@@ -1,10 +1,11 @@
-"""Turn per-exit logits of a network that was trained elsewhere into a bank, whose heads are the network's own."""
+"""Turn per-exit logits into a bank, whose heads are the network's own: logits made elsewhere, or published ones."""
 
 from __future__ import annotations
 
 import json
 import platform
 import tempfile
+import warnings
 from dataclasses import replace
 from importlib.metadata import version
 from itertools import pairwise
@@ -17,10 +18,12 @@ import xxhash
 from safetensors.torch import save_file
 
 from bench.bank.bank import Bank
+from bench.bank.logits import load_logits
 from bench.bank.manifest import FILE, SCHEMA, SPLITS, FileEntry, Manifest, digest_of, file_digest
 from bench.bank.partial import sync, write_text
 from bench.bank.plan import NATIVE, array_file, default_root
 from bench.errors import UserError
+from bench.system.download import is_url
 from bench.system.files import mark_output, read_regular
 from bench.system.npz import read_npz
 
@@ -32,18 +35,39 @@ EXTERNAL = "external"  # the protocol of such banks, and what their backbone's n
 Split = tuple[list[np.ndarray], np.ndarray]
 
 
-def import_logits(folder: Path, root: Path | None = None) -> Bank:
-    """Make a bank from a folder of logits and return it; one that is there already is opened.
+def import_logits(given: Path | str, root: Path | None = None) -> Bank:
+    """Make a bank from logits and return it; one that is there already is opened.
 
-    The folder holds macs.json and, as .npz or .safetensors, test, pool (or val: what was held out of training, which a
-    run parts into val and cal) and, if it is at hand, train: arrays exit_0 … exit_K-1 [N, C] and labels [N].
+    given: a file that `bench publish --logits` wrote, its http(s) address, or a folder. The folder holds macs.json and,
+    as .npz or .safetensors, test, pool (or val: what was held out of training, which a run parts into val and cal) and,
+    if it is at hand, train: arrays exit_0 … exit_K-1 [N, C] and labels [N].
     Raises UserError for anything that is missing or does not fit.
     """
+    if is_url(str(given)) or Path(given).is_file():
+        return _make(*_published(given), str(given), root)
+    folder = Path(given)
     if not folder.is_dir():
-        raise UserError(f"There is no folder '{folder}'. Give one with {DESCRIPTION}, pool.npz and test.npz.")
+        raise UserError(
+            f"There is no file or folder '{folder}'. Give a file of `bench publish --logits`, or a folder with "
+            f"{DESCRIPTION}, pool.npz and test.npz."
+        )
     told = _described(folder / DESCRIPTION)
-    splits = {name: _read(folder, name) for name in SPLITS}
-    exits, classes = _fitting(folder, splits, told)
+    return _make(told, {name: _read(folder, name) for name in SPLITS}, str(folder), root)
+
+
+def _published(file: Path | str) -> tuple[dict[str, Any], dict[str, Split | None]]:
+    held = load_logits(file)
+    if held.about.seed is not None:
+        seed = held.about.seed
+        warnings.warn(f"The heads in '{file}' were chosen on val of seed {seed}: use seed {seed} alone.", stacklevel=3)
+    names = ("dataset", "macs", "class_names", "image_size")
+    told = {"name": held.name, **{name: getattr(held.about, name) for name in names}}
+    splits = {name: _checked(file, held.arrays(name)) for name in ("pool", "test")}
+    return _risen(file, told), {"train": None, **splits}
+
+
+def _make(told: dict[str, Any], splits: dict[str, Split | None], source: str, root: Path | None) -> Bank:
+    exits, classes = _fitting(source, splits, told)
     held = {
         name: split or ([np.empty((0, classes), np.float32)] * exits, np.empty(0, np.int64))
         for name, split in splits.items()
@@ -83,6 +107,11 @@ def _described(path: Path) -> dict[str, Any]:
     except Exception as error:  # damaged JSON may raise several kinds
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UserError(f"'{path}' cannot be read ({reason}). It should look like {example}.") from None
+    return _risen(path, checked)
+
+
+def _risen(path: Path | str, checked: dict[str, Any]) -> dict[str, Any]:
+    """Return the description if its costs rise from exit to exit."""
     macs = checked["macs"]
     if not macs or macs[0] <= 0 or any(b <= a for a, b in pairwise(macs)):
         raise UserError(
@@ -103,6 +132,10 @@ def _read(folder: Path, split: str) -> Split | None:
         arrays = read_npz(path) if path.suffix == ".npz" else _tensors(path)
     except Exception as error:  # damaged files raise many kinds
         raise UserError(f"'{path}' cannot be read ({str(error) or type(error).__name__}). Save it again.") from None
+    return _checked(path, arrays)
+
+
+def _checked(path: Path | str, arrays: dict[str, np.ndarray]) -> Split:
     if "labels" not in arrays:
         raise UserError(f"'{path}' has no array 'labels'. It has: {', '.join(sorted(arrays)[:8]) or 'none'}.")
     exits = [arrays.get(f"exit_{k}") for k in range(len(arrays) - 1)]
@@ -125,7 +158,7 @@ def _tensors(path: Path) -> dict[str, np.ndarray]:
     return load_file(path)
 
 
-def _logits(path: Path, k: int, values: np.ndarray, samples: int) -> np.ndarray:
+def _logits(path: Path | str, k: int, values: np.ndarray, samples: int) -> np.ndarray:
     if values.ndim != 2 or len(values) != samples or values.dtype.kind != "f":
         raise UserError(
             f"'{path}': exit_{k} is {values.dtype} {list(values.shape)}; give logits [{samples}, classes] as floats."
@@ -136,12 +169,12 @@ def _logits(path: Path, k: int, values: np.ndarray, samples: int) -> np.ndarray:
     return found
 
 
-def _fitting(folder: Path, splits: dict[str, Split | None], told: dict[str, Any]) -> tuple[int, int]:
+def _fitting(source: str, splits: dict[str, Split | None], told: dict[str, Any]) -> tuple[int, int]:
     """Return K and C. Raises UserError unless all splits have them, and labels within."""
     for name in ("pool", "test"):
         if splits[name] is None:
             raise UserError(
-                f"'{folder}' has no logits of {name}. Add {NAMES[name][0]}.npz or {NAMES[name][0]}.safetensors."
+                f"'{source}' has no logits of {name}. Add {NAMES[name][0]}.npz or {NAMES[name][0]}.safetensors."
             )
     exits = len(told["macs"])
     names = told.get("class_names")

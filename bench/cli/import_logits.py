@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli import options as o
 from bench.cli.terminal import say
+from bench.system.download import is_url
 
 
 def import_logits(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="macs.json, and the logits of pool (or val), test and perhaps train.", **o.PATH),
+    given: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER|FILE|URL",
+            help="A folder with macs.json and the logits of pool (or val), test and perhaps train, or a file of `bench "
+            "publish --logits`.",
+        ),
     ],
     bank_dir: o.BankDir = None,
 ) -> None:
-    """Make a bank from per-exit logits of a network that was trained elsewhere.
+    """Make a bank from per-exit logits: of a network that was trained elsewhere, or as `bench publish` wrote them.
 
-    Each of pool, test and train is an .npz or .safetensors file of arrays exit_0 … exit_K-1 (samples × classes) and
-    labels. macs.json gives name, dataset and macs, the cost of leaving at each exit; class_names and image_size are
-    optional.
+    In a folder, each of pool, test and train is an .npz or .safetensors file of arrays exit_0 … exit_K-1 (samples ×
+    classes) and labels. macs.json gives name, dataset and macs, the cost of leaving at each exit; class_names and
+    image_size are optional.
     """
     from bench.bank.imported import import_logits as make
 
-    bank = make(folder, bank_dir)
+    bank = make(given if is_url(given) else o.path(given), bank_dir)
     sizes = ", ".join(f"{count:,} {name}" for name, count in bank.manifest.sizes.items())
     say(f"{bank.manifest.dataset} → {bank.manifest.backbone}: {bank.num_exits} exits, {sizes}")
     say(f"Bank: {bank.path}")

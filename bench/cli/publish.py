@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bench.cli.options import PATH
+from bench.cli.options import PATH, BankDir
 from bench.cli.terminal import say
 
 
@@ -17,15 +17,21 @@ def publish(
     ] = None,
     store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read.", **PATH)] = Path("runs"),
     to: Annotated[Path, typer.Option(help="Published store to write.", **PATH)] = Path("results"),
+    logits: Annotated[
+        bool, typer.Option("--logits", help="Also write the logits of every exit on val, cal and test: logits.npz.")
+    ] = False,
+    bank_dir: BankDir = None,
 ) -> None:
     """Write the records of a working store to the published store: two Parquet files per setting.
 
     Records are merged with those published before: the newest record of an operating point counts, and no published
-    point is lost. Smoke runs (--limit) and points that failed are not published.
+    point is lost. Smoke runs (--limit) and points that failed are not published. With --logits, rules can be tested on
+    the logits with NumPy alone (`bench.load_logits`); the banks must be on this machine.
     """
     from bench.trials.folders import names_of
     from bench.trials.publish import CHANGES
     from bench.trials.publish import publish as write
+    from bench.trials.published import PublishedStore
 
     found = write(store, to, settings or ())
     names = names_of([*found.smoke, *found.settings])
@@ -36,7 +42,13 @@ def publish(
         for word, meaning in CHANGES.items():
             if merged.counts[word]:
                 say(f"  {merged.counts[word]} {meaning}")
-    for path in found.paths:
+    paths = found.paths
+    if logits:
+        from bench.trials.pack import write_pack
+
+        places = PublishedStore(to).folders()
+        paths = [*paths, *(write_pack(c, m.records, to / places[c], bank_dir) for c, m in found.settings.items())]
+    for path in paths:
         say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-    if not found.paths:
+    if not paths:
         say("Nothing was published.")

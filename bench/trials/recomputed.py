@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import from_numpy
 
-from bench.bank.bank import Bank
-from bench.bank.store import list_banks
+from bench.bank.bank import with_digest
 from bench.errors import UserError
 from bench.inference import Outcomes
 from bench.method import ExitData
@@ -64,7 +63,7 @@ def _answers(shared: SharedOutcomes, digest: str, seed: int) -> dict[str, Shared
 
 def held_out(digest: str, seed: int) -> dict[str, ExitData]:
     """Return cal and test of a seed from the bank of that digest; raise UserError if it is not on this machine."""
-    bank = next((found for found in list_banks() if found.manifest and found.manifest.digest == digest), None)
+    bank = with_digest(digest)
     if bank is None:
         raise UserError(f"bank {digest[:12]}, which is not on this machine (`bench bank build` makes it)")
-    return dict(zip(SPLITS, Bank.open(bank.path).held_out(seed), strict=True))
+    return dict(zip(SPLITS, bank.held_out(seed), strict=True))

@@ -1,0 +1,97 @@
+"""Make the file of a setting's logits, so that others can test rules on them: see `bench.bank.logits`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from bench import heads
+from bench.bank.bank import Bank, with_digest
+from bench.bank.cell import Cell
+from bench.bank.logits import About, Logits, SplitLogits
+from bench.errors import UserError
+from bench.inference import exit_answers
+from bench.plugins import registry
+from bench.system.files import write_atomic
+from bench.trials.record import Record
+
+if TYPE_CHECKING:
+    from bench.method import ExitData
+    from bench.recipe import Heads
+
+FILE = "logits.npz"  # in the folder of a published setting
+CLOSE = 0.005  # by which the accuracy of an exit may differ from its record: other processors, half precision
+
+
+def logits_of(bank: Bank, seed: int) -> Logits:
+    """Return what every exit of a bank answers on the pool and on test.
+
+    The heads are the network's own if the bank has them, otherwise plain ones trained for the seed, as for the static
+    exits of a run. Raises UserError for logits that half precision cannot hold.
+    """
+    task, manifest = bank.task(seed), bank.manifest
+    recipe = "plain" if task.native is None else "native"
+    fitted = heads.fit(recipe, task)
+    chosen = recipe == "plain" or len(manifest.l2) > 1  # by the seed's val half
+    added = [fitted.macs(k) for k in range(bank.num_exits)]
+    pool = bank.exit_data("pool", head=bank.head_choice(seed))
+    about = About(
+        dataset=manifest.dataset,
+        backbone=manifest.backbone,
+        image_size=manifest.image_size,
+        protocol=manifest.protocol,
+        bank_digest=manifest.digest,
+        exit_names=manifest.exit_names,
+        class_names=manifest.class_names,
+        macs=tuple(int(m + h) for m, h in zip(task.macs, accumulate(added), strict=True)),
+        full_macs=task.macs[-1],
+        heads=recipe,
+        heads_version=registry.load("heads", recipe).version,
+        seed=seed if chosen else None,
+    )
+    return Logits(about, _answers(bank, "pool", fitted, pool), _answers(bank, "test", fitted, bank.held_out(seed)[1]))
+
+
+def _answers(bank: Bank, split: str, fitted: Heads, data: ExitData) -> SplitLogits:
+    found = exit_answers(fitted, data).numpy()
+    half = found.astype(np.float16)
+    if not np.isfinite(half).all():
+        raise UserError(f"{bank.path.name} has logits on {split} that half precision cannot hold; it is not packed.")
+    return SplitLogits(half, bank.labels(split), bank.keys(split))
+
+
+def write_pack(cell: Cell, records: Sequence[Record], folder: Path, bank_dir: Path | None = None) -> Path:
+    """Write the logits of a setting into a folder, for the first seed of its records; return the path of the file.
+
+    Raises UserError if the bank is not on this machine, or its exits are not as accurate as the records say.
+    """
+    bank = with_digest(cell.bank_digest, bank_dir)
+    if bank is None:
+        raise UserError(
+            f"The bank {cell.bank_digest[:12]} of {cell.title} is not on this machine. Build it with `bench bank "
+            "build`, or name its folder with --bank-dir."
+        )
+    static = [r for r in records if r.point.method == "static" and r.status == "ok" and r.point.exit is not None]
+    if not static:
+        raise UserError(f"{cell.title} has no records of static exits, which its logits are compared with. Run it.")
+    seed = min(record.point.seed for record in static)
+    torch.set_num_threads(int(static[0].provenance.get("threads") or 1))  # sums are rounded alike with as many threads
+    logits = logits_of(bank, seed)
+    right = logits.test.logits.argmax(-1) == logits.test.labels[:, None]
+    for record in static:
+        if record.point.seed == seed and record.point.exit is not None:
+            found, stored = float(right[:, record.point.exit].mean()), record.metrics["accuracy"]
+            if abs(found - stored) > CLOSE:
+                raise UserError(
+                    f"Exit {record.point.exit} of {cell.title} has accuracy {found:.4f} on this machine and "
+                    f"{stored:.4f} in its record. Run the setting again, then publish it."
+                )
+    path, content = folder / FILE, logits.dumps()
+    if not path.exists() or path.read_bytes() != content:
+        write_atomic(path, lambda file: file.write(content))
+    return path

@@ -1,0 +1,57 @@
+"""The logits of a setting are those that its run scored."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import bench as exitbench
+from bench.bank.logits import load_logits
+from bench.errors import UserError
+from bench.trials.pack import FILE, write_pack
+from bench.trials.store import Store
+from tests.helpers.commands import SMALL_CONFIG
+
+SEED = 1
+
+
+@pytest.fixture(scope="module")
+def store(small_bank, tmp_path_factory) -> Store:
+    folder = tmp_path_factory.mktemp("pack") / "runs"
+    exitbench.run("msdnet_thresh", seeds=[SEED], budgets=[0.6, 1.0], output=folder, **SMALL_CONFIG)
+    return Store(folder)
+
+
+def test_published_logits_give_the_scores_of_the_static_exits(bench, store, small_bank, tmp_path):
+    done = bench("publish", "-o", store.root, "--to", tmp_path / "results", "--logits")
+    assert done.returncode == 0, done.stderr
+    (path,) = (tmp_path / "results").rglob(FILE)
+    assert path.name in done.stdout and path.with_name("scores.parquet").exists()
+    held = load_logits(path)
+    static = {r.point.exit: r for r in store.records() if r.point.method == "static"}
+    assert len(static) == len(held.about.macs) == 3
+    right = held.test.logits.argmax(-1) == held.test.labels[:, None]
+    for k, record in static.items():
+        assert right[:, k].mean() == pytest.approx(record.metrics["accuracy"], abs=0.003)
+    assert held.about.macs[0] == static[0].metrics["macs"] and held.about.macs[-1] > static[2].metrics["macs"]
+    assert (held.about.heads, held.about.seed, held.about.bank_digest) == ("plain", SEED, small_bank.digest)
+    val, cal = small_bank.halves(SEED)
+    keys = small_bank.keys("pool")
+    for part, rows in zip(held.halves(), (val, cal), strict=True):
+        assert np.array_equal(part.keys, keys[rows])
+    before = path.read_bytes()
+    assert bench("publish", "-o", store.root, "--to", tmp_path / "results", "--logits").returncode == 0
+    assert path.read_bytes() == before
+
+
+def test_logits_of_another_bank_or_of_other_scores_are_not_written(store, tmp_path):
+    records = store.records()
+    cell = records[0].cell
+    with pytest.raises(UserError, match="not on this machine"):
+        write_pack(cell, records, tmp_path, tmp_path / "banks")
+    with pytest.raises(UserError, match="no records of static exits"):
+        write_pack(cell, [r for r in records if r.point.kind == "method"], tmp_path)
+    wrong = [r.model_copy(update={"metrics": r.metrics | {"accuracy": 0.01}}) for r in records]
+    with pytest.raises(UserError, match="in its record"):
+        write_pack(cell, wrong, tmp_path)
+    assert not list(tmp_path.iterdir())
