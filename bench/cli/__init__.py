@@ -20,7 +20,9 @@ from bench.cli import (
     reproduce,
     run,
     score,
+    submit,
     tune,
+    verify,
 )
 from bench.cli.guard import guarded
 from bench.cli.terminal import prepare
@@ -39,6 +41,8 @@ app.command("check")(guarded(check.check))
 app.command("check-backbone")(guarded(check_backbone.check_backbone))
 app.command("report")(guarded(report.report))
 app.command("publish")(guarded(publish.publish))
+app.command("submit")(guarded(submit.submit))
+app.command("verify")(guarded(verify.verify))
 app.command("export")(guarded(export.export))
 app.command("score")(guarded(score.score))
 app.command("latency")(guarded(latency.latency))

@@ -71,13 +71,8 @@ def publish(store: str | Path, target: str | Path, only: Sequence[str] = ()) -> 
 
     Raises UserError if there is nothing to publish, or a name in `only` belongs to no setting.
     """
-    source, goal = Path(store), Path(target)
-    if source.resolve() == goal.resolve() or goal.resolve() in source.resolve().parents:
-        raise UserError(f"'{goal}' contains the working store '{source}'. Choose another folder with --to.")
-    opened = open_store(source)
-    if not isinstance(opened, Store):
-        raise UserError(f"'{source}' is a published store. Name a working store, which `bench run` writes, with -o.")
-    chosen = _chosen(by_setting(opened.records()), only)
+    goal = Path(target)
+    chosen = working_records(store, goal, only)
     smoke = tuple(cell for cell in chosen if cell.limit is not None)
     found = PublishedStore(goal)
     before = found.records(chosen)
@@ -87,6 +82,20 @@ def publish(store: str | Path, target: str | Path, only: Sequence[str] = ()) -> 
         if cell not in smoke
     }
     return Publication(merged, smoke, found.write({c: m.records for c, m in merged.items() if m.records}))
+
+
+def working_records(store: str | Path, target: Path, only: Sequence[str] = ()) -> dict[Cell, list[Record]]:
+    """Return the records of the chosen settings of a working store, to be written to the folder `target`.
+
+    Raises UserError if it is not a working store, contains `target`, or has no setting of a name in `only`.
+    """
+    source = Path(store)
+    if source.resolve() == target.resolve() or target.resolve() in source.resolve().parents:
+        raise UserError(f"'{target}' contains the working store '{source}'. Choose another folder with --to.")
+    opened = open_store(source)
+    if not isinstance(opened, Store):
+        raise UserError(f"'{source}' is a published store. Name a working store, which `bench run` writes, with -o.")
+    return _chosen(by_setting(opened.records()), only)
 
 
 def _chosen(settings: dict[Cell, list[Record]], only: Sequence[str]) -> dict[Cell, list[Record]]:

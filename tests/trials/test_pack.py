@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -11,6 +15,8 @@ from bench.errors import UserError
 from bench.trials.pack import FILE, write_pack
 from bench.trials.store import Store
 from tests.helpers.commands import SMALL_CONFIG
+from tests.helpers.pages import blocks
+from tests.helpers.paths import ROOT
 
 SEED = 1
 
@@ -55,3 +61,20 @@ def test_logits_of_another_bank_or_of_other_scores_are_not_written(store, tmp_pa
     with pytest.raises(UserError, match="in its record"):
         write_pack(cell, wrong, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_example_of_the_page_needs_numpy_alone(store, tmp_path):
+    records = store.records()
+    path = write_pack(records[0].cell, records, tmp_path)
+    (block,) = (b for b in blocks(ROOT / "docs" / "submitting.md") if b.language == "python")
+    code = f"import sys; sys.modules['torch'] = None; FILE = {str(path)!r}\n{block.text}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    accuracy, cost = map(float, re.findall(r"\d\.\d{4}", done.stdout))
+    with pytest.warns(UserWarning, match="use seed 1 alone"):
+        bank = exitbench.open_bank(path)
+    held = load_logits(path)
+    budget = 0.8 * held.about.full_macs / held.about.macs[-1]  # of the bank's last exit
+    found = exitbench.evaluate("global_thresh[heads=native]", bank, [SEED], [budget], references=False).iloc[0]
+    assert accuracy == pytest.approx(found["accuracy"], abs=0.05)
+    assert cost == pytest.approx(found["macs"] / held.about.full_macs, abs=0.05)

@@ -1,0 +1,53 @@
+"""`bench submit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.cli.guard import FAILED
+from bench.cli.options import PATH, BankDir
+from bench.cli.terminal import say
+
+BOARD = Path("results")
+
+
+def submit(
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[SETTING]…", help="dataset or dataset/backbone; all if left out.")
+    ] = None,
+    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read.", **PATH)] = Path("runs"),
+    to: Annotated[Path, typer.Option(help="Folder of the submission.", **PATH)] = Path("submission"),
+    board: Annotated[
+        Path | None,
+        typer.Option(
+            help="Published store that the rows are for; results/ of the current folder if it is there.", **PATH
+        ),
+    ] = None,
+    bank_dir: BankDir = None,
+) -> None:
+    """Check the records of a working store and pack complete settings into a folder for the board.
+
+    Checked are schema, protocol, bank, grid, versions, provenance and outcomes. Exit code 0: all settings were packed.
+    1: some settings have problems, which are printed, and are left out.
+    """
+    from bench.trials.folders import names_of
+    from bench.trials.submission import submit as pack
+
+    against = board or (BOARD if BOARD.is_dir() else None)
+    made = pack(store, to, settings or (), against, bank_dir)
+    names = names_of(one.cell for one in made.settings)
+    for one in made.settings:
+        title = f"{names[one.cell]}, {one.cell.size}"
+        say(f"{title}: {'not submitted.' if one.problems else f'{len(one.records)} operating points.'}")
+        for problem in one.problems:
+            say(f"  {problem[0].upper()}{problem[1:]}.")
+        for note in one.notes:
+            say(f"  Note: {note}.")
+    for path in made.paths:
+        say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    say(f"Next: open a pull request with {to}/, as CONTRIBUTING.md says." if made.paths else "Nothing was submitted.")
+    if any(one.problems for one in made.settings):
+        raise typer.Exit(FAILED)
