@@ -25,14 +25,14 @@ from PIL import Image
 from scipy.io import savemat
 
 from bench import datasets
-from bench.bank import manifest, store
+from bench.bank import logits, manifest, store
 from bench.datasets import cifar, digests, fashion_mnist, parquet, svhn
 from bench.datasets.decode import decode, is_image, lossy
 from bench.errors import UserError
 from bench.report import state
 from bench.stats.load import from_records
 from bench.system import recall
-from bench.trials import rescore
+from bench.trials import rescore, verified
 from bench.trials import store as trials
 from bench.trials.sheet import Sheet, write_sheet
 from bench.trials.table import frame_of
@@ -41,6 +41,7 @@ from tests.helpers import damage
 from tests.helpers import records as make
 from tests.helpers.idx import idx_bytes
 from tests.helpers.images import encode
+from tests.helpers.logits import logits as made_up_logits
 
 MEMORY = 6 << 30  # bytes of address space that a reader may take on top of what the process has
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600)]
@@ -116,6 +117,10 @@ def pickles() -> list[bytes]:
     content = {"data": np.zeros((2, 3072), np.uint8), "labels": [0, 1], "filenames": ["a", "b"]}
     old = pickle.dumps(content, protocol=2).replace(b"numpy._core", b"numpy.core")
     return [pickle.dumps(content, protocol=4), old, pickle.dumps({"label_names": list("abcdefghij")}, protocol=2)]
+
+
+def flags() -> list[bytes]:
+    return [json.dumps({"a": {"scores": "b"}}).encode()]
 
 
 def read_pickle(path: Path) -> object:
@@ -265,6 +270,8 @@ BYTES: dict[str, Reader] = {
     "published outcomes": Reader(lambda _, content: read_sheet(sheet()[0], content), lambda: [sheet()[1]], share=0.2),
     "outcomes": Reader(read_outcomes, outcomes, share=0.2),
     "checkpoint": Reader(read_checkpoint, checkpoints),
+    "logits": Reader(at("a.npz", logits.load_logits), lambda: [made_up_logits().dumps()], share=0.5),
+    "flags of verified records": Reader(at(verified.FILE, lambda path: verified.read(path.parent)), flags),
     "report's list": Reader(at(state.LIST, lambda path: state.listed(path.parent)), lambda: [b'["a.md", "b/c.png"]']),
     "search": Reader(at("s.yaml", history.read), lambda: [b"schema_version: 1\nmethod: x\ntrials:\n- {a: 1}\n"]),
 }

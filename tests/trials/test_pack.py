@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import bench as exitbench
+from bench.bank.imported import import_logits
 from bench.bank.logits import load_logits
 from bench.errors import UserError
-from bench.trials.pack import FILE, write_pack
+from bench.trials.pack import FILE, logits_of, write_pack
 from bench.trials.store import Store
 from tests.helpers.commands import SMALL_CONFIG
+from tests.helpers.logits import logits
 from tests.helpers.pages import blocks
 from tests.helpers.paths import ROOT
 
@@ -48,6 +50,18 @@ def test_published_logits_give_the_scores_of_the_static_exits(bench, store, smal
     before = path.read_bytes()
     assert bench("publish", "-o", store.root, "--to", tmp_path / "results", "--logits").returncode == 0
     assert path.read_bytes() == before
+
+
+def test_a_network_s_own_heads_are_packed_for_any_seed(tmp_path):
+    given = logits()
+    (tmp_path / FILE).write_bytes(given.dumps())
+    found = logits_of(import_logits(tmp_path / FILE, tmp_path / "banks"), seed=3)
+    assert (found.about.heads, found.about.seed) == ("native", None)
+    assert (found.about.macs, found.about.full_macs) == (given.about.macs, given.about.macs[-1])
+    for one, other in ((found.pool, given.pool), (found.test, given.test)):
+        assert np.array_equal(one.logits, other.logits) and np.array_equal(one.labels, other.labels)
+    assert not np.array_equal(found.halves(3)[0].logits, found.halves(4)[0].logits)
+    assert len(found.halves()[0].labels) == 20
 
 
 def test_logits_of_another_bank_or_of_other_scores_are_not_written(store, tmp_path):
