@@ -67,7 +67,9 @@ def hf_text(*, argument: str | None = None, **options: Unpack[TextOptions]) -> S
         origin = origin_of(place, classes=classes, options=options, family=Origin())
     lowercase = _lowercase(folder)
     model = TextModel(encoder, head, lambda limit: Tokens.read(vocabulary, limit, lowercase=lowercase))
-    return stage_text(f"hf_text:{argument}", model, origin, options, code=code)
+    found = stage_text(f"hf_text:{argument}", model, origin, options, code=code)
+    found.files = tuple(path for name in (CONFIG, *TOKENIZERS) if (path := folder / name).is_file())
+    return found
 
 
 hf_text.default_image_size = lambda native, argument: None  # type: ignore[attr-defined]  # `max_tokens` decides

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,11 +13,13 @@ from torch import Tensor, nn
 from bench.backbones.staged import Options, Origin, Preprocessing, StagedBackbone, Tuned
 from bench.backbones.weights import fit_head
 from bench.errors import UserError
+from bench.plugins.spec import parse
 from bench.system.files import read_regular
 from bench.system.paths import user_path
 from bench.system.recall import watch
 
 DESCRIPTION, WEIGHTS = "network.json", "network.safetensors"
+MODEL = "model"  # folder of the configuration and the tokenizer of a text encoder that came from a folder or the hub
 FORMAT = 1
 MOST_JSON, MOST_BYTES = 1 << 24, 1 << 33
 REMEDY = "Make it again with `bench finetune`, or give another folder."
@@ -48,9 +51,12 @@ def network(argument: str, **options: Unpack[Options]) -> StagedBackbone:
         raise UserError(f"The exits of '{folder}' were trained where they are ({exits}). Leave --exits out.")
     classes = len(told["class_names"])
     size = options.get("image_size") or told["image_size"]
+    base = parse(told["backbone"])
+    if (folder / MODEL).is_dir():
+        base = replace(base, argument=str(folder / MODEL))
     with only_registered():
         backbone = backbones.load_to_fill(
-            told["backbone"], num_classes=classes, image_size=size, exits=options.get("exits") or exits
+            base, num_classes=classes, image_size=size, exits=options.get("exits") or exits
         )
     before = frozenset(told["seen_before"])
     origin = Origin(before | {told["source"]}, told["source"])
@@ -59,7 +65,7 @@ def network(argument: str, **options: Unpack[Options]) -> StagedBackbone:
         backbone.refill(
             state,
             name=told["name"],
-            preprocessing=Preprocessing(**told["preprocessing"]),
+            preprocessing=Preprocessing(**looks) if (looks := told.get("preprocessing")) else None,
             origin=origin,
             tuned=Tuned(told["dataset"], told["dataset_digest"], told["protocol"], before, tuple(told["class_names"])),
             native=[nn.Linear(width, classes) for width in backbone.feature_dims] if native else [],
@@ -95,6 +101,8 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def _checked(path: Path, told: dict[str, Any]) -> dict[str, Any]:
+    from typing import NotRequired
+
     from pydantic import TypeAdapter, ValidationError
     from typing_extensions import TypedDict
 
@@ -103,7 +111,7 @@ def _checked(path: Path, told: dict[str, Any]) -> dict[str, Any]:
     texts = ("name", "backbone", "dataset", "dataset_digest", "source", "protocol", "sha256")
     fields: dict[str, Any] = dict.fromkeys(texts, str)
     fields |= {"image_size": int, "exits": list[int], "class_names": list[str], "seen_before": list[str]}
-    shape = TypedDict("shape", {**fields, "preprocessing": looks})  # type: ignore[misc]
+    shape = TypedDict("shape", {**fields, "preprocessing": NotRequired[looks]})  # type: ignore[misc,valid-type]
     try:
         return told | TypeAdapter(shape).validate_python(told)
     except ValidationError as error:

@@ -108,6 +108,7 @@ class StagedBackbone(nn.Module):
         bounds = (0, *(p + 1 for p in self.positions), len(blocks))
         self._stages = tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))
         self.tuned: Tuned | None = None
+        self.files: tuple[Path, ...] = ()  # that it cannot be built again without, besides its weights
         self.code = ""  # digest of code of others that decides what is computed
         super().train(False)
         self.feature_dims, self.final_dim = self._dims()

@@ -12,7 +12,9 @@ from bench.cli.terminal import say
 
 
 def finetune(
-    dataset: Annotated[str, typer.Option(help="One dataset: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")],
+    dataset: Annotated[
+        str, typer.Option(help="One dataset: name\\[param=value], folder:PATH, csv:PATH, hf:NAME_OR_PATH.")
+    ],
     backbone: Annotated[
         str, typer.Option(help="The network to start from: a name of `bench list backbones`, or a network's folder.")
     ],
@@ -23,19 +25,28 @@ def finetune(
             "as it is. Where exits sit is a parameter of the backbone: name\\[exits=blocks]."
         ),
     ] = "none",
-    epochs: Annotated[int, typer.Option(help="Epochs.")] = 10,
-    batch_size: Annotated[int, typer.Option(help="Images of a step.")] = 64,
+    epochs: Annotated[int | None, typer.Option(help="Epochs: 10, or 5 for texts.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Samples of a step: 64, or 32 for texts.")] = None,
     optimiser: Annotated[str, typer.Option("--optimiser", "--optimizer", help="adamw or sgd.")] = "adamw",
-    lr: Annotated[float, typer.Option(help="Peak rate of the heads.")] = 2e-3,
+    lr: Annotated[float | None, typer.Option(help="Peak rate of the heads: 0.002, or 0.001 for texts.")] = None,
     trunk_rate: Annotated[
-        float | None, typer.Option(help="The trunk's rate over that of the heads: 0.25, or 1 from random weights.")
+        float | None,
+        typer.Option(help="The trunk's rate over that of the heads: 0.25, 0.05 for texts, or 1 from random weights."),
     ] = None,
-    weight_decay: Annotated[float, typer.Option(help="Weight decay of matrices and filters.")] = 0.05,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Weight decay of matrices and filters: 0.05, or 0.01 for texts.")
+    ] = None,
     momentum: Annotated[float, typer.Option(help="Momentum of sgd.")] = 0.9,
-    warmup: Annotated[float, typer.Option(help="Share of the steps in which the rate rises.")] = 0.05,
+    warmup: Annotated[
+        float | None, typer.Option(help="Share of the steps in which the rate rises: 0.05, or 0.1 for texts.")
+    ] = None,
     smoothing: Annotated[float, typer.Option(help="Label smoothing.")] = 0.1,
-    augment: Annotated[int, typer.Option(help="Magnitude of RandAugment, of 30; 0 leaves it out.")] = 9,
-    flip: Annotated[bool, typer.Option("--flip/--no-flip", help="Mirror half of the images.")] = True,
+    augment: Annotated[
+        int | None, typer.Option(help="Magnitude of RandAugment, of 30: 9 for images; 0 leaves it out.")
+    ] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the images, or none. Default: half.")
+    ] = None,
     ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.999,
     exit_weights: Annotated[
         str | None, typer.Option(help="Weights of the exits' losses, comma-separated, the last exit's included.")
@@ -57,12 +68,12 @@ def finetune(
     devices: Annotated[
         int | None, typer.Option(help="GPUs, or processes on a CPU, that share every batch. Default: all GPUs.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that prepare images.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that prepare batches.")] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of the network. Default: networks/NAME.", **o.PATH)
     ] = None,
 ) -> None:
-    """Train a network for a dataset, on images that a run never holds out: a folder that --backbone takes.
+    """Train a network for a dataset, on samples that a run never holds out: a folder that --backbone takes.
 
     An interrupted training continues: run the same command again.
     """
@@ -73,11 +84,9 @@ def finetune(
     from bench.finetune import FineTuning, Wanted
     from bench.finetune import finetune as train
 
-    if given["trunk_rate"] is None:
-        given["trunk_rate"] = 1.0 if weights == "random" else 0.25
     given["exit_weights"] = None if exit_weights is None else _numbers(exit_weights)
-    config = FineTuning(**{name: given[name] for name in FineTuning.__dataclass_fields__})
-    wanted = Wanted(dataset, backbone, config, image_size, weights, limit, data_dir)
+    recipe = {name: given[name] for name in FineTuning.__dataclass_fields__ if given[name] is not None}
+    wanted = Wanted(dataset, backbone, recipe, image_size, weights, limit, data_dir)
     where = resolve_device(device or "auto")
     with training(make_console(), f"{backbone} on {dataset}") as progress:
         folder = train(wanted, output, device=where, devices=devices, workers=workers, progress=progress)

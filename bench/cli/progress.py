@@ -87,8 +87,8 @@ def training(console: Console, title: str) -> Iterator[Training]:
 
         def epoch(entry: dict[str, Any]) -> None:
             shares = ", ".join(f"{100 * share:.1f}" for share in entry["accuracy"])
-            speed = entry["images_per_second"]
-            console.print(f"epoch {entry['epoch']}: loss {entry['loss']:.3f}, val {shares} %, {speed:.0f} images/s")
+            speed = entry["samples_per_second"]
+            console.print(f"epoch {entry['epoch']}: loss {entry['loss']:.3f}, val {shares} %, {speed:.0f} samples/s")
 
         yield Training(step, epoch)
 

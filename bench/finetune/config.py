@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 from bench.errors import UserError, nearest
+from bench.inputs import Modality
 
 Exits = Literal["none", "joint", "frozen"]
 Optimiser = Literal["adamw", "sgd"]
+# Of texts. A pretrained encoder learns at 5e-5, as BERT's authors fine-tune it (Devlin et al. 2019); new heads faster.
+TEXTS: dict[str, Any] = {
+    **{"epochs": 5, "batch_size": 32, "lr": 1e-3, "trunk_rate": 0.05, "weight_decay": 0.01, "warmup": 0.1},
+    **{"augment": 0, "flip": False},
+}
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """The recipe. Rates fall along a cosine after a linear warm-up; weights are averaged (EMA) step by step.
+    """The recipe, whose defaults suit images.
+
+    Rates fall along a cosine after a linear warm-up; weights are averaged (EMA) step by step.
 
     exits: 'none' trains the network with its last head alone; 'joint' with a linear head at every exit as well, whose
     losses are added (deep supervision: BranchyNet, shallow-deep networks, MSDNet); 'frozen' trains such heads, and the
@@ -43,6 +52,18 @@ class FineTuning:
     temperature: float = 3.0
     val_share: float = 0.1  # of the train split, held out to choose the epoch
     seed: int = 0
+
+    @classmethod
+    def suited(cls, modality: Modality, given: Mapping[str, Any], *, from_random: bool = False) -> Self:
+        """Return a recipe for images or texts: what is given, and what suits them for the rest.
+
+        from_random: the trunk has random weights, and learns at the rate of the heads. Raises UserError for values that
+        are not valid, and for augmentation of texts.
+        """
+        defaults = TEXTS if modality == "text" else {}
+        if modality == "text" and (wrong := [f"--{key}" for key in ("augment", "flip") if given.get(key)]):
+            raise UserError(f"{' and '.join(wrong)}: only images are augmented. Leave it out for texts.")
+        return cls(**{**defaults, **({"trunk_rate": 1.0} if from_random else {}), **given})
 
     def __post_init__(self) -> None:
         for name, kind in (("exits", Exits), ("optimiser", Optimiser)):

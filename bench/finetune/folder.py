@@ -1,24 +1,25 @@
-"""The folder of a trained network: `network.safetensors`, `network.json`, the plot of its run, and its checkpoint."""
+"""The folder of a trained network: weights, `network.json`, files of its tokenizer, the plot of its run, checkpoint."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from bench.backbones.network import DESCRIPTION, FORMAT, WEIGHTS
+from bench.backbones.network import DESCRIPTION, FORMAT, MODEL, WEIGHTS
 from bench.errors import UserError
 from bench.plugins.spec import Spec
 from bench.system.files import read_regular, write_atomic
 
 if TYPE_CHECKING:
     from bench.backbones.staged import StagedBackbone, Tuned
-    from bench.datasets.images import ImageDataset
+    from bench.datasets.dataset import Dataset
     from bench.finetune.config import FineTuning
 
 CHECKPOINT, PLOT = "checkpoint.pt", "training.png"
@@ -28,32 +29,32 @@ EXACT = ("running_mean", "running_var", "num_batches_tracked")  # statistics, wh
 def description(
     base: Spec,
     backbone: StagedBackbone,
-    dataset: ImageDataset,
+    dataset: Dataset,
     protocol: str,
     config: FineTuning,
     limit: int | None,
     train: int,
     val: int,
 ) -> dict[str, Any]:
-    """Return what decides a run, as `network.json` tells it."""
+    """Return what decides a run, as `network.json` tells it; networks for texts have no `preprocessing`."""
+    prepared: dict[str, Any] = {}
+    if backbone.modality == "image":
+        prepared = {"mean": list(backbone.mean), "std": list(backbone.std), "interpolation": backbone.interpolation}
+    other_name = backbone.name if backbone.tuned or backbone.name != str(base) else None
     return {
         "format": FORMAT,
         "backbone": str(base),
         "started_from": backbone.weights_digest,
         "image_size": backbone.image_size,
         "exits": list(backbone.positions),
-        "preprocessing": {
-            "mean": list(backbone.mean),
-            "std": list(backbone.std),
-            "interpolation": backbone.interpolation,
-        },
+        **({"preprocessing": prepared} if prepared else {}),
         "dataset": dataset.name,
         "dataset_digest": dataset.digest,
         "protocol": protocol,
         "limit": limit,
-        "images": {"train": train, "val": val},
+        f"{dataset.modality}s": {"train": train, "val": val},
         "recipe": config.as_json(),
-        **({"started_as": backbone.name} if backbone.tuned else {}),
+        **({"started_as": other_name} if other_name else {}),
     }
 
 
@@ -69,7 +70,7 @@ def finished(folder: Path, start: dict[str, Any]) -> bool:
         if isinstance(found, dict) and all(found.get(key) == value for key, value in start.items()):
             return True
         raise UserError(f"'{folder}' holds a network of another run. Give another folder with -o.")
-    ours = {CHECKPOINT, WEIGHTS, PLOT}
+    ours = {CHECKPOINT, WEIGHTS, PLOT, MODEL}
     strangers = (
         sorted(p.name for p in folder.iterdir() if p.name not in ours and p.name[0] != ".") if folder.is_dir() else []
     )
@@ -115,8 +116,9 @@ def write(
     tuned: Tuned,
     source: str,
     accuracy: list[float],
+    files: Iterable[Path] = (),
 ) -> None:
-    """Write the network, its plot, and last of all its description; remove the checkpoint."""
+    """Write the network, copies of files, its plot, and last of all its description; remove the checkpoint."""
     from safetensors.torch import save
 
     from bench import __version__
@@ -137,6 +139,8 @@ def write(
         "torch": torch.__version__,
     }
     _written(folder / WEIGHTS, lambda file: file.write(content))
+    for path in files:
+        _written(folder / MODEL / path.name, partial(_copy, path))
     _written(folder / PLOT, lambda file: file.write(draw(told)))
     text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
     _written(folder / DESCRIPTION, lambda file: file.write(text.encode()))
@@ -153,6 +157,10 @@ def name_of(start: dict[str, Any]) -> str:
 def _halved(name: str, value: Tensor) -> bool:
     fits = value.is_floating_point() and bool(value.abs().max() < torch.finfo(torch.float16).max)
     return fits and not name.endswith(EXACT)
+
+
+def _copy(path: Path, file: Any) -> None:
+    file.write(path.read_bytes())
 
 
 def _written(path: Path, write: Callable[[Any], object]) -> None:

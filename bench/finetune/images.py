@@ -1,23 +1,21 @@
-"""The images that a network is trained on: batches in a new order per epoch, augmented, the same after a restart."""
+"""The images that a network is trained on: squares of one side, augmented."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from bench.datasets.images import blocks
-from bench.inputs.images import square
+from bench.inputs.images import Transform, square
 from bench.system.compat import ensure_torchvision
 
 if TYPE_CHECKING:
-    from bench.datasets.images import ImageDataset
+    from bench.backbones.staged import StagedBackbone
+    from bench.datasets.dataset import Dataset
     from bench.finetune.config import FineTuning
-    from bench.inputs.images import Transform
 
 SMALL = 64  # pixels: images up to this side are shifted, larger ones are cropped to a random part
 LARGEST = 256  # pixels: larger images are shrunk to it before they are kept
@@ -25,7 +23,7 @@ READ_AT_ONCE = 256
 SCALE = (0.35, 1.0)  # share of a large image that a crop shows
 
 
-def squares(dataset: ImageDataset, rows: np.ndarray, size: int) -> Tensor:
+def squares(dataset: Dataset, rows: np.ndarray, size: int) -> Tensor:
     """Read images as uint8 squares [N, 3, S, S] of one side: their own where all have it and it is small.
 
     size: the network's; images of other sides are resized to 8/7 of it, `LARGEST` at most.
@@ -49,45 +47,39 @@ def _resized(pixels: Tensor, side: int) -> Tensor:
     return made[0].round().clamp(0, 255).to(torch.uint8)
 
 
-class Batches(Dataset[Any]):
-    """The training images of a run; item (epoch, step) is an augmented batch, which the seed and these two decide."""
+class Images:
+    """N images, uint8 squares of one side."""
 
-    def __init__(
-        self, pixels: Tensor, labels: Tensor, config: FineTuning, part: Callable[[int], slice] = slice
-    ) -> None:
-        """Take images and labels; `part` gives the part of a batch of so many images that is made: by default, all."""
-        self.pixels, self.labels, self.config, self.part = pixels, labels, config, part
-        self.images = min(config.batch_size, len(labels))  # of a batch
-        self.steps = max(1, len(labels) // config.batch_size)  # an epoch leaves out what does not fill a batch
+    by_size: ClassVar[bool] = False
+
+    def __init__(self, pixels: Tensor, labels: Tensor, config: FineTuning, transform: Transform) -> None:
+        """Take squares [N, 3, S, S], labels [N], how they are augmented and how a backbone wants them."""
+        self.pixels, self.labels, self.config, self.transform = pixels, labels, config, transform
         self._augment: Any = None
 
-    def __len__(self) -> int:
-        return len(self.labels)
+    @classmethod
+    def read(cls, dataset: Dataset, rows: np.ndarray, backbone: StagedBackbone, config: FineTuning) -> Self:
+        """Read the images of these rows."""
+        labels = torch.from_numpy(np.asarray(dataset.labels, dtype=np.int64)[rows])
+        return cls(squares(dataset, rows, backbone.image_size), labels, config, Transform.of(backbone))
 
-    def __getitem__(self, at: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        epoch, step = at
+    def batch(self, rows: Tensor | slice) -> Tensor:
+        """Return uint8 [B, 3, S, S]."""
+        return self.pixels[rows]
+
+    def changed(self, rows: Tensor, seeds: list[int]) -> Tensor:
+        """Return augmented images, uint8 [B, 3, S, S]."""
         if self._augment is None:
             self._augment = augmentation(self.pixels.shape[-1], self.config)
-        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.labels))
-        part = self.part(self.images)
-        rows = torch.from_numpy(order[step * self.config.batch_size :][: self.images][part])
-        seeds = np.random.default_rng((self.config.seed, epoch, step)).integers(1 << 62, size=self.images)[part]
-        return torch.stack(list(map(self._augmented, rows, seeds.tolist()))), self.labels[rows]
+        return torch.stack(list(map(self._changed, rows, seeds)))
 
-    def _augmented(self, row: Tensor, seed: int) -> Tensor:
+    def _changed(self, row: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)  # an image's own: it changes in the same way on any number of devices
         return self._augment(self.pixels[row])
 
-    def epoch(self, epoch: int, first: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch from step `first` on, made ahead by so many other processes, or by this one."""
-        todo = [(epoch, step) for step in range(first, self.steps)]
-        options: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _alone} if workers else {}
-        return iter(DataLoader(self, batch_size=None, sampler=todo, num_workers=workers, **options))
-
-
-def _alone(worker: int) -> None:
-    """Compute with one thread in a process that prepares images."""
-    torch.set_num_threads(1)
+    def ready(self, batch: Tensor) -> Tensor:
+        """Return float32 [B, 3, size, size], resized and normalised."""
+        return self.transform(batch.permute(0, 2, 3, 1)).contiguous(memory_format=torch.channels_last)
 
 
 def augmentation(side: int, config: FineTuning) -> Any:
@@ -106,8 +98,3 @@ def augmentation(side: int, config: FineTuning) -> Any:
     if config.augment:
         steps.append(v2.RandAugment(2, config.augment))
     return v2.Compose(steps)
-
-
-def inputs(transform: Transform, pixels: Tensor) -> Tensor:
-    """Return the network's input [B, 3, size, size] for uint8 squares [B, 3, S, S]."""
-    return transform(pixels.permute(0, 2, 3, 1))

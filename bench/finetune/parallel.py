@@ -1,8 +1,9 @@
 """Train on several devices: one process for each, which computes its part of every batch.
 
-The order of images, their augmentation and the size of the batch stay what they are on one device. Gradients are summed
-over the processes, and batch normalisation uses the mean and variance of the whole batch (on CPUs and GPUs alike), so
-the number of devices changes results by rounding alone. What a network draws at random itself (dropout) does differ.
+The order of samples, their augmentation and the size of the batch stay what they are on one device. Gradients are
+summed over the processes, and batch normalisation uses the mean and variance of the whole batch (on CPUs and GPUs
+alike), so the number of devices changes results by rounding alone. What a network draws at random itself (dropout) does
+differ.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Group:
     size: int = 1
 
     def part(self, count: int) -> slice:
-        """Return which of `count` images this process computes."""
+        """Return which of `count` samples this process computes."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def sum(self, values: Tensor) -> Tensor:
@@ -61,20 +62,20 @@ class Group:
                 gradient.copy_(part.view_as(gradient))
 
     def whole_batch(self) -> AbstractContextManager[Any]:
-        """Let batch normalisation in the block use the statistics of all processes' images."""
+        """Let batch normalisation in the block use the statistics of all processes' samples."""
         return _WholeBatch() if self.size > 1 else nullcontext()
 
 
-def devices_for(device: str, asked: int | None, images: int) -> int:
+def devices_for(device: str, asked: int | None, samples: int) -> int:
     """Return the number of devices: `asked`, else all GPUs for 'cuda', else 1. Raises UserError for too many."""
     there = torch.cuda.device_count() if device == "cuda" else None
-    count = asked if asked is not None else min(there or 1, images)
+    count = asked if asked is not None else min(there or 1, samples)
     if count < 1 or (count > 1 and device not in ("cpu", "cuda")):
         raise UserError(f"--devices {count} is not valid with --device {device}. Give 1, or --device cuda.")
     if there is not None and count > there:
         raise UserError(f"--devices {count}: this machine has {there}. Give at most that many.")
-    if count > images:
-        raise UserError(f"--devices {count} is more than the {images} images of a batch. Raise --batch-size.")
+    if count > samples:
+        raise UserError(f"--devices {count} is more than the {samples} samples of a batch. Raise --batch-size.")
     return count
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +19,17 @@ from bench import backbones, datasets, protocol
 from bench.backbones.builder import only_registered, spec_of
 from bench.backbones.network import read
 from bench.backbones.staged import StagedBackbone, Tuned
-from bench.datasets.images import ImageDataset
+from bench.backbones.weights import RANDOM
+from bench.bank.fitting import check_fits
+from bench.datasets.dataset import Dataset
 from bench.errors import UserError
 from bench.finetune import folder as output
+from bench.finetune.batches import Batches, Samples
 from bench.finetune.config import FineTuning
-from bench.finetune.images import Batches, inputs, squares
+from bench.finetune.images import Images
 from bench.finetune.model import Network, loss
 from bench.finetune.parallel import Group, Tell, devices_for, launch
-from bench.inputs.images import Transform
+from bench.finetune.texts import Texts
 from bench.plugins.registry import plugins
 from bench.plugins.spec import Spec, parse
 from bench.system.cpus import cpu_count
@@ -39,11 +42,11 @@ DEFAULT = Path("networks")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks for: a dataset, a backbone and how it is trained. None stands for a default."""
+    """What a user asks for: a dataset, a backbone and how it is trained. What is None or missing is a default."""
 
     dataset: str
     backbone: str
-    config: FineTuning = field(default_factory=FineTuning)
+    recipe: Mapping[str, Any] = field(default_factory=dict)  # fields of FineTuning
     image_size: int | None = None
     weights: str | None = None
     limit: int | None = None
@@ -70,8 +73,8 @@ def finetune(
 ) -> Path:
     """Train a network, or go on where an interrupted run stopped; return its folder, networks/NAME by default.
 
-    The network sees the images of the protocol's train split alone, less a part that chooses the epoch: never the pool
-    or the test images. devices: processes that share the work (`bench.finetune.parallel`); None: all GPUs for 'cuda',
+    The network sees the samples of the protocol's train split alone, less a part that chooses the epoch: never the pool
+    or the test samples. devices: processes that share the work (`bench.finetune.parallel`); None: all GPUs for 'cuda',
     else 1. Raises UserError for a folder that holds something else, and for what is not valid.
     """
     progress = progress or Progress()
@@ -79,7 +82,7 @@ def finetune(
     folder = DEFAULT / slug(output.name_of(job.start)) if folder is None else folder
     if output.finished(folder, job.start):
         return folder
-    devices = devices_for(device, devices, min(wanted.config.batch_size, len(job.rows), len(job.held)))
+    devices = devices_for(device, devices, min(job.config.batch_size, len(job.rows), len(job.held)))
     if devices == 1:
         _train(Group(torch.device(device)), job, folder, workers, checkpoint_seconds, progress)
     else:
@@ -91,22 +94,21 @@ def finetune(
 
 @dataclass(frozen=True)
 class _Job:
-    """What a training needs: images by row, a network, and what is said of both."""
+    """What a training needs: samples by row, a network, and what is said of both."""
 
-    data: ImageDataset
+    data: Dataset
     rows: np.ndarray  # that the network learns from
     held: np.ndarray  # that choose the epoch
     backbone: StagedBackbone
     config: FineTuning
     tuned: Tuned
-    again: bool  # the network was tuned on these images before
+    again: bool  # the network was tuned on these samples before
     start: dict[str, Any]
 
 
 def _prepare(wanted: Wanted) -> _Job:
     data = datasets.load(wanted.dataset, data_dir=wanted.data_dir)
-    if not isinstance(data, ImageDataset):
-        raise UserError(f"`bench finetune` trains on images, and '{data.name}' has texts. Name a dataset of images.")
+    config = FineTuning.suited(data.modality, wanted.recipe, from_random=wanted.weights == RANDOM)
     spec = spec_of(wanted.backbone)
     if spec.argument is not None and spec.name not in plugins("backbones"):
         raise UserError(
@@ -118,7 +120,7 @@ def _prepare(wanted: Wanted) -> _Job:
         backbone = backbones.load(
             spec, num_classes=data.num_classes, image_size=size, weights=wanted.weights, data_dir=wanted.data_dir
         )
-    config = wanted.config
+    check_fits(data, backbone.name, backbone.modality)
     if config.exit_weights is not None and len(config.exit_weights) != backbone.num_exits:
         raise UserError(
             f"{backbone.name} has {backbone.num_exits} exits; give a weight for each, the last one included."
@@ -126,7 +128,9 @@ def _prepare(wanted: Wanted) -> _Job:
     splits = protocol.split(data, seen=protocol.has_seen(data, backbone.seen, backbone.tuned), limit=wanted.limit)
     rows, held = protocol.carve(data, splits.train, config.val_share)
     if len(rows) < 2:
-        raise UserError(f"'{data.name}' leaves {len(rows)} images to train on. Give more data or a higher limit.")
+        raise UserError(
+            f"'{data.name}' leaves {len(rows)} {data.modality}s to train on. Give more data or a higher limit."
+        )
     start = output.description(_base(spec), backbone, data, splits.protocol, config, wanted.limit, len(rows), len(held))
     again = protocol.tuned_on(data, backbone.tuned, splits.protocol)
     before = backbone.tuned.before if backbone.tuned and again else backbone.seen
@@ -137,15 +141,16 @@ def _prepare(wanted: Wanted) -> _Job:
 def _train(
     group: Group, job: _Job, folder: Path, workers: int | None, checkpoint_seconds: float, progress: Progress
 ) -> None:
-    labels = torch.from_numpy(np.asarray(job.data.labels, dtype=np.int64))
-    size = job.backbone.image_size
     training = _Training(job, folder, group)
-    batches = Batches(squares(job.data, job.rows, size), labels[torch.from_numpy(job.rows)], job.config, group.part)
-    val = squares(job.data, job.held, size), labels[torch.from_numpy(job.held)]
-    training.run(batches, val, workers, progress, checkpoint_seconds)
-    accuracy = training.measure(val)
+    kind: type[Images | Texts] = Texts if job.data.modality == "text" else Images
+    learnt, held = (kind.read(job.data, rows, job.backbone, job.config) for rows in (job.rows, job.held))
+    if workers is None:
+        workers = max(1, min(8, cpu_count() // group.size - 1)) if kind is Images else 0  # tokens are ready
+    training.run(Batches(learnt, job.config, group.part), held, workers, progress, checkpoint_seconds)
+    accuracy = training.measure(held)
     if group.rank == 0:
-        output.write(folder, job.start, training.best, training.history, job.tuned, job.data.source, accuracy)
+        files = job.backbone.files
+        output.write(folder, job.start, training.best, training.history, job.tuned, job.data.source, accuracy, files)
 
 
 def _train_part(
@@ -175,7 +180,6 @@ class _Training:
             group.device,
         )
         config = job.config
-        self.transform = Transform.of(job.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.network = Network(job.backbone, config, keep_head=job.again).to(self.device)
@@ -188,61 +192,59 @@ class _Training:
             self.optimiser = torch.optim.SGD(groups, momentum=config.momentum, nesterov=config.momentum > 0)
         for rates in self.optimiser.param_groups:
             rates["peak"] = rates["lr"]
-        self.epoch = self.step = self.images = 0  # images of a batch
+        self.epoch = self.step = 0
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] = {}
 
     def run(
         self,
         batches: Batches,
-        val: tuple[Tensor, Tensor],
-        workers: int | None,
+        held: Samples,
+        workers: int,
         progress: Progress,
         checkpoint_seconds: float,
     ) -> None:
         """Train to the end, from the last checkpoint if there is one."""
-        if (held := output.checkpoint(self.folder, self.start)) is not None:
-            self._restore(held)
-        workers = max(1, min(8, cpu_count() // self.group.size - 1)) if workers is None else workers
-        total, saved, self.images = self.config.epochs * batches.steps, time.monotonic(), batches.images
+        if (before := output.checkpoint(self.folder, self.start)) is not None:
+            self._restore(before)
+        total, saved = self.config.epochs * batches.steps, time.monotonic()
         lately: list[float] = []
         while self.epoch < self.config.epochs:
-            began, before = time.monotonic(), self.step
-            for pixels, labels in batches.epoch(self.epoch, self.step, workers):
-                lately = [*lately[-49:], self._step(pixels, labels, self.epoch * batches.steps + self.step, total)]
+            began, first = time.monotonic(), self.step
+            for batch, labels in batches.epoch(self.epoch, self.step, workers):
+                taken = self.epoch * batches.steps + self.step
+                lately = [*lately[-49:], self._step(batches, batch, labels, taken, total)]
                 self.step += 1
                 progress.step(self.epoch * batches.steps + self.step, total, sum(lately) / len(lately))
                 if time.monotonic() - saved > checkpoint_seconds and self.step < batches.steps:
                     self._save()
                     saved = time.monotonic()
-            seconds = time.monotonic() - began
-            self._end_epoch(
-                val, sum(lately) / max(1, len(lately)), (self.step - before) * self.config.batch_size / seconds
-            )
+            speed = (self.step - first) * batches.size / (time.monotonic() - began)
+            self._end_epoch(held, sum(lately) / max(1, len(lately)), speed)
             progress.epoch(self.history[-1])
             self._save()
             saved = time.monotonic()
 
-    def measure(self, val: tuple[Tensor, Tensor]) -> list[float]:
-        """Return the share of images that each exit's head gets right, of the best weights as they are stored."""
+    def measure(self, held: Samples) -> list[float]:
+        """Return the share of samples that each exit's head gets right, of the best weights as they are stored."""
         self.network.backbone.load_state_dict(output.rounded(self.best))
-        return self._accuracy(self.network, val)
+        return self._accuracy(self.network, held)
 
     @property
     def _averaged(self) -> Any:
         return self.average.module
 
-    def _step(self, pixels: Tensor, labels: Tensor, taken: int, total: int) -> float:
+    def _step(self, batches: Batches, batch: Tensor, labels: Tensor, taken: int, total: int) -> float:
         rate = schedule(taken, total, self.config.warmup)
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["peak"]
         self.network.train()
         torch.manual_seed(self.config.seed + 1 + taken * self.group.size + self.group.rank)  # of dropout
-        batch = inputs(self.transform, pixels.to(self.device, non_blocking=True))
+        ready = batches.samples.ready(batch.to(self.device, non_blocking=True))
         half = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
         with half, self.group.whole_batch():
-            logits = self.network(batch.contiguous(memory_format=torch.channels_last))
-        value = loss(logits, labels.to(self.device), self.config) * (len(labels) / self.images)
+            logits = self.network(ready)
+        value = loss(logits, labels.to(self.device), self.config) * (len(labels) / batches.size)
         self.optimiser.zero_grad(set_to_none=True)
         value.backward()
         self.group.sum_gradients(self.network.parameters())
@@ -264,29 +266,28 @@ class _Training:
         else:
             torch._foreach_copy_(averages, currents)
 
-    def _end_epoch(self, val: tuple[Tensor, Tensor], value: float, speed: float) -> None:
-        accuracy = self._accuracy(self._averaged, val)
+    def _end_epoch(self, held: Samples, value: float, speed: float) -> None:
+        accuracy = self._accuracy(self._averaged, held)
         self.history.append({
             "epoch": self.epoch + 1,
             "loss": value,
             "accuracy": accuracy,
-            "without_average": self._accuracy(self.network, val),
-            "images_per_second": speed,
+            "without_average": self._accuracy(self.network, held),
+            "samples_per_second": speed,
         })  # fmt: skip
         if _score(accuracy) >= max((_score(entry["accuracy"]) for entry in self.history), default=0.0):
             self.best = _copied(self._averaged.backbone.state_dict())
         self.epoch, self.step = self.epoch + 1, 0
 
     @torch.inference_mode()
-    def _accuracy(self, network: Any, val: tuple[Tensor, Tensor]) -> list[float]:
+    def _accuracy(self, network: Any, held: Samples) -> list[float]:
         network.eval()
         right = torch.zeros(len(network.backbone.native) + 1, dtype=torch.int64, device=self.device)
-        part = self.group.part(len(val[1]))
-        for pixels, labels in zip(*(values[part].split(EVALUATED_AT_ONCE) for values in val), strict=True):
-            batch = inputs(self.transform, pixels.to(self.device)).contiguous(memory_format=torch.channels_last)
+        for rows in torch.arange(len(held.labels))[self.group.part(len(held.labels))].split(EVALUATED_AT_ONCE):
+            batch = held.ready(held.batch(rows).to(self.device))
             answers = torch.stack([logits.argmax(1) for logits in network(batch)])
-            right += (answers == labels.to(self.device)).sum(1)
-        return [float(r) / len(val[1]) for r in self.group.sum(right)]
+            right += (answers == held.labels[rows].to(self.device)).sum(1)
+        return [float(r) / len(held.labels) for r in self.group.sum(right)]
 
     def _save(self) -> None:
         if self.group.rank:

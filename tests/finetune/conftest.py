@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.finetune import FineTuning, Wanted, finetune
+from bench.finetune import Wanted, finetune
 
 
 @pytest.fixture(scope="session")
@@ -13,9 +13,7 @@ def wanted():
 
     def make(**options) -> Wanted:
         config = {"epochs": 2, "batch_size": 8, "lr": 0.02, "trunk_rate": 1.0, "augment": 0, "exits": "joint"} | options
-        return Wanted(
-            "digits", "cifar_resnet20[exits='2,5']", FineTuning(**config), image_size=8, weights="random", limit=60
-        )
+        return Wanted("digits", "cifar_resnet20[exits='2,5']", config, image_size=8, weights="random", limit=60)
 
     return make
 
@@ -23,6 +21,6 @@ def wanted():
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The folder of such a network with heads at its exits."""
-    config = FineTuning(epochs=1, batch_size=16, trunk_rate=1.0, augment=0, exits="joint")
+    config = {"epochs": 1, "batch_size": 16, "augment": 0, "exits": "joint"}
     wanted = Wanted("digits", "cifar_resnet20[exits='2,5']", config, image_size=8, weights="random", limit=60)
     return finetune(wanted, tmp_path_factory.mktemp("networks") / "joint", workers=0)

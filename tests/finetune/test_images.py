@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 import torch
 
+from bench.finetune.batches import Batches
 from bench.finetune.config import FineTuning
-from bench.finetune.images import Batches, augmentation, squares
+from bench.finetune.images import Images, augmentation, squares
+from bench.inputs.images import Transform
 from tests.helpers.banks import FakeImages
 
 
 def batches(**options):
     pixels = torch.arange(20, dtype=torch.uint8)[:, None, None, None].expand(20, 3, 8, 8).contiguous()
-    return Batches(pixels, torch.arange(20), FineTuning(**{"batch_size": 6, "augment": 0, "flip": False} | options))
+    config = FineTuning(**{"batch_size": 6, "augment": 0, "flip": False} | options)
+    return Batches(Images(pixels, torch.arange(20), config, Transform(8, (0.5,) * 3, (0.5,) * 3, "bilinear")), config)
 
 
 def test_an_epoch_shows_images_once_in_an_order_of_its_own():

@@ -13,8 +13,10 @@ from torch import nn
 
 from bench.errors import UserError
 from bench.finetune import FineTuning, Progress, finetune
-from bench.finetune.images import Batches
+from bench.finetune.batches import Batches
+from bench.finetune.images import Images
 from bench.finetune.parallel import Group, devices_for, launch
+from bench.inputs.images import Transform
 
 CPU = torch.device("cpu")
 
@@ -22,8 +24,9 @@ CPU = torch.device("cpu")
 def test_processes_make_parts_of_the_batch_that_one_makes():
     pixels = torch.randint(256, (20, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     config = FineTuning(batch_size=7)
-    whole = Batches(pixels, torch.arange(20), config)[1, 1]
-    parts = [Batches(pixels, torch.arange(20), config, Group(CPU, rank, 3).part)[1, 1] for rank in range(3)]
+    held = Images(pixels, torch.arange(20), config, Transform(8, (0.5,) * 3, (0.5,) * 3, "bilinear"))
+    whole = Batches(held, config)[1, 1]
+    parts = [Batches(held, config, Group(CPU, rank, 3).part)[1, 1] for rank in range(3)]
     assert [len(labels) for _, labels in parts] == [2, 2, 3]
     for one, several in zip(whole, zip(*parts, strict=True), strict=True):
         assert torch.equal(one, torch.cat(several))
@@ -89,7 +92,7 @@ def test_two_devices_train_the_network_of_one_and_a_lost_process_is_a_sentence(w
     ("device", "asked", "says"),
     [
         ("cpu", 0, "--devices 0 is not valid"),
-        ("cpu", 9, "more than the 8 images"),
+        ("cpu", 9, "more than the 8 samples"),
         ("cuda:0", 2, "with --device cuda:0"),
     ],
 )

@@ -17,7 +17,7 @@ from bench.bank.build import build
 from bench.bank.source import Request, Source
 from bench.errors import UserError
 from bench.finetune import Progress, finetune
-from bench.finetune import run as module
+from bench.finetune import images as module
 from bench.finetune.run import schedule
 from bench.plugins import registry
 from bench.plugins.registry import Plugin

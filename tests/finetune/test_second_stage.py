@@ -13,7 +13,7 @@ from bench import backbones, datasets, protocol
 from bench.bank.source import Request, Source
 from bench.errors import UserError
 from bench.finetune import finetune
-from bench.finetune import run as module
+from bench.finetune import images as module
 
 
 @pytest.fixture(scope="module")
