@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ class Samples(Protocol):
     """Labelled inputs of N samples, held in memory."""
 
     labels: Tensor  # int64 [N]
-    by_size: bool  # neighbours are of similar size, and a batch of similar sizes takes less time
+    by_size: ClassVar[bool]  # neighbours are of similar size, and a batch of similar sizes takes less time
 
     def batch(self, rows: Tensor | slice) -> Tensor:
         """Return the inputs of B samples as they are."""
