@@ -1,0 +1,120 @@
+"""Write the tables and the figure of docs/findings.md again, from the published records and their report."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from scipy.spatial import ConvexHull
+
+import bench
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "findings.md"
+SETTING = "banking77/minilm_l6"
+BUDGETS = (0.183, 0.291, 0.462, 0.735)
+AT = 0.291  # the budget at which calibration and set sizes are told
+FIGURE = ROOT / "docs" / "findings.png"
+SHOWN = {  # colours that the colour-blind can tell apart, and markers
+    "global_thresh": ("#0072B2", "o"),
+    "energy_thresh": ("#E69F00", "s"),
+    "patience": ("#009E73", "^"),
+    "msdnet_thresh": ("#CC79A7", "v"),
+    "jeidnn": ("#D55E00", "D"),
+}
+
+
+def tables(root: Path = ROOT) -> dict[str, str]:
+    """Return the tables of the page by name, in Markdown."""
+    frame = bench.load_records(root / "results" / SETTING)
+    board = pd.read_csv(root / "reports" / SETTING / "tables" / "leaderboard.csv").set_index("method")
+    return {"exits": exits(frame), "methods": methods(frame, board)}
+
+
+def exits(frame: pd.DataFrame) -> str:
+    """Return cost, accuracy and NLL of the static exits, means over seeds."""
+    static = frame[frame["method"] == "static"]
+    rows = static.groupby("exit")[["macs_fraction", "accuracy", "nll"]].mean()
+    names = ["embeddings", *(f"block {k}" for k in range(1, len(rows)))]
+    lines = ["| exit | cost | accuracy, % | NLL, nats |", "|---|--:|--:|--:|"]
+    for name, row in zip(names, rows.itertuples(), strict=True):
+        lines.append(f"| {name} | {row.macs_fraction:.3f} | {100 * row.accuracy:.2f} | {row.nll:.3f} |")
+    return "\n".join(lines)
+
+
+def methods(frame: pd.DataFrame, board: pd.DataFrame) -> str:
+    """Return all methods by falling own gain: accuracy at some budgets, and ECE and set size at one of them."""
+    ok = frame[(frame["kind"] == "method") & (frame["status"] == "ok")]
+    accuracy = ok.pivot_table(index="method", columns="budget", values="accuracy")
+    at = ok[ok["budget"] == AT].groupby("method")[["ece_mass15", "set_size_lac@0.05"]].mean()
+    budgets = " | ".join(f"at {b:g}" for b in BUDGETS)
+    lines = [
+        f"| method | own gain, points | accuracy, %, {budgets} | ECE, %, at {AT:g} | set size at {AT:g} |",
+        "|---|--:|" + "--:|" * (len(BUDGETS) + 2),
+    ]
+    for label, row in board.sort_values("own", ascending=False).iterrows():
+        if label in accuracy.index:
+            gain = f"{signed(row['own'])} [{signed(row['own_low'])}, {signed(row['own_high'])}]"
+            found = " | ".join(f"{100 * accuracy.loc[label, b]:.2f}" for b in BUDGETS)
+            ece, size = at.loc[label]
+            lines.append(f"| `{label}` | {gain} | {found} | {100 * ece:.1f} | {size:.2f} |")
+    return "\n".join(lines)
+
+
+def gains(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return cost and accuracy minus the static hull's at that cost, by method and budget, means over seeds."""
+    static = frame[frame["method"] == "static"].groupby("exit")[["macs_fraction", "accuracy"]].mean().to_numpy()
+    points = np.vstack([static, [static[-1, 0], 0.0], [static[0, 0], 0.0]])
+    hull = points[np.sort(ConvexHull(points).vertices)]
+    hull = hull[hull[:, 1] > 0]
+    ok = frame[(frame["kind"] == "method") & (frame["status"] == "ok")]
+    found = ok.groupby(["method", "budget"])[["macs_fraction", "accuracy"]].mean()
+    found["gain"] = found["accuracy"] - np.interp(found["macs_fraction"], hull[:, 0], hull[:, 1])
+    return found.reset_index()
+
+
+def draw(frame: pd.DataFrame) -> None:
+    """Draw what every method's policies gain over random mixtures of static exits, against their cost."""
+    found = gains(frame)
+    figure, axes = plt.subplots(figsize=(7.2, 4.0), dpi=130, layout="constrained")
+    for label, part in found.groupby("method"):
+        if label not in SHOWN:
+            axes.plot(part["macs_fraction"], 100 * part["gain"], color="#bbbbbb", lw=0.8, zorder=1)
+    axes.plot([], [], color="#bbbbbb", lw=0.8, label=f"{found['method'].nunique() - len(SHOWN)} other methods")
+    for label, (colour, marker) in SHOWN.items():
+        part = found[found["method"] == label]
+        axes.plot(part["macs_fraction"], 100 * part["gain"], color=colour, marker=marker, ms=5, lw=1.6, label=label)
+    axes.axhline(0, color="black", lw=1)
+    axes.annotate("no better than mixing static exits", (0.985, -0.08), ha="right", va="top", fontsize=8)
+    axes.set(
+        xlim=(0.1, 1.01),
+        ylim=(-2.6, 3),
+        xlabel="realised cost, share of the plain network's MACs",
+        ylabel="accuracy above the static hull, points",
+    )
+    axes.legend(fontsize=8, loc="lower left", frameon=False, ncols=2)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(FIGURE, metadata={"Software": None})
+    plt.close(figure)
+
+
+def signed(value: float) -> str:
+    """Return accuracy as points with a sign."""
+    return f"{100 * value:+.2f}".replace("-", "−")
+
+
+def write(page: str, found: dict[str, str]) -> str:
+    """Return the page with its tables written again."""
+    for name, table in found.items():
+        block = f"<!-- table {name} -->\n{table}\n<!-- end -->"
+        page, count = re.subn(rf"<!-- table {name} -->\n.*?<!-- end -->", lambda _: block, page, flags=re.S)  # noqa: B023
+        assert count == 1, f"{PAGE} has no table '{name}'"
+    return page
+
+
+if __name__ == "__main__":
+    PAGE.write_text(write(PAGE.read_text(encoding="utf-8"), tables()), encoding="utf-8")
+    draw(bench.load_records(ROOT / "results" / SETTING))

@@ -1,0 +1,54 @@
+"""The page of findings says what the published records say."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.helpers.paths import ROOT
+
+sys.path.insert(0, str(ROOT / "studies"))
+findings = importlib.import_module("findings")
+sys.path.remove(str(ROOT / "studies"))
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return findings.PAGE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[str, str]:
+    return findings.tables()
+
+
+def test_the_tables_are_those_of_the_records(page, tables):
+    assert findings.write(page, tables) == page
+
+
+def test_every_number_of_the_text_is_in_the_tables_or_the_leaderboard(page, tables):
+    board = pd.read_csv(ROOT / "reports" / findings.SETTING / "tables" / "leaderboard.csv")
+    known = set(re.findall(r"\d+\.\d+", "".join(tables.values())))
+    known |= {f"{abs(100 * value):.2f}" for value in board["own"]} | {f"{b:g}" for b in findings.BUDGETS}
+    prose = re.sub(r"<!-- table .*?<!-- end -->", "", page, flags=re.S)
+    assert set(re.findall(r"\d+\.\d+", prose)) <= known
+
+
+def test_no_method_is_significantly_better_than_one_threshold(page):
+    board = pd.read_csv(ROOT / "reports" / findings.SETTING / "tables" / "leaderboard.csv")
+    compared = board[board["plain_difference"].notna() & ~board["flags"].str.contains("reference")]
+    assert f"of {len(compared)} compared" in page
+    assert not ((compared["plain_difference"] > 0) & (compared["plain_p_holm"] < 0.05)).any()
+
+
+def test_a_gain_is_measured_from_the_upper_hull():
+    rows = [("static", "static", None, k, c, a) for k, (c, a) in enumerate([(0.2, 0.5), (0.6, 0.4), (1.0, 0.9)])]
+    rows += [("mine", "method", 0.6, None, 0.6, 0.8)]
+    frame = pd.DataFrame(rows, columns=["method", "kind", "budget", "exit", "macs_fraction", "accuracy"])
+    (row,) = findings.gains(frame.assign(status="ok")).itertuples()
+    np.testing.assert_allclose(row.gain, 0.1)  # the hull is at 0.7, not at the second exit's 0.4
