@@ -43,7 +43,8 @@ class JEIDNNConfig:
     - objective, R_l of the targets' l* = argmin_l R_l + λ·c_l: `ce`, the cross-entropy in nats; `zeroOne`, -1[right];
       `prob`, -p_max·1[right]. `cost`, c_l: the share of the MACs (heads and gates counted), or (l+1)/L for `layers`.
     - scheme, the targets of the gates: `subsequent`, 1[l >= l*]; `only`, 1[l = l*]; `ignore_subsequent`, the same with
-      gates l > l* left out of the loss.
+      gates l > l* left out of the loss. `remaining` (ours) asks whether leaving here is at least as good as at every
+      later exit: `subsequent` teaches the gates behind l* to leave even where later exits are better.
     - pos_weight: `bench.methods.jeidnn.targets.positive_weight`.
     - reading: `bench.methods.jeidnn.gates.Gates`. `single` is the original's other exit model; its decisions are those
       of `clipped`, but it has no P for `im_loss=expected`.
@@ -87,6 +88,13 @@ class JEIDNNConfig:
         if reading == "single" and im_loss == "expected":
             raise ValueError("im_loss=expected weights heads by exit probabilities, which reading=single does not have")
         if self.scheme == "subsequent":
+            return
+        if self.scheme == "remaining":
+            if reading != "cumulative" or self.decision == "prob":
+                raise ValueError(
+                    "scheme=remaining teaches a gate whether to leave once a sample is there; give reading=cumulative "
+                    "and decision=deterministic"
+                )
             return
         if reading == "cumulative":
             raise ValueError(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Objective = Literal["ce", "zeroOne", "prob"]
-Scheme = Literal["subsequent", "ignore_subsequent", "only"]
+Scheme = Literal["subsequent", "remaining", "ignore_subsequent", "only"]
 Counting = Literal["none", "cumulative", "released", "global"]
 
 
@@ -34,9 +34,14 @@ def gate_targets(losses: Tensor, costs: Tensor, lam: float | Tensor, scheme: Sch
 
     losses [..., K] per sample and exit, costs [K], lam a number or broadcastable to losses; ties go to the earliest
     exit. Targets are 1[l >= l*]; with `only`, 1[l = l*]; with `ignore_subsequent` those are NaN, which stands for "not
-    in the loss", where l > l*. Source: Regol et al. 2024, the surrogate of the released code and its history.
+    in the loss", where l > l*. Source: Regol et al. 2024, the surrogate of the released code and its history. With
+    `remaining` (ours) a target is 1 where no later exit is better, whatever earlier ones were.
     """
-    best = (losses + lam * costs.to(losses.device)).argmin(-1, keepdim=True)
+    total = losses + lam * costs.to(losses.device)
+    if scheme == "remaining":
+        later = total.flip(-1).cummin(-1).values.flip(-1)[..., 1:]
+        return (total[..., :-1] <= later).to(losses.dtype)
+    best = total.argmin(-1, keepdim=True)
     gates = torch.arange(losses.shape[-1] - 1, device=losses.device)
     if scheme == "subsequent":
         return (gates >= best).to(losses.dtype)

@@ -52,6 +52,15 @@ def test_target_schemes_by_hand():
     assert same(taught["ignore_subsequent"], [[1, NAN, NAN], [0, 1, NAN], [0, 0, 1], [0, 0, 0]])
 
 
+def test_remaining_targets_forget_earlier_exits():
+    losses = torch.tensor([[0.1, 0.9, 0.8, 0.4], [0.5, 0.3, 0.6, 0.3]])
+    assert same(gate_targets(losses, torch.zeros(4), 0.0), [[1, 1, 1], [0, 1, 1]])
+    assert same(gate_targets(losses, torch.zeros(4), 0.0, "remaining"), [[1, 0, 0], [0, 1, 0]])
+    costs = torch.tensor([0.1, 0.2, 0.3, 1.0])
+    assert same(gate_targets(losses, costs, 0.7, "remaining"), [[1, 0, 1], [0, 1, 1]])
+    assert same(gate_targets(losses, costs, torch.inf, "remaining"), [[1, 1, 1], [1, 1, 1]])
+
+
 def test_objectives_by_hand():
     logits = torch.tensor([[[3.0, 1.0], [1.0, 3.0]], [[1.0, 1.0], [1.0, 4.0]]], dtype=torch.float64).log()
     labels = torch.tensor([0, 1])
@@ -312,6 +321,8 @@ def test_random_exits_have_the_shares_of_their_probabilities():
         ({"scheme": "ignore_subsequent"}, "give reading=clipped"),
         ({"scheme": "only", "reading": "clipped", "pos_weight": "cumulative"}, "pos_weight=released"),
         ({"preset": "paper", "scheme": "only"}, "pos_weight=released"),
+        ({"preset": "paper", "scheme": "remaining"}, "give reading=cumulative"),
+        ({"scheme": "remaining", "decision": "prob"}, "decision=deterministic"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options, sentence):
@@ -331,6 +342,7 @@ VARIANTS = [
     "preset=released,im_loss=single,phases=continue,epochs=4,points=4",
     "preset=released,scheme=ignore_subsequent,pos_weight=global,epochs=3,points=4",
     "preset=paper,im_loss=single,reading=single,scheme=only,pos_weight=released,decision=prob,epochs=5,points=4",
+    "scheme=remaining",
 ]
 
 
