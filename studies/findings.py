@@ -24,6 +24,7 @@ SHOWN = {  # colours that the colour-blind can tell apart, and markers
     "patience": ("#009E73", "^"),
     "msdnet_thresh": ("#CC79A7", "v"),
     "jeidnn": ("#D55E00", "D"),
+    "jeidnn[scheme=remaining]": ("#D55E00", "x"),
 }
 
 
@@ -86,7 +87,8 @@ def draw(frame: pd.DataFrame) -> None:
     axes.plot([], [], color="#bbbbbb", lw=0.8, label=f"{found['method'].nunique() - len(SHOWN)} other methods")
     for label, (colour, marker) in SHOWN.items():
         part = found[found["method"] == label]
-        axes.plot(part["macs_fraction"], 100 * part["gain"], color=colour, marker=marker, ms=5, lw=1.6, label=label)
+        look = {"color": colour, "marker": marker, "ms": 5, "lw": 1.6, "ls": "--" if "[" in label else "-"}
+        axes.plot(part["macs_fraction"], 100 * part["gain"], label=label, **look)
     axes.axhline(0, color="black", lw=1)
     axes.annotate("no better than mixing static exits", (0.985, -0.08), ha="right", va="top", fontsize=8)
     axes.set(
