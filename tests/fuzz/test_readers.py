@@ -28,7 +28,6 @@ from bench import datasets
 from bench.bank import logits, manifest, store
 from bench.datasets import cifar, digests, fashion_mnist, parquet, svhn
 from bench.datasets.decode import decode, is_image, lossy
-from bench.errors import UserError
 from bench.report import state
 from bench.stats.load import from_records
 from bench.system import recall
@@ -39,6 +38,7 @@ from bench.trials.table import frame_of
 from bench.tune import history
 from tests.helpers import damage
 from tests.helpers import records as make
+from tests.helpers.damage import sentence
 from tests.helpers.idx import idx_bytes
 from tests.helpers.images import encode
 from tests.helpers.logits import logits as made_up_logits
@@ -46,11 +46,6 @@ from tests.helpers.logits import logits as made_up_logits
 MEMORY = 6 << 30  # bytes of address space that a reader may take on top of what the process has
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.timeout(3600)]
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("fuzz")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -294,14 +289,6 @@ def test_damaged_files_end_in_a_sentence(name, folder):
     check()
 
 
-def sentence(read: Callable[[], object]) -> None:
-    """Read; a UserError must say something."""
-    try:
-        read()
-    except UserError as error:
-        assert str(error).strip().endswith(".")
-
-
 # Readers of JSON that is well formed, but says what cannot be
 
 
@@ -411,16 +398,3 @@ def test_outcomes_that_lie_end_in_a_sentence(folder, data):
 def _arrays() -> dict[str, Any]:
     with np.load(io.BytesIO(outcomes()[0])) as file:
         return {name: file[name] for name in file.files}
-
-
-# Names
-
-NAMES = st.text(st.sampled_from(list("ab/.~$[]=,;\0\n\t ☃\ud800*?")), max_size=12)
-
-
-@given(name=NAMES)
-@settings(suppress_health_check=list(HealthCheck))
-def test_odd_names_of_data_end_in_a_sentence(name, folder, monkeypatch):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        sentence(lambda: datasets.load(f"folder:none{name}"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
+
+from bench.errors import UserError
 
 EXTREMES = [b"\0" * 4, b"\xff" * 4, b"\x7f\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0" * 8, b"\xff" * 8, b"\x80", b"\x01"]
 DEEP = (lambda value: [value := [value] for _ in range(500)][-1])(0)
@@ -72,3 +74,11 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
         for key in list(value) if isinstance(value, dict) else range(len(value)):
             yield value, key
             yield from _places(value[key])
+
+
+def sentence(read: Callable[[], object]) -> None:
+    """Read; a UserError must say something."""
+    try:
+        read()
+    except UserError as error:
+        assert str(error).strip().endswith(".")
