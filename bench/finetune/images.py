@@ -74,7 +74,9 @@ class Images:
         return torch.stack(list(map(self._changed, rows, seeds)))
 
     def _changed(self, row: Tensor, seed: int) -> Tensor:
-        torch.manual_seed(seed)  # an image's own: it changes in the same way on any number of devices
+        # An image's own: it changes in the same way on any number of devices. Unlike torch.manual_seed, which records
+        # where it was called for every GPU that may come, this takes no time.
+        torch.default_generator.manual_seed(seed)
         return self._augment(self.pixels[row])
 
     def ready(self, batch: Tensor) -> Tensor:
