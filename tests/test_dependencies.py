@@ -10,9 +10,12 @@ def bounds() -> dict[str, str]:
     """Every direct dependency with its lower bound, those of the tests included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["onnx"], *extras["text"], *extras["test"]]
-    lines.remove("exitbench[onnx]")
-    assert all(line in extras["test"] for line in extras["text"] if "minilm" not in line)  # whose weights are 84 MB
+    kinds = ("run", "ray", "tune", "onnx", "text", "test")
+    listed = [*project["dependencies"], *(line for kind in kinds for line in extras[kind])]
+    lines = [line for line in listed if not line.startswith("exitbench[")]
+    assert all(
+        line in extras["test"] for line in extras["text"] if line in lines and "minilm" not in line
+    )  # whose weights are 84 MB
     return dict(re.fullmatch(r"([\w.-]+)(?:\[[\w,]+\])?>=([\w.]+)", line).groups() for line in lines)
 
 

@@ -11,12 +11,13 @@ import typer
 
 from bench.cli.terminal import say
 from bench.errors import UserError
+from bench.system.extras import lacking
 
 FAILED, USAGE, DRIFT, INTERRUPTED = 1, 2, 3, 130
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command: a UserError is printed as one sentence with exit code 2, Ctrl-C exits with code 130."""
+    """Wrap a command: a UserError, or an extra that is not installed, is one sentence and exit code 2; Ctrl-C 130."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -24,6 +25,11 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*args, **kwargs)
         except UserError as error:
             say(f"bench: {error}", error=True)
+            raise typer.Exit(USAGE) from None
+        except ModuleNotFoundError as error:
+            if (sentence := lacking(error)) is None:
+                raise
+            say(f"bench: {sentence}", error=True)
             raise typer.Exit(USAGE) from None
         except KeyboardInterrupt:
             say("\nbench: interrupted. Finished trials are kept; run the same command again to continue.", error=True)

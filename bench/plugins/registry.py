@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import UserError, nearest
+from bench.system.extras import lacking
 from bench.system.installed import entries, owner
 from bench.system.recall import Recording, recall, remember, unrepeatable
 
@@ -58,6 +59,8 @@ class Plugin:
                 loaded = self.held or EntryPoint(self.name, self.target, f"bench.{self.kind}").load()
             return loaded, fault(self.kind, self.name, loaded)
         except (Exception, SystemExit) as error:
+            if self.distribution == "exitbench" and (sentence := lacking(error)):
+                raise UserError(sentence) from None
             return None, f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
 
     def describe(self) -> tuple[str, str | None]:

@@ -36,8 +36,15 @@ def _digest(root: Path, places: Iterable[Path]) -> str:
     for path in sorted(path for place in places for path in _files(place)):
         found.update(f"{path.relative_to(root)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     for name in LIBRARIES:
-        found.update(f"{name} {metadata.version(name)}\n".encode())
+        found.update(f"{name} {_version(name)}\n".encode())
     return found.hexdigest()
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:  # optuna is an extra
+        return ""
 
 
 def _files(place: Path) -> Iterator[Path]:
