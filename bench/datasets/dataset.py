@@ -42,6 +42,7 @@ class Dataset:
     store: Store
     official: tuple[str, ...] | None = None  # digests of the official data; None: there is no official version
     verified: bool = False  # the files themselves carry the official checksums
+    released_as: str = ""  # the lossy encoding of the authors' own files: 'jpeg'
     drawn: str | None = None  # what seeds the draws of splits, where that is not the source
     imbalance: int | None = None  # largest over smallest class of the training split, for long-tailed versions
 
@@ -94,4 +95,7 @@ class Dataset:
         """Why this is not the official data: 'jpeg90', 'unverified'; None if it is or if nothing is official."""
         if self.official is None or self.verified:
             return None
-        return self.store.encoding() or (None if self.digest in self.official else "unverified")
+        encoding = self.store.encoding() or ""
+        if encoding and not (self.released_as and encoding.startswith(self.released_as)):
+            return encoding
+        return None if self.digest in self.official else "unverified"

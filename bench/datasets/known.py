@@ -23,6 +23,17 @@ pickup_truck pine plain plate poppy porcupine possum rabbit raccoon ray road roc
 shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
 television tiger tractor train trout tulip turtle wardrobe whale willow wolf woman worm
 """
+_CALTECH101 = """
+faces leopards motorbikes accordion airplanes anchor ant barrel bass beaver binocular bonsai brain
+brontosaurus buddha butterfly camera cannon car_side ceiling_fan cellphone chair chandelier cougar_body
+cougar_face crab crayfish crocodile crocodile_head cup dalmatian dollar_bill dolphin dragonfly
+electric_guitar elephant emu euphonium ewer ferry flamingo flamingo_head garfield gerenuk gramophone
+grand_piano hawksbill headphone hedgehog helicopter ibis inline_skate joshua_tree kangaroo ketch lamp
+laptop llama lobster lotus mandolin mayfly menorah metronome minaret nautilus octopus okapi pagoda panda
+pigeon pizza platypus pyramid revolver rhino rooster saxophone schooner scissors scorpion sea_horse
+snoopy soccer_ball stapler starfish stegosaurus stop_sign strawberry sunflower tick trilobite umbrella
+watch water_lilly wheelchair wild_cat windsor_chair wrench yin_yang
+"""  # in the order of the authors' folders
 DIGITS = tuple("0123456789")
 CLASSES: dict[str, tuple[str, ...]] = {
     "mnist": DIGITS,
@@ -33,6 +44,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "cifar10": tuple(_CIFAR10.split()),
     "cifar100": tuple(_CIFAR100.split()),
+    "caltech101": tuple(_CALTECH101.split()),
 }
 
 

@@ -121,6 +121,7 @@ def dataset(key: str, found: Found, *, name: str | None = None, imbalance: int |
         found.store,
         official=DIGESTS[key],
         verified=found.verified,
+        released_as=FAMILY[key].released_as,
         imbalance=imbalance,
     )
 

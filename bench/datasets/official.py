@@ -19,6 +19,7 @@ class Official:
     bytes: int  # of the authors' archives, which are what is downloaded
     unread: tuple[str, ...] = ()  # folders of its versions for other languages
     val: int = 0
+    released_as: str = ""  # the lossy encoding of the authors' own files
 
 
 FAMILY = {
@@ -40,6 +41,11 @@ FAMILY = {
         *("Fashion-MNIST", 10, 60_000, 10_000, ("fashion_mnist", "fashion_mnist/fashion_mnist", ""), ("label",)),
         bytes=30_878_645,
     ),
+    "caltech101": Official(  # without background and Faces_easy; the authors made no split, so only the sum counts
+        *("Caltech-101", 100, 6_593, 1_649, ("caltech101", "caltech101/data", ""), ("label",)),
+        bytes=121_217_709,
+        released_as="jpeg",
+    ),
     "banking77": Official("Banking77", 77, 10_003, 3_080, ("banking77", ""), ("label",), bytes=1_100_000),
     "clinc150": Official(
         *("CLINC150", 150, 15_000, 4_500, ("clinc150", "clinc_oos/plus", "clinc_oos", ""), ("intent", "label")),
@@ -55,6 +61,7 @@ DIGESTS: dict[str, tuple[str, ...]] = {
     "cifar10": ("fbc3ce1c84cf741fa874cc55ccd3ca6bb5361ca2f213361af952fabfe69ee1aa",),
     "cifar100": ("8859f57f70f613f6983d44625c12ddbd02a4d58700ba6c626fac8cc4f7c4f475",),
     "svhn": (),
+    "caltech101": (),
     "banking77": ("d0762d18b02a1411277fe15cc2558465ef5a3fa28adb61050e5793204187d4a7",),
     "clinc150": ("1aaf5fff3c7a4c391f9f7fe2b4e9af19ac84ad4a654aec5ad0941c602b3659af",),
     "fashion_mnist": ("7c693c6d951e18a4cbff2187e4ba6d6c365295b660e4694cd7e3dd34f910f837",),

@@ -16,6 +16,7 @@ _SETS = {  # whose data it is, and how their names are written within a longer o
     # its re-collected and its altered test sets are other images, and so are its validation images
     r"(?![\W_]*(?:v[\W_]*2|sketch|[acdehoprx]|es|3dcc|hard|val|validation|img[\W_]val|2012[\W_]*(?:img[\W_])?val)(?![a-z0-9]))"
     r"|(?<![a-z0-9])in(?:1|12|21|22)k(?![a-z0-9])",
+    "caltech101": r"caltech[\W_]*101(?!\d)",
     "banking77": r"banking[\W_]*77",
     "clinc150": r"clinc[\W_]*(?:150|oos)",
     "snli": r"(?<![a-z0-9])snli(?![a-z0-9])",
