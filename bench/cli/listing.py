@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def list_names(
     kind: Annotated[
-        str | None, typer.Argument(help="methods, heads, datasets or backbones; all of them by default.")
+        str | None, typer.Argument(help="methods, heads, datasets or backbones, all of them by default; or suites.")
     ] = None,
     name: Annotated[
         str | None,
@@ -31,8 +31,13 @@ def list_names(
     from bench.errors import UserError, nearest
     from bench.plugins import registry
 
+    if kind == "suites":
+        from bench.cli.suite import listed
+
+        listed(name, json_output)
+        return
     if kind is not None and kind not in registry.KINDS:
-        raise UserError(f"There is nothing called '{kind}' to list.{nearest(kind, registry.KINDS)}")
+        raise UserError(f"There is nothing called '{kind}' to list.{nearest(kind, (*registry.KINDS, 'suites'))}")
     if plugin:
         o.run_config(None, {"plugin": plugin})
     kinds = registry.KINDS if kind is None else (kind,)

@@ -35,6 +35,13 @@ Plugin = Annotated[
     list[str] | None,
     typer.Option(help="Python files that define more methods or head recipes; repeatable or comma-separated."),
 ]
+Suite = Annotated[
+    str | None,
+    typer.Option(help="Run the settings of a suite, one after the other, as it fixes them. See `bench list suites`."),
+]
+Settings = Annotated[
+    str | None, typer.Option(help="Settings of the suite, comma-separated: dataset or dataset/backbone. Default: all.")
+]
 Methods = Annotated[
     str | None,
     typer.Option(
@@ -169,6 +176,17 @@ def taking(options: Mapping[str, Any]) -> Callable[[F], F]:
         return command
 
     return decorate
+
+
+def suite_of(given: dict[str, Any]) -> tuple[str, str | None] | None:
+    """Take the suite and the choice of its settings out of the given options; None if no suite is given.
+
+    Raises UserError for a choice of settings without a suite.
+    """
+    suite, settings = given.pop("suite"), given.pop("settings")
+    if suite is None and settings is not None:
+        raise UserError("--settings chooses settings of a suite. Add --suite, or name --dataset and --backbone.")
+    return None if suite is None else (suite, settings)
 
 
 def run_config(config: Path | None, given: dict[str, Any]) -> RunConfig:

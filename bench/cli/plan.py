@@ -24,7 +24,12 @@ def plan(
     """
     from bench.cli.terminal import console as make_console
 
-    settings = o.run_config(given.pop("config"), given)
+    suite, settings = o.suite_of(given), o.run_config(given.pop("config"), given)
+    if suite:
+        from bench.cli import suite as suites
+
+        suites.plan(*suite, settings, json_output=json_output)
+        return
     console = make_console(stderr=json_output)
     with console.status("Loading …"):
         from bench.session import Session

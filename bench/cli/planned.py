@@ -37,13 +37,29 @@ class BankPlan:
 
 def show(session: Session, console: Console, *, json_output: bool = False) -> None:
     """Look at all banks and trials of a session, without downloading anything, and print the plan."""
-    from bench.system.network import no_downloads
+    history = history_of(session, console)
+    tell(session, plans_of(session, history, console), console, json_output=json_output)
+
+
+def history_of(session: Session, console: Console) -> History:
+    """Read the records that times are estimated from."""
     from bench.trials.estimate import History
 
     with console.status("Reading records …"):
-        history = History(session.store.records())
+        return History(session.store.records())
+
+
+def plans_of(session: Session, history: History, console: Console) -> list[BankPlan]:
+    """Look at all banks and trials of a session, without downloading anything."""
+    from bench.system.network import no_downloads
+
     with no_downloads():
-        banks = _distinct([plan_of(session, source, history, console) for source in session.sources()])
+        return [plan_of(session, source, history, console) for source in session.sources()]
+
+
+def tell(session: Session, banks: list[BankPlan], console: Console, *, json_output: bool = False) -> None:
+    """Print a plan as tables, or as JSON."""
+    banks = distinct(banks)
     if json_output:
         say_json(as_json(session, banks))
     else:
@@ -71,7 +87,7 @@ def plan_of(session: Session, source: Source | StoredBank, history: History, con
     return BankPlan(source.request, status, seconds, found)
 
 
-def _distinct(banks: list[BankPlan]) -> list[BankPlan]:
+def distinct(banks: list[BankPlan]) -> list[BankPlan]:
     """Return the banks with titles that tell them apart."""
     from bench.trials.folders import suffix
 
@@ -173,13 +189,13 @@ def _print(session: Session, console: Console, banks: list[BankPlan]) -> None:
         look = b.bank_status
         state = f"partly built, {look.to_compute:,} samples left" if look.state == "partial" else look.state
         images = "unknown" if look.images is None else f"{look.images:,}"
-        shown.add_row(b.title, images, state, _size(look.bytes), _duration(b.build_seconds))
+        shown.add_row(b.title, images, state, _size(look.bytes), duration(b.build_seconds))
     console.print(shown)
     for b in banks:
         if b.bank_status.problem:
             console.print(b.bank_status.problem, soft_wrap=True)
     console.print(_trials(banks))
-    for line in _lines(session, banks):
+    for line in remarks(session, banks):
         console.print(line, soft_wrap=True)
 
 
@@ -196,12 +212,12 @@ def _trials(banks: list[BankPlan]) -> Any:
             first = [b.title] if several else []
             t = g.trials
             counts = [str(n) for n in (t.done, t.failed, t.missing, *([t.changed] if changed else []), t.todo)]
-            row = [*first, g.method, *counts, _duration(g.each.seconds), _duration(g.seconds), g.each.source]
+            row = [*first, g.method, *counts, duration(g.each.seconds), duration(g.seconds), g.each.source]
             shown.add_row(*row)
     return shown
 
 
-def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
+def remarks(session: Session, banks: list[BankPlan]) -> list[str]:
     """Summarise what is done, what the run needs, how long it may take, and where the estimates come from."""
     from bench.config import GEOMETRIC
 
@@ -218,7 +234,7 @@ def _lines(session: Session, banks: list[BankPlan]) -> list[str]:
     if remark := crowded(session):
         lines.append(remark)
     if any(b.bank_status.to_compute for b in banks):
-        lines.append(f"Banks to build: about {_duration(total['build_seconds'])} ({MEASURED}).")
+        lines.append(f"Banks to build: about {duration(total['build_seconds'])} ({MEASURED}).")
     for b in banks:
         if b.bank_status.state == "to download":
             lines.append(f"{b.title}: its trials are known, and counted, only after the download.")
@@ -239,12 +255,13 @@ def _time(total: dict[str, Any]) -> str:
     if alone is None:
         return "Expected time of the trials: unknown, there is no earlier record of trials like some of these."
     if wall is None:
-        return f"Expected time of the trials: about {_duration(alone)} divided by as many as the cluster runs at once."
-    each = "" if total["jobs"] == 1 else f" ({_duration(alone)} one after the other)"
-    return f"Expected time of the trials: about {_duration(wall)}{each}, estimated from earlier records."
+        return f"Expected time of the trials: about {duration(alone)} divided by as many as the cluster runs at once."
+    each = "" if total["jobs"] == 1 else f" ({duration(alone)} one after the other)"
+    return f"Expected time of the trials: about {duration(wall)}{each}, estimated from earlier records."
 
 
-def _duration(seconds: float | None) -> str:
+def duration(seconds: float | None) -> str:
+    """Return a time as a table shows it."""
     from bench.cli.progress import clock_time
 
     return "unknown" if seconds is None else "–" if seconds == 0 else clock_time(seconds)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 def run(
     config: o.Config = None,
+    suite: o.Suite = None,
+    settings: o.Settings = None,
     plugin: o.Plugin = None,
     methods: o.Methods = None,
     bank: o.Bank = None,
@@ -68,6 +70,14 @@ def run(
 def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
     from bench.cli.terminal import console as make_console
 
+    if suite := o.suite_of(given):
+        from bench.cli import suite as suites
+
+        if dry_run:
+            suites.plan(*suite, o.run_config(config, given))
+        else:
+            suites.run(*suite, o.run_config(config, given), run_session)
+        return
     settings = o.run_config(config, given)
     console = make_console()
     with console.status("Loading …"):
@@ -79,6 +89,11 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
 
         show(session, console)
         return
+    run_session(session, console)
+
+
+def run_session(session: Session, console: Console) -> None:
+    """Run a session to its report, and print what it does; raise typer.Exit if operating points did not finish."""
     session.check_folders()
     with session:
         _run(session, console)

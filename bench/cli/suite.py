@@ -1,0 +1,127 @@
+"""A suite on the command line: its settings run one after the other, are planned together, or are listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bench.cli.guard import FAILED
+from bench.cli.terminal import console as make_console
+from bench.cli.terminal import say, say_json
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from bench.cli.planned import BankPlan
+    from bench.config import RunConfig
+    from bench.session import Session
+    from bench.suites.suite import Setting, Suite
+
+
+def run(name: str, wanted: str | None, own: RunConfig, run_session: Callable[[Session, Console], None]) -> None:
+    """Run the settings of a suite; one that fails does not stop the others, and ends the command with code 1.
+
+    Raises UserError, before any work, if a network is missing.
+    """
+    from bench.session import Session
+    from bench.suites.runs import check_networks
+
+    chosen, console = _chosen(name, wanted, own), make_console()
+    check_networks([setting for setting, _ in chosen])
+    bad = []
+    for i, (setting, config) in enumerate(chosen, start=1):
+        say(f"\nSetting {i} of {len(chosen)}: {setting.name}")
+        try:
+            run_session(Session(config), console)
+        except UserError as error:
+            say(f"bench: {error}", error=True)
+            bad.append(setting.name)
+        except typer.Exit:  # it has said what did not finish
+            bad.append(setting.name)
+    if bad:
+        say(f"\nNot complete: {', '.join(bad)}. Run the same command again: what is done is not repeated.")
+        raise typer.Exit(FAILED)
+
+
+def plan(name: str, wanted: str | None, own: RunConfig, *, json_output: bool = False) -> None:
+    """Print what a run of a suite would do and cost, a row for each setting; of a single setting the whole plan."""
+    from bench.cli.planned import as_json, distinct, history_of, plans_of, remarks, tell
+    from bench.session import Session
+    from bench.suites.runs import lacks
+
+    chosen, console = _chosen(name, wanted, own), make_console(stderr=json_output)
+    banks, problems = [], []
+    first = Session(chosen[0][1])
+    history = history_of(first, console)
+    for setting, config in chosen:
+        try:
+            if problem := lacks(setting):
+                raise UserError(problem)
+            banks += plans_of(Session(config), history, console)
+        except UserError as error:
+            problems.append(str(error) if len(chosen) == 1 else f"{setting.name}: {error}")
+    if not banks:
+        raise UserError("\n".join(problems))
+    if json_output:
+        say_json(as_json(first, distinct(banks)) | {"problems": problems})
+    elif len(banks) == 1:
+        tell(first, banks, console)
+    else:
+        console.print(_table(distinct(banks)))
+        for line in (*problems, *remarks(first, banks)):
+            console.print(line, soft_wrap=True)
+
+
+def _table(banks: list[BankPlan]) -> Table:
+    from bench.cli.planned import duration
+    from bench.cli.terminal import table
+
+    shown = table("setting", "bank is", "build", "trials done", "to do", "time", title="Plan: settings")
+    for bank in banks:
+        times = [group.seconds for group in bank.groups]
+        whole = None if None in times else sum(time for time in times if time is not None)
+        done, todo = (sum(getattr(group.trials, key) for group in bank.groups) for key in ("done", "todo"))
+        counts = ["unknown"] * 3 if not bank.groups else [str(done), str(todo), duration(whole)]
+        shown.add_row(bank.title, bank.bank_status.state, duration(bank.build_seconds), *counts)
+    return shown
+
+
+def _chosen(name: str, wanted: str | None, own: RunConfig) -> list[tuple[Setting, RunConfig]]:
+    """Return the settings that are to run, each with its run."""
+    from bench.suites.runs import runs
+    from bench.suites.suite import load
+
+    suite = load(name)
+    settings = suite.pick(wanted)
+    return list(zip(settings, runs(suite, settings, own), strict=True))
+
+
+def listed(name: str | None, json_output: bool) -> None:
+    """Print all suites, or the settings of one with the commands that do the same."""
+    from bench.suites.runs import commands
+    from bench.suites.suite import load, suites
+
+    if name is None:
+        found = suites()
+        rows: Any = [_row(key, suite) for key, suite in found.items()]
+        lines = ["suites:", *(f"  {row['name']}  {row['edition']}: {row['summary']}" for row in rows)]
+    else:
+        suite = load(name)
+        settings = [{"name": one.name, "commands": commands(suite, one)} for one in suite.settings]
+        rows = _row(name, suite) | {"settings": settings}
+        lines = [f"{suite.edition}: {rows['summary']}", f"Digest: {suite.digest}", ""]
+        lines += [line for row in settings for line in (row["name"], *(f"  {command}" for command in row["commands"]))]
+    if json_output:
+        say_json(rows)
+        return
+    for line in lines:
+        say(line)
+
+
+def _row(name: str, suite: Suite) -> dict[str, Any]:
+    summary = f"{len(suite.settings)} settings, seeds {suite.options['seeds']}, {suite.options['methods']} methods"
+    return {"kind": "suites", "name": name, "edition": suite.edition, "summary": summary, "digest": suite.digest}
