@@ -111,10 +111,13 @@ def listed(name: str | None, json_output: bool) -> None:
         lines = ["suites:", *(f"  {row['name']}  {row['edition']}: {row['summary']}" for row in rows)]
     else:
         suite = load(name)
-        settings = [{"name": one.name, "commands": commands(suite, one)} for one in suite.settings]
+        settings: list[dict[str, Any]] = [
+            {"name": one.name, "commands": commands(suite, one)} for one in suite.settings
+        ]
         rows = _row(name, suite) | {"settings": settings}
         lines = [f"{suite.edition}: {rows['summary']}", f"Digest: {suite.digest}", ""]
-        lines += [line for row in settings for line in (row["name"], *(f"  {command}" for command in row["commands"]))]
+        for row in settings:
+            lines += [row["name"], *(f"  {command}" for command in row["commands"])]
     if json_output:
         say_json(rows)
         return
