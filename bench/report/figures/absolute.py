@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
@@ -9,79 +10,124 @@ from statistics import fmean
 import matplotlib as mpl
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from bench.report.figures.canvas import sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.style import settings
+from bench.report.style import OTHERS, settings
 from bench.report.summary import CellSummary, Line, Report
 
-WIDTH, ROW = 9.2, 3.3
+WIDTH, ROW, ROOM = 9.2, 3.3, 46
 MARKERS = "osD^vP*X"
-COLUMNS = ["data", "setting", "series", "method", "point", "macs", "accuracy"]
+COLUMNS = ["data", "setting", "series", "method", "point", "macs", "accuracy", "lead"]
+SEEN = "-seen"  # end of a protocol under which the network has seen the training set
 
 
 def absolute(report: Report) -> Drawing:
     """Draw the static exits of every network and its best method over MACs, a panel for each dataset with several."""
     data = absolute_data(report)
     panels = list(dict.fromkeys(data["data"]))
+    things = f"{report.cells[0].modality}s"
     with mpl.rc_context(settings()):
         page = sheet(
             "Accuracy against absolute cost",
             "all networks of a dataset on one axis",
             width=WIDTH,
             body=len(panels) * (ROW + 0.95),
-            keys=["large: the whole network", "dashed: its static exits", "solid: its best method by own gain"],
+            keys=[
+                *("large: the whole network", "dashed: its static exits", "solid: its best method by own gain"),
+                "grey: the best static exit of any network that costs no more",
+            ],
         )
-        places = page.grid(len(panels), 1, left=0.75, right=3.3, bottom=0.6, row=ROW, gap=(0.0, 0.95), top=0.3)
+        places = page.grid(len(panels), 1, left=0.75, right=3.5, bottom=0.6, row=ROW, gap=(0.0, 0.95), top=0.3)
         for axes, panel in zip(places, panels, strict=True):
-            mine = data[data["data"] == panel]
-            names = list(dict.fromkeys(mine["setting"]))
-            colours = sns.color_palette("colorblind", len(names))
-            for i, name in enumerate(names):
-                own = mine[mine["setting"] == name].sort_values("macs")
-                static, method = (own[own["series"] == kind] for kind in ("static", "method"))
-                mark = MARKERS[i % len(MARKERS)]
-                axes.plot(static["macs"] / 1e6, static["accuracy"], "--", color=colours[i], linewidth=1, zorder=2)
-                axes.plot(
-                    static["macs"].iloc[-1:] / 1e6, static["accuracy"].iloc[-1:], mark, color=colours[i], markersize=10,
-                    markeredgecolor="black", zorder=4, label=f"{name}, whole network",
-                )  # fmt: skip
-                if len(method):
-                    told = f"{name}, {method['method'].iloc[0]}"
-                    axes.plot(
-                        method["macs"] / 1e6, method["accuracy"], f"-{mark}", color=colours[i], markersize=4, zorder=3,
-                        label=told,
-                    )  # fmt: skip
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.15g}")
-            axes.set_xlabel("mean cost of a test image, million MACs")
-            axes.set_ylabel("test accuracy, %")
+            _panel(axes, data[data["data"] == panel])
+            axes.set_xlabel(f"mean cost of a test {things.removesuffix('s')}, million MACs")
             axes.set_title(panel, loc="left")
-            axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     caption = (
-        "Costs are multiply-accumulates, heads and gates included, not shares of each network. A small network without "
-        "exits can be compared with a large one that leaves early. Points are means over seeds; the best method is the "
-        "one with the largest own gain among complete ones."
+        "Costs are multiply-accumulates, heads and gates included, not shares of each network. The legend compares "
+        "each best method with the static exits of other networks that cost no more. Points are means over seeds."
     )
+    if data["setting"].str.endswith(SEEN).any():
+        caption += f" Networks marked {SEEN[1:]} are tested on half of the test {things}."
     return Drawing(page.figure, data, caption)
 
 
+def _panel(axes: Axes, mine: pd.DataFrame) -> None:
+    names = list(dict.fromkeys(mine["setting"]))
+    colours = sns.color_palette("colorblind", len(names))
+    best = frontier(mine)
+    axes.plot(best["macs"] / 1e6, best["accuracy"], drawstyle="steps-post", color=OTHERS, linewidth=4, zorder=1)
+    for i, (name, colour) in enumerate(zip(names, colours, strict=True)):
+        own = mine[mine["setting"] == name].sort_values("macs")
+        static, method = (own[own["series"] == kind] for kind in ("static", "method"))
+        mark = MARKERS[i % len(MARKERS)]
+        x, y = static["macs"] / 1e6, static["accuracy"]
+        axes.plot(x, y, f"--{mark}", color=colour, linewidth=1, markersize=2.5, zorder=2)
+        whole = {"color": colour, "markersize": 10, "markeredgecolor": "black", "zorder": 4}
+        axes.plot(x.iloc[-1:], y.iloc[-1:], mark, label=_lines(f"{name}, whole network"), **whole)
+        if len(method):
+            told = _lines(f"{name}, {method['method'].iloc[0]}: {verdict(method['lead'])}")
+            style = {"color": colour, "markersize": 4, "zorder": 3, "label": told}
+            axes.plot(method["macs"] / 1e6, method["accuracy"], f"-{mark}", **style)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(lambda value, place: f"{value:,.15g}")
+    axes.set_ylabel("test accuracy, %")
+    axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5), labelspacing=0.7)
+
+
+def _lines(label: str) -> str:
+    return "\n".join(textwrap.wrap(label, ROOM))
+
+
+def frontier(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the static exits, cheapest first, that are more accurate than all that cost no more."""
+    static = rows[rows["series"] == "static"].sort_values(["macs", "accuracy"], ascending=[True, False])
+    return static[static["accuracy"] > static["accuracy"].cummax().shift(fill_value=-1.0)]
+
+
+def verdict(lead: pd.Series) -> str:
+    """Say how a method compares with other networks' static exits that cost no more; lead: points, NaN if none do."""
+    known = lead.dropna()
+    if known.empty:
+        return "no other network costs less"
+    low, high = known.min(), known.max()
+    span = f"{low:+.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:+.1f} to {high:+.1f}"
+    return f"{span} points against other networks"
+
+
 def absolute_data(report: Report) -> pd.DataFrame:
-    """Return a row per static exit and per budget of the best method, of datasets with several networks."""
+    """Return a row per static exit and per budget of the best method, of datasets with several networks.
+
+    `lead` of a method's point: its accuracy less that of the best static exit, of other networks, that costs no more.
+    Networks that have seen a dataset's training set are beside those that have not: no score of test is biased by that.
+    Smoke runs are left out.
+    """
     groups: dict[str, list[CellSummary]] = defaultdict(list)
     for cell in report.cells:
-        groups[f"{cell.name.partition(' · ')[0]}, protocol {cell.protocol}"].append(cell)
+        if all(flag.kind != "limit" for flag in cell.statistics.flags):
+            dataset, protocol = cell.name.partition(" · ")[0], cell.protocol.removesuffix(SEEN)
+            groups[f"{dataset}, protocol {protocol}"].append(cell)
     rows = [row for name, cells in groups.items() if len(cells) > 1 for cell in cells for row in _cell(name, cell)]
     if not rows:
         raise Missing("No dataset has several networks.")
-    return pd.DataFrame(rows, columns=COLUMNS)
+    data = pd.DataFrame(rows, columns=COLUMNS[:-1])
+    data["lead"] = float("nan")
+    static = data[data["series"] == "static"]
+    for at, row in data[data["series"] == "method"].iterrows():
+        others = static[(static["data"] == row["data"]) & (static["setting"] != row["setting"])]
+        data.loc[at, "lead"] = row["accuracy"] - others.loc[others["macs"] <= row["macs"], "accuracy"].max()
+    return data
 
 
 def _cell(data: str, cell: CellSummary) -> list[tuple[object, ...]]:
-    title = cell.name.partition(" · ")[2].partition(" · protocol")[0]
+    parts = cell.name.split(" · ")[1:]
+    plain = f"protocol {cell.protocol}"
+    kept = [part for part in parts if part != plain] + [cell.protocol] * cell.protocol.endswith(SEEN)
+    title = " · ".join(kept)
     static = [line for line in cell.lines if line.label == "static" and line.kind == "reference"]
     rows = _means(static, (data, title, "static", "static"))
     best = next((m.label for m in cell.statistics.methods if m.complete), None)

@@ -8,7 +8,7 @@ import pytest
 
 from bench.report.figures import cell_figures, overall_figures
 from bench.report.figures import file as rendering
-from bench.report.figures.absolute import absolute
+from bench.report.figures.absolute import absolute, absolute_data, frontier
 from bench.report.figures.accuracy import accuracy
 from bench.report.figures.coverage import coverage
 from bench.report.figures.critical import critical
@@ -275,6 +275,39 @@ def test_networks_of_a_dataset_meet_on_one_axis_of_absolute_costs():
     last = made.data[made.data["series"] == "static"].groupby("setting")["macs"].max()
     drawn_whole = [line.get_xdata()[-1] for line in axes.lines if line.get_markersize() == 10]
     assert sorted(drawn_whole) == pytest.approx(sorted(last / 1e6))
+
+
+def test_methods_are_measured_against_smaller_networks_without_exits():
+    """A network that costs a tenth: its static exits are all that the large one's method can be compared with."""
+    small = [
+        r.model_copy(update={"metrics": r.metrics | {"macs": r.metrics["macs"] / 10, "accuracy": 0.5}})
+        for r in records(methods=["eefp"], backbone="resnet18", protocol_version="v1-seen")
+        if "macs" in r.metrics
+    ]
+    large = records(methods=["jeidnn"])
+    whole = report(small + large + records(methods=["jeidnn"], backbone="resnet50", limit=40))
+    made = absolute(whole)
+    names = ["efficientnet_lite0 · 96 px · 6 exits", "resnet18 · 96 px · 6 exits · v1-seen"]
+    assert sorted(set(made.data["setting"])) == names and "half of the test images" in made.caption
+    method = made.data[made.data["series"] == "method"].set_index("setting")
+    assert method.loc[names[0], "lead"].to_numpy() == pytest.approx(method.loc[names[0], "accuracy"].to_numpy() - 50)
+    (axes,) = made.figure.axes
+    labels = [" ".join(t.get_text().split()) for t in axes.get_legend().get_texts()]
+    low, high = method.loc[names[0], "lead"].min(), method.loc[names[0], "lead"].max()
+    assert f"{names[0]}, jeidnn: {low:+.1f} to {high:+.1f} points against other networks" in labels
+    assert f"{names[1]}, eefp: no other network costs less" in labels
+    best = frontier(made.data)
+    static = made.data[made.data["series"] == "static"]
+    for macs, value in best[["macs", "accuracy"]].to_numpy():
+        assert value == static.loc[static["macs"] <= macs, "accuracy"].max()
+    assert best["accuracy"].is_monotonic_increasing and len(best) == 1 + sum(
+        static.loc[static["setting"] == names[0], "accuracy"] > 50
+    )
+
+
+def test_two_networks_of_one_title_are_drawn_apart():
+    held = records(methods=["jeidnn"]) + records(methods=["jeidnn"], bank_digest="c" * 16)
+    assert absolute_data(report(held))["setting"].nunique() == 2
 
 
 def test_over_no_cells_there_are_reasons():
