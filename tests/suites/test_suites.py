@@ -19,6 +19,7 @@ from bench.plugins.spec import parse
 from bench.suites import suite as suites
 from bench.suites.runs import FIXED, check_networks, commands, runs
 from tests.helpers.commands import numbers
+from tests.helpers.paths import ROOT
 
 # A published edition does not change. Whoever defines another one gives it a name of its own and adds its digest.
 DIGESTS = {
@@ -39,6 +40,18 @@ def words_of(command: str) -> tuple[str, dict]:
 
 def test_an_edition_is_never_changed_silently():
     assert {suite.edition: suite.digest for suite in suites.suites().values()} == DIGESTS
+
+
+def test_the_page_of_the_suite_names_its_settings_and_digests():
+    page = (ROOT / "docs" / "suite.md").read_text()
+    for suite in suites.suites().values():
+        assert suite.edition in page and f"`{suite.digest[:12]}`" in page
+        rows = [
+            line for setting in suite.settings for line in page.splitlines() if line.startswith(f"| `{setting.name}`")
+        ]
+        assert len(rows) == len(suite.settings)
+        sizes = [f"{one.image_size} px" for one in suite.settings if one.image_size]
+        assert [size for size in sizes if not any(f"| {size} |" in row for row in rows)] == []
 
 
 def test_every_change_of_what_is_run_changes_the_digest(monkeypatch, tmp_path):
