@@ -18,7 +18,7 @@ from bench.report.figures.file import Drawing, Missing
 from bench.report.style import OTHERS, settings
 from bench.report.summary import CellSummary, Line, Report
 
-WIDTH, ROW, ROOM = 9.2, 3.3, 46
+WIDTH, ROW, ROOM = 9.2, 3.3, 52
 MARKERS = "osD^vP*X"
 COLUMNS = ["data", "setting", "series", "method", "point", "macs", "accuracy", "lead"]
 SEEN = "-seen"  # end of a protocol under which the network has seen the training set
@@ -37,7 +37,7 @@ def absolute(report: Report) -> Drawing:
             body=len(panels) * (ROW + 0.95),
             keys=[
                 *("large: the whole network", "dashed: its static exits", "solid: its best method by own gain"),
-                "grey: the best static exit of any network that costs no more",
+                "grey: the best static exit of all networks",
             ],
         )
         places = page.grid(len(panels), 1, left=0.75, right=3.5, bottom=0.6, row=ROW, gap=(0.0, 0.95), top=0.3)
@@ -58,18 +58,20 @@ def _panel(axes: Axes, mine: pd.DataFrame) -> None:
     names = list(dict.fromkeys(mine["setting"]))
     colours = sns.color_palette("colorblind", len(names))
     best = frontier(mine)
-    axes.plot(best["macs"] / 1e6, best["accuracy"], drawstyle="steps-post", color=OTHERS, linewidth=4, zorder=1)
+    x, y = [*best["macs"] / 1e6, mine["macs"].max() / 1e6], [*best["accuracy"], best["accuracy"].iloc[-1]]
+    axes.plot(x, y, drawstyle="steps-post", color=OTHERS, linewidth=4, zorder=1)
     for i, (name, colour) in enumerate(zip(names, colours, strict=True)):
         own = mine[mine["setting"] == name].sort_values("macs")
         static, method = (own[own["series"] == kind] for kind in ("static", "method"))
         mark = MARKERS[i % len(MARKERS)]
-        x, y = static["macs"] / 1e6, static["accuracy"]
-        axes.plot(x, y, f"--{mark}", color=colour, linewidth=1, markersize=2.5, zorder=2)
+        costs, accuracies = static["macs"] / 1e6, static["accuracy"]
+        axes.plot(costs, accuracies, f"--{mark}", color=colour, linewidth=1, markersize=2.5, zorder=2)
         whole = {"color": colour, "markersize": 10, "markeredgecolor": "black", "zorder": 4}
-        axes.plot(x.iloc[-1:], y.iloc[-1:], mark, label=_lines(f"{name}, whole network"), **whole)
+        axes.plot(costs.iloc[-1:], accuracies.iloc[-1:], mark, label=None if len(method) else _lines(name), **whole)
         if len(method):
-            told = _lines(f"{name}, {method['method'].iloc[0]}: {verdict(method['lead'])}")
-            style = {"color": colour, "markersize": 4, "zorder": 3, "label": told}
+            told = f"{method['method'].iloc[0]}: {verdict(method['lead'])}"
+            label = f"{_lines(name)}\n{_lines(told)}"
+            style = {"color": colour, "markersize": 4, "zorder": 3, "label": label}
             axes.plot(method["macs"] / 1e6, method["accuracy"], f"-{mark}", **style)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
@@ -96,7 +98,7 @@ def verdict(lead: pd.Series) -> str:
         return "no other network costs less"
     low, high = known.min(), known.max()
     span = f"{low:+.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:+.1f} to {high:+.1f}"
-    return f"{span} points against other networks"
+    return f"{span} points against other networks".replace("-", "−")
 
 
 def absolute_data(report: Report) -> pd.DataFrame:
