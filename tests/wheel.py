@@ -30,7 +30,7 @@ def main() -> None:
         sys.exit(f"the wheel puts {sorted(top)} at the top level, not `bench` alone")
     sources = {str(p.relative_to(ROOT)) for p in (ROOT / "bench").rglob("*.py")}
     sources |= {f"bench/{p.relative_to(ROOT)}" for p in (ROOT / "methods").rglob("*.py")}
-    sources |= {"bench/methods/digests.txt", "bench/py.typed"}
+    sources |= {"bench/methods/digests.txt", "bench/py.typed", "bench/suites/suites.yaml"}
     site = ROOT / "bench" / "report" / "site"
     sources |= {str(p.relative_to(ROOT)) for kind in ("templates", "assets") for p in (site / kind).iterdir()}
     missing = sources - set(names)

@@ -59,7 +59,7 @@ def plans_of(session: Session, history: History, console: Console) -> list[BankP
 
 def tell(session: Session, banks: list[BankPlan], console: Console, *, json_output: bool = False) -> None:
     """Print a plan as tables, or as JSON."""
-    banks = distinct(banks)
+    banks = _distinct(banks)
     if json_output:
         say_json(as_json(session, banks))
     else:
@@ -87,7 +87,7 @@ def plan_of(session: Session, source: Source | StoredBank, history: History, con
     return BankPlan(source.request, status, seconds, found)
 
 
-def distinct(banks: list[BankPlan]) -> list[BankPlan]:
+def _distinct(banks: list[BankPlan]) -> list[BankPlan]:
     """Return the banks with titles that tell them apart."""
     from bench.trials.folders import suffix
 

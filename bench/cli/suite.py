@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -49,44 +49,47 @@ def run(name: str, wanted: str | None, own: RunConfig, run_session: Callable[[Se
 
 def plan(name: str, wanted: str | None, own: RunConfig, *, json_output: bool = False) -> None:
     """Print what a run of a suite would do and cost, a row for each setting; of a single setting the whole plan."""
-    from bench.cli.planned import as_json, distinct, history_of, plans_of, remarks, tell
+    from bench.cli.planned import as_json, history_of, plans_of, remarks, tell
     from bench.session import Session
     from bench.suites.runs import lacks
 
     chosen, console = _chosen(name, wanted, own), make_console(stderr=json_output)
-    banks, problems = [], []
+    banks: dict[str, BankPlan] = {}
+    problems = []
     first = Session(chosen[0][1])
     history = history_of(first, console)
     for setting, config in chosen:
         try:
             if problem := lacks(setting):
                 raise UserError(problem)
-            banks += plans_of(Session(config), history, console)
+            (banks[setting.name],) = plans_of(Session(config), history, console)
         except UserError as error:
             problems.append(str(error) if len(chosen) == 1 else f"{setting.name}: {error}")
     if not banks:
         raise UserError("\n".join(problems))
     if json_output:
-        say_json(as_json(first, distinct(banks)) | {"problems": problems})
-    elif len(banks) == 1:
-        tell(first, banks, console)
+        say_json(as_json(first, list(banks.values())) | {"problems": problems})
+    elif len(chosen) == 1:
+        tell(first, list(banks.values()), console)
     else:
-        console.print(_table(distinct(banks)))
-        for line in (*problems, *remarks(first, banks)):
+        console.print(_table(banks))
+        problems += [bank.bank_status.problem for bank in banks.values() if bank.bank_status.problem]
+        for line in (*problems, *remarks(first, list(banks.values()))):
             console.print(line, soft_wrap=True)
 
 
-def _table(banks: list[BankPlan]) -> Table:
+def _table(banks: Mapping[str, BankPlan]) -> Table:
     from bench.cli.planned import duration
     from bench.cli.terminal import table
 
-    shown = table("setting", "bank is", "build", "trials done", "to do", "time", title="Plan: settings")
-    for bank in banks:
+    shown = table("setting", "bank is", "build", "done", "to do", "time", title="Plan: settings and their trials")
+    shown.columns[0].overflow = "fold"
+    for name, bank in banks.items():
         times = [group.seconds for group in bank.groups]
         whole = None if None in times else sum(time for time in times if time is not None)
         done, todo = (sum(getattr(group.trials, key) for group in bank.groups) for key in ("done", "todo"))
         counts = ["unknown"] * 3 if not bank.groups else [str(done), str(todo), duration(whole)]
-        shown.add_row(bank.title, bank.bank_status.state, duration(bank.build_seconds), *counts)
+        shown.add_row(name, bank.bank_status.state, duration(bank.build_seconds), *counts)
     return shown
 
 
