@@ -33,5 +33,13 @@ def test_a_published_network_is_whole_and_answers(folder):
     assert answers.shape == (2, classes) and bool(answers.isfinite().all())
 
 
-def test_there_are_published_networks():
-    assert FOLDERS
+def test_the_page_on_networks_has_their_numbers():
+    rows = []
+    for folder in FOLDERS:
+        told = json.loads((folder / "network.json").read_text(encoding="utf-8"))
+        history, images = told["history"], told["images"]["train"]
+        speed = images * len(history) / sum(images / epoch["samples_per_second"] for epoch in history)
+        accuracy = ", ".join(f"{share:.1%}".rstrip("%") for share in told["accuracy"])
+        rows.append(f"| {told['name']} | {len(history)} | {speed:.0f} | {accuracy} |")
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    assert [line for line in page.splitlines() if line in rows] == sorted(rows) != []
