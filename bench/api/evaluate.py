@@ -118,4 +118,4 @@ def evaluate(
     if bad:
         first = f"{bad[0].point.label}, {bad[0].point.point}: {bad[0].reason}"
         warnings.warn(f"{len(bad)} operating points failed, for example {first}", stacklevel=2)
-    return frame_of(records)
+    return frame_of(records, outcomes=True)

@@ -137,4 +137,4 @@ def run(
             warnings.warn(
                 f"{len(made.troubles)} operating points did not finish, for example {first}: {reason}", stacklevel=2
             )
-        return frame_of(made.records(session))
+        return frame_of(made.records(session), outcomes=True)

@@ -20,6 +20,7 @@ from bench.cli import (
     reproduce,
     run,
     score,
+    show,
     submit,
     tune,
     verify,
@@ -39,6 +40,7 @@ app.command("list")(guarded(listing.list_names))
 app.command("new-method")(guarded(new_method.new_method))
 app.command("check")(guarded(check.check))
 app.command("check-backbone")(guarded(check_backbone.check_backbone))
+app.command("show")(guarded(show.show))
 app.command("report")(guarded(report.report))
 app.command("publish")(guarded(publish.publish))
 app.command("submit")(guarded(submit.submit))

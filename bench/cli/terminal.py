@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 WIDTH = 80  # of a log
+ASCII = str.maketrans({"−": "-", "–": "-", "∞": "inf", "●": "*", "▲": "^", "▼": "v"})
 
 
 def prepare() -> None:
@@ -30,6 +31,15 @@ def prepare() -> None:
 def say(text: object = "", *, error: bool = False) -> None:
     """Print a line."""
     print(clean(text), file=sys.stderr if error else sys.stdout)
+
+
+def signs(text: str) -> str:
+    """Return a text whose signs standard output can show: a minus must never become `?`."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return text.translate(ASCII)
+    return text
 
 
 def say_json(value: Any) -> None:

@@ -62,14 +62,15 @@ def cell_report(
     *,
     searched: Iterable[Tuned] = (),
     published: Collection[str] = (),
+    statistics: CellStatistics | None = None,
 ) -> CellReport:
     """Compute the statistics of one setting; the order of its records changes nothing.
 
     searched: parameter searches; those on another bank are ignored. published: ids of records that were read from a
-    published store, to tell them from one's own.
+    published store, to tell them from one's own. statistics: of these records, if they are known.
     """
     held = sorted(map(shown, records), key=lambda record: record.id)
-    statistics = summarise(from_records(held, published, address.name), bootstrap)
+    statistics = statistics or summarise(from_records(held, published, address.name), bootstrap)
     own = tuple(s for s in map(shown, searched) if s.subject.bank_digest == held[0].cell.bank_digest)
     labels = {record.point.label for record in held if record.point.kind == "method"}
     return CellReport(held[0].cell, address, statistics, held, looks(labels), own)

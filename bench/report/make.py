@@ -12,8 +12,6 @@ from pathlib import Path
 from bench.bank.cell import Cell
 from bench.errors import UserError, nearest
 from bench.report.cells import Address, addresses
-from bench.report.context import cell_report
-from bench.report.files import cell_files, overall_files
 from bench.report.inputs import code_digest
 from bench.report.parallel import workers
 from bench.report.readme import updated
@@ -85,7 +83,9 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
         made[cell] = from_json(content)
     report = report_of([made[cell] for cell in places], request.bootstrap)
     result = Made(report, files, _files_of(kept.values(), request.formats), found)
-    if request.only is None:
+    if request.only is None and request.formats:
+        from bench.report.files import overall_files
+
         result.files |= overall_files(report, request.formats)
         if request.readme is not None:
             result.readme = updated(request.readme, report, request.out).encode()
@@ -128,12 +128,19 @@ def _key(request: Request, records: str, address: Address, searched: Sequence[Tu
 
 def _reusable(request: Request, address: Address, key: str) -> Kept | None:
     """Return what is kept of a setting if it would be made again just so."""
-    kept = read_kept(request.out, str(address.folder))
-    if kept is None or kept.key != key or not set(request.formats) <= set(kept.formats):
-        return None
+    for out in (request.out, *request.also):
+        kept = read_kept(out, str(address.folder))
+        if kept is not None and kept.key == key and (not request.formats or _whole(request, kept)):
+            return kept
+    return None
+
+
+def _whole(request: Request, kept: Kept) -> bool:
+    """Whether all files that are asked for are there as they were written, and their links lead somewhere."""
+    if not set(request.formats) <= set(kept.formats):
+        return False
     linked = [form for form in PAGE if form in request.formats] == [form for form in PAGE if form in kept.formats]
-    whole = linked and intact(request.out, _files_of([kept], request.formats))
-    return kept if whole else None
+    return linked and intact(request.out, _files_of([kept], request.formats))
 
 
 def _files_of(kept: Iterable[Kept], formats: Sequence[str]) -> dict[str, str]:
@@ -169,8 +176,15 @@ def _large(request: Request) -> bool:
 
 
 def _make(request: Request, task: _Task) -> tuple[int, dict[str, bytes], bytes]:
+    from bench.report.condense import summarised
+    from bench.report.context import cell_report
+
     records, published = task.held or _read(request, [task.cell])[task.cell]
     report = cell_report(records, task.address, request.bootstrap, searched=task.searched, published=published)
+    if not request.formats:
+        return len(records), {}, to_json(summarised(report))
+    from bench.report.files import cell_files
+
     files, summary = cell_files(report, request.formats)
     return len(records), files, to_json(summary)
 

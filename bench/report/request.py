@@ -21,7 +21,10 @@ ENDINGS = {"latex": "tex"}  # of the others the name is the ending
 
 @dataclass(frozen=True)
 class Request:
-    """`stores` are the user's own, `against` are published ones beside them; `only` limits it to some settings."""
+    """`stores` are the user's own, `against` are published ones beside them; `only` limits it to some settings.
+
+    also: folders of other reports, whose summaries of settings are taken where no files are asked for.
+    """
 
     stores: tuple[Path, ...]
     out: Path
@@ -30,6 +33,7 @@ class Request:
     formats: tuple[str, ...] = FORMATS
     readme: Path | None = None
     bootstrap: BootstrapConfig | None = None
+    also: tuple[Path, ...] = ()
 
     @property
     def roots(self) -> tuple[Path, ...]:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from bench.report.drawing import defaults, sns
-
 # Okabe and Ito's colours; black and grey are kept for references, yellow is too faint on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 MARKERS = ("o", "s", "^", "D", "v", "<")  # all with room inside, to be hollow
@@ -69,6 +67,8 @@ def _look(slot: int) -> Look:
 @cache
 def settings() -> Any:
     """Return matplotlib's settings for our figures; the hash salt makes SVG bytes repeatable."""
+    from bench.report.drawing import defaults, sns
+
     return {
         **defaults(),
         **sns.axes_style("whitegrid"),

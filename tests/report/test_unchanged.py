@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from bench.report import inputs, make
+from bench.report import files, inputs
 from bench.report.build import build
 from bench.report.check import drift
 from bench.report.figures import file as rendering
@@ -37,13 +37,13 @@ def out(tmp_path):
 def made(monkeypatch):
     """The folders of the settings that were made since it was cleared."""
     found: list[str] = []
-    original = make.cell_files
+    original = files.cell_files
 
     def counted(report, formats):
         found.append(report.folder)
         return original(report, formats)
 
-    monkeypatch.setattr(make, "cell_files", counted)
+    monkeypatch.setattr(files, "cell_files", counted)
     return found
 
 

@@ -21,7 +21,7 @@ def cell_tables(report: CellReport) -> list[Table]:
     from bench.report.tables.uncertainty import uncertainty
 
     methods = (
-        [leaderboard(report.statistics), accuracy_table(report), cost_table(report)]
+        [make(report.statistics) for make in (leaderboard, accuracy_table, cost_table)]
         if report.statistics.methods
         else []
     )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from bench.report.context import CellReport
 from bench.report.formats.table import Column, Highlight, Table, Value
 from bench.report.tables.words import FLAGS, LEADERS, budgets, caption, flagged, leaders, seeds
 from bench.stats.adherence import TOLERANCE
 from bench.stats.compare import MIN_SEEDS
 from bench.stats.flags import Flag
-from bench.stats.results import CurveStatistics
+from bench.stats.results import CellStatistics, CurveStatistics
 
 
-def accuracy_table(report: CellReport) -> Table:
+def accuracy_table(cell: CellStatistics) -> Table:
     """Return own gain and accuracy at a cost equal to each budget: methods by rows, static hull and oracle below."""
-    cell = report.statistics
     at = budgets(cell)
     rows: list[dict[str, Value]] = [
         {"method": m.label, **_accuracies(m.curve), **flagged(cell, m.flags)} for m in cell.methods
@@ -58,9 +56,8 @@ def _accuracies(curve: CurveStatistics) -> dict[str, Value]:
     }
 
 
-def cost_table(report: CellReport) -> Table:
+def cost_table(cell: CellStatistics) -> Table:
     """Return the realised cost of each method's own policy for each budget, and how it keeps to its budgets."""
-    cell = report.statistics
     rows: list[dict[str, Value]] = []
     highlights: dict[tuple[int, str], Highlight] = {}
     for i, method in enumerate(cell.methods):

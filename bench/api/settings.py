@@ -1,0 +1,92 @@
+"""Settings of a store or of a DataFrame of records, with their statistics; those of a store are computed once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import UserError, nearest
+from bench.report.cells import addresses
+from bench.report.request import Request, target
+from bench.report.state import state_path
+from bench.system.cache import cache_dir
+from bench.system.cpus import cpu_count
+from bench.system.files import write_atomic
+from bench.system.paths import user_path
+from bench.trials.stores import open_store, read_all
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.report.context import CellReport
+    from bench.report.summary import CellSummary
+
+Tell = Callable[[str], None]
+
+
+def folders(store: Path) -> list[str]:
+    """Return the names of all settings of a store, as reports name their folders: `banking77/minilm_l6`."""
+    return [str(address.folder) for address in addresses(open_store(store).digests()).values()]
+
+
+def named(text: str, valid: Sequence[str]) -> str:
+    """Return the setting that a name, or its beginning if no other begins so, stands for; raise UserError if none."""
+    name = text.strip("/")
+    found = [name] if name in valid else [one for one in valid if one.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"'{text}' begins the names of {len(found)} settings: {', '.join(found)}. Write one of them.")
+    raise UserError(f"There is no setting '{text}'.{nearest(name, valid)} `bench show` lists all settings.")
+
+
+def summaries(store: str | Path, setting: str | None = None, tell: Tell = lambda line: None) -> tuple[CellSummary, ...]:
+    """Return the summary of every setting of a store, or of one, as its report has them.
+
+    Those that did not change are taken from the report of the store or from the cache folder. Others are computed,
+    which may take a minute each, and stored in the cache folder. tell: gets a line per setting.
+    Raises UserError for a folder without records, and for a setting that it does not have.
+    """
+    root = user_path(store)
+    only = None if setting is None else named(setting, folders(root))
+    kept = cache_dir("summaries", hashlib.sha256(bytes(root.resolve())).hexdigest()[:16])
+    from bench.report.make import make
+
+    made = make(Request((root,), kept, only=only, formats=(), also=(target(root),)), jobs=cpu_count(), tell=tell)
+    for folder, one in made.kept.items():
+        path = kept / state_path(folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = one.write()
+        write_atomic(path, lambda file, content=content: file.write(content))
+    return made.report.cells
+
+
+def report_of(data: pd.DataFrame | str | Path, setting: str | None = None) -> CellReport:
+    """Return what the pages of a setting are made from; the setting must be named where `data` has several."""
+    from bench.report.context import cell_report
+
+    if isinstance(data, str | Path):
+        root = user_path(data)
+        places = {str(a.folder): (cell, a) for cell, a in addresses(open_store(root).digests()).items()}
+        name = _one(setting, list(places))
+        cell, address = places[name]
+        (known,) = summaries(root, name)
+        return cell_report(read_all([root], [cell]), address, statistics=known.statistics)
+    reports = {report.folder: report for report in reports_of(data)}
+    return reports[_one(setting, list(reports))]
+
+
+def reports_of(frame: pd.DataFrame) -> list[CellReport]:
+    """Compute the statistics of every setting of a DataFrame of records that has their outcomes."""
+    from bench.report.context import cell_reports
+    from bench.trials.table import records_of
+
+    return cell_reports(records_of(frame))
+
+
+def _one(setting: str | None, valid: Sequence[str]) -> str:
+    if setting is None and len(valid) > 1:
+        raise UserError(f"These are records of {len(valid)} settings. Name one with setting=…: {', '.join(valid)}.")
+    return valid[0] if setting is None else named(setting, valid)
