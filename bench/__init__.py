@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from bench import plot  # noqa: F401
     from bench.api.evaluate import evaluate, load_method, open_bank  # noqa: F401
+    from bench.api.leaderboard import leaderboard  # noqa: F401
     from bench.api.running import run  # noqa: F401
     from bench.bank.logits import load_logits  # noqa: F401
     from bench.export import load as load_policy  # noqa: F401
@@ -34,16 +36,19 @@ _LAZY = {
     "open_bank": "bench.api.evaluate:open_bank",
     "load_method": "bench.api.evaluate:load_method",
     "evaluate": "bench.api.evaluate:evaluate",
+    "leaderboard": "bench.api.leaderboard:leaderboard",
+    "plot": "bench.plot",
     "load_logits": "bench.bank.logits:load_logits",
     "load_policy": "bench.export:load",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Return one of the public functions, which are imported when they are first used."""
+    """Return one of the public functions, or the module of charts, which are imported when they are first used."""
     if name not in _LAZY:
         raise AttributeError(f"module 'bench' has no attribute '{name}'")
     from importlib import import_module
 
     module, _, attribute = _LAZY[name].partition(":")
-    return getattr(import_module(module), attribute)
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found

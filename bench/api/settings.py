@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.bank.cell import Cell
 from bench.errors import UserError, nearest
-from bench.report.cells import addresses
+from bench.report.cells import Address, addresses
 from bench.report.request import Request, target
 from bench.report.state import state_path
 from bench.system.cache import cache_dir
@@ -32,13 +35,16 @@ def folders(store: Path) -> list[str]:
 
 
 def named(text: str, valid: Sequence[str]) -> str:
-    """Return the setting that a name, or its beginning if no other begins so, stands for; raise UserError if none."""
+    """Return the setting that a name stands for, or the beginning of its dataset or backbone if no other fits.
+
+    Raises UserError if none fits, or several do.
+    """
     name = text.strip("/")
-    found = [name] if name in valid else [one for one in valid if one.startswith(name)]
+    found = [name] if name in valid else [one for one in valid if one.startswith(name) or f"/{name}" in one]
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f"'{text}' begins the names of {len(found)} settings: {', '.join(found)}. Write one of them.")
+        raise UserError(f"'{text}' fits {len(found)} settings: {', '.join(found)}. Write one of them.")
     raise UserError(f"There is no setting '{text}'.{nearest(name, valid)} `bench show` lists all settings.")
 
 
@@ -65,25 +71,55 @@ def summaries(store: str | Path, setting: str | None = None, tell: Tell = lambda
 
 def report_of(data: pd.DataFrame | str | Path, setting: str | None = None) -> CellReport:
     """Return what the pages of a setting are made from; the setting must be named where `data` has several."""
-    from bench.report.context import cell_report
-
     if isinstance(data, str | Path):
         root = user_path(data)
-        places = {str(a.folder): (cell, a) for cell, a in addresses(open_store(root).digests()).items()}
-        name = _one(setting, list(places))
-        cell, address = places[name]
-        (known,) = summaries(root, name)
-        return cell_report(read_all([root], [cell]), address, statistics=known.statistics)
+        digests = open_store(root).digests()
+        places = {str(address.folder): (cell, address) for cell, address in addresses(digests).items()}
+        cell, address = places[_one(setting, list(places))]
+        return _stored(root, cell, address, digests[cell])
     reports = {report.folder: report for report in reports_of(data)}
     return reports[_one(setting, list(reports))]
 
 
-def reports_of(frame: pd.DataFrame) -> list[CellReport]:
-    """Compute the statistics of every setting of a DataFrame of records that has their outcomes."""
+@lru_cache(maxsize=2)
+def _stored(root: Path, cell: Cell, address: Address, digest: str) -> CellReport:
+    """Return the report of a setting of a store; `digest` is that of its records."""
+    from bench.report.context import cell_report
+
+    (known,) = summaries(root, str(address.folder))
+    return cell_report(read_all([root], [cell]), address, statistics=known.statistics)
+
+
+def reports_of(frame: pd.DataFrame) -> tuple[CellReport, ...]:
+    """Return the reports of all settings of a DataFrame of records with their outcomes; those last asked for are kept.
+
+    Raises UserError for a DataFrame without rows, or without the columns of records.
+    """
+    if not len(frame):
+        raise UserError("The DataFrame has no rows.")
+    return _computed(_Rows(_digest(frame), frame))
+
+
+@dataclass(frozen=True)
+class _Rows:
+    digest: bytes
+    frame: pd.DataFrame = field(compare=False)
+
+
+def _digest(frame: pd.DataFrame) -> bytes:
+    """Return a digest of the ids and numbers of the rows."""
+    from pandas.util import hash_pandas_object
+
+    kept = frame.select_dtypes("number").assign(id=frame.get("id", ""))
+    return hashlib.sha256(hash_pandas_object(kept, index=False).to_numpy().tobytes()).digest()
+
+
+@lru_cache(maxsize=2)
+def _computed(rows: _Rows) -> tuple[CellReport, ...]:
     from bench.report.context import cell_reports
     from bench.trials.table import records_of
 
-    return cell_reports(records_of(frame))
+    return tuple(cell_reports(records_of(rows.frame)))
 
 
 def _one(setting: str | None, valid: Sequence[str]) -> str:

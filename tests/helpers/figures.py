@@ -15,6 +15,7 @@ from tests.helpers.records import records
 
 QUICK = BootstrapConfig(draws=200, sample_draws=50)
 ALWAYS = [
+    "gain",
     "accuracy",
     "comparison",
     "ece",

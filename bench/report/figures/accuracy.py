@@ -7,14 +7,13 @@ import math
 import pandas as pd
 
 from bench.report.context import CellReport
-from bench.report.figures.curves import Chart, one, panels
+from bench.report.figures.curves import BEST, Chart, foremost, one, panels
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.lines import ORACLE, STATIC, STATIC_HULL, Line, Reference
 from bench.report.figures.points import exit_numbers, flags_described, keys, point_flags, seeds_described
 from bench.report.style import MOST_LINES
 from bench.stats.results import CurveStatistics, MethodStatistics, PointStatistics
 
-BEST = 5  # methods of the overview
 FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "incomplete", "collapsed"]
 CAPTION = (
     "Lines: what a method reaches at a cost by mixing its own policies (below the cheapest one with the first exit), "
@@ -31,10 +30,16 @@ BANDS = (
 def accuracy(report: CellReport) -> Drawing:
     """Draw all methods with scores: on one pair of axes, or in panels where they are many."""
     methods = _with_points(report)
-    many = len(methods) > MOST_LINES
+    chart, data = accuracy_chart(report)
+    figure = panels(chart) if len(methods) > MOST_LINES else one(chart)
+    return Drawing(figure, data, CAPTION + BANDS + flags_described(methods))
+
+
+def accuracy_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
+    """Return the chart of all methods with scores, and its data. Raises Missing if there are none."""
+    methods = _with_points(report)
     data = curve_data(report, methods)
-    chart = _chart(report, methods, data, "Accuracy against cost", focus=many)
-    return Drawing(panels(chart) if many else one(chart), data, CAPTION + BANDS + flags_described(methods))
+    return _chart(report, methods, data, "Accuracy against cost", focus=len(methods) > MOST_LINES), data
 
 
 def best(report: CellReport) -> Drawing:
@@ -42,9 +47,8 @@ def best(report: CellReport) -> Drawing:
     methods = _with_points(report)
     if len(methods) <= MOST_LINES:
         raise Missing(f"The figure of all methods shows each of the {len(methods)} methods as large.")
-    chosen = [m for m in methods if m.complete][:BEST]
+    chosen = [report.statistics.method(label) for label in foremost(report)]
     baseline = report.statistics.baseline
-    chosen += [m for m in methods if baseline and m.label == baseline.label and m not in chosen]
     if not chosen:
         raise Missing("No method has a complete grid, so none can be called best.")
     data = curve_data(report, chosen, bands=False)

@@ -15,6 +15,7 @@ from bench.report.figures.decomposition import decomposition
 from bench.report.figures.depth import depth
 from bench.report.figures.exit_calibration import exit_calibration
 from bench.report.figures.file import Drawing, FigureSet, LeftOut, Missing, pack
+from bench.report.figures.gain import gain
 from bench.report.figures.overall import own_gain, tally
 from bench.report.figures.recipes import recipes
 from bench.report.figures.reliability import reliability
@@ -29,6 +30,7 @@ def cell_figures(report: CellReport) -> FigureSet:
     """Make all figures of a setting that its records allow."""
     made = _make(
         [
+            ("gain", "Own gain against cost", partial(gain, report)),
             ("best", "Accuracy against cost: the best methods", partial(best, report)),
             ("accuracy", "Accuracy against cost", partial(accuracy, report)),
             ("comparison", "Comparison with the baseline", partial(critical, report)),

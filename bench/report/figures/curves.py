@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import matplotlib as mpl
 import numpy as np
@@ -16,11 +16,12 @@ from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures import grid, lines
 from bench.report.figures.canvas import fit, sheet
-from bench.report.figures.labels import SIZE, beside, room
+from bench.report.figures.labels import SIZE, Label, beside, room
 from bench.report.figures.lines import Line, Reference
 from bench.report.figures.points import cost_label
 from bench.report.style import settings
 
+BEST = 5  # methods that a figure of many puts forward, besides the baseline
 BANDS = 4  # methods whose bands can still be notes apart on one pair of axes
 
 
@@ -29,7 +30,7 @@ class Chart:
     """What a figure of scores against cost is drawn from.
 
     log: where the largest value is many times the least. focus: show where methods have policies; references may lie
-    outside of that, and `aside` says where they are. bands: draw them.
+    outside of that, and `aside` says where they are. bands: draw them. others: methods in grey behind the lines.
     """
 
     report: CellReport
@@ -42,6 +43,13 @@ class Chart:
     focus: bool = False
     bands: bool = True
     aside: str = ""
+    others: Sequence[Line] = ()
+
+    def highlighting(self, names: Sequence[str]) -> Chart:
+        """Return the chart with the lines of these methods, in this order, and all others in grey."""
+        held = {line.name: line for line in self.lines}
+        behind = tuple(line for line in self.lines if line.name not in names)
+        return replace(self, lines=[held[name] for name in names], others=behind)
 
 
 def one(chart: Chart) -> Figure:
@@ -56,22 +64,37 @@ def one(chart: Chart) -> Figure:
             warnings=warnings(report.cell),
         )  # fmt: skip
         axes = page.axes(left, 0.52, width - left - right, height)
-        ranges(chart).apply(axes)
-        low, high = axes.get_ylim()
-        found = []
-        for drawn in chart.references:
-            lines.reference(axes, drawn, small=False)
-            if low <= drawn.data["y"].iloc[-1] <= high:
-                found.append(lines.label(drawn.name, drawn.data, drawn.style))
-        strength = (0.16 if len(chart.lines) <= BANDS else 0.08) if chart.bands else 0.0
-        for line, name in zip(chart.lines, names, strict=True):
-            look = report.looks[line.name]
-            lines.draw(axes, line, look, band=strength)
-            found.append(lines.label(name, line.path, lines.sample(look)))
-        axes.set_xlabel(cost_label(report))
-        axes.set_ylabel(chart.ylabel)
-        beside(axes, found)
+        short = dict(zip((line.name for line in chart.lines), names, strict=True))
+        beside(axes, [replace(label, text=short.get(label.text, label.text)) for label in draw(chart, axes)])
         return page.figure
+
+
+def draw(chart: Chart, axes: Axes) -> list[Label]:
+    """Draw all methods and references on a pair of axes and name these; return a label for each line that is seen."""
+    ranges(chart).apply(axes)
+    low, high = axes.get_ylim()
+    found = []
+    if chart.others:
+        lines.others(axes, chart.others)
+    for drawn in chart.references:
+        lines.reference(axes, drawn, small=False)
+        if low <= drawn.data["y"].iloc[-1] <= high:
+            found.append(lines.label(drawn.name, drawn.data, drawn.style))
+    strength = (0.16 if len(chart.lines) <= BANDS else 0.08) if chart.bands else 0.0
+    for line in chart.lines:
+        look = chart.report.looks[line.name]
+        lines.draw(axes, line, look, band=strength)
+        found.append(lines.label(line.name, line.path, lines.sample(look)))
+    axes.set_xlabel(cost_label(chart.report))
+    axes.set_ylabel(chart.ylabel)
+    return found
+
+
+def foremost(report: CellReport) -> list[str]:
+    """Return the few complete methods with the largest own gain, and the baseline."""
+    found = [m.label for m in report.statistics.methods if m.complete][:BEST]
+    baseline = report.statistics.baseline
+    return [*found, baseline.label] if baseline and baseline.label not in found else found
 
 
 def panels(chart: Chart) -> Figure:

@@ -18,9 +18,7 @@ OVER_SEEDS = "95 % t intervals over seeds"
 
 def ece(report: CellReport) -> Drawing:
     """Draw the expected calibration error of the answers that were given, 15 bins of equal mass, against cost."""
-    data = points(report, "ece_mass15")
-    _needed(data, "No record has an expected calibration error.")
-    chart = _chart(report, data, "ece_mass15", 100.0, "Calibration error against cost", "ECE, % (lower is better)")
+    chart, data = ece_chart(report)
     caption = (
         "Expected calibration error of the answers that each policy gave on test, over 15 bins of equal mass, at the "
         "cost it had. Bars: 95 % t intervals over seeds, on this test set. Static exits send all samples to one exit."
@@ -28,16 +26,19 @@ def ece(report: CellReport) -> Drawing:
     return Drawing(_figure(chart), data, caption + flags_described(report.statistics.methods))
 
 
+def ece_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
+    """Return the chart of the expected calibration error, and its data. Raises Missing if no record has it."""
+    data = points(report, "ece_mass15")
+    _needed(data, "No record has an expected calibration error.")
+    title, label = "Calibration error against cost", "ECE, % (lower is better)"
+    return _chart(report, data, "ece_mass15", 100.0, title, label), data
+
+
 def inefficiency(report: CellReport) -> Drawing:
     """Draw the mean size of LAC sets against cost; points that cover less than 1 - ALPHA on test are hollow."""
-    metric, coverage = f"set_size_lac@{ALPHA:g}", f"coverage_lac@{ALPHA:g}"
-    data = points(report, metric, coverage)
-    _needed(data, "No record has sizes of LAC sets: they need the logits that samples left with.")
-    data["hollow"] = data[coverage] < 1 - ALPHA
+    chart, data = set_size_chart(report)
     methods = data["series"] == "method"
     under, total = int((data["hollow"] & methods).sum()), int(methods.sum())
-    title = f"Size of conformal sets against cost, α = {ALPHA:g}"
-    chart = _chart(report, data, metric, 1.0, title, "classes per LAC set (lower is better)", log=True)
     caption = (
         f"Mean number of classes in split conformal (LAC) sets at a fixed α of {ALPHA:g}, calibrated on cal; α is "
         f"never tuned on test. Only filled points cover at least {100 * (1 - ALPHA):g} % of the test samples, mean "
@@ -46,6 +47,16 @@ def inefficiency(report: CellReport) -> Drawing:
         "t intervals over seeds."
     )
     return Drawing(_figure(chart), data, caption + flags_described(report.statistics.methods))
+
+
+def set_size_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
+    """Return the chart of the mean size of LAC sets, and its data. Raises Missing if no record has it."""
+    metric, coverage = f"set_size_lac@{ALPHA:g}", f"coverage_lac@{ALPHA:g}"
+    data = points(report, metric, coverage)
+    _needed(data, "No record has sizes of LAC sets: they need the logits that samples left with.")
+    data["hollow"] = data[coverage] < 1 - ALPHA
+    title = f"Size of conformal sets against cost, α = {ALPHA:g}"
+    return _chart(report, data, metric, 1.0, title, "classes per LAC set (lower is better)", log=True), data
 
 
 def _needed(data: pd.DataFrame, reason: str) -> None:

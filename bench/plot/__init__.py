@@ -1,0 +1,125 @@
+"""Charts of the report on a matplotlib axis of your own: `bench.plot.gain(data, ax=ax)` and its kin.
+
+data: the folder of a store, or a DataFrame of `bench.run`, `bench.evaluate` or `bench.load_records(…, outcomes=True)`.
+setting: which one, if `data` has several. methods: those in colour, by their labels; all others are drawn in grey. Left
+out, all methods are in colour, or the foremost by own gain where they are many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt  # first, so that it has the user's backend and settings
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bench.api.settings import report_of
+from bench.errors import UserError, nearest
+from bench.report.cells import warnings
+from bench.report.context import CellReport
+from bench.report.figures.accuracy import accuracy_chart
+from bench.report.figures.curves import Chart, draw, foremost
+from bench.report.figures.file import Missing
+from bench.report.figures.gain import gain_chart
+from bench.report.figures.labels import Label
+from bench.report.figures.scores import ece_chart, set_size_chart
+from bench.report.style import HULL, MOST_LINES, OTHERS, settings
+
+__all__ = ["accuracy", "calibration", "gain", "set_size"]
+
+Data = pd.DataFrame | str | Path
+MARKERS: dict[str, dict[str, Any]] = {
+    "×": {"marker": "x", "color": "black", "markeredgewidth": 1.2},
+    "hollow": {"marker": "o", "color": HULL, "markerfacecolor": "white"},
+}  # what keys of charts explain
+SHOWN = {"×": ("collapsed",), "hollow": ("incomplete", "hollow")}  # columns of points that they are for
+NEVER = pd.Series([False])
+Make = Callable[[CellReport], tuple[Chart, pd.DataFrame]]
+
+
+def gain(
+    data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
+) -> Axes:
+    """Draw what each method's own policies gain over the static hull at each cost, in points; return the axis."""
+    return _drawn(gain_chart, data, ax, setting, methods)
+
+
+def accuracy(
+    data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
+) -> Axes:
+    """Draw accuracy on test against cost, in %: each method's own curve and policies, and the static exits."""
+    return _drawn(accuracy_chart, data, ax, setting, methods, few=True)
+
+
+def calibration(
+    data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
+) -> Axes:
+    """Draw the calibration error of the answers that were given (15 bins of equal mass), in %, against cost."""
+    return _drawn(ece_chart, data, ax, setting, methods)
+
+
+def set_size(
+    data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
+) -> Axes:
+    """Draw the mean number of classes in conformal (LAC) sets at α = 0.05; sets that cover too little are hollow."""
+    return _drawn(set_size_chart, data, ax, setting, methods)
+
+
+def _drawn(
+    make: Make, data: Data, ax: Axes | None, setting: str | None, methods: Sequence[str] | None, *, few: bool = False
+) -> Axes:
+    """Draw a chart; raise UserError where the records do not have what it needs, and for an unknown method.
+
+    few: bands only where no method is in grey, as those of many cover each other.
+    """
+    report = report_of(data, setting)
+    try:
+        chart, _ = make(report)
+    except Missing as reason:
+        raise UserError(str(reason)) from None
+    chart = chart.highlighting(_chosen(chart, methods))
+    chart = replace(chart, bands=not (few and chart.others))
+    with plt.rc_context(settings()):
+        axes = plt.gca() if ax is None else ax
+        _frame(axes, report)
+        labels = draw(chart, axes)
+        axes.legend(handles=_legend(chart, labels), fontsize=8, handlelength=2.6, framealpha=0.9)
+    return axes
+
+
+def _legend(chart: Chart, labels: Sequence[Label]) -> list[Line2D]:
+    """Return methods as on the leaderboard, references, and what special markers mean."""
+    named = {label.text: label for label in labels}
+    order = [*(line.name for line in chart.lines), *(reference.name for reference in chart.references)]
+    found = [Line2D([], [], label=name, **named[name].style) for name in order if name in named]
+    if chart.others:
+        found.append(Line2D([], [], label="other methods", color=OTHERS, linewidth=1.4))
+    for key in chart.keys:
+        sign, _, meaning = key.partition(": ")
+        if sign in MARKERS and any(line.points.get(name, NEVER).any() for line in chart.lines for name in SHOWN[sign]):
+            found.append(Line2D([], [], label=meaning.partition(",")[0], linestyle="none", **MARKERS[sign]))
+    return found
+
+
+def _chosen(chart: Chart, methods: Sequence[str] | None) -> list[str]:
+    known = [line.name for line in chart.lines]
+    if methods is not None:
+        for name in methods:
+            if name not in known:
+                raise UserError(f"There is no method '{name}' in these records.{nearest(name, known)}")
+        return list(dict.fromkeys(methods))
+    return known if len(known) <= MOST_LINES else [name for name in foremost(chart.report) if name in known]
+
+
+def _frame(axes: Axes, report: CellReport) -> None:
+    """Give an axis that was made elsewhere the look of the report's, and a title that says what its numbers are of."""
+    style: dict[str, Any] = settings()
+    axes.grid(True, color=style["grid.color"], linewidth=style["grid.linewidth"])
+    axes.set_axisbelow(True)
+    for spine in axes.spines.values():
+        spine.set_edgecolor(style["axes.edgecolor"])
+    axes.set_title("\n".join([report.name, *warnings(report.cell)]), fontsize=9.5, loc="left")

@@ -1,0 +1,67 @@
+"""Own gain against cost: what a method's own policies gain over random mixtures of static exits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from bench.report.context import CellReport
+from bench.report.figures.curves import Chart, foremost, one
+from bench.report.figures.file import Drawing, Missing
+from bench.report.figures.lines import STATIC_HULL, Line, Reference
+from bench.report.figures.points import seeds_described
+from bench.report.style import MOST_LINES
+
+FIELDS = ["method", "macs_fraction", "gain", "low", "high", "seeds", "incomplete", "collapsed"]
+
+
+def gain(report: CellReport) -> Drawing:
+    """Draw the gain of all methods; where they are many, the foremost in colour before the others in grey."""
+    chart, data = gain_chart(report)
+    names = [line.name for line in chart.lines]
+    many = len(names) > MOST_LINES
+    chart = chart.highlighting([name for name in foremost(report) if name in names] if many else names)
+    chart = replace(chart, keys=[*chart.keys, *(["grey lines: the other methods"] if chart.others else [])])
+    caption = (
+        "Accuracy on each method's own curve minus that of the static hull (random mixtures of static exits) at a cost "
+        "equal to each budget, mean over seeds; shaded: 95 % bootstrap intervals over seeds and test samples at each "
+        "cost. Own gain is its mean over costs."
+    )
+    about = f" In colour: {len(chart.lines)} of {len(names)} methods, those with the largest own gain and the baseline."
+    return Drawing(one(chart), data, caption + (about if chart.others else ""))
+
+
+def gain_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
+    """Return the chart of every method's gain at a cost equal to each budget, in points, and its data.
+
+    Raises Missing where no gain is known: it needs static exits.
+    """
+    data = gain_data(report)
+    if not len(data):
+        raise Missing("No method has a gain over static exits: it needs their records and a result.")
+    shown = data.rename(columns={"macs_fraction": "x", "gain": "y"})
+    shown[["y", "low", "high"]] *= 100
+    lines = [
+        Line(str(name), mine, mine[["x", "y"]], mine[["x", "low", "high"]].dropna())
+        for name, mine in shown.groupby("method", sort=False)
+    ]
+    zero = pd.DataFrame({"x": [float(shown["x"].min()), 1.0], "y": [0.0, 0.0]})
+    keys = [seeds_described(data["seeds"], "shaded: 95 % intervals at each cost")]
+    label = "own gain at this cost, points"
+    references = [Reference("static hull", zero, STATIC_HULL, "dashes")]
+    return Chart(report, "Own gain against cost", label, lines, references, keys), data
+
+
+def gain_data(report: CellReport) -> pd.DataFrame:
+    """Return a row per method and cost: accuracy on its own curve minus the static hull, with 95 % intervals."""
+    cell = report.statistics
+    rows = [
+        (m.label, b.budget, b.gain.value, b.gain.low, b.gain.high, len(m.curve.seeds),
+         len(m.curve.seeds) < len(cell.seeds), False)
+        for m in cell.methods
+        for b in m.curve.budgets
+        if math.isfinite(b.gain.value)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=FIELDS)
