@@ -157,7 +157,7 @@ def _leaderboard(cell: CellSummary) -> None:
     say()
     rows = [[_text(entry, column) for entry, column in zip(row, made.visible, strict=True)] for row in shown_rows(made)]
     out = console()
-    count, name = _fitting(made.visible, rows, out.width)
+    count, name, needed = _fitting(made.visible, rows, out.width)
     grid = table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     for i, column in enumerate(made.visible[:count]):
         wide = name if column.key == "method" else _width(column, [row[i] for row in rows])
@@ -166,11 +166,12 @@ def _leaderboard(cell: CellSummary) -> None:
         grid.add_column(title, justify="left" if words else "right", width=wide, overflow="fold", no_wrap=not words)
     for row in rows:
         grid.add_row(*map(signs, row[:count]))
-    out.print(grid)
+    shown, out.width = out.width, max(out.width, needed)  # a line may be too long, but no number is cut
+    out.print(grid, crop=False)
     say()
     _wrapped(_caption(cell.statistics, [column.key for column in made.visible[:count]]))
     if hidden := [column.title for column in made.visible[count:]]:
-        _wrapped(f"Left out at {out.width} columns, see --json: {'; '.join(hidden)}.")
+        _wrapped(f"Left out at {shown} columns, see --json: {'; '.join(hidden)}.")
 
 
 def _text(entry: Shown, column: Column) -> str:
@@ -188,8 +189,8 @@ def _width(column: Column, texts: Sequence[str]) -> int:
     return max(*map(cell_len, column.title.split()), *map(cell_len, texts))
 
 
-def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> tuple[int, int]:
-    """Return how many columns fit without cutting a number, and how wide names of methods may be; they wrap."""
+def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> tuple[int, int, int]:
+    """Return how many columns fit with all their numbers, how wide names of methods are, which wrap, and the sum."""
     wide = [_width(column, [row[i] for row in rows]) for i, column in enumerate(columns)]
     at = next(i for i, column in enumerate(columns) if column.key == "method")
     name, least = wide[at], min(wide[at], NAME[1])
@@ -197,7 +198,8 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
     while count < len(columns) and sum(wide[: count + 1]) - name + least + GAP * count <= width:
         count += 1
     others = sum(wide[:count]) - name + GAP * (count - 1)
-    return count, max(min(name, width - others), NAME[0])
+    given = max(min(name, width - others), NAME[0])
+    return count, given, others + given
 
 
 def _caption(cell: CellStatistics, keys: Sequence[str]) -> str:

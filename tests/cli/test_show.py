@@ -7,33 +7,135 @@ import json
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from bench.cli import show
-from bench.report import make
+from bench.cli import terminal
 from bench.report.build import build
 from bench.report.request import request_of
-from bench.stats.resample import BootstrapConfig
 from tests.helpers.paths import ROOT
-from tests.helpers.records import at, records, write
+from tests.helpers.records import records, write
 
-QUICK = BootstrapConfig(60, 20)
 LONG = "jeidnn[preset=paper,lambda_points=40,heads=boosted]"
-GRID = {"samples": 40, "seeds": range(6), "budgets": [0.3, 0.5, 1.0], "methods": ["jeidnn", "msdnet_thresh", LONG]}
-SETTINGS = ("cifar100lt/efficientnet_lite0", "cifar100lt/resnet18", "svhn/resnet18")
-NUMBER = re.compile(r"^[+−]?\d+\.\d\d \[[+−]?\d+\.\d\d, [+−]?\d+\.\d\d\]$|^[+−]?\d+\.\d\d( [▲▼])?$|^[–∞]$")
+METHODS = ["entropy_thresh", "msdnet_thresh", LONG]
+GRID = {"samples": 40, "seeds": range(6), "budgets": [0.3, 0.5], "methods": METHODS, "lift": 0.3}
+FIRST, OTHER = "cifar100lt/efficientnet_lite0", "cifar100lt/resnet18"
+OWN = re.compile(r"[+−]?\d+\.\d\d \[[+−]?\d+\.\d\d, [+−]?\d+\.\d\d\]")
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch, tmp_path):
-    """Draw little, in a cache of this test."""
-    monkeypatch.setattr(make, "BootstrapConfig", lambda: QUICK)
-    monkeypatch.setattr("bench.report.context.summarise", lambda data, _: _summarise(data, QUICK))
-    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Two settings, one of them of few seeds, with their report."""
+    few = records(**{**GRID, "seeds": [0]}, backbone="resnet18", bank_digest="c" * 16)
+    folder = write(tmp_path_factory.mktemp("show") / "runs", [*records(**GRID), *few])
+    build(request_of(folder, folder / "report", formats=("csv",)))
+    return folder
 
 
-def _summarise(data, bootstrap):
-    from bench.stats.summary import summarise
+def table(folder, name="leaderboard"):
+    with (folder / "tables" / f"{name}.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
-    return summarise(data, bootstrap)
+
+def same(value: object, text: str) -> bool:
+    """Whether a value of the JSON is what the CSV of the report has."""
+    return text == "" if value is None else (text == value if isinstance(value, str) else float(text) == float(value))
+
+
+def test_every_number_is_that_of_the_report_and_nothing_is_computed_again(bench, store):
+    done = bench("show", FIRST, "--results", store, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    known = table(store / "report" / FIRST)
+    rows = {row["method"]: row for row in found["rows"]}
+    assert [row["method"] for row in found["rows"] if row["method"] != "plain backbone"] == [r["method"] for r in known]
+    assert len(known) == 5
+    for wanted in known:
+        assert {
+            key: rows[wanted["method"]][key] for key in wanted if not same(rows[wanted["method"]][key], wanted[key])
+        } == {}
+    for wanted in table(store / "report" / FIRST, "budgets"):
+        assert same(rows[wanted["method"]]["accuracy@0.5"], wanted["accuracy@0.5"])
+    last = next(row for row in table(store / "report" / FIRST, "points") if row["point"] == "exit=5")
+    plain = rows["plain backbone"]
+    assert same(plain["accuracy@1"], last["accuracy"]) and plain["cost@0"] == 1.0 and plain["own"] is None
+    leading = {row["method"] for row in found["rows"] if row.get("method_highlight") in ("leading", "best")}
+    assert {one["method"] for one in found["leading"]} == leading != set()
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_numbers_are_whole_and_names_wrap_on_any_terminal(bench, store, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    done = bench("show", "cifar100lt/eff", "--results", store)
+    assert done.returncode == 0 and max(map(len, done.stdout.splitlines())) <= max(width, 45)
+    assert "…" not in done.stdout
+    known = table(store / "report" / FIRST)
+    shown = [found[0] for line in done.stdout.splitlines() if (found := OWN.findall(line))]
+    values = [float(text.split(" ")[0].replace("−", "-")) for text in shown]
+    assert values == pytest.approx([100 * float(row["own"]) for row in known], abs=0.00501)
+    assert LONG[:10] in done.stdout and "plain backbone" in " ".join(done.stdout.split())
+    assert ("Left out at" in done.stdout) == (width < 200) and ("NAUC" in done.stdout)
+    assert "● " in done.stdout and "leading group" in done.stdout
+
+
+def test_all_settings_with_their_leading_groups(bench, store):
+    done = bench("show", "--results", store)
+    assert done.returncode == 0
+    first, other = done.stdout.split(f"{OTHER}\n")
+    assert "6 seeds" in first and "leading (" in first and "quality checks" in first
+    assert "1 seed, " in other and "no ranks; first by own gain: " in other
+    found = json.loads(bench("show", "--results", store, "--json").stdout)
+    assert [one["setting"] for one in found] == [FIRST, OTHER]
+    assert [bool(one["leading"]) for one in found] == [True, False]
+    assert {check["outcome"] for check in found[0]["quality"]} <= {"passed", "failed", "not judged"}
+    assert "Fewer than 6 seeds: no ranks." in " ".join(bench("show", "resnet", "--results", store).stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["cifar"], f"'cifar' fits 2 settings: {FIRST}, {OTHER}"),
+        (["cifar100lt/resnet81"], f"Did you mean '{OTHER}'"),
+        (["--results", "no/such"], "'no/such' does not exist"),
+    ],
+)
+def test_mistakes_are_sentences(bench, store, words, says):
+    done = bench("show", "--results", store, *words)
+    assert done.returncode == 2 and says in " ".join(done.stderr.split()) and not done.stdout
+
+
+def test_statistics_are_computed_once(bench, tmp_path):
+    held = records(**{**GRID, "seeds": [0]})
+    write(tmp_path / "runs", held[:-1])
+    words = ["show", "cifar", "--results", "runs"]
+    assert "made from" in bench(*words).stderr
+    assert bench(*words).stderr == "" and {p.name for p in tmp_path.iterdir()} == {"runs"}
+    write(tmp_path / "runs", held)
+    assert "made from" in bench(*words).stderr
+
+
+@pytest.mark.slow
+def test_the_published_leaderboard_is_the_committed_one(bench):
+    setting = "cifar100lt/efficientnet_lite0"
+    rows = json.loads(bench("show", setting, "--results", ROOT / "results", "--json").stdout)["rows"]
+    known = table(ROOT / "reports" / setting)
+    held = [row for row in rows if row["method"] != "plain backbone"]
+    wrong = [(a["method"], k) for a, b in zip(held, known, strict=True) for k in b if not same(a[k], b[k])]
+    assert wrong == []
+
+
+def test_neither_torch_nor_matplotlib_is_imported(environment, store):
+    code = (
+        "import sys; from bench.cli import app; app(['show', 'cifar100lt/eff', '--results', sys.argv[1]], "
+        "standalone_mode=False); print(sorted({'torch', 'matplotlib', 'sklearn', 'plotly'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(store)], capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines()[-1] == "[]", done.stdout + done.stderr
+
+
+def test_a_minus_never_becomes_a_question_mark(monkeypatch):
+    monkeypatch.setattr(terminal.sys, "stdout", SimpleNamespace(encoding="latin-1"))
+    assert terminal.signs("−1.07 [−1.72, ∞] ▼") == "-1.07 [-1.72, inf] v"
+    monkeypatch.setattr(terminal.sys, "stdout", SimpleNamespace(encoding="utf-8"))
+    assert terminal.signs("−1.07") == "−1.07"
