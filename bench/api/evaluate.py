@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bench.bank.bank import Bank
 from bench.bank.cell import cell_of
 from bench.config import DEFAULT_BUDGETS, build, resolve_device
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.method import Method
 from bench.plugins import registry
 from bench.plugins.params import label
@@ -32,8 +32,8 @@ def open_bank(bank: str | Path) -> Bank:
 
     A file of `bench publish --logits`, or its http(s) address, becomes a bank in the cache (`heads=native`).
     """
+    from bench.bank import store
     from bench.bank.imported import import_logits
-    from bench.bank.plan import default_root
 
     if is_url(str(bank)):
         return import_logits(str(bank))
@@ -42,14 +42,12 @@ def open_bank(bank: str | Path) -> Bank:
         return import_logits(path)
     if path.is_dir():
         return Bank.open(path)
-    stored = default_root() / str(bank)
-    if len(Path(bank).parts) == 1 and stored.is_dir():
-        return Bank.open(stored)
-    known = [p.name for p in default_root().iterdir() if p.is_dir()] if default_root().is_dir() else []
-    raise UserError(
-        f"There is no bank '{bank}'.{nearest(str(bank), known)} Give its folder, or a name that `bench bank list` "
-        "prints; `bench bank build` makes one."
-    )
+    if len(path.parts) > 1:
+        raise UserError(
+            f"There is no bank '{bank}'. Give the folder of one, or a name that `bench bank list` prints; "
+            "`bench bank build` makes one."
+        )
+    return Bank.open(store.named(str(bank)).path)
 
 
 def load_method(method: str | type[Method] | Method) -> Method:

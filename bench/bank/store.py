@@ -14,10 +14,11 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from bench.bank.manifest import FILE, REMEDY, Manifest, file_digest, read_manifest
-from bench.errors import BankError, UserError
+from bench.errors import BankError, UserError, nearest
 from bench.system.cache import cache_dir
 from bench.system.recall import stamp
 
+SHORT = 6  # characters of a digest that name a bank
 _OURS = re.compile(r"[a-z0-9._-]+--[a-z0-9._-]+--[0-9a-f]{12}(\.partial|\.removed)?")
 Stamps = list[list[int] | None]
 _verified: dict[tuple[Path, str], Stamps] = {}  # what this process has compared already
@@ -125,6 +126,51 @@ def prune(
         removed[found.path] = reason
         freed += found.bytes
     return removed, freed
+
+
+def named(name: str, root: Path | None = None) -> Found:
+    """Return the bank of a folder of banks with this name: that of its own folder, or its digest, as `list` prints it.
+
+    Raises UserError where none or several have it, and for anything that is not a name, such as a path.
+    """
+    place = _root(root)
+    held = survey(place)
+    like = [one for one in held if len(name) >= SHORT and one.digest.startswith(name)]
+    whole = [one for one in like if one.state != "partial"]
+    found = [one for one in held if one.path.name == name] or whole or like
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(
+            f"'{name}' fits {len(found)} banks: {', '.join(one.path.name for one in found)}. Name one folder."
+        )
+    if len(Path(name).parts) != 1 or name in (".", ".."):
+        raise UserError(f"'{name}' is a path. Name a bank of {place} as `bench bank list` prints it.")
+    hint = nearest(name, [one.path.name for one in held]) if held else ""
+    raise UserError(f"There is no bank '{name}' in {place}.{hint} `bench bank list` lists all.")
+
+
+def remove(name: str, root: Path | None = None, *, dry_run: bool = False) -> Found:
+    """Remove one bank by its name, sound or not; return what it was. With `dry_run` nothing is removed.
+
+    Raises UserError for a name that `named` does not know, a link to another place, and a bank that is being built.
+    """
+    found = named(name, root)
+    if found.path.is_symlink():
+        raise UserError(
+            f"{found.path} is a link to {found.path.resolve()}, outside the folder of banks. Remove it by hand."
+        )
+    lock = lock_file(found.path.with_name(found.path.name.removesuffix(".partial").removesuffix(".removed")))
+    try:
+        lock.parent.mkdir(exist_ok=True)
+        with FileLock(lock, timeout=0):
+            if not dry_run:
+                _remove(found.path)
+    except Timeout:
+        raise UserError(f"{found.path.name} is being built. Stop that run first.") from None
+    except OSError as error:
+        raise UserError(f"{found.path} cannot be removed: {error}.") from error
+    return found
 
 
 def lock_file(final: Path) -> Path:

@@ -1,8 +1,8 @@
-"""`bench bank build | list | verify | prune`."""
+"""`bench bank build | list | verify | remove | prune`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,10 @@ from bench.cli import options as o
 from bench.cli.guard import FAILED, guarded
 from bench.cli.terminal import say
 
-app = typer.Typer(help="Build, list, verify and prune feature banks.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from bench.bank.store import Found
+
+app = typer.Typer(help="Build, list, verify, remove and prune feature banks.", no_args_is_help=True)
 
 
 @app.command("build")
@@ -33,12 +36,18 @@ def build(config: o.Config = None, **given: Any) -> None:
 
 @app.command("list")
 @guarded
-def list_banks(bank_dir: o.BankDir = None) -> None:
+def list_banks(
+    bank_dir: o.BankDir = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
     """List the banks on this machine with their contents, size and state."""
     from bench.bank import store
-    from bench.cli.terminal import console, table
+    from bench.cli.terminal import console, say_json, table
     from bench.inputs import size_text
 
+    if json_output:
+        say_json([_row(found) for found in store.survey(bank_dir)])
+        return
     shown = table("bank", "dataset", "backbone", "size", "exits", "samples", "MB", "state")
     for found in store.survey(bank_dir):
         m = found.manifest
@@ -55,6 +64,38 @@ def list_banks(bank_dir: o.BankDir = None) -> None:
             ]
         shown.add_row(found.digest[:12], *cells, f"{found.bytes / 1e6:,.1f}", found.problem or found.state)
     console().print(shown)
+
+
+def _row(found: Found) -> dict[str, Any]:
+    """Return what is known of a bank for machines; null what an unfinished or broken one does not tell."""
+    from datetime import UTC, datetime
+
+    row = {"name": found.path.name, "path": str(found.path), "digest": found.digest, "state": found.state}
+    row |= {"problem": found.problem, "bytes": found.bytes}
+    m = found.manifest
+    known: dict[str, Any] = dict.fromkeys(
+        ("dataset", "dataset_variant", "backbone", "modality", "image_size", "exit_names", "sizes")
+    )
+    known = {name: getattr(m, name) for name in known} if m else known
+    used = datetime.fromtimestamp(found.used, UTC).isoformat(timespec="seconds")
+    return row | known | {"used": used}
+
+
+@app.command("remove")
+@guarded
+def remove(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Bank of the folder of banks, as `bench bank list` prints it.")
+    ],
+    bank_dir: o.BankDir = None,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be removed.")] = False,
+) -> None:
+    """Remove one bank, and print how much space was freed."""
+    from bench.bank import store
+
+    found = store.remove(name, bank_dir, dry_run=dry_run)
+    would = "would be " if dry_run else ""
+    say(f"{'would remove' if dry_run else 'removed'} {found.path.name}: {found.bytes / 1e6:,.1f} MB {would}freed.")
 
 
 @app.command("verify")

@@ -33,4 +33,8 @@ def test_every_block_of_the_page_runs(small_bank, tmp_path, monkeypatch):
         exec(compile(text, "docs/python.md", "exec"), names)
     assert set(names["mine"]["status"]) == {"ok"} and names["mine"]["method"].nunique() == 2
     assert set(names["frame"]["status"]) == {"ok"} and (tmp_path / "runs").is_dir()
-    assert len(BLOCKS) == 3
+    assert names["board"]["method"].tolist()[-3:] == ["static hull", "plain backbone", "oracle"]
+    assert all(axes.lines and axes.get_legend() for axes in names["axes"].flat)
+    assert (tmp_path / "charts.png").stat().st_size > 10_000
+    names["plt"].close(names["figure"])
+    assert len(BLOCKS) == 5

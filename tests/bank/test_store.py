@@ -12,8 +12,8 @@ import pytest
 from filelock import FileLock
 
 from bench.bank.bank import Bank
-from bench.bank.store import bank_paths, list_banks, lock_file, prune, survey, verify
-from bench.errors import BankError
+from bench.bank.store import bank_paths, list_banks, lock_file, named, prune, remove, survey, verify
+from bench.errors import BankError, UserError
 from tests.helpers.banks import FakeBackbone, FakeImages, build, find, splits
 
 FILES = ["train.exit0.npy", "pool.final.npy", "test.labels.npy", "rows.npz", "head.safetensors"]
@@ -181,3 +181,47 @@ def test_prune_by_age_and_everything(bank: Bank) -> None:
     assert prune(root, unused_days=9, dry_run=True)[0] == {}
     assert list(prune(root, everything=True)[0]) == [bank.path]
     assert not bank.path.exists()
+
+
+def test_one_bank_is_removed_by_its_name(bank: Bank, images: FakeImages) -> None:
+    root = bank.path.parent
+    partial = interrupted(root, images)
+    assert named(bank.digest[:12], root).path == named(bank.path.name, root).path == bank.path
+    assert named(partial.name, root).path == partial
+    size = remove(bank.digest[:12], root, dry_run=True).bytes
+    assert bank.path.is_dir() and size > bank.manifest.bytes
+    cut(bank.path / "train.exit0.npy")
+    assert remove(bank.path.name, root).bytes == size - 5
+    assert [found.path for found in survey(root)] == [partial]
+    with pytest.raises(UserError, match=r"no bank.*Did you mean.*bench bank list"):
+        remove(bank.path.name, root)
+
+
+@pytest.fixture
+def folder(bank: Bank, tmp_path: Path) -> Path:
+    """A folder of banks, with the bank alone."""
+    (tmp_path / "banks").mkdir()
+    return bank.path.rename(tmp_path / "banks" / bank.path.name).parent
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../outside", "{path}", "{path}/..", "{short}"])
+def test_nothing_but_a_bank_of_the_folder_is_removed(bank: Bank, folder: Path, tmp_path: Path, name: str) -> None:
+    path, outside = folder / bank.path.name, tmp_path / "outside"
+    shutil.copytree(path, outside)
+    with pytest.raises(UserError):
+        remove(name.format(path=path, short=bank.digest[:3]), folder)
+    assert path.is_dir() and outside.is_dir()
+
+
+def test_a_link_to_another_place_and_a_bank_that_is_being_built_stay(bank: Bank, folder: Path, tmp_path: Path) -> None:
+    path = folder / bank.path.name
+    outside = path.rename(tmp_path / "outside")
+    path.symlink_to(outside)
+    with pytest.raises(UserError, match="is a link"):
+        remove(path.name, folder)
+    assert path.is_symlink() and (outside / "manifest.json").is_file()
+    path.unlink()
+    outside.rename(path)
+    with FileLock(lock_file(path)), pytest.raises(UserError, match="is being built"):
+        remove(path.name, folder)
+    assert path.is_dir()
