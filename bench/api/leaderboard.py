@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.api.settings import named, reports_of, summaries
 from bench.report.formats.data import Plain, columns
+from bench.report.stored import named, reports_of, summaries
 from bench.report.tables.board import board
 
 if TYPE_CHECKING:

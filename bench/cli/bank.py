@@ -70,15 +70,17 @@ def _row(found: Found) -> dict[str, Any]:
     """Return what is known of a bank for machines; null what an unfinished or broken one does not tell."""
     from datetime import UTC, datetime
 
-    row = {"name": found.path.name, "path": str(found.path), "digest": found.digest, "state": found.state}
-    row |= {"problem": found.problem, "bytes": found.bytes}
-    m = found.manifest
-    known: dict[str, Any] = dict.fromkeys(
-        ("dataset", "dataset_variant", "backbone", "modality", "image_size", "exit_names", "sizes")
-    )
-    known = {name: getattr(m, name) for name in known} if m else known
-    used = datetime.fromtimestamp(found.used, UTC).isoformat(timespec="seconds")
-    return row | known | {"used": used}
+    fields = ("dataset", "dataset_variant", "backbone", "modality", "image_size", "exit_names", "sizes")
+    return {
+        "name": found.path.name,
+        "path": str(found.path),
+        "digest": found.digest,
+        "state": found.state,
+        "problem": found.problem,
+        "bytes": found.bytes,
+        **{name: getattr(found.manifest, name, None) for name in fields},
+        "used": datetime.fromtimestamp(found.used, UTC).isoformat(timespec="seconds"),
+    }
 
 
 @app.command("remove")

@@ -42,7 +42,7 @@ def show(
     Statistics that were not computed before are computed first, which may take a minute per setting, and kept in the
     cache folder.
     """
-    from bench.api.settings import summaries
+    from bench.report.stored import summaries
 
     found = summaries(results, setting, tell=_progress)
     if json_output:

@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import matplotlib.pyplot as plt  # first, so that it has the user's backend and settings
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bench.api.settings import report_of
 from bench.errors import UserError, nearest
 from bench.report.cells import warnings
 from bench.report.context import CellReport
@@ -27,11 +26,12 @@ from bench.report.figures.file import Missing
 from bench.report.figures.gain import gain_chart
 from bench.report.figures.labels import Label
 from bench.report.figures.scores import ece_chart, set_size_chart
+from bench.report.stored import report_of
 from bench.report.style import HULL, MOST_LINES, OTHERS, settings
 
 __all__ = ["accuracy", "calibration", "gain", "set_size"]
 
-Data = pd.DataFrame | str | Path
+Data: TypeAlias = pd.DataFrame | str | Path
 MARKERS: dict[str, dict[str, Any]] = {
     "×": {"marker": "x", "color": "black", "markeredgewidth": 1.2},
     "hollow": {"marker": "o", "color": HULL, "markerfacecolor": "white"},

@@ -99,4 +99,4 @@ def _record(row: dict[Any, Any], scores: Sequence[str]) -> Record:
             parts[part][name.removeprefix("val_") if part == "val" else name] = known[name]
     cell = Cell(**{field: known[column] for column, field in CELL.items()})
     point = Point(**{field: known[column] for column, field in POINT.items()})
-    return Record(cell=cell, point=point, **{name: known[name] for name in OWN}, **parts)
+    return Record.model_validate({"cell": cell, "point": point, **{name: known[name] for name in OWN}, **parts})

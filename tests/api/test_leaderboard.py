@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 import bench
-from bench.api import settings
 from bench.errors import UserError
+from bench.report import stored as settings
 from bench.trials.table import frame_of, records_of
 from tests.helpers.records import at, changed, records, write
 

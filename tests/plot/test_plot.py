@@ -8,8 +8,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 import bench
-from bench.api.settings import report_of
 from bench.errors import UserError
+from bench.report.stored import report_of
 from bench.report.style import OTHERS, looks
 from bench.trials.table import frame_of
 from tests.helpers.records import records

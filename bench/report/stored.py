@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from bench.bank.cell import Cell
 from bench.errors import UserError, nearest
@@ -63,10 +63,12 @@ def summaries(store: str | Path, setting: str | None = None, tell: Tell = lambda
     made = make(Request((root,), kept, only=only, formats=(), also=(target(root),)), jobs=cpu_count(), tell=tell)
     for folder, one in made.kept.items():
         path = kept / state_path(folder)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        content = one.write()
-        write_atomic(path, lambda file, content=content: file.write(content))
+        write_atomic(path, partial(_write, one.write()))
     return made.report.cells
+
+
+def _write(content: bytes, file: IO[bytes]) -> None:
+    file.write(content)
 
 
 def report_of(data: pd.DataFrame | str | Path, setting: str | None = None) -> CellReport:
