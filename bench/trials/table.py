@@ -91,7 +91,9 @@ def records_of(frame: pd.DataFrame) -> list[Record]:
 
 
 def _record(row: dict[Any, Any], scores: Sequence[str]) -> Record:
-    known = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+    known: dict[str, Any] = {
+        name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()
+    }
     parts: dict[str, dict[str, float]] = {"metrics": {}, "val": {}, "timings": {}}
     for name in scores:
         if known[name] is not None:

@@ -74,7 +74,7 @@ def test_numbers_are_whole_and_names_wrap_on_any_terminal(bench, store, monkeypa
     shown = [found[0] for line in done.stdout.splitlines() if (found := OWN.findall(line))]
     values = [float(text.split(" ")[0].replace("−", "-")) for text in shown]
     assert values == pytest.approx([100 * float(row["own"]) for row in known], abs=0.00501)
-    assert (LONG if width > 40 else "jeidnn[") in done.stdout and "backbone  " in done.stdout
+    assert (LONG if width == 200 else "jeidnn[") in done.stdout and "backbone  " in done.stdout
     assert ("Left out at" in done.stdout) == (width < 200) and ("NAUC" in done.stdout)
     assert "● " in done.stdout and "leading group" in done.stdout
 
