@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from bench.cli.completion import names
 from bench.errors import UserError
 from bench.system.paths import user_path
 
@@ -46,14 +47,22 @@ Methods = Annotated[
     str | None,
     typer.Option(
         help="Methods, comma-separated: name or name\\[param=value,…], or all. See `bench list methods`.",
+        autocompletion=names("methods", "all"),
     ),
 ]
 Dataset = Annotated[
-    str | None, typer.Option(help="Datasets, comma-separated: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.")
+    str | None,
+    typer.Option(
+        help="Datasets, comma-separated: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.",
+        autocompletion=names("datasets"),
+    ),
 ]
 Backbone = Annotated[
     str | None,
-    typer.Option(help="Frozen backbones, comma-separated: see `bench list backbones`; your own: module:factory."),
+    typer.Option(
+        help="Frozen backbones, comma-separated: see `bench list backbones`; your own: module:factory.",
+        autocompletion=names("backbones"),
+    ),
 ]
 Bank = Annotated[
     list[str] | None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import completion
 from bench.cli.options import PATH
 from bench.cli.terminal import console, say, say_json, signs, table
 
@@ -29,7 +30,9 @@ def show(
     setting: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SETTING]", help="DATASET/BACKBONE, or the beginning of its name; all settings if left out."
+            metavar="[SETTING]",
+            help="DATASET/BACKBONE, or the beginning of either; all settings if left out.",
+            autocompletion=completion.settings,
         ),
     ] = None,
     results: Annotated[Path, typer.Option(help="Store to read, published or working (runs).", **PATH)] = Path(
