@@ -30,7 +30,7 @@ def show(
     setting: Annotated[
         str | None,
         typer.Argument(
-            metavar="[SETTING]",
+            metavar="SETTING",
             help="DATASET/BACKBONE, or the beginning of either; all settings if left out.",
             autocompletion=completion.settings,
         ),

@@ -41,7 +41,7 @@ def open_store(path: str | Path) -> Readable:
             "Move one of them to a folder of its own."
         )
     problem = "contains no records" if root.is_dir() else "does not exist"
-    raise UserError(f"The folder '{root}' {problem}. Run `bench run` first, or choose another folder with --output.")
+    raise UserError(f"The folder '{root}' {problem}. Run `bench run` first, or name another folder.")
 
 
 def read_all(paths: Iterable[str | Path], cells: Collection[Cell] | None = None) -> list[Record]:
