@@ -13,7 +13,7 @@ from bench.cli import (
     import_logits,
     latency,
     listing,
-    new_method,
+    new,
     plan,
     publish,
     report,
@@ -37,7 +37,8 @@ app = typer.Typer(
 app.command("run")(guarded(run.run))
 app.command("plan")(guarded(plan.plan))
 app.command("list")(guarded(listing.list_names))
-app.command("new-method")(guarded(new_method.new_method))
+app.command("new")(guarded(new.new))
+app.command("new-method")(guarded(new.new_method))
 app.command("check")(guarded(check.check))
 app.command("check-backbone")(guarded(check_backbone.check_backbone))
 app.command("show")(guarded(show.show))

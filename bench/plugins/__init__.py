@@ -1,1 +1,1 @@
-"""Plugins: the registry of names, the syntax that selects them, plugin files, and a scaffold for new methods."""
+"""Plugins: the registry of names, the syntax that selects them, plugin files, and scaffolds for new ones."""

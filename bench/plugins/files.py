@@ -1,21 +1,27 @@
-"""Plugin files: `--plugin my_method.py` registers the methods and head recipes that a file defines."""
+"""Plugin files: `--plugin mine.py` registers the methods, head recipes, datasets and backbones that a file defines."""
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import hashlib
 import importlib.util
+import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.abc import FileLoader, SourceLoader
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any, get_args, get_type_hints
 
 from bench.errors import UserError
 from bench.plugins import registry
 from bench.plugins.registry import Plugin
 from bench.system.paths import user_path
+
+CLASSES: tuple[registry.Kind, ...] = ("methods", "heads")
+FUNCTIONS: tuple[registry.Kind, ...] = ("datasets", "backbones")
 
 
 def load_files(paths: Iterable[Path | str]) -> None:
@@ -25,8 +31,10 @@ def load_files(paths: Iterable[Path | str]) -> None:
 
 
 def load_file(path: Path | str) -> list[Plugin]:
-    """Run a plugin file and register its methods and head recipes by their `name`; return them.
+    """Run a plugin file, register what it defines, and return that.
 
+    Methods and head recipes are classes, registered by their `name`. Datasets and backbones are functions, known by the
+    type that they are annotated to return and registered by their own names. Names that begin with `_` are left out.
     A second call with the same content changes nothing; with other content it replaces what the file registered before.
     The module is named by its content, so that another process that loads the same file can unpickle its classes.
     Raises UserError if the file cannot be read, fails (with the line), defines no plugin, or uses a name that is taken.
@@ -77,23 +85,83 @@ def _say(error: BaseException) -> str:
 
 
 def _found(module: ModuleType, path: Path) -> list[Plugin]:
-    from bench.method import Method
-    from bench.recipe import Recipe
-
-    kinds: tuple[tuple[registry.Kind, type], ...] = (("methods", Method), ("heads", Recipe))
     found = []
-    for key, cls in vars(module).items():
-        if not isinstance(cls, type) or cls.__module__ != module.__name__ or key.startswith("_"):
+    for key, value in vars(module).items():
+        if key.startswith("_") or getattr(value, "__module__", None) != module.__name__:
             continue
-        for kind, base in kinds:
-            if issubclass(cls, base) and key == cls.__name__:
-                name = getattr(cls, "name", key)
-                if problem := registry.fault(kind, name, cls):
-                    raise UserError(f"The plugin file '{path}' is broken: {problem}.")
-                found.append(Plugin(kind, name, f"{module.__name__}:{key}", path.name, path))
+        kind = _kind(value, module, path)
+        if kind is None or key != value.__name__:
+            continue
+        given = getattr(value, "name", None)
+        name = given if isinstance(value, type) and isinstance(given, str) else key
+        if problem := registry.fault(kind, name, value):
+            raise UserError(f"The plugin file '{path}' is broken: {problem}.")
+        found.append(Plugin(kind, name, f"{module.__name__}:{key}", path.name, path))
     if not found:
-        raise UserError(
-            f"The plugin file '{path}' defines neither a method (a subclass of bench.method.Method with a "
-            "`name`) nor a head recipe (of bench.recipe.Recipe). `bench new-method NAME` writes one."
-        )
+        raise UserError(f"The plugin file '{path}' defines nothing that can be plugged in{_near(module)}. {VALID}")
+    _once(found, path)
     return found
+
+
+VALID = (
+    "Valid are a method or a head recipe, a subclass of bench.method.Method or bench.recipe.Recipe with a `name`, and a "
+    "dataset or a backbone, a function that is annotated to return an `ImageDataset`, a `TextDataset` or a "
+    "`StagedBackbone`. `bench new method|head|dataset|backbone NAME` writes one."
+)
+
+
+def _kind(value: Any, module: ModuleType, path: Path) -> registry.Kind | None:
+    """Return what a class or a function of a plugin file is; None if it is none of the four kinds."""
+    if isinstance(value, type):
+        return next((kind for kind in CLASSES if registry.derived(value, registry.BASES[kind])), None)
+    result = getattr(value, "__annotations__", {}).get("return") if callable(value) else None
+    if isinstance(result, str):
+        result = _resolved(result, value.__name__, module, path)
+    kinds = (kind for part in (get_args(result) or (result,)) for kind in FUNCTIONS if _returns(part, kind))
+    return next(kinds, None)
+
+
+def _returns(annotation: Any, kind: registry.Kind) -> bool:
+    return registry.derived(annotation, registry.BASES[kind])
+
+
+def _resolved(text: str, name: str, module: ModuleType, path: Path) -> Any:
+    """Return the type that an annotation names; None if it cannot be read and names nothing that makes a plugin."""
+    try:
+        return get_type_hints(SimpleNamespace(__annotations__={"return": text}), vars(module))["return"]
+    except Exception as error:  # an annotation may be any text
+        if not re.search(r"\b(Dataset|ImageDataset|TextDataset|StagedBackbone)\b", text):
+            return None
+        raise UserError(
+            f"The plugin file '{path}' is broken: {name} is annotated to return '{text}', which cannot be read "
+            f"({error}). Import the type at the top of the file, outside of `if TYPE_CHECKING`."
+        ) from None
+
+
+def _near(module: ModuleType) -> str:
+    """Say which class of a file may have been meant for a plugin."""
+    meant = {
+        "bench.method.Policy": "a policy, which a method returns from `fit`",
+        "bench.recipe.Heads": "fitted heads, which a recipe returns from `fit`",
+        registry.BASES["datasets"]: "a class of datasets, and a dataset is a function that returns one",
+        registry.BASES["backbones"]: "a class of backbones, and a backbone is a function that returns one",
+    }
+    for key, value in vars(module).items():
+        if getattr(value, "__module__", None) == module.__name__:
+            for base, words in meant.items():
+                if registry.derived(value, base):
+                    return f" ({key} is {words})"
+    return ""
+
+
+def _once(found: Sequence[Plugin], path: Path) -> None:
+    """Raise UserError if a file defines a plugin's class or function twice, of which Python keeps the last one."""
+    statements = [n for n in ast.parse(path.read_bytes()).body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
+    for plugin in found:
+        attribute = plugin.target.partition(":")[2]
+        lines = [str(n.lineno) for n in statements if n.name == attribute]
+        if len(lines) > 1:
+            raise UserError(
+                f"The plugin file '{path}' defines {attribute} {len(lines)} times (lines {', '.join(lines)}), and Python "
+                "keeps the last one. Rename or remove the others."
+            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import importlib.util
+import inspect
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,12 @@ from bench.system.recall import Recording, recall, remember, unrepeatable
 Kind = Literal["methods", "heads", "datasets", "backbones"]
 KINDS: tuple[Kind, ...] = ("methods", "heads", "datasets", "backbones")
 Described = tuple[str, str | None, str]  # summary, why it is broken, basis
+BASES: dict[Kind, str] = {  # what a method and a recipe are derived from, and what a dataset and a backbone return
+    "methods": "bench.method.Method",
+    "heads": "bench.recipe.Recipe",
+    "datasets": "bench.datasets.dataset.Dataset",
+    "backbones": "bench.backbones.staged.StagedBackbone",
+}
 RESERVED = {"methods": ("all", "references", "static", "random", "oracle", "hull")}  # words of commands and tables
 
 
@@ -133,23 +140,18 @@ def _source(module: str) -> Path | None:
 
 def fault(kind: Kind, name: str, loaded: Any) -> str | None:
     """Return why a loaded object is not a valid plugin of this kind and name; None if it is."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        return f"'{name}' is not a valid name; use letters, digits and underscores"
     if kind in ("datasets", "backbones"):
-        return None if callable(loaded) else f"it is {type(loaded).__name__}, not a function"
-    if kind == "methods":
-        from bench.method import Method as Base
-    else:
-        from bench.recipe import Recipe as Base  # type: ignore[assignment]
-    base = f"{Base.__module__}.{Base.__name__}"
-    if not (isinstance(loaded, type) and issubclass(loaded, Base)):
-        return f"it is not a subclass of {base}"
+        return _function_fault(kind, loaded)
+    if not derived(loaded, BASES[kind]):
+        return f"it is not a subclass of {BASES[kind]}"
     if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
         return f"{loaded.__name__} does not define {', '.join(missing)}"
     if not isinstance(getattr(loaded, "name", None), str):
         return f"{loaded.__name__} has no `name`"
     if loaded.name != name:
         return f"{loaded.__name__}.name is '{loaded.name}', but it is registered as '{name}'"
-    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
-        return f"'{name}' is not a valid name; use letters, digits and underscores"
     if name in RESERVED.get(kind, ()):
         return f"'{name}' is a reserved word; choose another name"
     if type(version := loaded.version) is not int or version < 1:
@@ -161,6 +163,25 @@ def fault(kind: Kind, name: str, loaded: Any) -> str | None:
     except Exception as error:
         return f"{loaded.__name__}.Config() without arguments fails ({error}); every field needs a valid default"
     return None
+
+
+def _function_fault(kind: Kind, loaded: Any) -> str | None:
+    """Return why an object cannot be called as a dataset or as a backbone is."""
+    if not callable(loaded):
+        return f"it is {type(loaded).__name__}, not a function"
+    if kind == "datasets":
+        with contextlib.suppress(ValueError):  # a function without a signature
+            try:
+                inspect.signature(loaded).bind(None, None)
+            except TypeError as error:
+                name = getattr(loaded, "__name__", "it")
+                return f"{name} cannot be called as {name}(argument, data_dir): {error}; all else needs a default"
+    return None
+
+
+def derived(found: Any, base: str) -> bool:
+    """Return whether an object is a class derived from another, by its full name, which need not be imported for it."""
+    return isinstance(found, type) and any(f"{c.__module__}.{c.__qualname__}" == base for c in found.__mro__)
 
 
 _files: dict[Kind, dict[str, Plugin]] = {kind: {} for kind in KINDS}

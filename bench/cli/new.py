@@ -1,0 +1,61 @@
+"""`bench new` and its older form for methods, `bench new-method`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.options import PATH
+from bench.cli.terminal import say
+
+if TYPE_CHECKING:
+    from bench.plugins.registry import Kind
+
+Name = Annotated[str, typer.Argument(help="Its name: small letters, digits, underscores.")]
+To = Annotated[Path, typer.Option(help="Folder for the two files.", **PATH)]
+WORDS: dict[str, Kind] = {"method": "methods", "head": "heads", "dataset": "datasets", "backbone": "backbones"}
+WORKS = {
+    "methods": "a method that works as it is; replace its rule by your own",
+    "heads": "a head recipe that works as it is; replace its training by your own",
+    "datasets": "a dataset that works as it is; replace its made-up images by your own",
+    "backbones": "a backbone that works as it is; replace its network by your own",
+}
+RUN = {
+    "methods": "--methods {0},msdnet_thresh --dataset digits --image-size 32",
+    "heads": "--methods 'msdnet_thresh[heads={0}],msdnet_thresh' --dataset digits --image-size 32",
+    "datasets": "--dataset {0} --methods msdnet_thresh",
+    "backbones": "--backbone {0} --dataset digits --methods msdnet_thresh",
+}
+
+
+def new(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="method, head, dataset or backbone.")],
+    name: Name,
+    to: To = Path(),
+) -> None:
+    """Write a new method, head recipe, dataset or backbone, a working and commented file, and its test."""
+    from bench.errors import UserError, nearest
+
+    if kind not in WORDS:
+        raise UserError(f"There is nothing called '{kind}' to write.{nearest(kind, WORDS)}")
+    _write(WORDS[kind], name, to)
+
+
+def new_method(name: Name, to: To = Path()) -> None:
+    """Write a new method, a working and commented file, and its test (`bench new method NAME`)."""
+    _write("methods", name, to)
+
+
+def _write(kind: Kind, name: str, to: Path) -> None:
+    from bench.plugins.scaffold import write
+
+    file, test = write(name, to, kind)
+    word = kind[:-1]
+    say(f"Wrote {file}: {WORKS[kind]}.")
+    say(f"Wrote {test}: the checks that every {'head recipe' if word == 'head' else word} must pass, and its own tests.\n")
+    say("Next:")
+    say(f"  bench run --plugin {file} {RUN[kind].format(name)}")
+    say(f"  bench check --plugin {file} {name}")
+    say(f"  python -m pytest {test}")
