@@ -43,7 +43,7 @@ def sourced(subject: Subject) -> str:
     if not isinstance(found, Fidelity):
         raise Violation(
             f"{cls.__name__} does not say where it comes from: set the class variable fidelity to a "
-            "bench.method.Fidelity (`bench new-method` writes an example)."
+            "bench.method.Fidelity (`bench new method` writes an example)."
         )
     for name, hint in get_type_hints(Fidelity).items():
         value, valid = getattr(found, name), get_args(hint)
@@ -65,7 +65,7 @@ def configured(subject: Subject) -> None:
         raise Violation(f"{config.__name__} is mutable: decorate it with @dataclass(frozen=True).")
     for f in dataclasses.fields(config):
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            raise Violation(f"{config.__name__}.{f.name} has no default: a method must run without any parameter.")
+            raise Violation(f"{config.__name__}.{f.name} has no default: it must run without any parameter.")
     default = config()
     try:
         hash(default)

@@ -18,7 +18,7 @@ app = typer.Typer(help="Build, list, verify, remove and prune feature banks.", n
 
 @app.command("build")
 @guarded
-@o.taking({"dataset": o.Dataset, "backbone": o.Backbone, **o.BANK})
+@o.taking({"plugin": o.Plugin, "dataset": o.Dataset, "backbone": o.Backbone, **o.BANK})
 def build(config: o.Config = None, **given: Any) -> None:
     """Build the feature banks that a run with the same options would use."""
     from bench.bank.cell import cell_of

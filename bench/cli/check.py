@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from bench.check.result import Result
+    from bench.plugins.registry import Kind
 
 MARKS = {
     "pass": ("✓ ok", "green"),
@@ -24,46 +25,62 @@ MARKS = {
 
 
 def check(
-    methods: Annotated[
-        list[str], typer.Argument(metavar="NAME…", help="Methods: name or name\\[param=value,…], or 'all' of them.")
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME…",
+            help="Methods, heads, datasets, backbones: name or name\\[param=value,…], module:factory, or all methods.",
+        ),
     ],
+    kind: Annotated[
+        str | None, typer.Option(help="method, head, dataset or backbone, where a name stands for several of them.")
+    ] = None,
     plugin: o.Plugin = None,
+    data_dir: o.DataDir = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Check methods against the interface and explain each violation.
+    """Check methods, heads, datasets and backbones against their interface and explain each violation.
 
-    Covers budgets, determinism, causality, costs, edge cases and workers on synthetic tasks, a few seconds per method.
-    Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong command.
+    Methods and heads are fitted on synthetic tasks, backbones run on random images, datasets are opened and read in
+    part: a few seconds each. Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong command.
     """
     from bench.cli.terminal import console as make_console
     from bench.cli.terminal import plain
 
     console = make_console(stderr=json_output)
     with console.status("Loading …") as status:
-        from bench.check.examine import examination
+        from bench.check.kinds import examination
 
         o.run_config(None, {"plugin": plugin})
-        names = _names(methods)
-        examinations = {name: examination(name) for name in names}
-        found: dict[str, list[Result]] = {}
-        for name, one in examinations.items():
+        examinations = {pair: examination(*pair, data_dir) for pair in _subjects(names, kind)}
+        found: dict[tuple[Kind, str], list[Result]] = {}
+        for (of, name), one in examinations.items():
             status.update(plain(f"Checking {name} …"))
-            found[name] = one.results()
+            found[of, name] = one.results()
             if not json_output:
-                show(console, name, found[name], everything=len(names) == 1)
+                show(console, name, found[of, name], everything=len(examinations) == 1)
     if json_output:
         _print_json(found)
     if not all(conforms(results) for results in found.values()):
         raise typer.Exit(FAILED)
 
 
-def _names(methods: list[str]) -> list[str]:
+def _subjects(texts: list[str], kind: str | None) -> list[tuple[Kind, str]]:
+    """Return the kind and the name of everything that is to be examined."""
+    from bench.check.kinds import WORDS, kind_of
+    from bench.errors import UserError, nearest
     from bench.plugins import registry
     from bench.plugins.spec import split_list
 
-    asked = [name for text in methods for name in split_list(text)]
-    every = list(registry.plugins("methods")) if "all" in asked else []
-    return list(dict.fromkeys([*every, *(name for name in asked if name != "all")]))
+    if kind is not None and kind not in WORDS:
+        raise UserError(f"There is nothing called '{kind}' to check.{nearest(kind, WORDS)}")
+    asked = [name for text in texts for name in split_list(text)]
+    of = WORDS[kind or "method"]
+    if "all" in asked and of not in ("methods", "heads"):
+        raise UserError(f"'all' is for methods and heads. Name the {of} that are to be checked.")
+    every = [(of, name) for name in registry.plugins(of)] if "all" in asked else []
+    named = [(WORDS[kind] if kind else kind_of(name), name) for name in asked if name != "all"]
+    return list(dict.fromkeys([*every, *named]))
 
 
 def conforms(results: list[Result]) -> bool:
@@ -97,13 +114,13 @@ def _table(rows: list[Result]) -> Table:
     return shown
 
 
-def _print_json(found: dict[str, list[Result]]) -> None:
+def _print_json(found: dict[tuple[Kind, str], list[Result]]) -> None:
     import dataclasses
 
     from bench.cli.terminal import say_json
 
     rows = [
-        {"method": name, "conforms": conforms(results), "checks": [dataclasses.asdict(r) for r in results]}
-        for name, results in found.items()
+        {kind[:-1]: name, "conforms": conforms(results), "checks": [dataclasses.asdict(r) for r in results]}
+        for (kind, name), results in found.items()
     ]
     say_json(rows)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import options as o
 from bench.cli.guard import FAILED
 
 
@@ -20,9 +21,10 @@ def check_backbone(
     num_classes: Annotated[
         int | None, typer.Option(min=1, help="Classes of the head; by default those of the network's own.")
     ] = None,
+    plugin: o.Plugin = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
-    """Check a network that is cut into stages and explain each violation.
+    """Check a network that is cut into stages, as `bench check` does, for images and classes of your choice.
 
     Covers frozen weights, determinism, batches, shapes, costs, early stopping, and the sum of the stages against the
     network's own forward pass, on a few random images. Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong
@@ -38,6 +40,7 @@ def check_backbone(
 
         from bench.check.network import examination
 
+        o.run_config(None, {"plugin": plugin})
         results = examination(backbone, num_classes=num_classes, image_size=image_size).results()
     if json_output:
         rows = [dataclasses.asdict(result) for result in results]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Name = Annotated[str, typer.Argument(help="Its name: small letters, digits, underscores.")]
 To = Annotated[Path, typer.Option(help="Folder for the two files.", **PATH)]
-WORDS: dict[str, Kind] = {"method": "methods", "head": "heads", "dataset": "datasets", "backbone": "backbones"}
+WHAT = {"head": "head recipe"}
 WORKS = {
     "methods": "a method that works as it is; replace its rule by your own",
     "heads": "a head recipe that works as it is; replace its training by your own",
@@ -36,6 +36,7 @@ def new(
     to: To = Path(),
 ) -> None:
     """Write a new method, head recipe, dataset or backbone, a working and commented file, and its test."""
+    from bench.check.kinds import WORDS
     from bench.errors import UserError, nearest
 
     if kind not in WORDS:
@@ -54,7 +55,7 @@ def _write(kind: Kind, name: str, to: Path) -> None:
     file, test = write(name, to, kind)
     word = kind[:-1]
     say(f"Wrote {file}: {WORKS[kind]}.")
-    say(f"Wrote {test}: the checks that every {'head recipe' if word == 'head' else word} must pass, and its own tests.\n")
+    say(f"Wrote {test}: the checks that every {WHAT.get(word, word)} must pass, and its own tests.\n")
     say("Next:")
     say(f"  bench run --plugin {file} {RUN[kind].format(name)}")
     say(f"  bench check --plugin {file} {name}")

@@ -34,7 +34,9 @@ Config = Annotated[
 ]
 Plugin = Annotated[
     list[str] | None,
-    typer.Option(help="Python files that define more methods or head recipes; repeatable or comma-separated."),
+    typer.Option(
+        help="Python files with methods, heads, datasets or backbones (`bench new`); repeatable or comma-separated."
+    ),
 ]
 Suite = Annotated[
     str | None,

@@ -104,8 +104,8 @@ def _found(module: ModuleType, path: Path) -> list[Plugin]:
 
 
 VALID = (
-    "Valid are a method or a head recipe, a subclass of bench.method.Method or bench.recipe.Recipe with a `name`, and a "
-    "dataset or a backbone, a function that is annotated to return an `ImageDataset`, a `TextDataset` or a "
+    "Valid are a method or a head recipe, a subclass of bench.method.Method or bench.recipe.Recipe with a `name`, and "
+    "a dataset or a backbone, a function that is annotated to return an `ImageDataset`, a `TextDataset` or a "
     "`StagedBackbone`. `bench new method|head|dataset|backbone NAME` writes one."
 )
 
@@ -162,6 +162,6 @@ def _once(found: Sequence[Plugin], path: Path) -> None:
         lines = [str(n.lineno) for n in statements if n.name == attribute]
         if len(lines) > 1:
             raise UserError(
-                f"The plugin file '{path}' defines {attribute} {len(lines)} times (lines {', '.join(lines)}), and Python "
-                "keeps the last one. Rename or remove the others."
+                f"The plugin file '{path}' defines {attribute} {len(lines)} times (lines {', '.join(lines)}), and "
+                "Python keeps the last one. Rename or remove the others."
             )

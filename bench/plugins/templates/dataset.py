@@ -39,8 +39,8 @@ def $name(
         raise UserError(f"'$name' takes no argument after a colon. Leave '{argument}' out.")
     labels = np.arange(TRAIN + TEST) % len(CLASSES)  # [N]: of all samples, in the order in which they are stored
     partition = np.repeat(["train", "test"], [TRAIN, TEST])  # [N]: train, val or test, as your data's authors split it
-    # Data in a file: `path = data_dir / "images.npy"`, then `ArrayStore(lambda: np.load(path), (path,))`. With its files
-    # named, digests of the images are computed once. `bench.datasets.stores.FileStore` reads one image file per sample.
+    # Data in a file: `path = data_dir / "images.npy"`, then `ArrayStore(lambda: np.load(path), (path,))`. With files
+    # named, digests of images are computed once. `bench.datasets.stores.FileStore` reads one image file per sample.
     store = ArrayStore(partial(draw, labels, noise))
     changed = "" if noise == 0.5 else f"[noise={noise:g}]"
     return ImageDataset(
@@ -54,7 +54,7 @@ def $name(
 
 
 def draw(labels: np.ndarray, noise: float) -> np.ndarray:
-    """Return images, uint8 [N, H, W] (or [N, H, W, 3]), the same every time: draw from a generator with a fixed seed."""
+    """Return images, uint8 [N, H, W] (or [N, H, W, 3]), the same every time: chance has a fixed seed."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:SIDE, :SIDE]
     across = np.stack([rows, columns, rows - columns, rows + columns])  # what is constant along a bar, by class

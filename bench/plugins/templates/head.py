@@ -55,8 +55,8 @@ class $cls(Recipe):
     """Ridge regression of one-hot labels on features, one exit at a time ($name).
 
     The first line above is the summary in `bench list`: name the paper there. Then say what is computed: the weights W
-    minimise ‖XW - Y‖² + ridge·N·‖W‖² for features X with a constant column; logits are scale·XW. Last, say how it differs
-    from the paper, and why.
+    minimise ‖XW - Y‖² + ridge·N·‖W‖² for features X with a constant column; logits are scale·XW. Last, say how it
+    differs from the paper, and why.
     """
 
     name: ClassVar[str] = "$name"
