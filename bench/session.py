@@ -17,6 +17,7 @@ from bench.executors.memory import check_supported
 from bench.plugins.files import load_files
 from bench.system.files import check_writable, uninterrupted
 from bench.system.recall import Recording, recording
+from bench.trials.credits import credited
 from bench.trials.known import known_methods, known_trials, remember_methods, remember_trials
 from bench.trials.plan import Configured, Trial, every_trial, load_methods, owed
 from bench.trials.provenance import provenance
@@ -56,6 +57,7 @@ class Session:
         self.dispatch = resolve_dispatch(config, self.device)
         self.store = Store(config.output)
         self._recording = Recording()
+        self.outsiders: dict[str, dict[str, str]] = {}  # digest of a bank: code of others that it was made with
         self._running: Generator[tuple[Trial, list[Result]]] | None = None
         check_supported(config.memory)
         load_files(config.plugin)
@@ -99,10 +101,16 @@ class Session:
         left, done = owed(self.trials(config, cell), self.store, self.config.rerun)
         if not left and status.state == "built":
             return Prepared(cell, [], done, self._notes(cell), config)
-        bank = source.ensure(self.device, progress)
+        bank = self._ensure(source, progress)
         loaded = self._loaded_trials(config, cell)  # known trials can only be counted
         left, _ = owed(loaded, self.store, self.config.rerun)
         return Prepared(cell, [(bank, trial) for trial in left], done, self._notes(cell), config)
+
+    def _ensure(self, source: Source | StoredBank, progress: Progress | None) -> Bank:
+        bank = source.ensure(self.device, progress)
+        if source.outsiders:
+            self.outsiders[bank.digest] = source.outsiders
+        return bank
 
     def run(
         self, work: Sequence[tuple[Bank, Trial]], started: Callable[[Trial], None] = lambda trial: None
@@ -140,7 +148,7 @@ class Session:
 
         from bench.execution.network import Network
 
-        bank = source.ensure(self.device, progress)
+        bank = self._ensure(source, progress)
         torch.set_num_threads(self.config.threads)
         return Network(source.plan, bank, self.config.seeds[0], torch.device(self.device))
 
@@ -215,7 +223,8 @@ class Session:
         if dispatch.executor == "serial":
             from bench.executors import serial
 
-            yield from serial.run(work, settings, started, plugins=config.plugin)
+            apart = bool(self.outsiders)  # their code ran in this process
+            yield from serial.run(work, settings, started, plugins=config.plugin, apart=apart)
             return
         from bench.executors import ray
 
@@ -225,7 +234,7 @@ class Session:
     def _stored(self, results: list[Result]) -> list[Path]:
         try:
             with uninterrupted():
-                return [self.store.write(record, kept) for record, kept in results]
+                return [self.store.write(credited(record, self.outsiders), kept) for record, kept in results]
         except OSError as error:
             problem = f"A record could not be written to the working store '{self.store.root}' ({error.strerror})."
             remedy = "All records written before are complete: make room, and run the same command again."

@@ -41,7 +41,7 @@ def find(name: str | Spec) -> Builder:
     if spec.argument is None or spec.name in registry.plugins("backbones") or _only_registered.get():
         plugin = registry.find("backbones", spec.name)
         function = plugin.load()
-        return Builder(spec, function, *keywords(function), plugin.distribution != "exitbench", False)
+        return Builder(spec, function, *keywords(function), not plugin.own, False)
     from bench.backbones.imported import import_factory
 
     function = import_factory(spec.name, spec.argument)

@@ -77,7 +77,7 @@ def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBa
     """
     from bench import backbones
 
-    parts = _split(argument or "")
+    parts = parts_of(argument or "")
     if len(parts) < 2:
         raise UserError(f"A cascade has two members or more: {EXAMPLE}.")
     if options.get("exits") is not None:
@@ -116,7 +116,7 @@ def sized(native: int, argument: str | None) -> str:
     """Return the members with the pixels that each takes for images of `native` pixels, unless it says so itself."""
     from bench import backbones
 
-    members = [(spec, size or backbones.default_image_size(spec, native)) for spec, size in _split(argument or "")]
+    members = [(spec, size or backbones.default_image_size(spec, native)) for spec, size in parts_of(argument or "")]
     return "+".join(spec if size is None else f"{spec}@{size}" for spec, size in members)
 
 
@@ -140,8 +140,8 @@ def _take_head(network: StagedBackbone) -> nn.Linear:
     return head
 
 
-def _split(argument: str) -> Sequence[tuple[str, int | None]]:
-    """Part an argument at its plus signs outside brackets into specs and sizes."""
+def parts_of(argument: str) -> Sequence[tuple[str, int | None]]:
+    """Part a cascade's argument at its plus signs outside brackets into specs and sizes."""
     pieces, depth, start = [], 0, 0
     for i, c in enumerate(argument):
         depth += (c == "[") - (c == "]")

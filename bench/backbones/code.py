@@ -16,6 +16,8 @@ from typing import Any
 
 from torch import nn
 
+from bench.plugins.registry import FILE_MODULE
+
 _read: dict[str, tuple[ModuleSpec | None, str]] = {}  # module → its spec and text, as they were when it was imported
 
 
@@ -28,13 +30,15 @@ def code_digest(factory: Any, network: nn.Module) -> str:
     first = inspect.unwrap(getattr(factory, "func", factory))
     start = getattr(first, "__module__", None) or type(first).__module__
     package = start.partition(".")[0]
-    queue, texts = {start, *(type(m).__module__ for m in network.modules())}, {}
+    queue, texts, seen = {start, *(type(m).__module__ for m in network.modules())}, {}, set[str]()
     while queue:
         name = queue.pop()
         module = sys.modules.get(name)
-        if name in texts or module is None or not _followed(module, package):
+        if name in seen or module is None or not _followed(module, package):
             continue
-        texts[name] = _text(module)
+        seen.add(name)
+        file = name.startswith(FILE_MODULE)  # whose module is called by its content, comments and all
+        texts["plugin file" if file else name] = _text(module)
         queue |= set(_mentioned(vars(module).values()))
     return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.bank.fitting import check_fits, modality_of
+from bench.bank.outsiders import guarded, outsiders
 from bench.bank.status import BankStatus, bank_status, built
-from bench.bank.store import mark_used, stamps, unchanged
+from bench.bank.store import mark_used, remove, stamps, unchanged
 from bench.errors import UserError
 from bench.system.cpus import cpu_count
 from bench.system.network import ToDownload
@@ -93,6 +94,11 @@ class StoredBank:
             raise UserError(f"There is no bank '{self.path}'. `bench bank list` names those on this machine.")
         return read_manifest(self.path)
 
+    @property
+    def outsiders(self) -> dict[str, str]:
+        """Empty: opening a bank runs no code of others."""
+        return {}
+
     def status(self) -> BankStatus:
         """Return the status of the bank. Raises BankError if it is not finished."""
         return built(self._manifest(), self.path)
@@ -113,13 +119,18 @@ class Source:
         self._recording = Recording()
 
     @cached_property
+    def outsiders(self) -> dict[str, str]:
+        """Which of dataset and backbone exitbench does not provide, and what identifies their code."""
+        return outsiders(self.request.dataset, self.request.backbone)
+
+    @cached_property
     def plan(self) -> Plan:
         """Open the dataset, load the backbone, and split the dataset by the protocol, its `seen` rule included."""
         from bench import backbones, protocol
         from bench.bank.plan import Plan
 
         wanted = self.request
-        with recording(self._recording):
+        with recording(self._recording), guarded(self.outsiders):
             dataset = self._data.open(self._recording)
             check_fits(dataset, wanted.backbone, modality_of(wanted.backbone))
             spec, size = backbones.for_images(wanted.backbone, dataset.native_size, wanted.image_size)
@@ -158,7 +169,15 @@ class Source:
         if (known := self._recalled()) is not None and known.path is not None:
             return Bank.open(known.path)
         torch.set_num_threads(cpu_count())
-        bank = ensure(self.plan, self.request.bank_dir, device=device, progress=progress)
+        there = bank_status(self.plan, self.request.bank_dir).state == "built" if self.outsiders else False
+        bank = None
+        try:
+            with guarded(self.outsiders):
+                bank = ensure(self.plan, self.request.bank_dir, device=device, progress=progress)
+        except UserError:
+            if bank is not None and not there:  # it was made by code that changes more than its own
+                remove(bank.path)
+            raise
         self._remember(built(bank.manifest, bank.path))
         return bank
 

@@ -134,7 +134,8 @@ def dispatch(session: Session, searches: list[Search], ended: Any) -> None:
     if plan.executor == "serial":
         from bench.tune import serial
 
-        serial.run(searches, plan.device, config.threads, config.timeout, lambda search, number: None, ended)
+        told = config.threads, config.timeout, lambda search, number: None, ended
+        serial.run(searches, plan.device, *told, apart=bool(session.outsiders))
         return
     from bench.executors.cluster import Cluster
     from bench.executors.worker import Settings

@@ -59,8 +59,9 @@ class Child:
 
 
 def plugin_files() -> tuple[Path, ...]:
-    """Return the files of methods that this process has loaded, for a child to load."""
-    return tuple(plugin.file for plugin in registry.plugins("methods").values() if plugin.file)
+    """Return the plugin files that this process has loaded, for a child to load."""
+    found = (plugin.file for kind in registry.KINDS for plugin in registry.plugins(kind).values() if plugin.file)
+    return tuple(dict.fromkeys(found))
 
 
 def _context() -> Any:

@@ -20,18 +20,19 @@ def run(
     started: Callable[[Trial], None] = lambda trial: None,
     *,
     plugins: Sequence[Path | str] = (),
+    apart: bool = False,
 ) -> Iterator[tuple[Trial, list[Result]]]:
     """Yield each trial with its results as it ends.
 
-    With a limit on time or memory all run in a child process; trials of methods that exitbench does not provide always
-    do, each method in a process of its own. A child loads the files `plugins` itself. Raises UserError if this system
-    cannot limit memory.
+    With a limit on time or memory all run in a child process, and with `apart`, which is for a process that has run
+    datasets or backbones of others; trials of methods that exitbench does not provide always do, each method in a
+    process of its own. A child loads the files `plugins` itself. Raises UserError if this system cannot limit memory.
     """
     check_supported(settings.memory)
-    limited = settings.timeout is not None or settings.memory is not None
+    always = apart or settings.timeout is not None or settings.memory is not None
     worker = Worker(settings)
     with Keeper(settings, plugins) as keeper:
         for bank, trial in trials:
             started(trial)
-            apart = limited or outside(trial.method, trial.config)
-            yield trial, (keeper if apart else worker).run(bank, trial)
+            alone = always or outside(trial.method, trial.config)
+            yield trial, (keeper if alone else worker).run(bank, trial)

@@ -45,7 +45,7 @@ def load_file(path: Path | str) -> list[Plugin]:
     except OSError as error:
         raise UserError(f"The plugin file '{path}' cannot be read ({error.strerror}).") from None
     digest = hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
-    name = f"exitbench_plugin_{digest[:16]}"
+    name = f"{registry.FILE_MODULE}{digest[:16]}"
     module = sys.modules.get(name) or _run(name, path)
     found = _found(module, path)
     registry.add(path, found)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from bench.errors import UserError, nearest
 from bench.system.extras import lacking
-from bench.system.installed import entries, owner
+from bench.system.installed import entries, owner, release
 from bench.system.recall import Recording, recall, remember, unrepeatable
 
 Kind = Literal["methods", "heads", "datasets", "backbones"]
@@ -29,6 +29,7 @@ BASES: dict[Kind, str] = {  # what a method and a recipe are derived from, and w
     "datasets": "bench.datasets.dataset.Dataset",
     "backbones": "bench.backbones.staged.StagedBackbone",
 }
+FILE_MODULE = "exitbench_plugin_"  # how the module of a plugin file is called, before the digest of its content
 RESERVED = {"methods": ("all", "references", "static", "random", "oracle", "hull")}  # words of commands and tables
 
 
@@ -50,9 +51,21 @@ class Plugin:
             return f"{self.target.partition(':')[2]} in the file {self.file}"
         return f"{self.target} (from {self.distribution})"
 
+    @property
+    def own(self) -> bool:
+        """Return whether exitbench provides it."""
+        return self.distribution == "exitbench"
+
+    @property
+    def made_by(self) -> str:
+        """Return what identifies its code in records: a digest of its file, or its package and version; no path."""
+        if self.file:
+            return f"file {self.target.partition(':')[0].removeprefix(FILE_MODULE)}"
+        return " ".join([self.distribution, *(str(part) for part in (release(self.distribution) or ())[:1])])
+
     def load(self) -> Any:
         """Import the plugin; raise UserError with the reason if that fails or it is not of its kind."""
-        if self.distribution != "exitbench":
+        if not self.own:
             unrepeatable()  # `recall` watches this project's code alone
         loaded, problem = self._import()
         if problem:
@@ -82,7 +95,7 @@ class Plugin:
         return self._described()[2]
 
     def _described(self) -> Described:
-        if self.distribution == "exitbench":
+        if self.own:
             return _summaries().get(self.target) or self._read()
         loaded, problem = self._import()
         if problem:
@@ -119,7 +132,7 @@ def _summaries() -> dict[str, Described]:
     """Return summary, no problem and basis of every built-in plugin that can be read, by target."""
     known = recall("descriptions", "built-in")
     if known is None:
-        built_in = {p.target: p for kind in KINDS for p in _installed(kind).values() if p.distribution == "exitbench"}
+        built_in = {p.target: p for kind in KINDS for p in _installed(kind).values() if p.own}
         known = {target: plugin._read() for target, plugin in built_in.items()}
         known = {target: found for target, found in known.items() if found[1] is None}
         remember("descriptions", "built-in", known, Recording())

@@ -83,7 +83,7 @@ def current() -> list[Code]:
     found: list[Code | None] = [current_code("references", name) for name in references.VERSIONS]
     for kind in ("methods", "heads"):
         plugins = registry.plugins(kind)
-        found += [current_code(kind, name) for name, p in plugins.items() if p.distribution == "exitbench"]
+        found += [current_code(kind, name) for name, p in plugins.items() if p.own]
     return [code for code in found if code is not None]
 
 

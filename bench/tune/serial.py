@@ -19,16 +19,26 @@ Ended = Callable[[Search, Row], None]
 
 
 def run(
-    searches: Sequence[Search], device: str, threads: int, timeout: float | None, started: Told, ended: Ended
+    searches: Sequence[Search],
+    device: str,
+    threads: int,
+    timeout: float | None,
+    started: Told,
+    ended: Ended,
+    *,
+    apart: bool = False,
 ) -> None:
-    """Run every trial; `started` and `ended` hear of each, the latter once its search's file has it."""
+    """Run every trial; `started` and `ended` hear of each, the latter once its search's file has it.
+
+    apart: all run in child processes, because this one has run datasets or backbones of others.
+    """
     here = _evaluator(device, threads, timeout)
     for search in searches:
         child: Child | None = None
         try:
             while (job := search.take()) is not None:
                 started(search, job.number)
-                if not outside(search.method.name, search.method.config):
+                if not apart and not outside(search.method.name, search.method.config):
                     row = here((search.bank, job))
                 else:
                     child = child or Child(_evaluator, device, threads, timeout, plugin_files())
