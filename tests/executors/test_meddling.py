@@ -14,7 +14,8 @@ from bench.executors import serial
 from bench.executors.worker import Worker
 from bench.plugins import registry
 from bench.plugins.files import load_file
-from bench.trials.guard import _callables, _process, _repaired, outside
+from bench.system.surroundings import _callables, _process, _repaired
+from bench.trials.guard import outside
 from tests.helpers import meddling
 from tests.helpers.paths import ROOT
 from tests.helpers.trials import by_title, outcome

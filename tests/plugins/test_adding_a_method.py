@@ -25,7 +25,7 @@ EXAMPLE = ROOT / "examples" / "plugin"
 
 def test_the_example_is_what_new_method_writes():
     module = "exitbench_logit_gap"
-    assert (EXAMPLE / f"{module}.py").read_text() == scaffold.method("logit_gap")
+    assert (EXAMPLE / f"{module}.py").read_text() == scaffold.source("logit_gap")
     assert (EXAMPLE / f"test_{module}.py").read_text() == scaffold.test("logit_gap", module)
 
 

@@ -55,7 +55,7 @@ def test_a_folder_that_cannot_be_written_to_is_said(tmp_path):
 
 @pytest.mark.parametrize("name", ["gap", "method", "task", "tensor", "score", "my_rule2"])
 def test_the_class_hides_none_of_the_names_that_the_file_uses(name):
-    tree = ast.parse(scaffold.method(name))
+    tree = ast.parse(scaffold.source(name))
     imported = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) for a in n.names}
     classes = [n.name for n in tree.body if isinstance(n, ast.ClassDef)]
     assert len(set(classes)) == 3 and not set(classes) & imported
