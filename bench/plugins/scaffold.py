@@ -74,10 +74,8 @@ def check_name(name: str, kind: Kind = "methods") -> None:
 
 def _names(text: str) -> set[str]:
     """Return the names that a source defines, imports or uses."""
-    found = set()
-    for node in ast.walk(ast.parse(text)):
-        found |= {getattr(node, "id", None), getattr(node, "name", None), getattr(node, "asname", None)}
-    return found - {None}
+    nodes = list(ast.walk(ast.parse(text)))
+    return {str(getattr(node, field, "")) for node in nodes for field in ("id", "name", "asname")}
 
 
 def _class(name: str, kind: Kind) -> str:

@@ -58,6 +58,34 @@ def test_all_is_every_registered_method(monkeypatch, tmp_path):
     assert names == list(registry.plugins("methods")) and "to_the_end" in names
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("class_means", "methods"),
+        ("lens[ridge=1]", "heads"),
+        ("folder:here", "datasets"),
+        ("resnet18", "backbones"),
+        ("my_nets:small[depth=2]", "backbones"),
+    ],
+)
+def test_a_name_is_of_the_first_kind_that_knows_it(name, kind):
+    from bench.check.kinds import kind_of
+
+    assert kind_of(name) == kind
+
+
+def test_a_kind_can_be_chosen_and_names_of_several_kinds_are_checked_together():
+    done = bench("--kind", "head", "class_means", "--json")
+    assert done.exit_code == 0 and json.loads(done.stdout)[0]["head"] == "class_means"
+    done = bench("native", "digits", "cifar_resnet20[weights=random]")
+    assert done.exit_code == 0, done.stdout
+    assert [line.split(" conforms")[0] for line in done.stdout.splitlines() if " conforms" in line] == [
+        "native",
+        "digits",
+        "cifar_resnet20[weights=random]",
+    ]
+
+
 def test_parameters_are_part_of_a_name():
     assert bench("msdnet_thresh[ratios=published]").exit_code == 0
 
@@ -65,7 +93,11 @@ def test_parameters_are_part_of_a_name():
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["entropy_tresh"], "Did you mean 'entropy_thresh'"),
+        (["entropy_tresh"], "There is no method, head, dataset or backbone 'entropy_tresh'. Did you mean"),
+        (["--kind", "heads", "plain"], "Did you mean 'head'"),
+        (["--kind", "head", "jeidnn"], "There is no head 'jeidnn'"),
+        (["--kind", "dataset", "all"], "'all' is for methods and heads"),
+        (["no_module:factory"], "no Python module 'no_module'"),
         (["msdnet_thresh[ratio=fine]"], "Did you mean 'ratios'"),
         (["msdnet_thresh[heads=plane]"], "Did you mean 'plain'"),
         (["msdnet_thresh[ratios"], "never closed"),
