@@ -44,7 +44,7 @@ def test_every_block_of_the_page_runs(bench, tmp_path, monkeypatch):
         for name in ("net", "my_nets", "my_vit"):
             assert name not in before
             sys.modules.pop(name, None)
-    assert ran == ["net.py", "check-backbone", "run", "export", "use.py", "check-backbone"]
+    assert ran == ["net.py", "check-backbone", "run", "export", "use.py", "check-backbone", "new", "check"]
     records = load_records(tmp_path / "runs")
     assert set(records["backbone"]) == {"my_nets:small"} and {"ok"} <= set(records["status"]) <= {"ok", "infeasible"}
     (full,) = records.loc[(records["method"] == "static") & (records["exit"] == 2), "accuracy"]
