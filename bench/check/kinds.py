@@ -31,7 +31,7 @@ def kind_of(name: str) -> Kind:
 
     if spec.argument is not None or spec_of(name).argument is not None:
         return "backbones"
-    known = [n for kind in registry.KINDS for n in registry.plugins(kind)]
+    known = {n for kind in registry.KINDS for n in registry.plugins(kind)}
     raise UserError(
         f"There is no method, head, dataset or backbone '{spec.name}'.{nearest(spec.name, known)} See `bench list`."
     )

@@ -55,6 +55,7 @@ def export(
     from bench.cli.terminal import console as make_console
     from bench.export.setting import split_setting
 
+    o.run_config(config, {"plugin": given.get("plugin")})  # plugin files may bring names of the setting
     dataset, network = (setting, backbone) if backbone else split_setting(setting)
     given |= {"dataset": [dataset], "methods": [method], "budgets": budget, "seeds": [seed], "output": store}
     settings = o.run_config(config, given | ({"backbone": [network]} if network else {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -107,6 +108,11 @@ def test_what_is_wrong_with_a_file_is_a_sentence(tmp_path, source, says):
     assert not any("mine" in registry.plugins(kind) for kind in registry.KINDS)
 
 
+def test_check_backbone_takes_plugin_files(named):
+    done = named("check-backbone", "my_backbone[width=2]", "--image-size", "24", "--num-classes", "3", "--json")
+    assert done.returncode == 0 and json.loads(done.stdout)["conforms"], done.stdout
+
+
 def test_a_union_and_a_quoted_annotation_count_and_helpers_do_not(tmp_path):
     file = tmp_path / "m.py"
     file.write_text(
@@ -158,6 +164,27 @@ def test_trials_run_apart_where_a_dataset_or_backbone_of_others_has_run(written,
             one = session.prepare(next(session.sources()))
             list(session.run(one.work))
         assert asked.pop() is apart
+
+
+def test_searches_run_apart_too(monkeypatch):
+    from bench.tune import serial
+
+    class Fake:
+        def __init__(self, *given):
+            pass
+
+        def ask(self, job):
+            return "from a child"
+
+        def end(self):
+            pass
+
+    monkeypatch.setattr(serial, "Child", Fake)
+    jobs, rows = iter([SimpleNamespace(number=0), None]), []
+    method = SimpleNamespace(name="entropy_thresh", config=None)
+    search = SimpleNamespace(take=lambda: next(jobs), put=rows.append, bank=None, method=method)
+    serial.run([search], "cpu", 1, None, lambda *_: None, lambda *_: None, apart=True)
+    assert rows == ["from a child"]
 
 
 def test_what_is_made_with_code_of_others(written):

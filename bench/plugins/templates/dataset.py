@@ -28,7 +28,7 @@ def $name(
     argument: str | None,  # what a user writes after a colon, `$name:ARGUMENT`
     data_dir: Path | None,  # the folder of --data-dir, or None
     *,
-    noise: Annotated[float, Field(ge=0, le=1)] = 0.5,  # parameters, as in `$name[noise=0.2]`: typed, with defaults
+    noise: Annotated[float, Field(ge=0, le=1)] = 1.0,  # parameters, as in `$name[noise=0.2]`: typed, with defaults
 ) -> ImageDataset:
     """Bars in four directions on noise, 640 images of 16 × 16 pixels.
 
@@ -42,7 +42,7 @@ def $name(
     # Data in a file: `path = data_dir / "images.npy"`, then `ArrayStore(lambda: np.load(path), (path,))`. With files
     # named, digests of images are computed once. `bench.datasets.stores.FileStore` reads one image file per sample.
     store = ArrayStore(partial(draw, labels, noise))
-    changed = "" if noise == 0.5 else f"[noise={noise:g}]"
+    changed = "" if noise == 1 else f"[noise={noise:g}]"
     return ImageDataset(
         name=f"$name{changed}",  # in tables: it begins with the name above, and tells versions of the data apart
         source="$name",  # whose data this is: a backbone that lists it in `seen` was trained on these images
