@@ -13,10 +13,11 @@ from collections.abc import Iterable, Sequence
 from importlib.abc import FileLoader, SourceLoader
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from bench.errors import UserError
 from bench.plugins import registry
+from bench.plugins.params import kinds_of
 from bench.plugins.registry import Plugin
 from bench.system.paths import user_path
 
@@ -117,12 +118,8 @@ def _kind(value: Any, module: ModuleType, path: Path) -> registry.Kind | None:
     result = getattr(value, "__annotations__", {}).get("return") if callable(value) else None
     if isinstance(result, str):
         result = _resolved(result, value.__name__, module, path)
-    kinds = (kind for part in (get_args(result) or (result,)) for kind in FUNCTIONS if _returns(part, kind))
-    return next(kinds, None)
-
-
-def _returns(annotation: Any, kind: registry.Kind) -> bool:
-    return registry.derived(annotation, registry.BASES[kind])
+    parts = kinds_of(result)
+    return next((kind for kind in FUNCTIONS if any(registry.derived(p, registry.BASES[kind]) for p in parts)), None)
 
 
 def _resolved(text: str, name: str, module: ModuleType, path: Path) -> Any:

@@ -118,7 +118,7 @@ def test_a_union_and_a_quoted_annotation_count_and_helpers_do_not(tmp_path):
     file.write_text(
         IMAGES + STAGED + "from bench.datasets.texts import TextDataset\n"
         "def data(a, b) -> ImageDataset | TextDataset: ...\ndef net() -> 'StagedBackbone': ...\n"
-        "def _hidden(a, b) -> ImageDataset: ...\ndef helper() -> int: ...\n"
+        "def _hidden(a, b) -> ImageDataset: ...\ndef helper() -> list[ImageDataset]: ...\n"
     )
     assert [(p.kind, p.name) for p in load_file(file)] == [("datasets", "data"), ("backbones", "net")]
 
