@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.bank.fitting import check_fits, modality_of
 from bench.bank.outsiders import guarded, outsiders
 from bench.bank.status import BankStatus, bank_status, built
-from bench.bank.store import mark_used, remove, stamps, unchanged
+from bench.bank.store import delete, mark_used, stamps, unchanged
 from bench.errors import UserError
 from bench.system.cpus import cpu_count
 from bench.system.network import ToDownload
@@ -176,7 +176,7 @@ class Source:
                 bank = ensure(self.plan, self.request.bank_dir, device=device, progress=progress)
         except UserError:
             if bank is not None and not there:  # it was made by code that changes more than its own
-                remove(bank.path)
+                delete(bank.path)
             raise
         self._remember(built(bank.manifest, bank.path))
         return bank

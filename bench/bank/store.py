@@ -118,7 +118,7 @@ def prune(
                 if not found.path.is_dir() or not (reason := _reason(found, everything, unused_days)):
                     continue
                 if not dry_run:
-                    remove(found.path)
+                    delete(found.path)
         except Timeout:
             continue
         except OSError as error:
@@ -165,7 +165,7 @@ def remove(name: str, root: Path | None = None, *, dry_run: bool = False) -> Fou
         lock.parent.mkdir(exist_ok=True)
         with FileLock(lock, timeout=0):
             if not dry_run:
-                _remove(found.path)
+                delete(found.path)
     except Timeout:
         raise UserError(f"{found.path.name} is being built. Stop that run first.") from None
     except OSError as error:
@@ -195,7 +195,7 @@ def _reason(found: Found, everything: bool, unused_days: float | None) -> str | 
     return problems[0] if problems else None
 
 
-def remove(path: Path) -> None:
+def delete(path: Path) -> None:
     """Delete a folder; nobody can open a half-deleted one."""
     condemned = path if path.suffix == ".removed" else path.with_name(path.name + ".removed")
     if condemned != path:
