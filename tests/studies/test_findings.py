@@ -47,6 +47,21 @@ def test_no_method_is_significantly_better_than_one_threshold(page):
     assert not ((compared["plain_difference"] > 0) & (compared["plain_p_holm"] < 0.05)).any()
 
 
+def test_what_the_text_says_of_groups_and_differences(page):
+    boards = {
+        name: pd.read_csv(ROOT / "reports" / name / "tables" / "leaderboard.csv").set_index("method")
+        for name in findings.SETTINGS
+    }
+    texts = boards["clinc150/minilm_l6"]
+    assert f"has {(texts['method_highlight'] == 'leading').sum()} of {texts['rank'].notna().sum()} methods" in page
+    tuned = boards[findings.CLAIMS]
+    assert tuned.loc["eefp", "plain_difference"] > 0 and tuned.loc["eefp", "plain_p_holm"] < 0.05
+    remaining = tuned.loc["jeidnn[scheme=remaining]"]
+    assert remaining["plain_difference_low"] < 0 < remaining["plain_difference"]
+    for board in boards.values():
+        assert board.loc["jeidnn[scheme=remaining]", "own"] > board.loc["jeidnn", "own"]
+
+
 def test_a_gain_is_measured_from_the_upper_hull():
     rows = [("static", "static", None, k, c, a) for k, (c, a) in enumerate([(0.2, 0.5), (0.6, 0.4), (1.0, 0.9)])]
     rows += [("mine", "method", 0.6, None, 0.6, 0.8)]
