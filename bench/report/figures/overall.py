@@ -24,7 +24,7 @@ LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no 
 
 
 def own_gain(report: Report) -> Drawing:
-    """Draw each method's own gain in every setting and its mean with the interval over settings."""
+    """Draw each method's own gain in every setting and its mean with its interval, from FEW settings on."""
     data = own_gain_data(report)
     across = report.across
     means = data[data["series"] == "mean"]
@@ -33,8 +33,7 @@ def own_gain(report: Report) -> Drawing:
     with mpl.rc_context(settings()):
         low, high = _limits(data)
         cut = bool((data["low"] < low).any() or (data["high"] > high).any())
-        interval = "bars: 95 % intervals over settings" if across.pairs else f"fewer than {FEW} settings: no intervals"
-        interval += ", cut off at the frame" if cut else ""
+        interval = "bars: 95 % intervals over settings" + (", cut off at the frame" if cut else "")
         page, axes = _rows(
             "Own gain over settings",
             _cells(report),
@@ -114,6 +113,8 @@ def own_gain_data(report: Report) -> pd.DataFrame:
                         known | {"gain": 100 * c.curve.own.value, "low": math.nan, "high": math.nan, "settings": 1}
                     )
     data = pd.DataFrame(rows, columns=["series", "method", "setting", "gain", "low", "high", "settings", "flags"])
+    if len(counted) < FEW:
+        raise Missing(f"Fewer than {FEW} settings count, so there is no mean over settings to draw.")
     if not data["gain"].notna().any():
         raise Missing("No setting that counts has an own gain: it needs static exits and a complete grid.")
     return data
