@@ -16,19 +16,24 @@ SLOW_FIT, SLOW_INFERENCE = 5.0, 1.0  # seconds: for the ordinary task, and for o
 ABSURD = 30  # times slow
 
 
+def copied(what: str, thing: Any) -> Any:
+    """Return what comes out of pickle; raise Violation if that fails."""
+    try:
+        return pickle.loads(pickle.dumps(thing))
+    except Exception as error:
+        raise Violation(
+            f"{what} cannot be pickled ({type(error).__name__}: {error}): do not store a lambda, closure, generator or "
+            "open file in it, and define its classes at the top of a module."
+        ) from error
+
+
 def picklable(subject: Subject) -> None:
     """Pickle and unpickle the method, its Config and its policies, and compare how the copies run."""
     data = tasks.unseen()
     things: list[tuple[str, Any]] = [("The method", subject.method())]
     things += [(f"The answer for budget {b}", a) for b, a in zip(BUDGETS, subject.answers, strict=True)]
     for what, thing in things:
-        try:
-            copy = pickle.loads(pickle.dumps(thing))
-        except Exception as error:
-            raise Violation(
-                f"{what} cannot be pickled ({type(error).__name__}: {error}): do not store a lambda, closure, "
-                "generator or open file in it, and define its classes at the top of a module."
-            ) from error
+        copy = copied(what, thing)
         if isinstance(thing, Method):
             if copy.config != thing.config:
                 raise Violation("The method's config changes in pickle: make Config a plain frozen dataclass.")

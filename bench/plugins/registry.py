@@ -79,7 +79,7 @@ class Plugin:
                 loaded = self.held or EntryPoint(self.name, self.target, f"bench.{self.kind}").load()
             return loaded, fault(self.kind, self.name, loaded)
         except (Exception, SystemExit) as error:
-            if self.distribution == "exitbench" and (sentence := lacking(error)):
+            if self.own and (sentence := lacking(error)):
                 raise UserError(sentence) from None
             return None, f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(": .")
 

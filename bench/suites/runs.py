@@ -14,22 +14,11 @@ from bench.plugins.spec import parse
 from bench.suites.suite import Setting, Suite
 
 PLAIN = "plain"
+# Options that would make another comparison; methods only choose rows of it.
 FIXED = (
-    *(
-        "bank",
-        "dataset",
-        "backbone",
-        "budgets",
-        "seeds",
-        "exits",
-        "image_size",
-        "weights",
-        "views",
-        "dtype",
-        "precision",
-    ),
-    *("channels_last", "limit", "tuned"),
-)  # options that would make another comparison; methods only choose rows of it
+    "bank", "dataset", "backbone", "budgets", "seeds", "exits", "image_size", "weights", "views", "dtype", "precision",
+    "channels_last", "limit", "tuned",
+)  # fmt: skip
 
 
 def runs(suite: Suite, settings: Sequence[Setting], own: RunConfig) -> list[RunConfig]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from bench.check.compare import CLOSE
 from bench.check.recipe.subject import RecipeSubject, answers, with_native
 from bench.check.repeats import scatter
 from bench.check.result import Violation
+from bench.check.workers import copied
 from bench.recipe import Heads
 
 
@@ -101,12 +101,6 @@ def picklable(subject: RecipeSubject) -> None:
     """Pickle and unpickle the recipe and its heads, and compare how the copy runs."""
     things: list[tuple[str, Any]] = [("The recipe", subject.recipe()), ("The fitted heads", subject.heads)]
     for what, thing in things:
-        try:
-            copy = pickle.loads(pickle.dumps(thing))
-        except Exception as error:
-            raise Violation(
-                f"{what} cannot be pickled ({type(error).__name__}: {error}): store no lambda, closure, generator or "
-                "open file, and define classes at the top of the file."
-            ) from error
+        copy = copied(what, thing)
         if thing is subject.heads and not torch.equal(answers(thing, tasks.unseen()), answers(copy, tasks.unseen())):
             raise Violation("The heads answer differently after pickling: keep everything they need in them.")
