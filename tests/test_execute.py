@@ -66,7 +66,7 @@ def equal(simulated, executed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*METHODS, "jeidnn[reading=clipped]"])
+@pytest.mark.parametrize("name", [*METHODS, "jeidnn[reading=clipped,scheme=subsequent]"])
 def test_stopping_early_for_real_is_what_was_simulated(network, name):
     backbone, task, images, data = network
     policies = [p for p in load_methods([name])[0].fit(task, BUDGETS) if isinstance(p, Policy)]

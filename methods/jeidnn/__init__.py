@@ -25,8 +25,8 @@ __all__ = ["JEIDNN", "PRESETS", "GatedPolicy", "JEIDNNConfig", "gate_macs", "gat
 class JEIDNN(Method):
     """Learned gates on uncertainty features, one linear gate per exit, trained with the heads (JEI-DNN).
 
-    Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn the surrogate targets 1[l >= l*]
-    with l* = argmin_l CE_l + λ·c_l. One fit covers a grid of λ as a batch dimension, up to λ = ∞, at which all samples
+    Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn surrogate targets made of the best
+    exit, l* = argmin_l CE_l + λ·c_l. One fit covers a grid of λ as a batch dimension, up to λ = ∞, at which all samples
     leave at the first exit; then λ is refined between the neighbours around each budget, and the λ with the largest val
     cost that fits the budget is used.
 
@@ -35,6 +35,8 @@ class JEIDNN(Method):
 
     - im_loss: `expected`, Σ_l P_l·CE_l with P detached (paper), or `uniform`, the plain mean (released: its per-sample
       weights cancel exactly). Uniform heads do not depend on λ; ours are the shared `heads` recipe, any of them.
+    - scheme: targets 1[l >= l*] (paper, released), or 1 where no later exit is better (`remaining`, ours): behind l* the
+      former teach a gate to leave even where a later exit is better.
     - reading: the targets are cumulative, so a gate estimates that the best exit is at or before it. `cumulative`
       (ours) reads it so and leaves at the first g >= 0.5; `clipped` (paper, released) reads g as the marginal
       probability of leaving there (`bench.exits.exit_distribution`), whose sum soon exceeds 1, so that late exits are
@@ -53,7 +55,7 @@ class JEIDNN(Method):
     """
 
     name: ClassVar[str] = "jeidnn"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     fidelity: ClassVar[Fidelity] = Fidelity(
         title="Jointly-Learned Exit and Inference for a Dynamic Neural Network (JEI-DNN)",
         authors="Regol, Chataoui, Coates",
@@ -139,23 +141,24 @@ class JEIDNN(Method):
             counting=o("pos_weight"),
             reading=o("reading"),
             objective=c.objective,
-            scheme=c.scheme,
+            scheme=o("scheme"),
             draw=self._draw(task),
         )
 
     def _newton(self, task: Task, fitted: Heads, costs: Tensor, lam: Tensor) -> Gates:
         """Fit the gates of all λ to the optimum of their loss on given heads."""
         c, cost = self.config, self._target_costs(costs)
+        scheme = c.option("scheme")
 
         def targets(logits: Tensor, data: ExitData) -> Tensor:
             risk = by_rows(lambda part, labels: exit_risk(part.double(), labels, c.objective), logits, data.labels)
-            return gate_targets(risk, cost, lam[:, None, None], c.scheme)
+            return gate_targets(risk, cost, lam[:, None, None], scheme)
 
         data = task.val if c.gate_data == "val" else task.train
         logits = fitted.logits(data)
         taught = counted = targets(logits, data)
         if c.gate_data == "train" and c.option("pos_weight") != "none":
             counted = targets(fitted.logits(task.val), task.val)
-        pos_weight = positive_weight(counted, c.option("pos_weight"), c.scheme)
+        pos_weight = positive_weight(counted, c.option("pos_weight"), scheme)
         weight, bias = logistic.solve(by_rows(uncertainty_features, logits[:, :-1]), taught, pos_weight)
         return Gates(weight.float(), bias.float(), c.option("reading"))

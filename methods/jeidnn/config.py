@@ -11,10 +11,18 @@ from bench.methods.jeidnn.targets import Scheme
 from bench.plugins.params import tunable
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "ours": {"solver": "newton", "im_loss": "uniform", "cost": "macs", "pos_weight": "none", "reading": "cumulative"},
+    "ours": {
+        "solver": "newton",
+        "im_loss": "uniform",
+        "scheme": "remaining",
+        "cost": "macs",
+        "pos_weight": "none",
+        "reading": "cumulative",
+    },
     "paper": {
         "solver": "sgd",
         "im_loss": "expected",
+        "scheme": "subsequent",
         "cost": "layers",
         "pos_weight": "cumulative",
         "reading": "clipped",
@@ -22,6 +30,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "released": {
         "solver": "sgd",
         "im_loss": "uniform",
+        "scheme": "subsequent",
         "cost": "macs",
         "pos_weight": "released",
         "reading": "clipped",
@@ -42,9 +51,10 @@ class JEIDNNConfig:
       P_l·CE_l with P detached; `single`, CE where the sample leaves (nothing if that is the last exit).
     - objective, R_l of the targets' l* = argmin_l R_l + λ·c_l: `ce`, the cross-entropy in nats; `zeroOne`, -1[right];
       `prob`, -p_max·1[right]. `cost`, c_l: the share of the MACs (heads and gates counted), or (l+1)/L for `layers`.
-    - scheme, the targets of the gates: `subsequent`, 1[l >= l*]; `only`, 1[l = l*]; `ignore_subsequent`, the same with
-      gates l > l* left out of the loss. `remaining` (ours) asks whether leaving here is at least as good as at every
-      later exit: `subsequent` teaches the gates behind l* to leave even where later exits are better.
+    - scheme, the targets of the gates: `subsequent`, 1[l >= l*] (paper, released); `only`, 1[l = l*];
+      `ignore_subsequent`, the same with gates l > l* left out of the loss. `remaining` (ours) asks whether leaving here
+      is at least as good as at every later exit: `subsequent` teaches the gates behind l* to leave even where later
+      exits are better.
     - pos_weight: `bench.methods.jeidnn.targets.positive_weight`.
     - reading: `bench.methods.jeidnn.gates.Gates`. `single` is the original's other exit model; its decisions are those
       of `clipped`, but it has no P for `im_loss=expected`.
@@ -60,7 +70,7 @@ class JEIDNNConfig:
     solver: Literal["newton", "sgd"] | None = None
     im_loss: Literal["uniform", "expected", "single"] | None = None
     objective: Literal["ce", "zeroOne", "prob"] = tunable("ce")
-    scheme: Scheme = "subsequent"
+    scheme: Scheme | None = None
     cost: Literal["macs", "layers"] | None = tunable(None)
     pos_weight: Literal["none", "cumulative", "released", "global"] | None = tunable(None)
     reading: Reading | None = None
@@ -87,23 +97,24 @@ class JEIDNNConfig:
             raise ValueError(f"solver=sgd trains linear heads of its own; heads={self.heads} needs solver=newton")
         if reading == "single" and im_loss == "expected":
             raise ValueError("im_loss=expected weights heads by exit probabilities, which reading=single does not have")
-        if self.scheme == "subsequent":
-            return
-        if self.scheme == "remaining":
-            if reading != "cumulative" or self.decision == "prob":
-                raise ValueError(
-                    "scheme=remaining teaches a gate whether to leave once a sample is there; give reading=cumulative "
-                    "and decision=deterministic"
-                )
+        self._check_scheme(self.option("scheme"), reading)
+
+    def _check_scheme(self, scheme: Scheme, reading: Reading) -> None:
+        if scheme == "remaining" and (reading != "cumulative" or self.decision == "prob"):
+            raise ValueError(
+                "scheme=remaining teaches a gate whether to leave once a sample is there; give reading=cumulative "
+                "and decision=deterministic, or scheme=subsequent"
+            )
+        if scheme in ("subsequent", "remaining"):
             return
         if reading == "cumulative":
             raise ValueError(
-                f"scheme={self.scheme} teaches a gate to leave at the best exit alone, reading=cumulative reads it as "
+                f"scheme={scheme} teaches a gate to leave at the best exit alone, reading=cumulative reads it as "
                 "'there or before'; give reading=clipped"
             )
         if self.option("pos_weight") == "cumulative":
             raise ValueError(
-                f"pos_weight=cumulative counts the positives of scheme=subsequent; with scheme={self.scheme} give "
+                f"pos_weight=cumulative counts the positives of scheme=subsequent; with scheme={scheme} give "
                 "pos_weight=released, global or none"
             )
 

@@ -280,7 +280,7 @@ def test_the_coin_is_counted_at_the_first_exit():
     plain, drawn = ([policy_of("clipped", draw=d).macs(k) for k in range(6)] for d in (None, 0))
     assert plain == [42] * 5 + [0] and drawn == [46] + [42] * 4 + [0]
     task = make_task(200)
-    (policy,) = load_methods(["jeidnn[decision=prob]"])[0].fit(task, (0.5,))
+    (policy,) = load_methods(["jeidnn[decision=prob,scheme=subsequent]"])[0].fit(task, (0.5,))
     assert policy.macs(0) - policy.macs(1) == task.num_classes
 
 
@@ -322,7 +322,8 @@ def test_random_exits_have_the_shares_of_their_probabilities():
         ({"scheme": "only", "reading": "clipped", "pos_weight": "cumulative"}, "pos_weight=released"),
         ({"preset": "paper", "scheme": "only"}, "pos_weight=released"),
         ({"preset": "paper", "scheme": "remaining"}, "give reading=cumulative"),
-        ({"scheme": "remaining", "decision": "prob"}, "decision=deterministic"),
+        ({"decision": "prob"}, "decision=deterministic, or scheme=subsequent"),
+        ({"reading": "clipped"}, "or scheme=subsequent"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(options, sentence):
@@ -333,16 +334,16 @@ def test_settings_that_make_no_sense_are_refused(options, sentence):
 VARIANTS = [
     "objective=zeroOne",
     "objective=prob,gate_data=train",
-    "reading=single",
+    "reading=single,scheme=subsequent",
     "scheme=only,reading=clipped",
     "scheme=ignore_subsequent,reading=clipped,pos_weight=global",
-    "decision=prob",
-    "decision=prob,reading=clipped",
+    "decision=prob,scheme=subsequent",
+    "decision=prob,reading=clipped,scheme=subsequent",
     "preset=released,objective=zeroOne,epochs=3,points=4",
     "preset=released,im_loss=single,phases=continue,epochs=4,points=4",
     "preset=released,scheme=ignore_subsequent,pos_weight=global,epochs=3,points=4",
     "preset=paper,im_loss=single,reading=single,scheme=only,pos_weight=released,decision=prob,epochs=5,points=4",
-    "scheme=remaining",
+    "scheme=subsequent",
 ]
 
 
