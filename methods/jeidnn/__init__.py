@@ -35,8 +35,8 @@ class JEIDNN(Method):
 
     - im_loss: `expected`, Σ_l P_l·CE_l with P detached (paper), or `uniform`, the plain mean (released: its per-sample
       weights cancel exactly). Uniform heads do not depend on λ; ours are the shared `heads` recipe, any of them.
-    - scheme: targets 1[l >= l*] (paper, released), or 1 where no later exit is better (`remaining`, ours): behind l* the
-      former teach a gate to leave even where a later exit is better.
+    - scheme: targets 1[l >= l*] (paper, released), or 1 where no later exit is better (`remaining`, ours): behind l*
+      the former teach a gate to leave even where a later exit is better.
     - reading: the targets are cumulative, so a gate estimates that the best exit is at or before it. `cumulative`
       (ours) reads it so and leaves at the first g >= 0.5; `clipped` (paper, released) reads g as the marginal
       probability of leaving there (`bench.exits.exit_distribution`), whose sum soon exceeds 1, so that late exits are
