@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bench.stats.data import CellData, Entry, Split
 
+LOOKAHEAD = "lookahead"  # sees the logits of all exits: what rules on them could reach at most, the unit of skill
 PLAIN = "global_thresh"  # one max-probability threshold for all exits: the other baseline, in every setting
 SHARED = "plain"  # the recipe of the heads that all methods of a seed share
 

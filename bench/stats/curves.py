@@ -177,17 +177,14 @@ def scores(
 ) -> Mapping[str, Array]:
     """Return all statistics [1+R] of one method by name; NaN where a reference that they need is missing.
 
-    own (the own gain: mean over the window of own curve minus static hull), nauc, gain, skill, hypervolume and
+    own (the own gain: mean over the window of own curve minus static hull), nauc, gain, hypervolume and
     hypervolume_share of the augmented curve; of the own curve accuracy@b, gain@b and regret@b for each budget b (NaN
     below its first point), and cost@δ for each of LOSSES. full [1+R]: accuracy of the last static exit.
     """
     nothing = np.full(len(own.hull[0]), np.nan)
     zero = static.nauc(common.window) if static else nothing
-    best = oracle.nauc(common.window) if oracle else nothing
     found = {"own": own.nauc(common.window) - zero, "nauc": augmented.nauc(common.window)}
     found["gain"] = found["nauc"] - zero
-    room = best - zero
-    found["skill"] = np.divide(found["gain"], room, out=nothing.copy(), where=room > 0)
     corner = common.reference
     found["hypervolume"] = frontier.hypervolume(*augmented.steps, corner.cost, corner.accuracy)
     found["hypervolume_share"] = found["hypervolume"] / corner.scale if corner.scale > 0 else nothing

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.stats.adherence import Adherence
 from bench.stats.bands import Band
 from bench.stats.baseline import Baseline
-from bench.stats.bootstrap import Estimate
+from bench.stats.bootstrap import UNKNOWN, Estimate
 from bench.stats.compare import Comparison
 from bench.stats.curves import Reference, Window
 from bench.stats.data import Split
@@ -60,7 +60,6 @@ class CurveStatistics:
     own: Estimate  # own gain: mean over the window of the own curve minus the static hull
     nauc: Estimate  # of the augmented curve, as the next four
     gain: Estimate  # NAUC minus that of the static hull
-    skill: Estimate
     hypervolume: Estimate
     hypervolume_share: Estimate
     budgets: tuple[BudgetStatistics, ...]
@@ -68,6 +67,7 @@ class CurveStatistics:
     band: Band | None  # of accuracy over the budgets
     line: tuple[tuple[float, float], ...]  # (cost, mean accuracy) to draw
     hulls: Mapping[int, tuple[str, ...]]  # the points on each seed's hull, as chosen on cal
+    skill: Estimate = UNKNOWN  # own gain as a share of lookahead's, where that is complete
 
 
 @dataclass(frozen=True)

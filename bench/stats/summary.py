@@ -12,7 +12,7 @@ from bench.errors import UserError
 from bench.stats import frontier
 from bench.stats.adherence import adherence
 from bench.stats.bands import Band, band
-from bench.stats.baseline import PLAIN, Baseline, choose
+from bench.stats.baseline import LOOKAHEAD, PLAIN, Baseline, choose
 from bench.stats.bootstrap import UNKNOWN, Draws, Estimate, estimates
 from bench.stats.compare import MIN_SEEDS, Comparison, compare
 from bench.stats.curves import (
@@ -71,6 +71,8 @@ class _Summary:
     def run(self, declared: str | None) -> CellStatistics:
         curves = {e.label: self._method(e) for e in self.cell.methods}
         complete = sorted(label for label, curve in curves.items() if curve.seeds == self.seeds and self.seeds)
+        if LOOKAHEAD in complete:
+            curves = {label: replace(curve, skill=self._skill(label)) for label, curve in curves.items()}
         chances = own_gains_where_chosen(self.cell, complete, self.seeds, self.common.window)
         baseline = choose(self.cell, chances)
         if declared is not None:
@@ -137,6 +139,14 @@ class _Summary:
         augmented = {s: augmented_curve(self.cell, entry.label, s, self.means) for s in whole}
         return self._curve(entry.label, own, augmented)
 
+    def _skill(self, label: str) -> Estimate:
+        """Return own gain as a share of lookahead's mean own gain; unknown for incomplete grids, or if that is none."""
+        mine, best = self.values[label].get("own"), self.values[LOOKAHEAD]["own"].mean(1, keepdims=True)
+        if mine is None or mine.shape[1] != len(self.seeds):
+            return UNKNOWN
+        share = np.divide(mine, best, out=np.full_like(mine, np.nan), where=best > 0)
+        return estimates(share[..., None], self.seeds, self.draws)[0] if np.isfinite(share).all() else UNKNOWN
+
     def _compared(self, own: dict[str, Array], baseline: str | None) -> dict[str, Comparison]:
         if baseline is None:
             return {}
@@ -161,7 +171,7 @@ class _Summary:
         return CurveStatistics(
             label=label.removeprefix("="),
             seeds=seeds,
-            **{k: known.get(k, UNKNOWN) for k in ("own", "nauc", "gain", "skill", "hypervolume", "hypervolume_share")},
+            **{k: known.get(k, UNKNOWN) for k in ("own", "nauc", "gain", "hypervolume", "hypervolume_share")},
             budgets=tuple(
                 BudgetStatistics(b, *(known.get(f"{k}@{b:g}", UNKNOWN) for k in ("accuracy", "gain", "regret")))
                 for b in self.cell.budgets

@@ -24,7 +24,7 @@ FLAGS = (
     ("quality", "The setting fails a check of whether it can tell methods apart; left out across settings."),
     ("no samples", "Records without per-sample outcomes: intervals cover seeds only."),
     ("no static", "No static exits for some seeds, so there is no static hull to compare with."),
-    ("no oracle", "No oracle, so there is no regret and no skill score."),
+    ("no oracle", "No oracle, so there is no regret."),
     ("not run", "A gap: the operating point has not been run. A method with gaps has no rank."),
     ("failed", "A gap: the run ended with an error, which is stored in the record."),
     ("timeout", "A gap: the run took longer than allowed."),

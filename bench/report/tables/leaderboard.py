@@ -17,7 +17,7 @@ COLUMNS = (
         "nauc", "NAUC with static exits, %", 2, 100, interval=True, note="mean accuracy of the hull with static exits"
     ),
     Column("gain", "NAUC over static hull, points", 2, 100, True, True, note="NAUC minus that of the static hull"),
-    Column("skill", "Skill, %", 1, 100, True, data=True),
+    Column("skill", "Skill, %", 1, 100, True, data=True, note="own gain as a share of that of lookahead"),
     Column("difference", "Over baseline, points", 2, 100, True, True, note="own gain minus the baseline’s"),
     Column("p_holm", "p (Holm)", 3, p=True, note="two-level bootstrap, corrected for the number of methods"),
     Column("p", "p", 3, p=True, data=True),
