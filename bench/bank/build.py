@@ -24,6 +24,7 @@ from bench.bank.store import lock_file, partial_folder
 from bench.bank.stream import Chunk, Job, chunks, views_of
 from bench.errors import UserError
 from bench.system.files import mark_output
+from bench.system.memory import reuse_freed_memory
 
 Progress = Callable[[int, int], None]
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow")
@@ -78,6 +79,7 @@ def _build(
 
 def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device, progress: Progress | None) -> None:
     """Send all pending samples through the backbone; keep what is done if it is interrupted."""
+    reuse_freed_memory()
     total, done = sum(map(len, plan.rows.values())), partial.done
     report = progress or (lambda done, total: None)
     report(done, total)

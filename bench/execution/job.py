@@ -16,6 +16,7 @@ from bench.execution.latency import Measured, exit_milliseconds, in_milliseconds
 from bench.execution.measurements import Machine, Row, add, load, path_of
 from bench.execution.network import Network, fit
 from bench.method import Policy, Task
+from bench.system.memory import reuse_freed_memory
 from bench.trials.plan import Configured
 
 FEWEST = 30  # repeats
@@ -83,6 +84,7 @@ def run(
 
     Raises UserError if what is stored is damaged.
     """
+    reuse_freed_memory()
     cell = cell_of(network.bank)
     path, machine = path_of(store, cell), Machine.here(str(network.device), threads)
     load(path, cell)  # an error now rather than after the measurements

@@ -34,6 +34,7 @@ from bench.plugins.registry import plugins
 from bench.plugins.spec import Spec, parse
 from bench.system.cpus import cpu_count
 from bench.system.files import slug
+from bench.system.memory import reuse_freed_memory
 from bench.system.paths import user_path
 
 EVALUATED_AT_ONCE = 256
@@ -141,6 +142,7 @@ def _prepare(wanted: Wanted) -> _Job:
 def _train(
     group: Group, job: _Job, folder: Path, workers: int | None, checkpoint_seconds: float, progress: Progress
 ) -> None:
+    reuse_freed_memory()
     training = _Training(job, folder, group)
     kind: type[Images | Texts] = Texts if job.data.modality == "text" else Images
     learnt, held = (kind.read(job.data, rows, job.backbone, job.config) for rows in (job.rows, job.held))
