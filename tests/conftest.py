@@ -27,7 +27,7 @@ from bench.session import Session
 from tests.helpers.commands import SMALL_CONFIG
 from tests.helpers.paths import GOLDEN, SHARED
 
-LONGEST = ("ray", "browser")  # marks of tests that are slow, in the order in which they begin
+LONGEST = ("ray", "browser", "docs")  # marks of tests that are slow, in the order in which they begin
 
 # An example may take long on a busy machine. In continuous integration the examples are always the same.
 settings.register_profile("here", deadline=None)
@@ -38,7 +38,7 @@ settings.load_profile("gate" if os.environ.get("CI") else "here")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what starts Ray or a browser or needs a whole job, and begin with the longest tests."""
+    """Mark as slow what starts Ray or a browser, builds the site or needs a whole job; begin with the longest tests."""
 
     def rank(item: pytest.Item) -> int:
         marks = [*LONGEST, "slow"]

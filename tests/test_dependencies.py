@@ -10,7 +10,7 @@ def bounds() -> dict[str, str]:
     """Every direct dependency with its lower bound, those of the tests included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    kinds = ("run", "ray", "tune", "onnx", "text", "test")
+    kinds = ("run", "ray", "tune", "onnx", "text", "test", "docs")
     listed = [*project["dependencies"], *(line for kind in kinds for line in extras[kind])]
     lines = [line for line in listed if not line.startswith("exitbench[")]
     assert all(

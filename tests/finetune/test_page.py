@@ -1,4 +1,4 @@
-"""The page on networks: what it says is what happens."""
+"""The pages on networks and on importing logits: what they say is what happens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from bench import load_records
 from tests.helpers.pages import Shell, blocks
 from tests.helpers.paths import ROOT
 
-PAGE = ROOT / "docs" / "networks.md"
+PAGES = [ROOT / "docs" / name for name in ("networks.md", "external-logits.md")]
 SPEED = {
     "bench run": "bench run --no-report --budgets 0.7",
     "--weights random": "--weights random --image-size 16 --limit 200",
@@ -18,10 +18,10 @@ NAMES = {"tuned_digits", "tuned_exits_digits", "joint_digits"}
 
 
 @pytest.mark.slow
-def test_every_block_of_the_page_runs(environment, tmp_path):
+def test_every_block_of_the_pages_runs(environment, tmp_path):
     """Only smaller: on few small images."""
     shell = Shell(tmp_path, environment)
-    for block in blocks(PAGE):
+    for block in (block for page in PAGES for block in blocks(page)):
         if block.file:
             (shell.folder / block.file).write_text(block.text)
             continue
