@@ -203,7 +203,7 @@ def _path(value: Any) -> Any:
 
 
 def _seeds(item: Any) -> Iterable[Any]:
-    """Return the seeds that an item names: `0-3` stands for 0, 1, 2, 3, anything else for itself."""
+    """Return the seeds that an item names: `0-3` means 0, 1, 2, 3, anything else means itself."""
     found = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", item) if isinstance(item, str) else None
     if not found:
         return [plain_number(item)]

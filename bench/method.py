@@ -52,7 +52,7 @@ class ExitData:
 
 
 class NoTrain(ExitData):
-    """The train split of a bank of imported logits that has none; whoever asks for it is told so by NeedsTrain."""
+    """The missing train split of a bank of imported logits; reading it raises NeedsTrain."""
 
     def __init__(self) -> None:
         """Hold nothing."""

@@ -141,7 +141,7 @@ class Session:
         """
         if isinstance(source, StoredBank):
             raise UserError(
-                f"The bank '{source.path}' holds features alone, and execution needs the data and the network. Name "
+                f"The bank '{source.path}' contains features only, and execution needs the data and the network. Name "
                 "them with --dataset and --backbone."
             )
         import torch

@@ -1,6 +1,6 @@
 """Write the tables of docs/catalogue.md again, from what methods, heads, datasets and backbones say of themselves.
 
-    python studies/catalogue.py
+python studies/catalogue.py
 """
 
 from __future__ import annotations
@@ -36,9 +36,8 @@ def methods() -> str:
     parts = []
     for family, title in FAMILIES.items():
         rows = [_method(cls) for cls in loaded if cls.fidelity.family == family]
-        parts.append(
-            f"### {title}\n\n| method | what it computes | source | implementation |\n|---|---|---|---|\n" + "\n".join(rows)
-        )
+        head = ["| method | what it computes | source | implementation |", "|---|---|---|---|"]
+        parts.append("\n".join([f"### {title}", "", *head, *rows]))
     return "\n\n".join(parts)
 
 

@@ -51,7 +51,7 @@ def open_bank(bank: str | Path) -> Bank:
 
 
 def load_method(method: str | type[Method] | Method) -> Method:
-    """Return a configured method from its name with parameters, `eefp[top=3]`; from its class; or as it is.
+    """Return a configured method, from its name with parameters (`eefp[top=3]`), its class, or a configured method.
 
     A class that is not registered becomes known by its name for as long as the process lives; a class of the same
     name defined later takes its place. Raises UserError for names and parameters that are not valid.
@@ -91,7 +91,7 @@ def evaluate(
     seeds: each draws anew which half of the pool is val and which is cal. budgets: fractions of the plain backbone's
     MACs, by default those of `bench run`. references: add static exits, their hull, the oracle and random exits, which
     a leaderboard needs.
-    Nothing is stored. What did not finish has status 'failed' and a reason, and is told of in a warning.
+    Nothing is stored. Points that did not finish have the status 'failed' and a reason, and cause a warning.
     """
     from bench.executors.worker import Settings, Worker
     from bench.trials.provenance import provenance

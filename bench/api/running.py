@@ -26,7 +26,7 @@ Trouble = tuple[str, str]  # the operating point, and why it has no result
 
 
 class Trials(Protocol):
-    """What is told of trials while they run."""
+    """What a watcher of running trials is told."""
 
     def start(self, trial: Trial) -> None:
         """Note that a trial starts."""
@@ -42,7 +42,7 @@ class _Silent:
 
 
 class Watcher:
-    """What is told of a run; nothing is done with it unless a subclass does."""
+    """Receives the progress of a run; this base class ignores it."""
 
     @contextmanager
     def building(self, title: str) -> Iterator[Progress | None]:

@@ -1,4 +1,4 @@
-"""The function that a backbone's name stands for: a registered one, or `module:factory` on the Python path."""
+"""The function behind a backbone's name: a registered one, or `module:factory` on the Python path."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _in_timm_layout(state: Mapping[str, Tensor], model: nn.Module, path: Path) -
     )
     if not fits:
         raise UserError(
-            f"'{path}' does not hold an EfficientNet-Lite0: it has {len(state)} tensors, not the {len(own)} that "
-            "are expected, in this order."
+            f"'{path}' is not an EfficientNet-Lite0: it has {len(state)} tensors, not the expected {len(own)} in "
+            "this order."
         )
     return dict(zip(own, state.values(), strict=True))

@@ -42,13 +42,13 @@ def network(argument: str, **options: Unpack[Options]) -> StagedBackbone:
 
     folder = user_path(argument)
     if options.get("weights") is not None:
-        raise UserError(f"'{folder}' brings its own weights. Leave --weights out.")
+        raise UserError(f"'{folder}' has its own weights. Leave --weights out.")
     told = read(folder)
     state = _weights(folder, told["sha256"])
     native = any(name.startswith("native.") for name in state)
     exits = ",".join(map(str, told["exits"]))
     if native and options.get("exits") not in (None, exits):
-        raise UserError(f"The exits of '{folder}' were trained where they are ({exits}). Leave --exits out.")
+        raise UserError(f"The exits of '{folder}' were trained at fixed positions ({exits}). Leave --exits out.")
     classes = len(told["class_names"])
     size = options.get("image_size") or told["image_size"]
     base = parse(told["backbone"])

@@ -38,7 +38,7 @@ def place(
         found: list[int] = list(range(first, blocks - 1))
     elif text == "stages":
         if stage_ends is None:
-            raise UserError(f"'stages' is no place for exits: {owner} has blocks of one kind only. {valid}")
+            raise UserError(f"'stages' is not a valid value for exits: {owner} has blocks of one kind only. {valid}")
         found = [e for e in stage_ends if e < blocks - 1]
     elif match := re.fullmatch(r"every=(\d+)", text):
         step = int(match[1])
@@ -49,7 +49,7 @@ def place(
         found = [int(t) for t in text.split(",")]
         _check(found, text, owner, blocks, valid)
     else:
-        raise UserError(f"'{text}' is no place for exits. {valid}")
+        raise UserError(f"'{text}' is not a valid value for exits. {valid}")
     return tuple(found)
 
 

@@ -71,7 +71,7 @@ def _build(name: str, shape: tuple[int, int, int], release: str, options: Pooled
     if size % 16:
         near = max(16, size // 16 * 16)
         raise UserError(
-            f"{name} cuts images into patches of 16 pixels; {size} is no multiple. Try --image-size {near}."
+            f"{name} cuts images into patches of 16 pixels; {size} is not a multiple of 16. Try --image-size {near}."
         )
     weights, num_classes = options.get("weights"), options.get("num_classes")
     dim, depth, ratio = shape
@@ -84,7 +84,7 @@ def _build(name: str, shape: tuple[int, int, int], release: str, options: Pooled
         path = locate(weights, [release], options.get("data_dir"))
         if path is None:
             raise UserError(
-                f"The weights of {name} are not here. Get the T2T-ViT release file {release}, "
+                f"The weights of {name} are not on this machine. Get the T2T-ViT release file {release}, "
                 "and put it into $BENCH_DATA/weights or name it with --weights PATH."
             )
         state = {k: v for k, v in read_checkpoint(path).items() if not k.startswith(EXIT_KEYS)}
@@ -115,7 +115,7 @@ def _take_head(state: dict[str, Tensor], path: Path, dim: int) -> nn.Linear:
     try:
         weight, bias = state.pop("head.weight"), state.pop("head.bias")
     except KeyError as error:
-        raise UserError(f"'{path}' is no T2T-ViT checkpoint: {error.args[0]} is missing.") from None
+        raise UserError(f"'{path}' is not a T2T-ViT checkpoint: {error.args[0]} is missing.") from None
     if weight.shape[1] != dim:
         raise UserError(f"'{path}' is of another depth: its head reads {weight.shape[1]} features, not {dim}.")
     head = nn.Linear(dim, len(weight))

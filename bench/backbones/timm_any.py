@@ -53,5 +53,5 @@ def _family(argument: str | None) -> tuple[str, bool]:
         raise UserError(f"timm has no weights '{argument}'.{nearest(argument, known)}")
     module = timm.models.model_entrypoint(base).__module__.rpartition(".")[2]
     if module not in (*_VIT_MODULES, *_CNN_MODULES) or "distilled" in base:
-        raise UserError(f"timm:{argument} cannot be cut into stages ({module}). Families that can: {_SUPPORTED}.")
+        raise UserError(f"timm:{argument} cannot be divided into stages ({module}). Supported families: {_SUPPORTED}.")
     return argument, module in _VIT_MODULES

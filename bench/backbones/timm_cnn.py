@@ -27,21 +27,21 @@ class StagedCNN(StagedBackbone):
 
 
 class StagedMobileNetV3(StagedCNN):
-    """MobileNetV3 and its kin: the convolution behind the blocks follows the pooling."""
+    """MobileNetV3 and its variants: the convolution behind the blocks follows the pooling."""
 
     def start(self, images: Tensor) -> Tensor:
         return self.trunk.bn1(self.trunk.conv_stem(images))
 
 
 class StagedEfficientNet(StagedMobileNetV3):
-    """EfficientNet and its kin: the convolution behind the blocks precedes the pooling."""
+    """EfficientNet and its variants: the convolution behind the blocks precedes the pooling."""
 
     def final(self, state: Tensor) -> Tensor:
         return super().final(self.trunk.bn2(self.trunk.conv_head(state)))
 
 
 class StagedResNet(StagedCNN):
-    """ResNet and its kin."""
+    """ResNet and its variants."""
 
     def start(self, images: Tensor) -> Tensor:
         return self.trunk.maxpool(self.trunk.act1(self.trunk.bn1(self.trunk.conv1(images))))

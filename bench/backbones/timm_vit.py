@@ -81,7 +81,8 @@ def build_vit(name: str, arch: str, options: PooledOptions, headless: bool = Fal
     patch = int(found[1]) if (found := re.search(r"patch(\d+)", arch)) else 1
     if size % patch:
         near = f"Try --image-size {max(patch, size // patch * patch)}."
-        raise UserError(f"{name} cuts images into patches of {patch} pixels; {size} is no multiple. {near}")
+        reason = f"{size} is not a multiple of {patch}"
+        raise UserError(f"{name} cuts images into patches of {patch} pixels; {reason}. {near}")
     trunk = build_trunk(name, arch, options, image_size=size, resizable=True, headless=headless)
     return stage_vit(name, trunk, options.get("exits"), options.get("pooling"))
 

@@ -62,7 +62,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
             content = content[wrapper]
             break
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
-        raise UserError(f"'{path}' does not hold a state dict, neither itself nor under {', '.join(_WRAPPERS)}.")
+        raise UserError(f"'{path}' does not contain a state dict, neither directly nor under {', '.join(_WRAPPERS)}.")
     return {str(key).removeprefix("module."): value for key, value in content.items()}
 
 

@@ -40,7 +40,7 @@ def import_logits(given: Path | str, root: Path | None = None) -> Bank:
 
     given: a file that `bench publish --logits` wrote, its http(s) address, or a folder. The folder holds macs.json and,
     as .npz or .safetensors, test, pool (or val: what was held out of training, which a run parts into val and cal) and,
-    if it is at hand, train: arrays exit_0 … exit_K-1 [N, C] and labels [N].
+    if it is available, train: arrays exit_0 … exit_K-1 [N, C] and labels [N].
     Raises UserError for anything that is missing or does not fit.
     """
     if is_url(str(given)) or Path(given).is_file():
@@ -141,7 +141,7 @@ def _checked(path: Path | str, arrays: dict[str, np.ndarray]) -> Split:
     exits = [arrays.get(f"exit_{k}") for k in range(len(arrays) - 1)]
     if not exits or any(x is None for x in exits):
         names = ", ".join(sorted(arrays)[:8])
-        raise UserError(f"'{path}' must hold labels and exit_0, exit_1, … without a gap. It has: {names}.")
+        raise UserError(f"'{path}' must contain labels and exit_0, exit_1, … without a gap. It has: {names}.")
     labels = arrays["labels"]
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not len(labels):
         raise UserError(
@@ -165,7 +165,7 @@ def _logits(path: Path | str, k: int, values: np.ndarray, samples: int) -> np.nd
         )
     found = values.astype(np.float32)
     if not np.isfinite(found).all():
-        raise UserError(f"'{path}': exit_{k} holds values that are not finite.")
+        raise UserError(f"'{path}': exit_{k} contains values that are not finite.")
     return found
 
 

@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What a user asks for: a dataset through a backbone, and how. None stands for a default."""
+    """A user's request: a dataset through a backbone, with options. None means the default."""
 
     dataset: str
     backbone: str

@@ -20,7 +20,7 @@ State = Literal["built", "partial", "to build", "to download", "broken"]
 
 @dataclass(frozen=True)
 class BankStatus:
-    """A bank as it is, or would be. None stands for what is known only after a download."""
+    """The state of a bank that exists or would be built. None: known only after a download."""
 
     state: State
     cell: Cell | None

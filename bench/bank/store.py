@@ -196,7 +196,7 @@ def _reason(found: Found, everything: bool, unused_days: float | None) -> str | 
 
 
 def delete(path: Path) -> None:
-    """Delete a folder; nobody can open a half-deleted one."""
+    """Delete a folder; a half-deleted one cannot be opened."""
     condemned = path if path.suffix == ".removed" else path.with_name(path.name + ".removed")
     if condemned != path:
         shutil.rmtree(condemned, ignore_errors=True)

@@ -133,7 +133,7 @@ def rgb(image: Image.Image, most: int | None = None) -> np.ndarray:
 
 
 def _most(image: Image.Image) -> int | None:
-    """Return the highest value of deep grey by the depth of the file, whatever this image has: one scale for all.
+    """Return the highest value of deep grey by the depth of the file, independent of the image: one scale for all.
 
     None for other modes. Raises ValueError where grey values have no fixed scale.
     """

@@ -119,7 +119,7 @@ class _Tree:
 
     @staticmethod
     def _wraps(inside: Path, base: Path, part: str) -> bool:
-        """Whether the only folder in a split is no class, but the split again, or a word such as `images`."""
+        """Whether the only folder in a split is not a class, but the split again, or a word such as `images`."""
         found = role(inside.name)
         return inside.name == base.name or generic(inside.name) or (found is not None and found.part == part)
 

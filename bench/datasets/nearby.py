@@ -1,4 +1,4 @@
-"""What the files and folders at hand tell about a path that cannot be read: archives, similar names."""
+"""Hints from files and folders near a path that cannot be read: archives, similar names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files below a folder are images: by suffix or content; whatever is passed over is counted and said once."""
+"""Which files below a folder are images: by suffix or content; skipped files are counted and reported once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Selection:
         return found
 
     def holds(self, base: Path) -> bool:
-        """Whether an image lies below a folder, at any depth."""
+        """Whether an image is below a folder, at any depth."""
         return any(self._take(path) for path in self._files(base, (os.path.realpath(base),)))
 
     def loose(self, base: Path) -> int:

@@ -96,7 +96,7 @@ def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[Path 
 
 @contextlib.contextmanager
 def _within(folder: Path) -> Iterator[None]:
-    """Start Ray elsewhere than here: its workers would import whatever is called like a module in this folder."""
+    """Start Ray elsewhere than here: its workers would import files of this folder that have the name of a module."""
     here = os.open(".", os.O_RDONLY)
     try:
         os.chdir(folder)

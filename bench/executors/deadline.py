@@ -15,12 +15,12 @@ GRACE = 5.0  # seconds between the exception and the end of the process
 
 
 class TrialTimeout(BaseException):
-    """The time of a trial is over. It is no Exception, so that no `except Exception` of a method catches it."""
+    """The time limit of a trial is reached. Not a subclass of Exception, so `except Exception` does not catch it."""
 
 
 @contextmanager
 def deadline(seconds: float | None, *, kill: bool = False) -> Iterator[None]:
-    """Raise TrialTimeout in the block after `seconds`, and again every second while it goes on.
+    """Raise TrialTimeout in the block after `seconds`, and again every second until it ends.
 
     With `kill`, a process that is still in the block GRACE seconds later ends, whatever it does: the watch is a thread
     of the interpreter that needs neither the interpreter's lock nor its signals. None: no limit.

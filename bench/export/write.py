@@ -38,7 +38,9 @@ def check_target(folder: Path) -> None:
     """Raise UserError if a folder holds anything but an exported policy, or cannot be written to."""
     held = {path.name for path in folder.iterdir()} - {OUTPUT_MARK} if folder.is_dir() else set()
     if held and FILE not in held:
-        raise UserError(f"'{folder}' holds '{min(held)}' and is no exported policy. Give a new folder with --output.")
+        raise UserError(
+            f"'{folder}' contains '{min(held)}' and is not an exported policy. Give a new folder with --output."
+        )
     check_writable(folder, "folder", "--output")
 
 

@@ -169,6 +169,6 @@ def _written(path: Path, write: Callable[[Any], object]) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise UserError(
-            f"'{path}' cannot be written ({reason}). Make room and run the same command again: it goes on from "
+            f"'{path}' cannot be written ({reason}). Free some space and run the same command again: it resumes from "
             "its last checkpoint."
         ) from error

@@ -185,7 +185,7 @@ def _watch(processes: Sequence[Any], pipes: list[Connection], tell: Tell) -> Non
             name = signal.Signals(-process.exitcode).name
             raise UserError(
                 f"Process {rank + 1} of {len(processes)} was ended from outside ({name}), for example for lack of "
-                "memory. Run the same command again: it goes on from its last checkpoint."
+                "memory. Run the same command again: it resumes from its last checkpoint."
             )
     if said or any(process.exitcode for process in processes):
         raise RuntimeError(said.get("error", "a process of the training ended without a reason"))

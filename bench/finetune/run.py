@@ -56,7 +56,7 @@ class Wanted:
 
 @dataclass
 class Progress:
-    """What is told while a network is trained; all of it may stay silent."""
+    """Receives the progress of training; every function may do nothing."""
 
     step: Callable[[int, int, float], None] = lambda done, total, value: None  # steps, and the mean loss of late
     epoch: Callable[[dict[str, Any]], None] = lambda entry: None  # an entry of the history

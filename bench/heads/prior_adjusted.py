@@ -50,7 +50,7 @@ class PriorAdjustedHeads(Heads):
         return answer - self.shift[k].to(answer.dtype)
 
     def macs(self, k: int) -> int:
-        """Count the cost of the base heads: subtracting a constant is no multiplication."""
+        """Count the cost of the base heads: subtracting a constant is not a multiplication."""
         return self.base.macs(k)
 
 

@@ -40,10 +40,10 @@ def look(cells: Sequence[PaperCell], data_dir: Path | None, weights: Path | None
     Raises UserError for a data folder or a weight file that does not exist.
     """
     if data_dir is not None and not data_dir.is_dir():
-        raise UserError(f"The data folder {data_dir} does not exist. Give --data-dir a folder that holds the data.")
+        raise UserError(f"The data folder {data_dir} does not exist. Give --data-dir a folder that contains the data.")
     if weights is not None and len(cells) != 1:
         raise UserError(
-            f"--weights is one checkpoint, and {len(cells)} cells are to be run. Name its cell with --cells, "
+            f"--weights is one checkpoint, but {len(cells)} cells are selected. Name its cell with --cells, "
             f"for instance --cells {cells[0].name}."
         )
     if weights is not None and not weights.is_file():

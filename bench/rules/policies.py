@@ -36,7 +36,7 @@ class HeadsPolicy(Policy):
 
 
 def shared_heads(policy: Policy) -> Heads | None:
-    """Return the heads whose answers are the policy's own, whatever it decides; None if it changes them."""
+    """Return the heads whose answers are the policy's own, independent of its decisions; None if it changes them."""
     if not isinstance(policy, HeadsPolicy):
         return None
     kind = type(policy)

@@ -46,7 +46,7 @@ GRID = 65  # costs at which a mean curve is drawn
 
 
 def summarise(cell: CellData, bootstrap: BootstrapConfig | None = None, baseline: str | None = None) -> CellStatistics:
-    """Compute all statistics of a setting. The same records give the same bytes, whatever their order.
+    """Compute all statistics of a setting. The same records give the same bytes, in any order.
 
     baseline: the label to compare with, instead of the best shared-head rule. Raises UserError where the
     setting has no complete grid of it.

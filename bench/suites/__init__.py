@@ -1,1 +1,1 @@
-"""Suites: settings that everybody runs in the same way, by one name. suites.yaml defines all of them."""
+"""Suites: named lists of settings that everyone runs in the same way. suites.yaml defines all of them."""

@@ -51,7 +51,7 @@ class Setting(_Model):
     dataset: str
     backbone: str
     image_size: int | None = None  # None: that of the network, or texts
-    heads: str | None = None  # what methods take in place of plain heads
+    heads: str | None = None  # what methods use instead of plain heads
     network: Network | None = None
 
     @property

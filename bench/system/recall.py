@@ -58,7 +58,7 @@ _current: ContextVar[Recording | None] = ContextVar("recording", default=None)
 
 @contextmanager
 def recording(started: Recording | None = None) -> Iterator[Recording]:
-    """Record in the block what `watch` is told; a recording that was started earlier goes on."""
+    """Record in the block what `watch` receives; a recording that was started earlier continues."""
     found = started or Recording()
     token = _current.set(found)
     try:

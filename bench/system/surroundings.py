@@ -47,7 +47,7 @@ class Surroundings:
 
 
 def differences(before: Facts, now: Facts) -> list[str]:
-    """Return the names of facts that are no longer what they were."""
+    """Return the names of facts that have changed."""
     return [name for name, value in before.items() if value is not now.get(name) and value != now.get(name)]
 
 
@@ -106,7 +106,7 @@ class Ambient:
 
 
 def _general(entry: tuple[Any, ...]) -> bool:
-    """Return whether a filter of warnings is for whatever any module says."""
+    """Return whether a filter of warnings applies to all warnings of all modules."""
     _, message, kind, module, _ = entry
     return message is None and module is None and kind.__module__ == "builtins"
 

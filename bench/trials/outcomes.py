@@ -46,8 +46,8 @@ def unpack(record: Record | Mapping[str, Any]) -> SampleOutcomes:
     name, held = (record.id, record.outcomes) if isinstance(record, Record) else _fields(record)
     if held is None:
         raise UserError(
-            f"Record {name} holds no per-sample outcomes: it is no ok point of a policy, or it was written before "
-            "records held them. Run `bench score`, or run the point again."
+            f"Record {name} has no per-sample outcomes: it is not an ok point of a policy, or an older version wrote "
+            "it. Run `bench score`, or run the point again."
         )
     exits = len(record.cell.exit_names) if isinstance(record, Record) else np.iinfo(np.int16).max
     try:

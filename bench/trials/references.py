@@ -38,14 +38,14 @@ class StaticPolicy(HeadsPolicy):
 
 
 def static_macs(heads: Heads, backbone_macs: Sequence[int]) -> list[int]:
-    """Return what sending everybody to each exit costs, [K] MACs per sample: only the heads needed there are run."""
+    """Return the cost if all samples exit at k, [K] MACs per sample: only the heads needed there are run."""
     exits = len(backbone_macs)
     return [exit_macs(StaticPolicy(heads, exits, k), backbone_macs)[k] for k in range(exits)]
 
 
 @dataclass(frozen=True)
 class StaticExits:
-    """What sending everybody to each exit gives on val and on test, and what mixtures of that give in expectation."""
+    """Scores on val and test if all samples exit at k, and the expected scores of mixtures of such exits."""
 
     val: Mapping[str, Tensor]  # [K] each: accuracy, nll, brier, macs
     test: Mapping[str, Tensor]
@@ -80,7 +80,7 @@ class StaticExits:
 
 
 def static_scores(heads: Heads, data: ExitData, backbone_macs: Sequence[int]) -> dict[str, Tensor]:
-    """Return what sending everybody to each exit gives on a split: accuracy, NLL, Brier score and MACs, [K] each."""
+    """Return scores on a split if all samples exit at k: accuracy, NLL, Brier score and MACs, [K] each."""
     logits, labels = heads.logits(data), to_numpy(data.labels)
     answers = [softmax(logits[:, k], f"logits of exit {k}") for k in range(logits.shape[1])]
     scores = {

@@ -112,7 +112,7 @@ def _point(record: Record, arrays: Mapping[str, np.ndarray]) -> Measured:
         point = from_arrays(arrays, record.full_macs, len(record.cell.exit_names))
         shares = np.bincount(point.test.exit_index, minlength=point.num_exits) / len(point.test.correct)
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        raise UserError(f"they are no outcomes of this version or an earlier one ({error})") from None
+        raise UserError(f"they are not outcomes of this version or an earlier one ({error})") from None
     stored = (record.metrics.get("accuracy", math.nan), record.metrics.get("collapsed", math.nan))
     held = (float(point.test.correct.mean()), float(shares.max()))
     if len(shares) != point.num_exits or not np.allclose(stored, held, rtol=0, atol=1e-9):

@@ -26,7 +26,7 @@ REMEDY = "Restore both files from version control, or delete them and run `bench
 
 
 def write_sheet(cell: Cell, records: Sequence[Record]) -> tuple[bytes, bytes]:
-    """Return the content of both files. The same records give the same bytes, in whatever order they come."""
+    """Return the content of both files. The same records give the same bytes, in any order."""
     in_order = sorted(records, key=_order)
     samples = {r.id: found for r in in_order if (found := samples_of(r)) is not None}
     sizes = {len(found.correct) for found in samples.values()}

@@ -1,4 +1,4 @@
-"""Whether a search's best trial lies at an end of a range, which then may be too narrow."""
+"""Whether a search's best trial is at an end of a range, which then may be too narrow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEAR = 0.05  # of a range, on its own scale, counted from either end
 
 
 def at_edges(search: Tuned) -> list[str]:
-    """Return a sentence per parameter of the best trial that lies at an end of its range, by name.
+    """Return a sentence per parameter of the best trial that is at an end of its range, by name.
 
     Numbers count if they are within 5 % of the range, on a logarithmic scale where the search has one; choices have no
     ends. Empty while a search is under way and where no trial scored above the defaults.

@@ -7,7 +7,7 @@ then the other way round. One fit gives a point (c_b, a_b) for every budget b th
 the plain backbone's, and accuracy, both on the half it did not see. Its curve is
 
     f(c) = 0                        for c < b₁, the smallest budget that it meets on its own half of val
-    f(c) = interp(c; (c_b, a_b))    else: linear between its points, constant beyond the cheapest and the dearest
+    f(c) = interp(c; (c_b, a_b))    else: linear between its points, constant beyond the cheapest and the most expensive
 
 and its score is (1 / (h - l)) ∫ f(c) dc from l to h, by the trapezoid rule at 121 costs. The window is the same for all
 methods of a bank: l is the smallest budget asked for that exceeds the backbone's cost at its first exit, h the largest.

@@ -99,7 +99,7 @@ class Rounds(Searcher):
             self.broken = problem
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave everything out of the state of the run that Tune writes: a search goes on from its own file."""
+        """Store nothing in the state that Tune writes: a search resumes from its own file."""
         return {}
 
     def save(self, checkpoint_path: str) -> None:

@@ -50,7 +50,7 @@ class Budget:
 
     @property
     def deciding(self) -> tuple[int, ...]:
-        """The seeds after those of the search, so that a lucky initialisation cannot vouch for itself."""
+        """The seeds after those of the search, so that a lucky initialisation does not confirm itself."""
         return tuple(max(self.seeds) + 1 + i for i in range(self.deciders))
 
 
@@ -210,7 +210,7 @@ class Search:
                 files.write(self.path, self.result())
             except OSError as error:
                 problem = f"The search cannot be written to '{self.path}' ({error.strerror})."
-                raise UserError(f"{problem} Make room; the same command then goes on from there.") from None
+                raise UserError(f"{problem} Free some space and run the same command again: it resumes.") from None
 
 
 def _versions() -> dict[str, str | None]:

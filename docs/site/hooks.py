@@ -29,7 +29,7 @@ def page(notebook: dict[str, Any]) -> str:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Replace links that lead out of docs/: those to the report lead to its site, others become the file's name."""
-    return LINK.sub(_outside, markdown)
+    return LINK.sub(_outside, markdown.replace("](notebook.ipynb)", "](notebook.md)"))
 
 
 def _outside(link: re.Match[str]) -> str:

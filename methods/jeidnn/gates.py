@@ -51,7 +51,7 @@ class Gates(nn.Module):
         return Gates(torch.cat([g.weight for g in parts]), torch.cat([g.bias for g in parts]), parts[0].reading)
 
     def opened(self, points: Tensor) -> Gates:
-        """Return these gates with all of them open, whatever they see, at the operating points of a mask [P]."""
+        """Return these gates, all of them always open at the operating points of a mask [P]."""
         which = points.to(self.bias.device)
         weight = self.weight.masked_fill(which[:, None, None], 0.0)
         return Gates(weight, self.bias.masked_fill(which[:, None], OPEN), self.reading)

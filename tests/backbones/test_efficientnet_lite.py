@@ -52,7 +52,7 @@ def test_timm_layout_is_read_too(lite, tmp_path):
 
 def test_another_network_is_refused(tmp_path):
     save_file({"a": torch.ones(1)}, tmp_path / "x.safetensors")
-    with pytest.raises(UserError, match="does not hold an EfficientNet-Lite0"):
+    with pytest.raises(UserError, match="is not an EfficientNet-Lite0"):
         backbones.load("efficientnet_lite0", weights=tmp_path / "x.safetensors")
 
 

@@ -59,8 +59,11 @@ def test_default_image_sizes(name, native, expected):
         ("timm", "Give the name of the timm model: timm:NAME"),
         ("timm:vit_tny_patch16_224", "timm has no model 'vit_tny_patch16_224'. Did you mean 'vit_tiny_patch16_224'?"),
         ("timm:resnet18.nothing_in1k", "timm has no weights 'resnet18.nothing_in1k'. Did you mean"),
-        ("timm:swin_tiny_patch4_window7_224", "cannot be cut into stages (swin_transformer). Families that can: ViT"),
-        ("timm:deit_tiny_distilled_patch16_224", "cannot be cut into stages (deit)"),
+        (
+            "timm:swin_tiny_patch4_window7_224",
+            "cannot be divided into stages (swin_transformer). Supported families: ViT",
+        ),
+        ("timm:deit_tiny_distilled_patch16_224", "cannot be divided into stages (deit)"),
         ("resnet18[exits=every=9]", "Valid for resnet18: blocks, stages, every=1 … every=7, or indices from 0 to 6"),
         ("resnet18[exits=blocks]", "says exits=blocks, but exits=every=2 was asked for as well"),
         (

@@ -34,7 +34,7 @@ def test_transformer_places(text, expected):
 def test_an_exit_before_the_first_block_where_there_may_be_one(text, expected):
     assert place(text, owner="net", blocks=4, default="blocks", embeddings=True) == expected
     if text and "-1" in text:
-        with pytest.raises(UserError, match="is no place for exits"):
+        with pytest.raises(UserError, match="is not a valid value for exits"):
             at(text)
 
 
@@ -52,9 +52,12 @@ def test_stages_end_where_the_family_says_but_never_at_the_last_block():
         ("every=12", "leaves no intermediate exit"),
         ("every=0", "leaves no intermediate exit"),
         ("stages", "blocks of one kind only"),
-        ("half", "'half' is no place for exits. Valid for net: blocks, every=1 … every=11, or indices from 0 to 10"),
-        ("", "is no place for exits"),
-        ("-1,2", "is no place for exits"),
+        (
+            "half",
+            "'half' is not a valid value for exits. Valid for net: blocks, every=1 … every=11, or indices from 0 to 10",
+        ),
+        ("", "is not a valid value for exits"),
+        ("-1,2", "is not a valid value for exits"),
     ],
 )
 def test_bad_places_say_what_is_valid(text, says):

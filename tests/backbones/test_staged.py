@@ -113,7 +113,7 @@ def test_random_weights_leave_the_callers_random_state_alone():
 def test_an_image_too_small_is_a_sentence():
     from bench.errors import UserError
 
-    with pytest.raises(UserError, match=r"patches of 16 pixels; 40 is no multiple\. Try --image-size 32"):
+    with pytest.raises(UserError, match=r"patches of 16 pixels; 40 is not a multiple of 16\. Try --image-size 32"):
         build("t2t_vit_7", 40)
-    with pytest.raises(UserError, match=r"patches of 16 pixels; 40 is no multiple\. Try --image-size 32"):
+    with pytest.raises(UserError, match=r"patches of 16 pixels; 40 is not a multiple of 16\. Try --image-size 32"):
         build("deit_tiny", 40)

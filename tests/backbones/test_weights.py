@@ -75,7 +75,7 @@ def test_broken_files_are_a_sentence(tmp_path, name):
 
 def test_other_contents_are_no_state_dict(tmp_path):
     torch.save({"epoch": 3, "loss": [1.0]}, tmp_path / "x.pth")
-    with pytest.raises(UserError, match="does not hold a state dict"):
+    with pytest.raises(UserError, match="does not contain a state dict"):
         read_checkpoint(tmp_path / "x.pth")
 
 

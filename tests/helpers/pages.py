@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,14 @@ def blocks(page: Path) -> Iterator[Block]:
 def broken_links(page: Path) -> list[str]:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
     return [link for link in links if not (page.parent / link).exists()]
+
+
+def lines_of(script: str) -> Iterator[list[str]]:
+    """Yield the words of every command of a script, the program without its folder."""
+    for line in script.replace("\\\n", " ").splitlines():
+        for words in (shlex.split(part, comments=True) for part in line.split(" && ")):
+            if words:
+                yield [Path(words[0]).name, *words[1:]]
 
 
 class Shell:

@@ -46,7 +46,7 @@ def test_records_keep_them_and_old_ones_stay_readable(tmp_path, cell, trial_of):
     del held["outcomes"]
     path.write_text(json.dumps(held))
     assert read(path).outcomes is None
-    with pytest.raises(UserError, match=r"holds no per-sample outcomes.*bench score"):
+    with pytest.raises(UserError, match=r"has no per-sample outcomes.*bench score"):
         unpack(read(path))
 
 

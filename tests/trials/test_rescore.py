@@ -119,7 +119,7 @@ def test_outcomes_of_another_record_are_refused(fresh, trial_of, splits):
     other = run_trial(trial_of("entropy_thresh"), splits, {})[1][1].arrays
     with pytest.raises(UserError, match="belong to another run"):
         rescore(record, other)
-    with pytest.raises(UserError, match="no outcomes of this version"):
+    with pytest.raises(UserError, match="not outcomes of this version"):
         rescore(record, {"test_exit_index": np.arange(3)})
 
 
