@@ -11,6 +11,7 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parents[2]
 LINK = re.compile(r"\[([^\]]*)\]\(\.\./([^)\s]+)\)")
+FILE = re.compile(r"<!-- (\S+\.\w+) -->\n```(\w+)")
 REPORT = "../site/index.html"  # seen from reports/docs
 
 
@@ -28,8 +29,9 @@ def page(notebook: dict[str, Any]) -> str:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace links that lead out of docs/: those to the report lead to its site, others become the file's name."""
-    return LINK.sub(_outside, markdown.replace("](notebook.ipynb)", "](notebook.md)"))
+    """Show the file that a block is, and replace links that lead out of docs/: to the report's site, or by a name."""
+    titled = FILE.sub(r'```\2 title="\1"', markdown)
+    return LINK.sub(_outside, titled.replace("](notebook.ipynb)", "](notebook.md)"))
 
 
 def _outside(link: re.Match[str]) -> str:
