@@ -49,12 +49,13 @@ def test_the_api_page_documents_every_public_function(site):
     assert "Raises UserError" in text
 
 
-def test_the_notebook_runs(environment, tmp_path):
+def test_the_notebook_runs(environment, tmp_path, monkeypatch):
     nbformat = pytest.importorskip("nbformat")
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # where it writes
     held = nbformat.read(NOTEBOOK, as_version=4)
-    where = {"metadata": {"path": str(tmp_path)}}
+    where = {"metadata": {"path": str(NOTEBOOK.parent)}}
     nbclient.NotebookClient(held, timeout=500, kernel_name="python3", resources=where).execute()
     shown = [output for cell in held.cells for output in cell.get("outputs", ())]
     assert not [output for output in shown if output.output_type == "error"]
