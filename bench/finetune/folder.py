@@ -93,12 +93,12 @@ def checkpoint(folder: Path, start: dict[str, Any]) -> dict[str, Any] | None:
         held = torch.load(path, map_location="cpu", weights_only=True)
         before = json.loads(held.pop("start"))
     except Exception as error:  # a damaged file may raise anything
-        raise UserError(f"'{path}' cannot be read ({type(error).__name__}). Remove it to begin anew.") from error
+        raise UserError(f"'{path}' cannot be read ({type(error).__name__}). Remove it to start again.") from error
     if before != json.loads(json.dumps(start)):
         changed = sorted(key for key in start if before.get(key) != json.loads(json.dumps(start[key])))
         raise UserError(
-            f"'{folder}' holds an unfinished run with other settings ({', '.join(changed)}). Repeat its command to go "
-            "on, give another folder with -o, or remove it."
+            f"'{folder}' holds an unfinished run with other settings ({', '.join(changed)}). Repeat its command to "
+            "resume, give another folder with -o, or remove it."
         )
     return held
 

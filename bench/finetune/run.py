@@ -254,7 +254,7 @@ class _Training:
         if not torch.isfinite(value):
             raise UserError(
                 f"The loss is no longer finite after {taken} steps. Lower --lr (now {self.config.lr:g}), and "
-                "start anew in another folder."
+                "start again in another folder."
             )
         self.optimiser.step()
         self.average.update_parameters(self.network)
