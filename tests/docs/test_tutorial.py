@@ -1,4 +1,7 @@
-"""The tutorial: what it says is what happens, on few small images; runs that other pages' tests make are planned."""
+"""The tutorial: what it says is what happens, on few small images.
+
+Later runs are planned, and `bench check` is left to the tests of the pages on each kind of plugin, which run it.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +27,10 @@ def test_every_command_of_the_page_works(bench, tmp_path):
                 small = {"--dataset": small["--dataset"]}
             more = [part for name, value in small.items() if name not in words for part in (name, value)]
             more += ["--dry-run"] if "run" in ran else FEW
+        ran.append(words[1])
+        if words[1] == "check":
+            continue
         done = bench(*("digits" if word == "mnist5k" else word for word in words[1:]), *more)
         assert done.returncode == 0, f"{words}\n{done.stdout}{done.stderr}"
-        ran.append(words[1])
     assert ran == ["run", "show", *["new", "check", "run"] * 3, "run"]
     assert {"jeidnn", "msdnet_thresh"} <= set(load_records(tmp_path / "runs")["method"])
