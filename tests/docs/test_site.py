@@ -54,6 +54,7 @@ def test_the_notebook_runs(environment, tmp_path, monkeypatch):
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where it writes
+    monkeypatch.delenv("MPLBACKEND", raising=False)  # charts are shown in it
     held = nbformat.read(NOTEBOOK, as_version=4)
     where = {"metadata": {"path": str(NOTEBOOK.parent)}}
     nbclient.NotebookClient(held, timeout=500, kernel_name="python3", resources=where).execute()
