@@ -137,7 +137,7 @@ def test_damaged_folders_are_sentences(trained, tmp_path, damage, says):
 def test_what_a_trained_network_fixes_cannot_be_asked_for_otherwise(trained):
     with pytest.raises(UserError, match="has its own weights"):
         backbones.load(str(trained), weights="random")
-    with pytest.raises(UserError, match="trained where they are"):
+    with pytest.raises(UserError, match="trained at fixed positions"):
         backbones.load(str(trained), exits="1,3")
 
 
