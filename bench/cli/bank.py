@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import completion
 from bench.cli import options as o
 from bench.cli.guard import FAILED, guarded
 from bench.cli.terminal import say
@@ -38,7 +39,7 @@ def build(config: o.Config = None, **given: Any) -> None:
 @guarded
 def list_banks(
     bank_dir: o.BankDir = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """List the banks on this machine with their contents, size and state."""
     from bench.bank import store
@@ -87,7 +88,12 @@ def _row(found: Found) -> dict[str, Any]:
 @guarded
 def remove(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Bank of the folder of banks, as `bench bank list` prints it.")
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="Bank of the folder of banks, as `bench bank list` prints it.",
+            autocompletion=completion.banks,
+        ),
     ],
     bank_dir: o.BankDir = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be removed.")] = False,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli import options as o
 from bench.cli.guard import FAILED
 
@@ -30,14 +31,20 @@ def check(
         typer.Argument(
             metavar="NAME…",
             help="Methods, heads, datasets, backbones: name or name\\[param=value,…], module:factory, or all methods.",
+            autocompletion=completion.of_kind,
         ),
     ],
     kind: Annotated[
-        str | None, typer.Option(help="method, head, dataset or backbone, where a name stands for several of them.")
+        str | None,
+        o.chosen(
+            help="Its kind, where a name stands for several things.",
+            valid=("method", "head", "dataset", "backbone"),
+            default="what the name stands for",
+        ),
     ] = None,
     plugin: o.Plugin = None,
     data_dir: o.DataDir = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """Check methods, heads, datasets and backbones against their interface and explain each violation.
 

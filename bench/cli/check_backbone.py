@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli import options as o
 from bench.cli.guard import FAILED
 
@@ -13,16 +14,21 @@ from bench.cli.guard import FAILED
 def check_backbone(
     backbone: Annotated[
         str,
-        typer.Argument(metavar="NAME", help="module:factory, or a name of `bench list backbones`; parameters in \\[]."),
+        typer.Argument(
+            metavar="NAME",
+            help="module:factory, or a name of `bench list backbones`; parameters in \\[].",
+            autocompletion=completion.names("backbones"),
+        ),
     ],
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images in pixels; by default what the network is made for.")
+        int | None,
+        o.option(help="Side of the images in pixels.", default="what the network is made for", min=1),
     ] = None,
     num_classes: Annotated[
-        int | None, typer.Option(min=1, help="Classes of the head; by default those of the network's own.")
+        int | None, o.option(help="Classes of the head.", default="those of the network's own", min=1)
     ] = None,
     plugin: o.Plugin = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """Check a network that is cut into stages, as `bench check` does, for images and classes of your choice.
 

@@ -13,22 +13,77 @@ if TYPE_CHECKING:
 
 
 def names(kind: Kind, *words: str) -> Callable[[str], list[str]]:
-    """Return what completes the last of several names of a kind, or one of some words; nothing within brackets."""
+    """Return what completes the last of several names of a kind, or one of some words; within brackets, `heads=`."""
 
     def complete(incomplete: str) -> list[str]:
-        from bench.plugins import registry
-
-        if incomplete.count("[") > incomplete.count("]"):
-            return []
         before, comma, _ = incomplete.rpartition(",")
-        return _fitting(incomplete, (before + comma + name for name in (*registry.plugins(kind), *words)))
+        if incomplete.count("[") > incomplete.count("]"):
+            head, equals, _ = incomplete.rpartition("heads=")
+            recipes = incomplete[len(head + equals) :]
+            known = _registered("heads") if equals and not set(recipes) & set("[],") else ()
+            return _fitting(incomplete, (head + equals + name for name in known))
+        return _fitting(incomplete, (before + comma + name for name in (*_registered(kind), *words)))
 
     return complete
 
 
+def of_kind(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a name of the kind that the command was given, or of any kind: `bench list`, `bench check`."""
+    from bench.plugins import registry
+
+    given = str(ctx.params.get("kind") or "")
+    kinds = [kind for kind in registry.KINDS if given in (kind, kind.removesuffix("s"))]
+    return _fitting(incomplete, {name for kind in kinds or registry.KINDS for name in _registered(kind)})
+
+
+def words(*valid: str) -> Callable[[str], list[str]]:
+    """Return what completes one of a few values."""
+    return lambda incomplete: _fitting(incomplete, valid)
+
+
+def several(*valid: str) -> Callable[[str], list[str]]:
+    """Return what completes the last of several values, separated by commas."""
+
+    def complete(incomplete: str) -> list[str]:
+        before, comma, _ = incomplete.rpartition(",")
+        return _fitting(incomplete, (before + comma + value for value in valid))
+
+    return complete
+
+
+def suites(incomplete: str) -> list[str]:
+    """Complete the name of a suite."""
+    from bench.suites.suite import suites as known
+
+    return _fitting(incomplete, known())
+
+
+def banks(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a bank of the folder of banks that the command looks in."""
+    from bench.bank import store
+
+    return _fitting(incomplete, (path.name for path in store.bank_paths(ctx.params.get("bank_dir"))))
+
+
+def _registered(kind: Kind) -> Iterable[str]:
+    from bench.plugins import registry
+
+    return registry.plugins(kind)
+
+
 def settings(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a setting of the store that the command reads."""
-    root = Path(ctx.params.get("results") or "results").expanduser()
+    return _settings(ctx, incomplete, "results")
+
+
+def of_runs(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete the name of a setting of the working store that the command reads."""
+    return _settings(ctx, incomplete, "runs")
+
+
+def _settings(ctx: typer.Context, incomplete: str, default: str) -> list[str]:
+    given = ctx.params.get("results") or default
+    root = Path(given if isinstance(given, str | Path) else given[0]).expanduser()
     found = (path for path in root.glob("[!.]*/[!.]*") if path.is_dir() and path.parent.name != "report")
     return _fitting(incomplete, (path.relative_to(root).as_posix() for path in found))
 

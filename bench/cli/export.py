@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import completion
 from bench.cli import options as o
 from bench.cli.terminal import say
 
@@ -23,15 +24,22 @@ def export(
         typer.Argument(
             metavar="SETTING",
             help="DATASET/BACKBONE, e.g. cifar100lt/efficientnet_lite0; or the dataset alone, and --backbone.",
+            autocompletion=completion.of_runs,
         ),
     ],
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="name or name\\[param=value,…].")],
+    method: Annotated[
+        str,
+        typer.Argument(
+            metavar="METHOD", help="name or name\\[param=value,…].", autocompletion=completion.names("methods")
+        ),
+    ],
     budget: Annotated[str, typer.Argument(metavar="BUDGET", help="Fraction of the plain backbone's MACs, e.g. 0.5.")],
     folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", **o.PATH)],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the fit: which of the run's policies it is.")] = 0,
-    store: Annotated[
+    results: Annotated[
         Path, typer.Option(help="Working store whose record the policy is compared with.", **o.PATH)
     ] = Path("runs"),
+    store: Annotated[Path | None, typer.Option(hidden=True, help="The same.", **o.PATH)] = None,
     with_backbone: Annotated[
         bool,
         typer.Option(
@@ -44,7 +52,14 @@ def export(
         typer.Option("--onnx", help="Write an ONNX file per stage too, and a runner that needs onnxruntime alone."),
     ] = False,
     config: o.Config = None,
-    backbone: o.Backbone = None,
+    backbone: Annotated[
+        str | None,
+        o.option(
+            help="The backbone, where SETTING is a dataset alone.",
+            default="that of SETTING",
+            autocompletion=completion.names("backbones"),
+        ),
+    ] = None,
     **given: Any,
 ) -> None:
     """Write a fitted policy into a folder, as safetensors and JSON: `bench.load_policy(FOLDER)` runs it on raw inputs.
@@ -57,7 +72,7 @@ def export(
 
     o.run_config(config, {"plugin": given.get("plugin")})  # plugin files may bring names of the setting
     dataset, network = (setting, backbone) if backbone else split_setting(setting)
-    given |= {"dataset": [dataset], "methods": [method], "budgets": budget, "seeds": [seed], "output": store}
+    given |= {"dataset": [dataset], "methods": [method], "budgets": budget, "seeds": [seed], "output": store or results}
     settings = o.run_config(config, given | ({"backbone": [network]} if network else {}))
     _export(settings, folder, make_console(stderr=True), with_backbone=with_backbone, onnx=onnx)
 

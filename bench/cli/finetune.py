@@ -5,72 +5,150 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from bench.cli import options as o
+from bench.cli.completion import names, words
 from bench.cli.terminal import say
+
+NETWORK, TRAINING, EXITS = "What to train", "Training", "Exits"  # panels of --help
 
 
 def finetune(
     dataset: Annotated[
-        str, typer.Option(help="One dataset: name\\[param=value], folder:PATH, csv:PATH, hf:NAME_OR_PATH.")
+        str,
+        o.option(
+            help="One dataset: name\\[param=value], folder:PATH, csv:PATH, hf:NAME_OR_PATH.",
+            panel=NETWORK,
+            autocompletion=names("datasets"),
+        ),
     ],
     backbone: Annotated[
-        str, typer.Option(help="The network to start from: a name of `bench list backbones`, or a network's folder.")
+        str,
+        o.option(
+            help="The network to start from: a name of `bench list backbones`, or a network's folder.",
+            panel=NETWORK,
+            autocompletion=names("backbones"),
+        ),
     ],
+    plugin: Annotated[
+        list[str] | None,
+        o.option(
+            help="Python files with the dataset or the backbone (`bench new`); repeatable or comma-separated.",
+            panel=NETWORK,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        o.option(
+            help="Weights to start from: a path, or 'random'.",
+            panel=NETWORK,
+            default="the pretrained ones",
+            autocompletion=words("random"),
+        ),
+    ] = None,
+    image_size: Annotated[
+        int | None,
+        o.option(
+            help="Side in pixels that images are resized to.", panel=NETWORK, default="what the network is made for"
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        o.option(
+            help="Folder to search for datasets and weights before $BENCH_DATA.",
+            panel=NETWORK,
+            default="$BENCH_DATA",
+            **o.PATH,
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        o.option(help="Use at most N samples per split: a smoke run.", panel=NETWORK, default="all", metavar="N"),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        o.option(*("-o", "--output"), help="Folder of the network.", panel=NETWORK, default="networks/NAME", **o.PATH),
+    ] = None,
     exits: Annotated[
         str,
-        typer.Option(
+        o.chosen(
             help="Heads at the exits: none; joint, trained with the network; frozen, trained on a network that stays "
-            "as it is. Where exits sit is a parameter of the backbone: name\\[exits=blocks]."
+            "as it is. Where exits sit is a parameter of the backbone: name\\[exits=blocks].",
+            valid=("none", "joint", "frozen"),
+            panel=EXITS,
         ),
     ] = "none",
-    epochs: Annotated[int | None, typer.Option(help="Epochs: 10, or 5 for texts.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples of a step: 64, or 32 for texts.")] = None,
-    optimiser: Annotated[str, typer.Option("--optimiser", "--optimizer", help="adamw or sgd.")] = "adamw",
-    lr: Annotated[float | None, typer.Option(help="Peak rate of the heads: 0.002, or 0.001 for texts.")] = None,
-    trunk_rate: Annotated[
-        float | None,
-        typer.Option(help="The trunk's rate over that of the heads: 0.25, 0.05 for texts, or 1 from random weights."),
-    ] = None,
-    weight_decay: Annotated[
-        float | None, typer.Option(help="Weight decay of matrices and filters: 0.05, or 0.01 for texts.")
-    ] = None,
-    momentum: Annotated[float, typer.Option(help="Momentum of sgd.")] = 0.9,
-    warmup: Annotated[
-        float | None, typer.Option(help="Share of the steps in which the rate rises: 0.05, or 0.1 for texts.")
-    ] = None,
-    smoothing: Annotated[float, typer.Option(help="Label smoothing.")] = 0.1,
-    augment: Annotated[
-        int | None, typer.Option(help="Magnitude of RandAugment, of 30: 9 for images; 0 leaves it out.")
-    ] = None,
-    flip: Annotated[
-        bool | None, typer.Option("--flip/--no-flip", help="Mirror half of the images, or none. Default: half.")
-    ] = None,
-    ema: Annotated[float, typer.Option(help="Decay of the averaged weights.")] = 0.999,
     exit_weights: Annotated[
-        str | None, typer.Option(help="Weights of the exits' losses, comma-separated, the last exit's included.")
+        str | None,
+        o.option(
+            help="Weights of the exits' losses, comma-separated, the last exit's included.",
+            panel=EXITS,
+            default="1 for each",
+        ),
     ] = None,
     equilibrium: Annotated[
-        bool, typer.Option("--equilibrium", help="Scale gradients where heads leave the trunk (IMTA).")
+        bool, o.option("--equilibrium", help="Scale gradients where heads leave the trunk (IMTA).", panel=EXITS)
     ] = False,
-    distil: Annotated[float, typer.Option(help="Weight of the distillation of every exit from the last one.")] = 0.0,
-    temperature: Annotated[float, typer.Option(help="Temperature of the distillation.")] = 3.0,
+    distil: Annotated[
+        float, o.option(help="Weight of the distillation of every exit from the last one.", panel=EXITS)
+    ] = 0.0,
+    temperature: Annotated[float, o.option(help="Temperature of the distillation.", panel=EXITS)] = 3.0,
+    epochs: Annotated[
+        int | None, o.option(help="Passes over the samples.", panel=TRAINING, default="10, or 5 for texts")
+    ] = None,
+    batch_size: Annotated[
+        int | None, o.option(help="Samples of a step.", panel=TRAINING, default="64, or 32 for texts")
+    ] = None,
+    optimiser: Annotated[
+        str,
+        o.chosen(*("--optimiser", "--optimizer"), help="What takes the steps.", valid=("adamw", "sgd"), panel=TRAINING),
+    ] = "adamw",
+    lr: Annotated[
+        float | None, o.option(help="Peak rate of the heads.", panel=TRAINING, default="0.002, or 0.001 for texts")
+    ] = None,
+    trunk_rate: Annotated[
+        float | None,
+        o.option(
+            help="The trunk's rate over that of the heads.",
+            panel=TRAINING,
+            default="0.25, 0.05 for texts, or 1 from random weights",
+        ),
+    ] = None,
+    weight_decay: Annotated[
+        float | None,
+        o.option(help="Weight decay of matrices and filters.", panel=TRAINING, default="0.05, or 0.01 for texts"),
+    ] = None,
+    momentum: Annotated[float, o.option(help="Momentum of sgd.", panel=TRAINING)] = 0.9,
+    warmup: Annotated[
+        float | None,
+        o.option(help="Share of the steps in which the rate rises.", panel=TRAINING, default="0.05, or 0.1 for texts"),
+    ] = None,
+    smoothing: Annotated[float, o.option(help="Label smoothing.", panel=TRAINING)] = 0.1,
+    augment: Annotated[
+        int | None,
+        o.option(help="Magnitude of RandAugment, of 30; 0 leaves it out.", panel=TRAINING, default="9 for images"),
+    ] = None,
+    flip: Annotated[
+        bool | None,
+        o.option("--flip/--no-flip", help="Mirror half of the images, or none.", panel=TRAINING, default="half"),
+    ] = None,
+    ema: Annotated[float, o.option(help="Decay of the averaged weights.", panel=TRAINING)] = 0.999,
     val_share: Annotated[
-        float, typer.Option(help="Share of the train split that chooses the epoch and is not trained on.")
+        float,
+        o.option(help="Share of the train split that chooses the epoch and is not trained on.", panel=TRAINING),
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Start of all random numbers.")] = 0,
-    image_size: o.ImageSize = None,
-    weights: o.Weights = None,
-    data_dir: o.DataDir = None,
-    limit: o.Limit = None,
+    seed: Annotated[int, o.option(help="Start of all random numbers.", panel=TRAINING)] = 0,
     device: o.Device = None,
     devices: Annotated[
-        int | None, typer.Option(help="GPUs, or processes on a CPU, that share every batch. Default: all GPUs.")
+        int | None,
+        o.option(
+            help="GPUs, or processes on a CPU, that share every batch.", panel=o.WORK, default="all GPUs, or 1 process"
+        ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that prepare batches.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder of the network. Default: networks/NAME.", **o.PATH)
+    workers: Annotated[
+        int | None,
+        o.option(
+            help="Processes that prepare batches.", panel=o.WORK, default="one per CPU but one, at most 8; 0 for texts"
+        ),
     ] = None,
 ) -> None:
     """Train a network for a dataset, on samples that a run never holds out: a folder that --backbone takes.
@@ -86,7 +164,8 @@ def finetune(
 
     given["exit_weights"] = None if exit_weights is None else _numbers(exit_weights)
     recipe = {name: given[name] for name in FineTuning.__dataclass_fields__ if given[name] is not None}
-    wanted = Wanted(dataset, backbone, recipe, image_size, weights, limit, data_dir)
+    files = o.run_config(None, {"plugin": plugin}).plugin
+    wanted = Wanted(dataset, backbone, recipe, image_size, weights, limit, data_dir, files)
     where = resolve_device(device or "auto")
     with training(make_console(), f"{backbone} on {dataset}") as progress:
         folder = train(wanted, output, device=where, devices=devices, workers=workers, progress=progress)
@@ -96,7 +175,8 @@ def finetune(
     shares = ", ".join(f"{100 * share:.2f}" for share in told["accuracy"])
     say(f"Accuracy on val, % (exits in order, the last one last): {shares}")
     say(f"Network: {folder}")
-    say(f"Next: bench run --backbone {folder} --dataset {dataset}")
+    given_files = f" --plugin {','.join(plugin)}" if plugin else ""
+    say(f"Next: bench run --backbone {folder} --dataset {dataset}{given_files}")
 
 
 def _numbers(text: str) -> tuple[float, ...]:

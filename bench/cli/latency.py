@@ -32,7 +32,8 @@ def latency(
     config: o.Config = None,
     budgets: Annotated[
         str | None,
-        typer.Option(
+        o.option(
+            default="0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
             help="Cost budgets, comma-separated: fractions of the plain backbone's MACs (or auto, as in `bench run`), "
             "or milliseconds per batch of the first batch size, as in 5ms.",
         ),
@@ -40,7 +41,7 @@ def latency(
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,64,256",
     repeats: Annotated[int, typer.Option(min=30, max=100_000, help="Measured passes over the images.")] = 30,
     images: Annotated[int, typer.Option(min=1, help="Test images that a pass runs through, at least one batch.")] = 64,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json_output: o.Json = False,
     **given: Any,
 ) -> None:
     """Measure how long policies take on this machine, really stopping early, next to the plain backbone.

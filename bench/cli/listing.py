@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import completion
 from bench.cli import options as o
 from bench.cli.terminal import say, say_json
 
@@ -15,14 +16,21 @@ if TYPE_CHECKING:
 
 def list_names(
     kind: Annotated[
-        str | None, typer.Argument(help="methods, heads, datasets or backbones, all of them by default; or suites.")
+        str | None,
+        typer.Argument(
+            help="methods, heads, datasets or backbones, all of them by default; or suites.",
+            autocompletion=completion.words("methods", "heads", "datasets", "backbones", "suites"),
+        ),
     ] = None,
     name: Annotated[
         str | None,
-        typer.Argument(help="One of them, or a backbone as module:factory: its description and parameters."),
+        typer.Argument(
+            help="One of them, or a backbone as module:factory: its description and parameters.",
+            autocompletion=completion.of_kind,
+        ),
     ] = None,
     plugin: o.Plugin = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """List available methods, heads, datasets and backbones, built-in or from plugins.
 
@@ -76,13 +84,15 @@ def _detail(kind: Kind, name: str, json_output: bool) -> None:
     rows = parameters(loaded)
     if json_output:
         shown = {"kind": kind, "name": name, "description": about, "from": origin, "parameters": rows}
+        shown["parameters_described"] = inspect.getdoc(getattr(loaded, "Config", None))
         say_json(shown | ({"fidelity": fidelity(loaded)} if kind == "methods" else {}))
         return
     say(f"{name} ({origin})\n\n{about}\n")
     if source := fidelity(loaded):
         say(f"Source: {source['citation']}\nFamily: {source['family']}")
         say(f"Implementation: {source['basis']}: {source['detail']}\n")
-    say("Parameters:" if rows else "No parameters.")
+    config = inspect.getdoc(getattr(loaded, "Config", None)) if rows else None
+    say(f"Parameters: {config}" if config else "Parameters:" if rows else "No parameters.")
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:
         notes = [row["type"], f"default {row['default']}"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.options import PATH
 from bench.cli.terminal import say
 
@@ -31,7 +32,14 @@ RUN = {
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="method, head, dataset or backbone.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="method, head, dataset or backbone.",
+            autocompletion=completion.words("method", "head", "dataset", "backbone"),
+        ),
+    ],
     name: Name,
     to: To = Path(),
 ) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
-from bench.cli.completion import names
+from bench.cli.completion import names, suites, words
 from bench.errors import UserError
 from bench.system.paths import user_path
 
@@ -26,135 +26,252 @@ def path(text: str | Path) -> Path:
 
 
 PATH: dict[str, Any] = {"parser": path, "metavar": "PATH"}
+WHAT, DATA, WORK, OUT = "What to compare", "Feature bank", "Execution", "Records and report"  # panels of --help
+
+
+def option(*names: str, help: str, panel: str | None = None, default: str | None = None, **more: Any) -> Any:
+    """Return an option. default: what --help shows where the value that is left out is None."""
+    return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or True, **more)
+
+
+def chosen(*names: str, help: str, valid: tuple[str, ...], **more: Any) -> Any:
+    """Return an option with a few valid values, which a shell completes."""
+    return option(*names, help=help, autocompletion=words(*valid), metavar="|".join(valid), **more)
+
+
+Json = Annotated[bool, option("--json", help="Print JSON for machines; all other output goes to standard error.")]
+DryRun = Annotated[bool, option("-n", "--dry-run", help="Print the plan and stop: `bench plan`.")]
 Config = Annotated[
     Path | None,
-    typer.Option(
-        "-c", "--config", help="YAML file of settings; keys are the names of these options, and options win.", **PATH
+    option(
+        *("-c", "--config"),
+        help="YAML file of settings; keys are the names of these options, and options win.",
+        panel=WHAT,
+        **PATH,
     ),
 ]
 Plugin = Annotated[
     list[str] | None,
-    typer.Option(
-        help="Python files with methods, heads, datasets or backbones (`bench new`); repeatable or comma-separated."
+    option(
+        help="Python files with methods, heads, datasets or backbones (`bench new`); repeatable or comma-separated.",
+        panel=WHAT,
     ),
 ]
 Suite = Annotated[
     str | None,
-    typer.Option(help="Run the settings of a suite, one after the other, as it fixes them. See `bench list suites`."),
+    option(
+        help="Run the settings of a suite, one after the other, as it fixes them. See `bench list suites`.",
+        panel=WHAT,
+        autocompletion=suites,
+    ),
 ]
 Settings = Annotated[
-    str | None, typer.Option(help="Settings of the suite, comma-separated: dataset or dataset/backbone. Default: all.")
+    str | None,
+    option(
+        help="Settings of the suite, comma-separated: dataset or dataset/backbone.", panel=WHAT, default="all of it"
+    ),
 ]
 Methods = Annotated[
     str | None,
-    typer.Option(
+    option(
         help="Methods, comma-separated: name or name\\[param=value,…], or all. See `bench list methods`.",
+        panel=WHAT,
+        default="jeidnn,msdnet_thresh,entropy_thresh",
         autocompletion=names("methods", "all"),
     ),
 ]
 Dataset = Annotated[
     str | None,
-    typer.Option(
-        help="Datasets, comma-separated: name\\[param=value], folder:PATH, hf:NAME_OR_PATH.",
+    option(
+        help="Datasets, comma-separated: name\\[param=value], folder:PATH, csv:PATH, hf:NAME_OR_PATH.",
+        panel=WHAT,
+        default="mnist5k",
         autocompletion=names("datasets"),
     ),
 ]
 Backbone = Annotated[
     str | None,
-    typer.Option(
+    option(
         help="Frozen backbones, comma-separated: see `bench list backbones`; your own: module:factory.",
+        panel=WHAT,
+        default="efficientnet_lite0",
         autocompletion=names("backbones"),
     ),
 ]
 Bank = Annotated[
     list[str] | None,
-    typer.Option(help="Folders of banks that are there already, in place of dataset and backbone (`bench import`)."),
+    option(
+        help="Folders of banks that are there already, in place of dataset and backbone (`bench import`).", panel=WHAT
+    ),
 ]
 Budgets = Annotated[
     str | None,
-    typer.Option(
+    option(
         help="Cost budgets, comma-separated fractions of the plain backbone's MACs, or auto: 12 geometric ones per "
-        "bank, from just above its first exit to 1."
+        "bank, from just above its first exit to 1.",
+        panel=WHAT,
+        default="0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
+        autocompletion=words("auto"),
     ),
 ]
 Seeds = Annotated[
     str | None,
-    typer.Option(help="Seeds, such as 0-2,7: initialisation, batch order, and which held-out half is val."),
+    option(
+        help="Seeds, such as 0-2,7: initialisation, batch order, and which held-out half is val.",
+        panel=WHAT,
+        default="0,1,2",
+    ),
 ]
 Exits = Annotated[
-    str | None, typer.Option(help="Where exits sit: stages, blocks, every=N, or a list of block numbers.")
+    str | None,
+    option(
+        help="Where exits sit: stages, blocks, every=N, or a list of block numbers.",
+        panel=DATA,
+        default="the backbone's own",
+        autocompletion=words("stages", "blocks", "every="),
+    ),
 ]
-ImageSize = Annotated[int | None, typer.Option(help="Side in pixels that images are resized to.")]
+ImageSize = Annotated[
+    int | None,
+    option(help="Side in pixels that images are resized to.", panel=DATA, default="the backbone's own"),
+]
 Weights = Annotated[
-    str | None, typer.Option(help="Backbone weights: a path, or 'random'. Default: the pretrained ones.")
+    str | None,
+    option(
+        help="Backbone weights: a path, or 'random'.",
+        panel=DATA,
+        default="the pretrained ones",
+        autocompletion=words("random"),
+    ),
 ]
-Views = Annotated[int | None, typer.Option(help="Augmented views of the train split to store beside the clean one.")]
-Dtype = Annotated[str | None, typer.Option(help="Storage of features: float16 or float32.")]
+Views = Annotated[
+    int | None,
+    option(help="Augmented views of the train split to store beside the clean one.", panel=DATA, default="0"),
+]
+Dtype = Annotated[
+    str | None,
+    chosen(help="Storage of features.", valid=("float16", "float32"), panel=DATA, default="float16"),
+]
 Precision = Annotated[
     str | None,
-    typer.Option(
-        help="What the backbone computes in: float32 or bfloat16 (faster on a GPU). Each has banks of its own."
+    chosen(
+        help="What the backbone computes in; bfloat16 is faster on a GPU. Each has banks of its own.",
+        valid=("float32", "bfloat16"),
+        panel=DATA,
+        default="float32",
     ),
 ]
 ChannelsLast = Annotated[
     bool | None,
-    typer.Option(
+    option(
         "--channels-last/--contiguous",
         help="How images are laid out in memory (the first is faster on a GPU). Each has banks of its own.",
+        panel=DATA,
+        default="contiguous",
     ),
 ]
 DataDir = Annotated[
-    Path | None, typer.Option(help="Folder to search for datasets and weights before $BENCH_DATA.", **PATH)
+    Path | None,
+    option(
+        help="Folder to search for datasets and weights before $BENCH_DATA.", panel=DATA, default="$BENCH_DATA", **PATH
+    ),
 ]
 BankDir = Annotated[
-    Path | None, typer.Option(help="Folder of feature banks. Default: the user's cache folder.", **PATH)
+    Path | None, option(help="Folder of feature banks.", panel=DATA, default="the user's cache folder", **PATH)
+]
+Limit = Annotated[
+    int | None,
+    option(
+        help="Use at most N samples per split: a smoke run, marked not comparable.",
+        panel=DATA,
+        default="all",
+        metavar="N",
+    ),
 ]
 Output = Annotated[
-    Path | None, typer.Option("-o", "--output", help="Working store, one JSON per operating point.", **PATH)
+    Path | None,
+    option(
+        *("-o", "--output"),
+        help="Working store to write, one JSON per operating point.",
+        panel=OUT,
+        default="runs",
+        **PATH,
+    ),
 ]
 Reports = Annotated[
-    Path | None, typer.Option(help="Folder for the report; report/ in the working store if left out.", **PATH)
+    Path | None, option(help="Folder for the report.", panel=OUT, default="report/ in the working store", **PATH)
 ]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:0, ….")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads that a trial computes with.")]
-Limit = Annotated[int | None, typer.Option(help="Use at most N images per split: a smoke run, marked not comparable.")]
 Rerun = Annotated[
     str | None,
-    typer.Option(
-        help="What to run: missing (default), or also failed, changed (made by other code of the same version), or all."
+    chosen(
+        help="What to run: what is missing, or also what failed, what changed (made by other code of the same "
+        "version), or all.",
+        valid=("missing", "failed", "changed", "all"),
+        panel=OUT,
+        default="missing",
     ),
 ]
-
 Tuned = Annotated[
     bool | None,
-    typer.Option("--tuned/--defaults", help="Use what `bench tune` kept in tuned/ of the working store."),
-]
-Report = Annotated[bool | None, typer.Option("--report/--no-report", help="Write the report at the end.")]
-VerifyExecuted = Annotated[
-    int | None,
-    typer.Option(
-        metavar="N",
-        help="Execute the policies of the first seed on N test images, really stopping early, and store in their "
-        "records how well that agrees with the simulation.",
+    option(
+        "--tuned/--defaults",
+        help="Use what `bench tune` kept in tuned/ of the working store.",
+        panel=OUT,
+        default="defaults",
     ),
 ]
-
+Report = Annotated[
+    bool | None,
+    option("--report/--no-report", help="Write the report at the end.", panel=OUT, default="report"),
+]
+VerifyExecuted = Annotated[
+    int | None,
+    option(
+        help="Execute the policies of the first seed on N test samples, really stopping early, and store in their "
+        "records how well that agrees with the simulation.",
+        panel=OUT,
+        default="none",
+        metavar="N",
+    ),
+]
+Device = Annotated[
+    str | None,
+    option(help="auto, cpu, cuda, cuda:0, ….", panel=WORK, default="auto", autocompletion=words("auto", "cpu", "cuda")),
+]
+Threads = Annotated[int | None, option(help="CPU threads that a trial computes with.", panel=WORK, default="2")]
 Executor = Annotated[
     str | None,
-    typer.Option(help="serial, ray, or auto: ray for several jobs, several GPUs or a --ray-address, else serial."),
+    chosen(
+        help="Where trials run. auto: ray for several jobs, several GPUs or a --ray-address, else serial.",
+        valid=("auto", "serial", "ray"),
+        panel=WORK,
+        default="auto",
+    ),
 ]
 Jobs = Annotated[
-    int | None, typer.Option("-j", "--jobs", help="Trials at once. Default under ray: as many as there is room for.")
+    int | None,
+    option("-j", "--jobs", help="Trials at once.", panel=WORK, default="under ray, as many as there is room for"),
 ]
 RayAddress = Annotated[
-    str | None, typer.Option(help="A Ray cluster that is running: auto, HOST:PORT or ray://HOST:PORT.")
+    str | None,
+    option(
+        help="A Ray cluster that is running: auto, HOST:PORT or ray://HOST:PORT.",
+        panel=WORK,
+        default="one of its own",
+        autocompletion=words("auto"),
+    ),
 ]
 GpusPerTrial = Annotated[
-    float | None, typer.Option(help="Share of a GPU that a trial takes under ray; 0.25 lets four trials share one.")
+    float | None,
+    option(
+        help="Share of a GPU that a trial takes under ray; 0.25 lets four trials share one.",
+        panel=WORK,
+        default="1 where there are GPUs",
+    ),
 ]
-Timeout = Annotated[float | None, typer.Option(help="Seconds for one attempt at a trial. Default: no limit.")]
-Retries = Annotated[int | None, typer.Option(help="How often a failed trial is repeated. Default: once.")]
-Memory = Annotated[float | None, typer.Option(help="GiB that a trial may allocate. Default: no limit.")]
+Timeout = Annotated[float | None, option(help="Seconds for one attempt at a trial.", panel=WORK, default="no limit")]
+Retries = Annotated[int | None, option(help="How often a failed trial is repeated.", panel=WORK, default="1")]
+Memory = Annotated[float | None, option(help="GiB that a trial may allocate.", panel=WORK, default="no limit")]
 
 
 BANK: dict[str, Any] = {

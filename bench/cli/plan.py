@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_type_hints
-
-import typer
+from typing import Any, get_type_hints
 
 from bench.cli import options as o
 from bench.cli.planned import show
 from bench.cli.run import run
 
-RUN = {k: hint for k, hint in get_type_hints(run, include_extras=True).items() if k not in ("dry_run", "return")}
+LEFT_OUT = ("dry_run", "json_output", "return")
+RUN = {k: hint for k, hint in get_type_hints(run, include_extras=True).items() if k not in LEFT_OUT}
 
 
 @o.taking(RUN)
-def plan(
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False, **given: Any
-) -> None:
+def plan(json_output: o.Json = False, **given: Any) -> None:
     """Print what `bench run` with the same options would do and what it would cost; run and download nothing.
 
     Per bank: its state, size and build time. Per method: trials that are done, failed and missing, and the time that

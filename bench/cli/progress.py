@@ -26,6 +26,7 @@ from rich.text import Text
 from bench.cli.terminal import plain
 from bench.system.text import clean
 from bench.trials.folders import names_of
+from bench.trials.plan import REFERENCES
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -141,25 +142,31 @@ class Board:
 
     def line(self) -> str:
         """Return the state in one line."""
+        return "; ".join(self._state())
+
+    def _state(self) -> tuple[str, str]:
         parts = [f"{self.done} of {self.total} trials done", f"{self.failed} failed", f"{len(self.running)} running"]
         left = self.left()
         ahead = f", about {clock_time(left)} left" if left is not None and self.open else ""
-        return f"{', '.join(parts)}; {clock_time(self.elapsed)} so far{ahead}"
+        return ", ".join(parts), f"{clock_time(self.elapsed)} so far{ahead}"
 
     def table(self) -> RenderableType:
-        """Draw the line, a bar, and the running trials by name."""
+        """Draw the state, a bar, and the running trials: time, seed, method, setting, cut to the width."""
         now, shown = self.clock(), list(self.running.items())
-        grid = Table.grid(padding=(0, 2))
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(width=9, justify="right")
+        grid.add_column(width=max((len(f"seed {trial.seed}") for trial in self.open.values()), default=4))
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=3)
+        grid.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
         for key, began in shown[:MOST]:
             trial = self.open.get(key)
             if trial is not None:
-                title = f"{self.names[trial.cell]} · {trial.part}" if len(self.names) > 1 else trial.title
-                grid.add_row(Text("running", style="cyan"), plain(title), Text(clock_time(now - began), style="dim"))
-        if len(shown) > MOST:
-            grid.add_row("", Text(f"and {len(shown) - MOST} more", style="dim"))
-        if not shown and self.open:
-            grid.add_row(Text("starting …", style="dim"))
-        return Group(Text(self.line()), ProgressBar(total=max(self.total, 1), completed=self.done, width=60), grid)
+                method, setting = plain(_shown(trial)), plain(self.names[trial.cell], "dim")
+                grid.add_row(Text(clock_time(now - began), style="cyan"), f"seed {trial.seed}", method, setting)
+        below = [f"and {len(shown) - MOST} more"] if len(shown) > MOST else []
+        below += ["starting …"] if not shown and self.open else []
+        bar = ProgressBar(total=max(self.total, 1), completed=self.done, width=60)
+        return Group(*map(Text, self._state()), bar, grid, *(Text(line, style="dim") for line in below))
 
 
 @contextmanager
@@ -203,3 +210,7 @@ def clock_time(seconds: float) -> str:
 
 def _method(trial: Trial) -> str:
     return trial.method if trial.points[0].kind == "reference" else trial.points[0].label
+
+
+def _shown(trial: Trial) -> str:
+    return _method(trial) if _method(trial) != REFERENCES else "static exits and other references"

@@ -7,15 +7,22 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.options import PATH, BankDir
 from bench.cli.terminal import say
 
 
 def publish(
     settings: Annotated[
-        list[str] | None, typer.Argument(metavar="[SETTING]…", help="dataset or dataset/backbone; all if left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SETTING]…",
+            help="dataset or dataset/backbone; all if left out.",
+            autocompletion=completion.of_runs,
+        ),
     ] = None,
-    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read.", **PATH)] = Path("runs"),
+    results: Annotated[Path, typer.Option(help="Working store to read.", **PATH)] = Path("runs"),
+    older: Annotated[Path | None, typer.Option("-o", "--output", hidden=True, help="The same.", **PATH)] = None,
     to: Annotated[Path, typer.Option(help="Published store to write.", **PATH)] = Path("results"),
     logits: Annotated[
         bool, typer.Option("--logits", help="Also write the logits of every exit on val, cal and test: logits.npz.")
@@ -33,7 +40,7 @@ def publish(
     from bench.trials.publish import publish as write
     from bench.trials.published import PublishedStore
 
-    found = write(store, to, settings or ())
+    found = write(older or results, to, settings or ())
     names = names_of([*found.smoke, *found.settings])
     for cell in found.smoke:
         say(f"Not published: {names[cell]} is a smoke run on {cell.limit} {cell.modality}s per split.")

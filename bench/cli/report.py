@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from bench.cli import completion
+from bench.cli import options as o
 from bench.cli.guard import DRIFT
-from bench.cli.options import PATH, path
-from bench.cli.terminal import say
+from bench.cli.terminal import say, say_json
 
 ALL = "md,csv,parquet,latex,svg,png,site"
 IN_GIT = "md,csv,png"
+STYLES = ("pages", "paper")
 
 
 def report(
@@ -20,44 +23,63 @@ def report(
         list[Path] | None,
         typer.Argument(
             metavar="[STORES]...",
-            help="Stores to read, e.g. runs; without any, the published store results.",
-            show_default=False,
-            parser=path,
+            help="Stores to read, e.g. runs; the same as --results.",
+            show_default="results, the published store",
+            parser=o.path,
         ),
     ] = None,
-    output: Annotated[
-        list[Path] | None,
-        typer.Option("-o", "--output", help="A store to read, as -o names it elsewhere; the same as STORES.", **PATH),
+    results: Annotated[
+        list[Path] | None, o.option("--results", help="Store to read; repeatable.", default="results", **o.PATH)
     ] = None,
+    older: Annotated[list[Path] | None, typer.Option("-o", "--output", hidden=True, help="The same.", **o.PATH)] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option(
-            help="Published store whose records are shown beside those of STORES (runs, unless given).", **PATH
+        o.option(
+            help="Published store whose records are shown beside those of STORES (runs, unless given).",
+            default="none",
+            **o.PATH,
         ),
     ] = None,
     reports: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder for the report; unless given, reports for results, else the first store's report/.", **PATH
+        o.option(
+            help="Folder for the report.", default="reports for results, else report/ in the first store", **o.PATH
         ),
     ] = None,
     only: Annotated[
-        str | None, typer.Option(help="Only the pages of this dataset, or dataset/backbone; no index, site, README.")
+        str | None,
+        o.option(
+            help="Only the pages of this dataset, or dataset/backbone; no index, site, README.",
+            default="all settings",
+            autocompletion=completion.settings,
+        ),
     ] = None,
     formats: Annotated[
         str | None,
-        typer.Option("--format", help=f"What to write, separated by commas: {ALL}.", show_default="all"),
+        o.option(
+            "--format",
+            help=f"What to write, separated by commas: {ALL}.",
+            default="all",
+            autocompletion=completion.several(*ALL.split(",")),
+        ),
     ] = None,
+    style: Annotated[
+        str,
+        o.chosen(
+            help="paper: write only figures for a paper, single-column PDFs with labels of 8 points, into paper/ of "
+            "the report's folder.",
+            valid=STYLES,
+        ),
+    ] = STYLES[0],
     readme: Annotated[
         Path | None,
-        typer.Option(
-            help="README whose leaderboard to update; unless given, that beside reports, if it has one.", **PATH
-        ),
+        o.option(help="README whose leaderboard to update.", default="that beside reports, if it has one", **o.PATH),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help=f"Write nothing; list {IN_GIT} files that are out of date (exit code 3).")
     ] = False,
     force: Annotated[bool, typer.Option("--force", help="Make settings anew even if nothing changed.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """Write tables, figures and a site from stored records.
 
@@ -71,10 +93,18 @@ def report(
     from bench.report.request import is_published, parse_formats, request_of, target
     from bench.system.cpus import cpu_count
 
-    stores = [*(stores or ()), *(output or ())]
+    stores = [*(stores or ()), *(results or ()), *(older or ())]
     default = not stores and not against
     read = stores or ([Path("runs")] if against else [Path("results")])
     out = reports or (Path("reports") if default else target(read[0]))
+    tell = partial(say, error=json_output)
+    if _paper(style, formats, check):
+        from bench.report.paper import write
+
+        written = write(read, out / "paper", only, tell)
+        if json_output:
+            say_json({"report": str(out / "paper"), "files": [str(path) for path in written]})
+        return
     published = not against and (default or all(map(is_published, read)))
     request = request_of(
         read,
@@ -86,14 +116,30 @@ def report(
     )
     jobs = cpu_count()
     if not check:
-        build(request, jobs=jobs, force=force, tell=say)
-        say(f"Report: {out / ('README.md' if only is None and 'md' in request.formats else '')}")
+        files = build(request, jobs=jobs, force=force, tell=tell)
+        page = out / ("README.md" if only is None and "md" in request.formats else "")
+        tell(f"Report: {page}")
+        if json_output:
+            say_json({"report": str(page), "files": [str(path) for path in files]})
         return
     found = drift(request, jobs=jobs, force=force)
+    if json_output:
+        say_json({"report": str(out), "drift": [{"file": str(file), "state": how} for file, how in found]})
     for file, how in found:
-        say(f"{how}: {file}")
+        tell(f"{how}: {file}")
     if found:
         count = f"{len(found)} file{'s' if len(found) > 1 else ''}"
-        say(f"{count} of the report do not agree with the records. Run `bench report` to write it again.")
+        tell(f"{count} of the report do not agree with the records. Run `bench report` to write it again.")
         raise typer.Exit(DRIFT)
-    say(f"'{out}' agrees with the records.")
+    tell(f"'{out}' agrees with the records.")
+
+
+def _paper(style: str, formats: str | None, check: bool) -> bool:
+    """Whether figures for a paper are asked for. Raises UserError for another style, or options that do not fit."""
+    from bench.errors import UserError, nearest
+
+    if style not in STYLES:
+        raise UserError(f"There is no style '{style}'.{nearest(style, STYLES)} Valid: {', '.join(STYLES)}.")
+    if style == "paper" and (formats or check):
+        raise UserError("--style paper writes PDF figures alone: leave --format and --check out.")
+    return style == "paper"

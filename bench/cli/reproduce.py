@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli import options as o
+from bench.cli.completion import words
 from bench.cli.guard import FAILED
 from bench.cli.terminal import plain, say, say_json
 
@@ -24,18 +25,21 @@ COSTS = ("layers", "macs")
 
 
 def reproduce(
-    paper: Annotated[str, typer.Argument(help="Whose grid: jeidnn.")],
+    paper: Annotated[str, typer.Argument(help="Whose grid: jeidnn.", autocompletion=words(*PAPERS))],
     cells: Annotated[
-        str | None, typer.Option(help="Cells, comma-separated, such as cifar10/t2t_vit_7. Default: all of the grid.")
+        str | None, o.option(help="Cells, comma-separated, such as cifar10/t2t_vit_7.", default="all of the grid")
     ] = None,
-    preset: Annotated[str, typer.Option(help="What to run: released, paper or ours.")] = "released",
+    preset: Annotated[str, o.chosen(help="What to run.", valid=PRESETS)] = "released",
     cost: Annotated[
-        str, typer.Option(help="Cost term of the gate targets: layers (the published runs) or macs.")
+        str, o.chosen(help="Cost term of the gate targets; the published runs have layers.", valid=COSTS)
     ] = "layers",
     seeds: o.Seeds = None,
     data_dir: o.DataDir = None,
     weights: Annotated[
-        Path | None, typer.Option(help="Fine-tuned checkpoint of the one cell that --cells names.", **o.PATH)
+        Path | None,
+        o.option(
+            help="Fine-tuned checkpoint of the one cell that --cells names.", default="those that are found", **o.PATH
+        ),
     ] = None,
     bank_dir: o.BankDir = None,
     device: o.Device = None,
@@ -43,9 +47,9 @@ def reproduce(
     dry_run: Annotated[
         bool, typer.Option("-n", "--dry-run", help="Show what is available and what is missing; run nothing.")
     ] = False,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json_output: o.Json = False,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="CSV file that the rows go to as well.", **o.PATH)
+        Path | None, o.option("-o", "--output", help="CSV file that the rows go to as well.", default="none", **o.PATH)
     ] = None,
 ) -> None:
     """Run a paper's grid if its weights and data are available, and print our numbers next to the published ones."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from bench.cli import options as o
 from bench.cli.guard import FAILED
-from bench.cli.terminal import plain, say
+from bench.cli.terminal import plain, say_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     from bench.api.running import Finished
     from bench.bank.source import Source, StoredBank
+    from bench.cli.watching import OnConsole
     from bench.session import Prepared, Session
+
+Told = list[dict[str, Any]] | None  # gets what a run has done, for machines
 
 
 def run(
@@ -56,30 +60,45 @@ def run(
     timeout: o.Timeout = None,
     retries: o.Retries = None,
     memory: o.Memory = None,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print the plan and stop: `bench plan`.")] = False,
+    dry_run: o.DryRun = False,
+    json_output: o.Json = False,
 ) -> None:
     """Compare methods: build the feature bank once, fit, evaluate, score, store records, write the report.
 
     Without options: JEI-DNN, max-probability and entropy thresholds on 5,000 MNIST images through a pretrained
     EfficientNet-Lite0. Finished operating points are never repeated.
     """
-    given = {k: v for k, v in locals().items() if k not in ("config", "dry_run")}
-    _start(config, given, dry_run)
+    given = {k: v for k, v in locals().items() if k not in ("config", "dry_run", "json_output")}
+    told: list[dict[str, Any]] | None = [] if json_output and not dry_run else None
+    suite = o.suite_of(given)
+    try:
+        _start(config, given, suite, told, dry_run=dry_run, json_output=json_output)
+    finally:
+        if told:
+            say_json(told if suite else told[0])
 
 
-def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
+def _start(
+    config: Path | None,
+    given: dict[str, Any],
+    suite: tuple[str, str | None] | None,
+    told: Told,
+    *,
+    dry_run: bool,
+    json_output: bool,
+) -> None:
     from bench.cli.terminal import console as make_console
 
-    if suite := o.suite_of(given):
+    if suite:
         from bench.cli import suite as suites
 
         if dry_run:
-            suites.plan(*suite, o.run_config(config, given))
+            suites.plan(*suite, o.run_config(config, given), json_output=json_output)
         else:
-            suites.run(*suite, o.run_config(config, given), run_session)
+            suites.run(*suite, o.run_config(config, given), partial(run_session, told=told), quiet=json_output)
         return
     settings = o.run_config(config, given)
-    console = make_console()
+    console = make_console(stderr=json_output)
     with console.status("Loading …"):
         from bench.session import Session
 
@@ -87,56 +106,66 @@ def _start(config: Path | None, given: dict[str, Any], dry_run: bool) -> None:
     if dry_run:
         from bench.cli.planned import show
 
-        show(session, console)
+        show(session, console, json_output=json_output)
         return
-    run_session(session, console)
+    run_session(session, console, told=told)
 
 
-def run_session(session: Session, console: Console) -> None:
-    """Run a session to its report, and print what it does; raise typer.Exit if operating points did not finish."""
+def run_session(session: Session, console: Console, *, told: Told = None) -> None:
+    """Run a session to its report, and print what it does; raise typer.Exit if operating points did not finish.
+
+    told: gets the result for machines; then everything that is printed goes to standard error.
+    """
     session.check_folders()
     with session:
-        _run(session, console)
+        _run(session, console, told)
 
 
-def _run(session: Session, console: Console) -> None:
+def _run(session: Session, console: Console, told: Told) -> None:
     from bench.api.running import execute
     from bench.cli.watching import OnConsole
 
-    made = execute(session, OnConsole(console))
-    apart = sum(_verify(session, console, *pair) for pair in zip(made.sources, made.settings, strict=True))
-    _finish(session, console, made)
+    watcher = OnConsole(console)
+    made = execute(session, watcher)
+    apart = sum(_verify(session, watcher, *pair) for pair in zip(made.sources, made.settings, strict=True))
+    _finish(session, watcher, made, told)
     if apart:
-        say(f"\nOperating points that decide otherwise when they are executed: {apart}.")
+        watcher.say(f"\nOperating points that decide otherwise when they are executed: {apart}.")
         raise typer.Exit(FAILED)
 
 
-def _verify(session: Session, console: Console, source: Source | StoredBank, one: Prepared) -> int:
+def _verify(session: Session, watcher: OnConsole, source: Source | StoredBank, one: Prepared) -> int:
     """Execute policies, if asked to, print how they agree with the simulation, and count those that do not."""
     apart = 0
     if session.config.verify_executed:
-        with console.status(f"Executing policies on {one.cell.modality}s of {one.cell.title} …"):
+        with watcher.console.status(f"Executing policies on {one.cell.modality}s of {one.cell.title} …"):
             for point, agreed in session.verify(source, one.cell, session.config.verify_executed):
-                say(f"Executed {point.label}, {point.point}, on {agreed.images} {one.cell.modality}s: {agreed}.")
+                watcher.say(
+                    f"Executed {point.label}, {point.point}, on {agreed.images} {one.cell.modality}s: {agreed}."
+                )
                 apart += agreed.unexplained > 0
     return apart
 
 
-def _finish(session: Session, console: Console, made: Finished) -> None:
-    from bench.cli.summary import summary_tables
+def _finish(session: Session, watcher: OnConsole, made: Finished, told: Told) -> None:
+    from bench.cli import summary
 
-    for table in summary_tables(made.records(session)):
-        console.print(table)
-    report = _report(session, console) if session.config.report else None
+    report = _report(session, watcher.console) if session.config.report else None
+    with watcher.console.status("Computing statistics …"):
+        boards = summary.boards(session, made)
+    if told is None:
+        summary.show(boards)
+    else:
+        told.append(summary.as_json(session, made, boards, report=report is not None))
     count = ", ".join(f"{n} {status}" for status, n in sorted(made.statuses.items())) or "nothing new"
-    say(f"Operating points of this run: {count}.")
-    say(f"Records: {session.config.output.resolve()}")
+    watcher.say(f"Operating points of this run: {count}.")
+    watcher.say(f"Records: {session.config.output.resolve()}")
     if report is not None:
-        say(f"Report:  {report.resolve()}")
+        watcher.say(f"Report:  {report.resolve()}")
     if made.troubles:
-        say(f"\n{len(made.troubles)} operating points did not finish:")
+        watcher.say(f"\n{len(made.troubles)} operating points did not finish:")
         for title, reason in made.troubles:
-            say(f"  {title}: {reason}")
+            watcher.say(f"  {title}: {reason}")
         raise typer.Exit(FAILED)
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bench.cli import completion
+from bench.cli import options as o
 from bench.cli.guard import FAILED
-from bench.cli.options import PATH
 from bench.cli.terminal import console as make_console
-from bench.cli.terminal import say
+from bench.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from bench.trials.rescore import Rescored
@@ -20,12 +21,19 @@ SHOWN = 8  # names of one line
 
 
 def score(
-    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read and write.", **PATH)] = Path(
-        "runs"
-    ),
-    only: Annotated[str | None, typer.Option(help="Only this dataset, or dataset/backbone.")] = None,
+    results: Annotated[
+        Path, typer.Option("--results", help="Working store whose records get the scores.", **o.PATH)
+    ] = Path("runs"),
+    older: Annotated[Path | None, typer.Option("-o", "--output", hidden=True, help="The same.", **o.PATH)] = None,
+    only: Annotated[
+        str | None,
+        o.option(
+            help="Only this dataset, or dataset/backbone.", default="all settings", autocompletion=completion.settings
+        ),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Compute all scores again, not only missing ones.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print what would be added; write nothing.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """Add new scores to stored records from their stored outcomes, without training anything again.
 
@@ -38,14 +46,29 @@ def score(
     from bench.trials.store import Store
 
     console = make_console(stderr=True)
-    paths = wanted_paths(Store(store), only)
+    paths = wanted_paths(Store(older or results), only)
     found = rescore_all(paths, again=again, write=not dry_run)
     shown = track(found, "Scoring", len(paths), console=console, transient=True, disable=not console.is_terminal)
     done = list(shown)
-    for line in told(done, dry_run=dry_run):
-        say(line)
+    if json_output:
+        say_json(as_json(done, dry_run=dry_run))
+    else:
+        for line in told(done, dry_run=dry_run):
+            say(line)
     if any(one.lacking or one.problem for one in done):
         raise typer.Exit(FAILED)
+
+
+def as_json(done: list[Rescored], *, dry_run: bool) -> dict[str, Any]:
+    """Return what was added for machines: scores by how many records gained or lack them, and unusable records."""
+    return {
+        "written": not dry_run,
+        "records": len(done),
+        "gained": sum(bool(one.added) for one in done),
+        "added": dict(sorted(Counter(name for one in done for name in one.added).items())),
+        "lacking": dict(sorted(Counter(name for one in done for name in one.lacking).items())),
+        "problems": [{"record": one.record.id, "problem": one.problem} for one in done if one.problem],
+    }
 
 
 def told(done: list[Rescored], *, dry_run: bool = False) -> list[str]:

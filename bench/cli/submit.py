@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.guard import FAILED
-from bench.cli.options import PATH, BankDir
+from bench.cli.options import PATH, BankDir, option
 from bench.cli.terminal import say
 
 BOARD = Path("results")
@@ -16,15 +17,19 @@ BOARD = Path("results")
 
 def submit(
     settings: Annotated[
-        list[str] | None, typer.Argument(metavar="[SETTING]…", help="dataset or dataset/backbone; all if left out.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SETTING]…",
+            help="dataset or dataset/backbone; all if left out.",
+            autocompletion=completion.of_runs,
+        ),
     ] = None,
-    store: Annotated[Path, typer.Option("-o", "--output", help="Working store to read.", **PATH)] = Path("runs"),
+    results: Annotated[Path, typer.Option(help="Working store to read.", **PATH)] = Path("runs"),
+    older: Annotated[Path | None, typer.Option("-o", "--output", hidden=True, help="The same.", **PATH)] = None,
     to: Annotated[Path, typer.Option(help="Folder of the submission.", **PATH)] = Path("submission"),
     board: Annotated[
         Path | None,
-        typer.Option(
-            help="Published store that the rows are for; results/ of the current folder if it is there.", **PATH
-        ),
+        option(help="Published store that the rows are for.", default="results, if it is there", **PATH),
     ] = None,
     bank_dir: BankDir = None,
 ) -> None:
@@ -37,7 +42,7 @@ def submit(
     from bench.trials.submission import submit as pack
 
     against = board or (BOARD if BOARD.is_dir() else None)
-    made = pack(store, to, settings or (), against, bank_dir)
+    made = pack(older or results, to, settings or (), against, bank_dir)
     names = names_of(one.cell for one in made.settings)
     for one in made.settings:
         title = f"{names[one.cell]}, {one.cell.size}"

@@ -22,19 +22,26 @@ if TYPE_CHECKING:
     from bench.suites.suite import Setting, Suite
 
 
-def run(name: str, wanted: str | None, own: RunConfig, run_session: Callable[[Session, Console], None]) -> None:
+def run(
+    name: str,
+    wanted: str | None,
+    own: RunConfig,
+    run_session: Callable[[Session, Console], None],
+    *,
+    quiet: bool = False,
+) -> None:
     """Run the settings of a suite; one that fails does not stop the others, and ends the command with code 1.
 
-    Raises UserError, before any work, if a network is missing.
+    quiet: print to standard error alone. Raises UserError, before any work, if a network is missing.
     """
     from bench.session import Session
     from bench.suites.runs import check_networks
 
-    chosen, console = _chosen(name, wanted, own), make_console()
+    chosen, console = _chosen(name, wanted, own), make_console(stderr=quiet)
     check_networks([setting for setting, _ in chosen])
     bad = []
     for i, (setting, config) in enumerate(chosen, start=1):
-        say(f"\nSetting {i} of {len(chosen)}: {setting.name}")
+        say(f"\nSetting {i} of {len(chosen)}: {setting.name}", error=quiet)
         try:
             run_session(Session(config), console)
         except UserError as error:
@@ -43,7 +50,7 @@ def run(name: str, wanted: str | None, own: RunConfig, run_session: Callable[[Se
         except typer.Exit:  # it has said what did not finish
             bad.append(setting.name)
     if bad:
-        say(f"\nNot complete: {', '.join(bad)}. Run the same command again: what is done is not repeated.")
+        say(f"\nNot complete: {', '.join(bad)}. Run the same command again: what is done is not repeated.", error=quiet)
         raise typer.Exit(FAILED)
 
 

@@ -1,82 +1,49 @@
-"""The tables that a run ends with."""
+"""What a run ends with: the leaderboard of each of its settings, with the numbers of the report."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from statistics import mean
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from rich.table import Table
-
-from bench.cli.terminal import table as plain_table
-from bench.trials.folders import names_of
-from bench.trials.record import Record
-from bench.trials.stores import by_setting, versions
+from bench.cli import leaderboard
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from bench.api.running import Finished
+    from bench.report.summary import CellSummary
+    from bench.session import Session
 
-MOST = 8  # budgets that fit beside a label into the 80 columns of a log
-
-
-class Entry(NamedTuple):
-    """What the tables show of one operating point."""
-
-    label: str
-    budget: float
-    seed: int
-    status: str
-    accuracy: float
-    macs_fraction: float
+Board = tuple["CellSummary", set[str]]  # a setting, and the labels of the methods that were run
 
 
-def summary_tables(records: Iterable[Record]) -> Iterator[Table]:
-    """Yield the tables of every setting: methods × budgets, mean test accuracy over mean realised cost."""
-    settings = by_setting(records)
-    for cell, name in sorted(names_of(settings).items(), key=lambda item: item[1]):
-        rows = [newest for newest, *_ in versions(settings[cell]) if newest.point.kind == "method"]
-        yield from _tables(name, [_entry(row) for row in rows if row.point.budget is not None])
+def boards(session: Session, made: Finished) -> list[Board]:
+    """Return the settings of a run that have records, with the labels of the methods of this run."""
+    from bench.report.stored import summaries_of
+    from bench.trials.stores import by_setting
+
+    held = by_setting(made.records(session))
+    config = session.config
+    labels = {cell: {r.point.label for r in records if r.point.kind == "method"} for cell, records in held.items()}
+    found = summaries_of(config.output, [cell for cell in labels if labels[cell]], also=(config.reports,))
+    return [(summary, labels[cell]) for cell, summary in found.items()]
 
 
-def summary_table(frame: pd.DataFrame) -> Iterator[Table]:
-    """Yield the same tables of a frame of records, as `bench.load_records` returns it."""
-    methods = frame[frame["kind"] == "method"]
-    for (dataset, backbone), part in methods.groupby(["dataset", "backbone"], sort=True):
-        columns = part[["method", *Entry._fields[1:]]]
-        yield from _tables(f"{dataset} · {backbone}", [Entry(*row) for row in columns.itertuples(index=False)])
+def show(found: Iterable[Board]) -> None:
+    """Print the leaderboards."""
+    from bench.cli.terminal import say
+
+    for cell, labels in found:
+        say()
+        leaderboard.show(cell, labels)
+    say()
 
 
-def _tables(name: str, rows: Sequence[Entry]) -> Iterator[Table]:
-    seeds = len({row.seed for row in rows})
-    over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
-    caption = f"Test accuracy (%), below it the cost as a share of the backbone's; {over}."
-    for budgets in batched(sorted({row.budget for row in rows}), MOST):
-        table = plain_table(title=name, caption=caption, show_lines=True)
-        table.add_column("budget", overflow="fold", min_width=12)
-        for budget in budgets:
-            table.add_column(f"{budget:g}", justify="right", no_wrap=True, min_width=4)
-        for label in sorted({row.label for row in rows}):
-            mine = [row for row in rows if row.label == label]
-            table.add_row(label, *(_text([r for r in mine if r.budget == b], seeds) for b in budgets))
-        yield table
-
-
-def batched(values: Sequence[float], size: int) -> Iterator[Sequence[float]]:
-    """Yield the values in groups; one empty group if there are none."""
-    yield from (values[start : start + size] for start in range(0, max(len(values), 1), size))
-
-
-def _entry(record: Record) -> Entry:
-    point, nothing = record.point, math.nan
-    scores = (record.metrics.get(name, nothing) for name in Entry._fields[4:])
-    return Entry(point.label, float(point.budget or 0), point.seed, record.status, *scores)
-
-
-def _text(rows: Sequence[Entry], seeds: int) -> str:
-    ok = [row for row in rows if row.status == "ok"]
-    if not ok:
-        return {"infeasible": "–\nn/a"}.get(rows[0].status, "–\nfail") if rows else "–"
-    missing = "" if len(ok) >= seeds else f"\n{len(ok)}/{seeds}"
-    accuracy, cost = mean(row.accuracy for row in ok), mean(row.macs_fraction for row in ok)
-    return f"{100 * accuracy:.1f}\n{cost:.2f}{missing}"
+def as_json(session: Session, made: Finished, found: Iterable[Board], *, report: bool) -> dict[str, Any]:
+    """Return what became of a run for machines."""
+    config = session.config
+    return {
+        "settings": [leaderboard.as_json(cell, labels) for cell, labels in found],
+        "points": dict(sorted(made.statuses.items())),
+        "failed": [{"point": title, "reason": reason} for title, reason in made.troubles],
+        "records": str(config.output.resolve()),
+        "report": str((config.reports / "README.md").resolve()) if report else None,
+    }

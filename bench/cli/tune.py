@@ -51,7 +51,7 @@ def tune(
         int, typer.Option(min=2, max=100_000, help="Trials for every method; the first has defaults.")
     ] = 20,
     search_seed: Annotated[int, typer.Option(min=0, help="Start of the sampler, the same for every method.")] = 0,
-    json_output: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+    json_output: o.Json = False,
     **given: Any,
 ) -> None:
     """Search parameters of methods on val alone, with the same number of trials and the same seeds for every method.

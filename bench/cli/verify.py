@@ -20,7 +20,7 @@ def verify(
         ),
     ],
     sample: Annotated[int, typer.Option(min=1, help="Operating points of the folders to compute again.")] = 6,
-    draw: Annotated[int | None, typer.Option(help="Seed of the sample. Default: another sample each time.")] = None,
+    draw: Annotated[int | None, o.option(help="Seed of the sample.", default="another sample each time")] = None,
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Largest difference of a score, relative to scores above 1.")
     ] = 0.002,

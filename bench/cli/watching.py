@@ -41,5 +41,5 @@ class OnConsole(Watcher):
             yield board
 
     def say(self, line: str) -> None:
-        """Print a line."""
-        say(line)
+        """Print a line where the console prints."""
+        say(line, error=self.console.stderr)

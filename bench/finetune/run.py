@@ -30,6 +30,7 @@ from bench.finetune.images import Images
 from bench.finetune.model import Network, loss
 from bench.finetune.parallel import Group, Tell, devices_for, launch
 from bench.finetune.texts import Texts
+from bench.plugins.files import load_files
 from bench.plugins.registry import plugins
 from bench.plugins.spec import Spec, parse
 from bench.system.cpus import cpu_count
@@ -52,6 +53,7 @@ class Wanted:
     weights: str | None = None
     limit: int | None = None
     data_dir: Path | None = None
+    plugin: tuple[Path, ...] = ()  # files that define the dataset or the backbone
 
 
 @dataclass
@@ -108,13 +110,15 @@ class _Job:
 
 
 def _prepare(wanted: Wanted) -> _Job:
+    load_files(wanted.plugin)  # here, as several processes prepare the same job
     data = datasets.load(wanted.dataset, data_dir=wanted.data_dir)
     config = FineTuning.suited(data.modality, wanted.recipe, from_random=wanted.weights == RANDOM)
     spec = spec_of(wanted.backbone)
     if spec.argument is not None and spec.name not in plugins("backbones"):
         raise UserError(
-            f"'{spec}' is not a registered backbone, so a folder could not say what it holds. Register it as an entry "
-            "point of `bench.backbones`, or train it yourself and let its factory load the weights."
+            f"'{spec}' is not a registered backbone, so a folder could not say what it holds. Name its file "
+            "with --plugin, register it as an entry point of `bench.backbones`, or train it yourself and let its "
+            "factory load the weights."
         )
     with only_registered():
         spec, size = backbones.for_images(spec, data.native_size, wanted.image_size)

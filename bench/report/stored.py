@@ -48,11 +48,14 @@ def named(text: str, valid: Sequence[str]) -> str:
     raise UserError(f"There is no setting '{text}'.{nearest(name, valid)} `bench show` lists all settings.")
 
 
-def summaries(store: str | Path, setting: str | None = None, tell: Tell = lambda line: None) -> tuple[CellSummary, ...]:
+def summaries(
+    store: str | Path, setting: str | None = None, tell: Tell = lambda line: None, *, also: Sequence[Path] = ()
+) -> tuple[CellSummary, ...]:
     """Return the summary of every setting of a store, or of one, as its report has them.
 
     Those that did not change are taken from the report of the store or from the cache folder. Others are computed,
-    which may take a minute each, and stored in the cache folder. tell: gets a line per setting.
+    which may take a minute each, and stored in the cache folder. tell: gets a line per setting. also: folders of other
+    reports of these records.
     Raises UserError for a folder without records, and for a setting that it does not have.
     """
     root = user_path(store)
@@ -60,11 +63,20 @@ def summaries(store: str | Path, setting: str | None = None, tell: Tell = lambda
     kept = cache_dir("summaries", hashlib.sha256(bytes(root.resolve())).hexdigest()[:16])
     from bench.report.make import make
 
-    made = make(Request((root,), kept, only=only, formats=(), also=(target(root),)), jobs=cpu_count(), tell=tell)
+    known = (*also, target(root))
+    made = make(Request((root,), kept, only=only, formats=(), also=known), jobs=cpu_count(), tell=tell)
     for folder, one in made.kept.items():
         path = kept / state_path(folder)
         write_atomic(path, partial(_write, one.write()))
     return made.report.cells
+
+
+def summaries_of(store: Path, cells: Sequence[Cell], *, also: Sequence[Path] = ()) -> dict[Cell, CellSummary]:
+    """Return the summaries of some settings of a store, those that have records, in the order of their names."""
+    places = addresses(open_store(store).digests())
+    names = {cell: str(places[cell].folder) for cell in cells if cell in places}
+    found = {cell: summaries(store, names[cell], also=also) for cell in sorted(names, key=lambda cell: names[cell])}
+    return {cell: one for cell, (one,) in found.items()}
 
 
 def _write(content: bytes, file: IO[bytes]) -> None:

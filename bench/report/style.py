@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,6 +22,23 @@ PINNED = (
     "patient_confident", "optimal_stopping", "patience", "pcee", "risk_control", "ztw",
     "diff_prob", "class_means", "per_class_thresh", "voting", "js_divergence", "cosee", "palbert",
 )  # fmt: skip
+# What the exits of methods are decided by (`bench.method.Fidelity.family`), for panels. Written here, as a report must
+# not import methods; a test compares.
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "own confidence": (
+        "global_thresh", "msdnet_thresh", "entropy_thresh", "margin_thresh", "energy_thresh", "per_class_thresh",
+    ),
+    "agreement of exits": ("patience", "patient_confident", "voting", "beem", "js_divergence"),
+    "calibrated confidence": ("eefp", "eero", "pcee"),
+    "learned gates and schedules": (
+        "learned_exit", "eenet", "diff_prob", "lookahead", "optimal_stopping", "palbert",
+    ),
+    "ensembles of exits": ("caching", "anytime_poe", "mie_lap"),
+    "heads trained for the rule": ("boostednet", "class_means", "cosee", "l2w_den", "ztw"),
+    "gates trained with heads": ("jeidnn",),
+    "risk control": ("risk_control",),
+}  # fmt: skip
+OTHER_FAMILY = "other methods"
 FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide everywhere
 REFERENCE = "#8A8A8A"
 HULL = "#333333"
@@ -32,7 +49,7 @@ OTHERS = "#D9D9D9"  # lines behind the one that a panel is about
 ZONE = "#EDE6C8"  # where a difference or a deviation means nothing
 SHADES = "Blues"  # shares, 0 to 1
 DIVERGING = "PuOr"  # values around zero
-MOST_LINES = 8  # methods that one pair of axes, or a table without a break, can show apart
+MOST_LINES = len(COLOURS)  # methods that one pair of axes, or a table without a break, can show apart
 
 
 @dataclass(frozen=True)
@@ -51,6 +68,31 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
     for name in wanted:
         slots.setdefault(name, _free(name, set(slots.values())))
     return {name: _look(slots[name]) for name in wanted}
+
+
+def distinct(names: Sequence[str], known: Mapping[str, Look]) -> Mapping[str, Look]:
+    """Give each of a few methods a hue and a marker of its own: its usual hue, unless an earlier one has that.
+
+    More methods than there are hues keep their usual looks.
+    """
+    if len(names) > len(COLOURS):
+        return known
+    free, found = list(COLOURS), {}
+    for own in (True, False):
+        for name in names:
+            if name not in found and free and (known[name].colour in free or not own):
+                found[name] = known[name].colour if own else free[0]
+                free.remove(found[name])
+    return {name: Look(colour, MARKERS[COLOURS.index(colour)], "-") for name, colour in found.items()}
+
+
+def families(names: Iterable[str]) -> dict[str, list[str]]:
+    """Group methods by family, in the order of FAMILIES; within a family the order stays."""
+    of = {name: family for family, held in FAMILIES.items() for name in held}
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(of.get(name.partition("[")[0], OTHER_FAMILY), []).append(name)
+    return {family: found[family] for family in (*FAMILIES, OTHER_FAMILY) if family in found}
 
 
 def _free(name: str, taken: set[int]) -> int:

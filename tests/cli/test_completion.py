@@ -28,6 +28,10 @@ finally:
         ("bench run --dataset bank", "banking77"),
         ("bench plan --backbone minil", "minilm_l6"),
         ("bench show bank", "banking77/minilm_l6"),
+        ("bench run --methods msdnet_thresh[heads=zt", "msdnet_thresh[heads=ztw"),
+        ("bench run --dtype float1", "float16"),
+        ("bench list heads zt", "ztw"),
+        ("bench run --suite cor", "core"),
     ],
 )
 def test_a_shell_gets_the_values_that_fit(environment, tmp_path, words, wanted):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import time
@@ -17,6 +18,13 @@ def test_the_job_ends_with_records_a_report_and_their_paths(finished):
     folder, printed = finished
     frame = load_records(folder / "runs")
     assert len(frame) == POINTS
+    lines = printed.splitlines()
+    assert max(map(len, lines)) <= 80 or max(map(len, lines)) == len(f"Report:  {folder / 'runs/report/README.md'}")
+    (title,) = [line for line in lines if line.startswith("digits · cifar_resnet20")]
+    assert " px" in title
+    row = re.compile(r"[\d–\s●]*(jeidnn|msdnet_thresh|static hull|plain backbone|oracle)  ")
+    names = [found[1] for line in lines if (found := row.match(line))]
+    assert names[-3:] == ["static hull", "plain backbone", "oracle"] and set(names[:-3]) == {"jeidnn", "msdnet_thresh"}
     assert set(frame["status"]) == {"ok", "infeasible"}
     assert str(folder / "runs" / "report" / "README.md") in printed
     page = folder / "runs" / "report" / "digits" / "cifar_resnet20"
@@ -38,8 +46,13 @@ def test_records_carry_provenance_and_no_names(finished):
 def test_a_second_run_repeats_nothing(finished, bench):
     folder, _ = finished
     before = {p: p.stat().st_mtime_ns for p in results_safely(folder / "runs")}
-    done = bench(*JOB, "-o", folder / "runs")
-    assert done.returncode == 0 and "nothing new" in done.stdout
+    done = bench(*JOB, "-o", folder / "runs", "--json")
+    assert done.returncode == 0 and "nothing new" in done.stderr
+    told = json.loads(done.stdout)
+    assert told["points"] == {} and told["failed"] == [] and told["records"] == str(folder / "runs")
+    (setting,) = told["settings"]
+    found = [row["own"] for row in setting["rows"][:2]]
+    assert found == sorted(found, reverse=True) and setting["rows"][2]["method"] == "static hull"
     assert {p: p.stat().st_mtime_ns for p in results_safely(folder / "runs")} == before
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -24,7 +25,7 @@ class Clock:
 
 
 def drawn(board: Board) -> str:
-    console = Console(file=io.StringIO(), width=100)
+    console = Console(file=io.StringIO(), width=80)
     console.print(board.table())
     return console.file.getvalue()
 
@@ -62,8 +63,13 @@ def test_the_table_names_running_trials_and_counts_the_others():
     text = drawn(board)
     assert f"0 of {MOST + 5} trials done, 0 failed, {MOST + 3} running" in text
     assert "seed 0" in text and "seed 3" in text and "and 3 more" in text
-    assert "net" not in text
     assert "other" in drawn(_begun([trial("m", 0), trial("m", 0, "other")]))
+
+
+def test_on_a_narrow_terminal_times_seeds_and_methods_are_legible():
+    text = drawn(_begun([trial("jeidnn[preset=paper,lambda_points=40]", 17, "n" * 60)]))
+    assert max(map(len, text.splitlines())) <= 80
+    assert re.search(r"0\.0 s +seed 17 +jeidnn\[preset=paper", text) and "…" in text
 
 
 def _begun(trials: list[Trial]) -> Board:

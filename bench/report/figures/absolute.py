@@ -31,8 +31,6 @@ def absolute(report: Report) -> Drawing:
     things = f"{report.cells[0].modality}s"
     with mpl.rc_context(settings()):
         page = sheet(
-            "Accuracy against absolute cost",
-            "all networks of a dataset on one axis",
             width=WIDTH,
             body=len(panels) * (ROW + 0.95),
             keys=[
@@ -46,8 +44,8 @@ def absolute(report: Report) -> Drawing:
             axes.set_xlabel(f"mean cost of a test {things.removesuffix('s')}, million MACs")
             axes.set_title(panel, loc="left")
     caption = (
-        "Costs are multiply-accumulates, heads and gates included, not shares of each network. The legend compares "
-        "each best method with the static exits of other networks that cost no more. Points are means over seeds."
+        "Costs are multiply-accumulates, heads and gates included. The legend compares each best method with the "
+        "static exits of other networks that cost no more. Points are means over seeds."
     )
     if data["setting"].str.endswith(SEEN).any():
         caption += f" Networks marked {SEEN[1:]} are tested on half of the test {things}."

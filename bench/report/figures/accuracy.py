@@ -7,24 +7,19 @@ import math
 import pandas as pd
 
 from bench.report.context import CellReport
-from bench.report.figures.curves import BEST, Chart, foremost, one, panels
+from bench.report.figures.curves import Chart, foremost, one
+from bench.report.figures.families import panels
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.lines import ORACLE, STATIC, STATIC_HULL, Line, Reference
-from bench.report.figures.points import exit_numbers, flags_described, keys, point_flags, seeds_described
+from bench.report.figures.points import exit_numbers, keys, point_flags, seeds_described
 from bench.report.style import MOST_LINES
 from bench.stats.results import CurveStatistics, MethodStatistics, PointStatistics
 
 FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "incomplete", "collapsed"]
 CAPTION = (
-    "Lines: what a method reaches at a cost by mixing its own policies (below the cheapest one with the first exit), "
-    "chosen on cal, measured on test. "
-    "Markers: the policies themselves at the cost they had on test. Dashes: the hull of the static exits; dots: the "
-    "oracle, which knows the labels."
+    "Lines: what a method reaches on test by mixing its own policies, chosen on cal; markers: the policies themselves. "
 )
-BANDS = (
-    " Shaded: the simultaneous 95 % band of the line over the budgets, from seeds and test samples. Bands of two "
-    "methods may overlap though one is significantly better, since all methods share seeds: see the comparison."
-)
+BANDS = " Bands may overlap though one method is significantly better: all share seeds, see the comparison."
 
 
 def accuracy(report: CellReport) -> Drawing:
@@ -32,14 +27,15 @@ def accuracy(report: CellReport) -> Drawing:
     methods = _with_points(report)
     chart, data = accuracy_chart(report)
     figure = panels(chart) if len(methods) > MOST_LINES else one(chart)
-    return Drawing(figure, data, CAPTION + BANDS + flags_described(methods))
+    seeds = seeds_described(data.loc[data["series"] == "policy", "seeds"], "shaded: simultaneous 95 % bands")
+    return Drawing(figure, data, f"{CAPTION}{seeds[0].upper()}{seeds[1:]}.{BANDS}")
 
 
 def accuracy_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
     """Return the chart of all methods with scores, and its data. Raises Missing if there are none."""
     methods = _with_points(report)
     data = curve_data(report, methods)
-    return _chart(report, methods, data, "Accuracy against cost", focus=len(methods) > MOST_LINES), data
+    return _chart(report, methods, data, focus=len(methods) > MOST_LINES), data
 
 
 def best(report: CellReport) -> Drawing:
@@ -52,17 +48,11 @@ def best(report: CellReport) -> Drawing:
     if not chosen:
         raise Missing("No method has a complete grid, so none can be called best.")
     data = curve_data(report, chosen, bands=False)
-    notes = f"{len(chosen)} of {len(methods)} methods: those with the largest own gain"
-    chart = _chart(
-        report,
-        chosen,
-        data,
-        f"Accuracy against cost: the best {min(BEST, len(chosen))} by own gain",
-        focus=True,
-        bands=False,
-    )
-    named = f" {notes}, and the baseline {baseline.label}, {baseline.how}." if baseline else f" {notes}."
-    return Drawing(one(chart), data, CAPTION + named + flags_described(chosen))
+    chart = _chart(report, chosen, data, focus=True, bands=False)
+    seeds = seeds_described(data.loc[data["series"] == "policy", "seeds"], "bands in the figure of all methods")
+    named = f"{len(chosen)} of {len(methods)} methods: those with the largest own gain"
+    named += f", and the baseline {baseline.label}." if baseline else "."
+    return Drawing(one(chart), data, f"{CAPTION}{seeds[0].upper()}{seeds[1:]}. {named}")
 
 
 def _with_points(report: CellReport) -> list[MethodStatistics]:
@@ -107,7 +97,6 @@ def _chart(
     report: CellReport,
     methods: list[MethodStatistics],
     data: pd.DataFrame,
-    title: str,
     *,
     focus: bool,
     bands: bool = True,
@@ -132,17 +121,12 @@ def _chart(
         Reference("oracle", part("oracle"), ORACLE, "dots"),
     ]
     policies = part("policy")
-    notes = seeds_described(
-        policies["seeds"], "shaded: simultaneous 95 % bands" if bands else "bands in the figure of all methods"
-    )
-    named = ["line: hull of its own policies, chosen on cal", "markers: the policies"]
     return Chart(
         report,
-        title,
         "accuracy on test, %",
         lines,
         [r for r in references if len(r.data)],
-        [notes, *named, *keys(policies)],
+        keys(policies),
         focus=focus,
         bands=bands,
         aside=_aside(report) if focus else "",

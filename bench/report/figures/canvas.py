@@ -1,4 +1,4 @@
-"""The sheet that a figure is drawn on: title, what its flags mean and warnings above, axes placed below in inches."""
+"""The sheet that a figure is drawn on: what its signs mean and warnings above, axes placed below in inches."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from bench.report.style import ALARM, FONT, NOTE
+
+KEYS = 8.5  # points
 
 
 @dataclass
@@ -59,18 +61,9 @@ class Sheet:
         return [self.axes(left + c * (width + across), start - (r + 1) * row - r * down, width, row) for r, c in places]
 
 
-def sheet(
-    title: str,
-    cell: str,
-    *,
-    width: float,
-    body: float,
-    keys: Sequence[str] = (),
-    warnings: Sequence[str] = (),
-) -> Sheet:
-    """Start a figure: what it shows and of which setting in bold, the keys of its flags in grey, warnings in red."""
-    blocks = [(title, "black", 11.5, "bold"), (cell, "black", 9.5, "normal")]
-    blocks += [("; ".join(filter(None, keys)), NOTE, 9.0, "normal")] if any(keys) else []
+def sheet(*, width: float, body: float, keys: Sequence[str] = (), warnings: Sequence[str] = ()) -> Sheet:
+    """Start a figure: the keys of its signs in grey, warnings in red. What it shows is said by its caption."""
+    blocks = [("; ".join(filter(None, keys)), NOTE, KEYS, "normal")] if any(keys) else []
     blocks += [(warning, ALARM, 9.0, "bold") for warning in warnings]
     lines: list[tuple[str, str, float, str, float]] = []
     top = 0.08

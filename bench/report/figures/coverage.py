@@ -13,13 +13,13 @@ from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import flags_described
-from bench.report.style import REFERENCE, settings
+from bench.report.style import HULL, settings
 
 ALPHAS = (0.01, 0.05, 0.1)
 KIND = "lac"
 ROW = 0.21  # inches per method
-BANDS = (("coverage_band", "#F2EBCF", "cal and test"), ("coverage_beta", "#DDD0A0", "cal alone (Beta)"))
+BANDS = (("coverage_band", "#F2EBCF"), ("coverage_beta", "#DDD0A0"))
+KEYS = ("line: 1 − α", "dots: one budget and seed each", "bar: their mean", "◂ ▸: dots beyond the frame")
 
 
 def coverage(report: CellReport) -> Drawing:
@@ -31,27 +31,25 @@ def coverage(report: CellReport) -> Drawing:
         labels = fit(names, 2.4, 8.5)
         left = max(inches(label, 8.5) for label in labels) + 0.2
         height = max(ROW * len(names) + 0.1, 0.7)
-        notes = ["dots: one budget and seed each", "bar: their mean"]
-        notes += [f"{shade}: {what}" for shade, (_, _, what) in zip(("light", "dark"), BANDS, strict=True)]
-        page = sheet(
-            "Requested and empirical coverage of LAC sets",
-            report.name,
-            width=9.2,
-            body=height + 0.95,
-            keys=[notes[0], notes[1], "shaded: where 95 % of calibrated sets lie by chance, " + ", ".join(notes[2:])],
-            warnings=warnings(report.cell),
-        )
+        page = sheet(width=9.2, body=height + 0.95, keys=KEYS, warnings=warnings(report.cell))
         width = (9.2 - left - 0.15 - 0.2 * (len(alphas) - 1)) / len(alphas)
         for i, alpha in enumerate(alphas):
             axes = page.axes(left + i * (width + 0.2), 0.6, width, height)
             group = data[data["alpha"] == alpha]
+            low, high = _limits(group)
             _bands(axes, group)
             for y, name in enumerate(names):
                 mine = group[group["method"] == name]["coverage"].to_numpy() * 100
-                look = report.looks[name]
-                axes.plot(mine, np.full(len(mine), y), ".", color=look.colour, alpha=0.55, markersize=5, zorder=3)
+                style = {"color": report.looks[name].colour, "linestyle": "none", "zorder": 3}
+                inside = mine[(mine >= low) & (mine <= high)]
+                axes.plot(inside, np.full(len(inside), y), marker=".", alpha=0.55, markersize=5, **style)
+                for marker, edge, out in (("<", low, mine < low), (">", high, mine > high)):
+                    if out.any():
+                        axes.plot([edge], [y], marker=marker, markersize=5, clip_on=False, **style)
                 if len(mine):
-                    axes.plot([mine.mean()], [y], "|", color="black", markersize=8, markeredgewidth=1.4, zorder=4)
+                    middle = min(max(mine.mean(), low), high)
+                    axes.plot([middle], [y], "|", color="black", markersize=8, markeredgewidth=1.4, zorder=4)
+            axes.set_xlim(low, high)
             axes.set_ylim(len(names) - 0.4, -0.6)
             axes.set_yticks(range(len(names)), labels if i == 0 else [""] * len(names), fontsize=8.5)
             axes.tick_params(labelsize=8, pad=2)
@@ -60,12 +58,23 @@ def coverage(report: CellReport) -> Drawing:
             sns.despine(ax=axes, left=True)
         page.text(left + (9.2 - left - 0.15) / 2, 0.12, "empirical coverage on test, %", ha="center", fontsize=9.5)
     caption = (
-        "Coverage of split conformal LAC sets, calibrated on the cal samples as they left: dots are single policies "
-        "(one budget, one seed), bars their means. Dark band: where the coverage of calibrated sets over endless test "
-        "samples lies with 95 % probability, given the number of cal samples (Beta law); light: the same for this many "
-        "test samples (Beta-binomial). Dots of one seed share cal samples: they move together."
+        "Coverage of conformal (LAC) sets on test. Bands hold 95 % of calibrated sets: dark, over endless test "
+        "samples, given the number of cal samples (Beta); light, for this many test samples (Beta-binomial). Dots of "
+        "one seed share cal samples: they move together. Dots beyond the frame are marked at it."
     )
-    return Drawing(page.figure, data, caption + flags_described(report.statistics.methods))
+    return Drawing(page.figure, data, caption)
+
+
+def _limits(group: pd.DataFrame) -> tuple[float, float]:
+    """Return what is shown, in %: the band and as much again on both sides, less where no dot is there."""
+    low, high = group["coverage_band_low"].mean() * 100, group["coverage_band_high"].mean() * 100
+    least, most = 100 * group["coverage"].min(), 100 * group["coverage"].max()
+    wanted = 100 * (1 - group["alpha"].iloc[0])
+    if not np.isfinite(low + high):
+        return min(least, wanted) - 0.2, max(most, wanted) + 0.2
+    room = max(high - low, 0.2)
+    start, end = max(min(least, low), low - room), min(max(most, high), high + room)
+    return start - 0.05 * room, end + 0.05 * room
 
 
 def coverage_data(report: CellReport) -> pd.DataFrame:
@@ -73,7 +82,7 @@ def coverage_data(report: CellReport) -> pd.DataFrame:
     found = []
     for alpha in ALPHAS:
         name = f"coverage_{KIND}@{alpha:g}"
-        ends = {f"{band}_{end}": f"{band}_{end}@{alpha:g}" for band, _, _ in BANDS for end in ("low", "high")}
+        ends = {f"{band}_{end}": f"{band}_{end}@{alpha:g}" for band, _ in BANDS for end in ("low", "high")}
         for row in report.rows:
             if row.kind == "method" and name in row.values:
                 nothing = (math.nan,) * len(row.seeds)
@@ -88,8 +97,8 @@ def coverage_data(report: CellReport) -> pd.DataFrame:
 
 
 def _bands(axes: object, group: pd.DataFrame) -> None:
-    for band, colour, _ in BANDS:
+    for band, colour in BANDS:
         low, high = group[f"{band}_low"].mean() * 100, group[f"{band}_high"].mean() * 100
         if np.isfinite(low + high):
             axes.axvspan(low, high, color=colour, linewidth=0, zorder=0.5)  # type: ignore[attr-defined]
-    axes.axvline(100 * (1 - group["alpha"].iloc[0]), color=REFERENCE, linewidth=0.9, zorder=1)  # type: ignore[attr-defined]
+    axes.axvline(100 * (1 - group["alpha"].iloc[0]), color=HULL, linewidth=1.2, zorder=1)  # type: ignore[attr-defined]

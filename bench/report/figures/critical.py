@@ -14,7 +14,7 @@ from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import flags_described, rows_of, seeds_described
+from bench.report.figures.points import rows_of, seeds_described
 from bench.report.style import MISSING, REFERENCE, ZONE, settings
 from bench.stats.across import ZONE as EQUAL
 from bench.stats.compare import MIN_SEEDS
@@ -35,31 +35,25 @@ def critical(report: CellReport) -> Drawing:
         height = max(ROW * len(data) + 0.1, 0.8)
         tested = bool(data["verdict"].isin(["significantly better", "significantly worse", "not significant"]).any())
         notes = [
-            seeds_described([len(statistics.seeds)], "bars: 95 % intervals, seeds × test samples, paired"),
             f"shaded: within {100 * EQUAL:g} points, practically equal",
             "filled: significantly better or worse (95 %, Holm-corrected)" if tested else "",
             "" if tested else f"fewer than {MIN_SEEDS} seeds: no tests" if len(statistics.seeds) < MIN_SEEDS else "",
         ]
-        page = sheet(
-            f"Comparison with {baseline.label}", report.name, width=9.2, body=height + 0.65, keys=notes,
-            warnings=warnings(report.cell),
-        )  # fmt: skip
+        page = sheet(width=9.2, body=height + 0.65, keys=notes, warnings=warnings(report.cell))
         words = 1.55
         ranks = 1.9 if several else 0.0
         axes = page.axes(left, 0.55, 9.2 - left - words - ranks - 0.25, height)
-        _differences(axes, data, labels, report)
+        differences(axes, data, labels, report)
         _numbers(axes, data)
         if several:
             _ranks(page.axes(9.2 - ranks - 0.1, 0.55, ranks, height), data, report)
+    seeds = seeds_described([len(statistics.seeds)], "bars: paired 95 % bootstrap intervals")
     caption = (
-        f"Own gain minus that of {baseline.label} ({baseline.how}), mean over paired seeds, with 95 % intervals of the "
-        "two-level bootstrap over seeds and test samples. Right: simultaneous 95 % "
-        "confidence intervals for the ranks, none below six seeds; long bars mean that this many seeds and samples "
-        "cannot tell. No "
-        "critical difference of mean ranks (Nemenyi) is drawn: with so few settings it could not separate anything. "
-        "Methods with an incomplete grid are listed without a value."
+        f"Own gain minus that of the baseline {baseline.label}, {seeds}. Right: simultaneous 95 % confidence "
+        "intervals for the ranks, none below six seeds; long ones mean that this many seeds and samples cannot tell. "
+        "Methods with an incomplete grid have no value."
     )
-    return Drawing(page.figure, data, caption + flags_described(statistics.methods))
+    return Drawing(page.figure, data, caption)
 
 
 def comparison_data(report: CellReport) -> pd.DataFrame:
@@ -90,7 +84,8 @@ def comparison_data(report: CellReport) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: CellReport) -> None:
+def differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: CellReport) -> None:
+    """Draw the differences of comparison data with their intervals, a row per method."""
     axes.axvspan(-100 * EQUAL, 100 * EQUAL, color=ZONE, linewidth=0, zorder=0.5)
     axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
     for y, row in enumerate(rows_of(data)):

@@ -1,9 +1,10 @@
-"""Scores against cost: all methods on one pair of axes with labels beside their lines, or a small panel for each."""
+"""Scores against cost: methods on one pair of axes with labels beside their lines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 
 from bench.report.cells import warnings
 from bench.report.context import CellReport
-from bench.report.figures import grid, lines
+from bench.report.figures import lines
 from bench.report.figures.canvas import fit, sheet
 from bench.report.figures.labels import SIZE, Label, beside, room
 from bench.report.figures.lines import Line, Reference
 from bench.report.figures.points import cost_label
-from bench.report.style import settings
+from bench.report.style import Look, distinct, settings
 
 BEST = 5  # methods that a figure of many puts forward, besides the baseline
 BANDS = 4  # methods whose bands can still be notes apart on one pair of axes
@@ -30,11 +31,11 @@ class Chart:
     """What a figure of scores against cost is drawn from.
 
     log: where the largest value is many times the least. focus: show where methods have policies; references may lie
-    outside of that, and `aside` says where they are. bands: draw them. others: methods in grey behind the lines.
+    outside of that, and `aside` says where they are. bands: draw them. clip: leave out what is far above all
+    others, with its value at the frame. others: methods in grey behind the lines.
     """
 
     report: CellReport
-    title: str
     ylabel: str
     lines: Sequence[Line]
     references: Sequence[Reference] = ()
@@ -43,6 +44,7 @@ class Chart:
     focus: bool = False
     bands: bool = True
     aside: str = ""
+    clip: bool = False
     others: Sequence[Line] = ()
 
     def highlighting(self, names: Sequence[str]) -> Chart:
@@ -50,6 +52,11 @@ class Chart:
         held = {line.name: line for line in self.lines}
         behind = tuple(line for line in self.lines if line.name not in names)
         return replace(self, lines=[held[name] for name in names], others=behind)
+
+    @property
+    def looks(self) -> Mapping[str, Look]:
+        """How its lines look: each with a hue of its own, if there are few."""
+        return distinct([line.name for line in self.lines], self.report.looks)
 
 
 def one(chart: Chart) -> Figure:
@@ -59,21 +66,23 @@ def one(chart: Chart) -> Figure:
         names = fit([line.name for line in chart.lines], 2.6, SIZE)
         right = room([*names, *(r.name for r in chart.references)])
         left, height, width = 0.72, 3.9, 9.2
-        page = sheet(
-            chart.title, report.name, width=width, body=height + 0.65, keys=[*chart.keys, chart.aside],
-            warnings=warnings(report.cell),
-        )  # fmt: skip
+        keys = [*chart.keys, chart.aside]
+        page = sheet(width=width, body=height + 0.65, keys=keys, warnings=warnings(report.cell))
         axes = page.axes(left, 0.52, width - left - right, height)
         short = dict(zip((line.name for line in chart.lines), names, strict=True))
         beside(axes, [replace(label, text=short.get(label.text, label.text)) for label in draw(chart, axes)])
         return page.figure
 
 
-def draw(chart: Chart, axes: Axes) -> list[Label]:
-    """Draw all methods and references on a pair of axes and name these; return a label for each line that is seen."""
-    ranges(chart).apply(axes)
+def draw(chart: Chart, axes: Axes, *, size: float = 6.0) -> list[Label]:
+    """Draw all methods and references on a pair of axes and name these; return a label for each line that is seen.
+
+    size: of markers, in points.
+    """
+    shown = ranges(chart)
+    shown.apply(axes)
     low, high = axes.get_ylim()
-    found = []
+    found, looks = [], chart.looks
     if chart.others:
         lines.others(axes, chart.others)
     for drawn in chart.references:
@@ -82,9 +91,10 @@ def draw(chart: Chart, axes: Axes) -> list[Label]:
             found.append(lines.label(drawn.name, drawn.data, drawn.style))
     strength = (0.16 if len(chart.lines) <= BANDS else 0.08) if chart.bands else 0.0
     for line in chart.lines:
-        look = chart.report.looks[line.name]
-        lines.draw(axes, line, look, band=strength)
+        look = looks[line.name]
+        lines.draw(axes, line, look, band=strength, size=size)
         found.append(lines.label(line.name, line.path, lines.sample(look)))
+    shown.beyond(axes, chart.lines, looks)
     axes.set_xlabel(cost_label(chart.report))
     axes.set_ylabel(chart.ylabel)
     return found
@@ -95,26 +105,6 @@ def foremost(report: CellReport) -> list[str]:
     found = [m.label for m in report.statistics.methods if m.complete][:BEST]
     baseline = report.statistics.baseline
     return [*found, baseline.label] if baseline and baseline.label not in found else found
-
-
-def panels(chart: Chart) -> Figure:
-    """Draw a small panel for each method on common axes, the other methods behind it in grey."""
-    report = chart.report
-    with mpl.rc_context(settings()):
-        keys = [*chart.keys, "grey lines: the other methods", *(f"{r.key}: {r.name}" for r in chart.references)]
-        by_name = {line.name: line for line in chart.lines}
-        drawn = grid.panels(
-            report, chart.title, list(by_name), cost_label(report), chart.ylabel, keys=[*keys, chart.aside]
-        )
-        shown = ranges(chart)
-        for name, axes in drawn:
-            shown.apply(axes)
-            lines.others(axes, [line for line in chart.lines if line.name != name])
-            for reference in chart.references:
-                lines.reference(axes, reference, small=True)
-            lines.draw(axes, by_name[name], report.looks[name], band=0.22, size=4.0)
-        drawn.finish()
-        return drawn.page.figure
 
 
 @dataclass(frozen=True)
@@ -137,6 +127,22 @@ class Ranges:
         axes.set_xlim(*self.x)
         axes.set_ylim(*self.y)
 
+    def beyond(self, axes: Axes, drawn: Sequence[Line], looks: Mapping[str, Look]) -> None:
+        """Mark at the frame where methods are above it, each with its largest value."""
+        for line in drawn:
+            out = line.points[line.points["y"] > self.y[1]]
+            if not len(out):
+                continue
+            colour = looks[line.name].colour
+            style: dict[str, Any] = {"linestyle": "none", "marker": "^", "markersize": 5, "clip_on": False, "zorder": 7}
+            axes.plot(out["x"], [self.y[1]] * len(out), color=colour, **style)
+            first = out.iloc[0]
+            text, turned = f"up to {out['y'].max():.3g}", bool(first["x"] > sum(self.x) / 2)
+            axes.annotate(
+                text, (first["x"], self.y[1]), (0, -6), textcoords="offset points", ha="right" if turned else "left",
+                va="top", fontsize=8, color=colour, zorder=7,
+            )  # fmt: skip
+
 
 def ranges(chart: Chart) -> Ranges:
     """Choose ranges so that all means are seen; intervals may widen them, but not swallow the differences."""
@@ -147,6 +153,8 @@ def ranges(chart: Chart) -> Ranges:
     x = np.concatenate([*(d["x"].to_numpy(float) for d in shown), [1.0]])
     y = _finite(np.concatenate([d["y"].to_numpy(float) for d in shown]))
     wide = [line.band if len(line.band) else line.points for line in chart.lines] if chart.bands else []
+    if chart.clip:
+        y = y[y <= _usual(y)]
     low = _finite(np.concatenate([[], *(d["low"].to_numpy(float) for d in wide)]))
     high = _finite(np.concatenate([[], *(d["high"].to_numpy(float) for d in wide)]))
     least, most = float(y.min()), float(y.max())
@@ -157,6 +165,12 @@ def ranges(chart: Chart) -> Ranges:
     floor = min(least, max(float(low.min(initial=least)), least - 0.2 * span))
     ceiling = max(most, min(float(high.max(initial=most)), most + 0.2 * span))
     return Ranges(across, (floor - 0.06 * span, ceiling + 0.05 * span), log=False)
+
+
+def _usual(values: NDArray[np.float64]) -> float:
+    """Return what no value exceeds but those far above nearly all others: by twice the range of 95 % of them."""
+    low, high = np.quantile(values, [0.05, 0.95])
+    return float(high + 2 * max(high - low, 1e-9))
 
 
 def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from bench.report.context import CellReport
 from bench.report.figures.exits import LEAST, in_order, middle_budget, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import area_key, panels
-from bench.report.figures.points import budget_signs, flags_described, seeds_described, sign_keys
+from bench.report.figures.points import budget_signs, seeds_described, sign_keys
 from bench.report.style import REFERENCE, settings
 
 AREA = 420.0  # points², of a circle that stands for all samples
@@ -29,14 +29,13 @@ def decomposition(report: CellReport) -> Drawing:
     signs = budget_signs(report, budget)
     with mpl.rc_context(settings()):
         notes = [
-            seeds_described(data["seeds"], "intervals are in the tables"),
             "circles: samples that leave at an exit, area: their share",
             "grey: the same exit on all samples",
             *sign_keys(signs),
         ]
-        title = f"Accuracy exit by exit at budget {budget:g}"
-        grid = panels(report, title, names, "exit (0: the earliest)", "accuracy on test, %", keys=notes, signs=signs)
-        top = 100 * float(np.nanmax(data[["accuracy_exited", "accuracy_all"]].to_numpy()))
+        grid = panels(report, names, "exit (0: the earliest)", "accuracy on test, %", keys=notes, signs=signs)
+        values = 100 * data[["accuracy_exited", "accuracy_all"]].to_numpy()
+        least, top = float(np.nanmin(values)), float(np.nanmax(values))
         last = int(data["exit"].max())
         for name, axes in grid:
             mine, look = data[data["method"] == name], report.looks[name]
@@ -46,17 +45,16 @@ def decomposition(report: CellReport) -> Drawing:
                 linewidth=0.5, edgecolor="white", zorder=3,
             )  # fmt: skip
             axes.set_xlim(-0.7, last + 0.7)
-            axes.set_ylim(0, min(top + 12, 108))
+            axes.set_ylim(max(least - 12, -5), min(top + 12, 108))
             axes.set_xticks(range(0, last + 1, 2 if last > 7 else 1))
         grid.finish()
         area_key(grid, AREA)
     caption = (
-        f"Every method at budget {budget:g}. Circles: accuracy of an exit on the samples that leave there, their area "
-        "the share of samples; exits where fewer than 0.5 % leave are left out. Grey: the same exit on all samples. "
-        "A circle above the grey line: the samples that leave are easier than most. Means over seeds; the accuracy of "
-        "leaving samples is weighted by how many they are."
+        f"Every method at budget {budget:g}, {seeds_described(data['seeds'], 'intervals are in the tables')}. A "
+        "circle above the grey line: the samples that leave there are easier than most. Exits where fewer than 0.5 % "
+        "leave have no circle."
     )
-    return Drawing(grid.page.figure, data, caption + flags_described(report.statistics.methods))
+    return Drawing(grid.page.figure, data, caption)
 
 
 def by_exit(raw: pd.DataFrame) -> pd.DataFrame:

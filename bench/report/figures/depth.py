@@ -12,10 +12,11 @@ from matplotlib.colors import PowerNorm
 from bench.report.context import CellReport
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import WIDTH, panels
-from bench.report.figures.points import CROSSED, flags_described, point_flags, rows_of, seeds_described
+from bench.report.figures.points import CROSSED, point_flags, rows_of, seeds_described
 from bench.report.style import SHADES, settings
 
 SCALE = PowerNorm(0.5, 0, 100)  # small shares count: steps are finer there
+TICKS = 4  # budgets that a panel has room to name
 
 
 def depth(report: CellReport) -> Drawing:
@@ -27,14 +28,13 @@ def depth(report: CellReport) -> Drawing:
     gone = len(names) * len(budgets) > len(states)
     with mpl.rc_context(settings()):
         notes = [
-            seeds_described(states["seeds"], "shade: share of samples"),
+            "shade: share of samples",
             CROSSED if states["collapsed"].any() else "",
             "○: not all seeds" if states["incomplete"].any() else "",
             "hatched: no result" if gone else "",
         ]
         cost = "budget, fraction of the plain backbone's MACs"
-        title = "Where samples leave, budget by budget"
-        grid = panels(report, title, names, cost, "exit (0: the earliest)", keys=notes, right=0.78)
+        grid = panels(report, names, cost, "exit (0: the earliest)", keys=notes, right=0.78)
         for name, axes in grid:
             _panel(axes, data[data["method"] == name], budgets, exits)
         grid.finish()
@@ -44,11 +44,12 @@ def depth(report: CellReport) -> Drawing:
         bar.ax.set_title("%", fontsize=8, pad=4)
         bar.ax.tick_params(labelsize=8)
         bar.outline.set_visible(False)
+    seeds = seeds_described(states["seeds"], "on a scale that is finer for small shares")
     caption = (
-        "Each column is a policy for one budget, each row an exit; the shade is the share of test samples that leave "
-        "there, mean over seeds, on a scale that is finer for small shares. ×: one exit takes over 95 % in some seed."
+        "Where samples leave: each column is a policy for one budget, each row an exit, the shade the share of test "
+        f"samples that leave there, {seeds}."
     )
-    return Drawing(grid.page.figure, data, caption + flags_described(report.statistics.methods))
+    return Drawing(grid.page.figure, data, caption)
 
 
 def depth_data(report: CellReport) -> pd.DataFrame:
@@ -79,7 +80,8 @@ def _panel(axes: Axes, mine: pd.DataFrame, budgets: list[float], exits: int) -> 
             top = int(np.nanargmax(shares[:, i]))
             ink = "white" if shares[top, i] > 30 else "black"
             axes.plot([i], [top], signs[budget], markersize=4, markerfacecolor="none", markeredgecolor=ink)
-    axes.set_xticks(range(len(budgets)), [f"{b:g}".removeprefix("0") or "0" for b in budgets])
+    shown = range(0, len(budgets), -(-len(budgets) // TICKS))
+    axes.set_xticks(shown, [f"{budgets[i]:.2g}".removeprefix("0") or "0" for i in shown])
     axes.set_yticks(range(0, exits, 2 if exits > 7 else 1))
     axes.set_ylim(-0.5, exits - 0.5)
     axes.set_xlim(-0.5, len(budgets) - 0.5)

@@ -18,7 +18,6 @@ from bench.report.figures.exits import LEAST, in_order, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.labels import SIZE, Label, beside, room
 from bench.report.figures.lines import label, sample
-from bench.report.figures.points import flags_described
 from bench.report.style import MOST_LINES, REFERENCE, Look, settings
 
 MEAN = "mean of methods"
@@ -40,9 +39,7 @@ def exit_calibration(report: CellReport) -> Drawing:
             "hollow: not all seeds",
         ]
         notes = notes if complete < len(methods) else notes[:2]
-        page = sheet(
-            "Calibration exit by exit", report.name, width=9.2, body=3.45, keys=notes, warnings=warnings(report.cell)
-        )
+        page = sheet(width=9.2, body=3.45, keys=notes, warnings=warnings(report.cell))
         names = [] if many else fit(methods, 2.2, SIZE)
         wide = (9.2 - 0.7 - 0.8 - (room([*names, MEAN]) if names else 0.1)) / 2
         left, right = page.axes(0.7, 0.55, wide, 2.6), page.axes(1.5 + wide, 0.55, wide, 2.6)
@@ -53,13 +50,11 @@ def exit_calibration(report: CellReport) -> Drawing:
             beside(right, _labels(data, methods, names, looks))
         right.axhline(0, color=REFERENCE, linewidth=0.9, zorder=1)
     caption = (
-        "Left: expected calibration error of each exit on all test samples. Right: mean confidence minus accuracy of "
-        "the samples that leave there; above zero: overconfident. Each thin line is a method, mean over its budgets "
-        f"and seeds, at exits where at least {100 * LEAST:g} % of its samples leave; the black line is the mean of the "
-        f"{complete} methods with a complete grid, each counting once; on the right, where at least half of them have "
-        "a value. Methods on the same heads share a line on the left."
+        "Left: calibration error of each exit on all test samples. Right: mean confidence minus accuracy of the "
+        f"samples that leave there (exits with at least {100 * LEAST:g} % of them); above zero: overconfident. The "
+        "mean counts each complete method once. Methods on the same heads share a line on the left."
     )
-    return Drawing(page.figure, data, caption + flags_described(report.statistics.methods))
+    return Drawing(page.figure, data, caption)
 
 
 def calibration_data(report: CellReport) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pandas as pd
 
@@ -23,13 +22,12 @@ def gain(report: CellReport) -> Drawing:
     names = [line.name for line in chart.lines]
     many = len(names) > MOST_LINES
     chart = chart.highlighting([name for name in foremost(report) if name in names] if many else names)
-    chart = replace(chart, keys=[*chart.keys, *(["grey lines: the other methods"] if chart.others else [])])
     caption = (
-        "Accuracy on each method's own curve minus that of the static hull (random mixtures of static exits) at a cost "
-        "equal to each budget, mean over seeds; shaded: 95 % bootstrap intervals over seeds and test samples at each "
-        "cost. Own gain is its mean over costs."
+        "Accuracy on each method's own curve minus that of the static hull (random mixtures of static exits) at the "
+        f"same cost, {seeds_described(data['seeds'], 'shaded: 95 % bootstrap intervals')}. Own gain is the mean over "
+        "costs."
     )
-    about = f" In colour: {len(chart.lines)} of {len(names)} methods, those with the largest own gain and the baseline."
+    about = f" In colour: {len(chart.lines)} of {len(names)} methods, the best by own gain and the baseline."
     return Drawing(one(chart), data, caption + (about if chart.others else ""))
 
 
@@ -48,10 +46,8 @@ def gain_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
         for name, mine in shown.groupby("method", sort=False)
     ]
     zero = pd.DataFrame({"x": [float(shown["x"].min()), 1.0], "y": [0.0, 0.0]})
-    keys = [seeds_described(data["seeds"], "shaded: 95 % intervals at each cost")]
-    label = "own gain at this cost, points"
     references = [Reference("static hull", zero, STATIC_HULL, "dashes")]
-    return Chart(report, "Own gain against cost", label, lines, references, keys), data
+    return Chart(report, "own gain at this cost, points", lines, references), data
 
 
 def gain_data(report: CellReport) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""A figure of small panels, one per method, in rows of four on common axes."""
+"""A figure of small panels on common axes, one per method, those of a family side by side."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from matplotlib.axes import Axes
 from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import Sheet, fit, inches, sheet
+from bench.report.style import families
 
-COLUMNS = 4
+COLUMNS, FEW = 6, 4  # panels side by side, and how many methods have no headings of families
 WIDTH, LEFT, RIGHT, BOTTOM, TOP = 9.2, 0.7, 0.12, 0.62, 0.32  # inches
-GAP = (0.16, 0.36)
-SIZE = 8.5  # points, of titles
+GAP = (0.14, 0.42)
+HEADING = 0.32  # inches
+SIZE = 8.0  # points, of titles
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The sheet and its panels by method."""
+    """The sheet and its panels by method, the number of their columns, and the methods of each row."""
 
     page: Sheet
     panels: Mapping[str, Axes]
+    rows: Sequence[Sequence[str]]
     bottom: float
     height: float
 
@@ -31,16 +34,12 @@ class Grid:
         return iter(self.panels.items())
 
     def finish(self) -> None:
-        """Keep tick labels at the left and at the foot of the grid alone; call when all is drawn."""
-        columns, count = columns_for(len(self.panels)), len(self.panels)
-        for i, axes in enumerate(self.panels.values()):
-            axes.tick_params(labelsize=8, pad=2, labelleft=i % columns == 0, labelbottom=i + columns >= count)
-            sns.despine(ax=axes)
-
-
-def columns_for(count: int) -> int:
-    """Return how many panels stand side by side."""
-    return min(COLUMNS, max(count, 2))
+        """Keep tick labels at the left and where no panel is below; call when all is drawn."""
+        below = [len(row) for row in self.rows[1:]] + [0]
+        for row, under in zip(self.rows, below, strict=True):
+            for i, name in enumerate(row):
+                self.panels[name].tick_params(labelsize=8, pad=2, labelleft=i == 0, labelbottom=i >= under)
+                sns.despine(ax=self.panels[name])
 
 
 def titles(names: Sequence[str], room: float, signs: bool) -> list[str]:
@@ -62,33 +61,47 @@ def _broken(name: str, room: float) -> str:
 
 def panels(
     report: CellReport,
-    title: str,
     names: Sequence[str],
     xlabel: str,
     ylabel: str,
     *,
     keys: Sequence[str],
-    row: tuple[float, float] = (1.25, 1.9),
+    row: tuple[float, float] = (1.0, 1.9),
     right: float = RIGHT,
     signs: Mapping[str, str] | None = None,
 ) -> Grid:
-    """Start the figure: a panel per method `row` inches high (in several rows, or alone), titled with its name.
+    """Start the figure: a panel per method, titled with its name, `row` inches high (of many methods, or of a few).
 
     `signs` are put after names, such as × where a policy has collapsed.
     """
-    columns = columns_for(len(names))
-    rows = -(-len(names) // columns)
-    high = row[0] if rows > 1 else row[1]
-    height = rows * high + (rows - 1) * GAP[1]
-    page = sheet(title, report.name, width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=warnings(report.cell))
-    grid = page.grid(len(names), columns, left=LEFT, right=right, bottom=BOTTOM, row=high, gap=GAP, top=TOP)
+    many = len(names) > FEW
+    columns = COLUMNS if many else max(len(names), 2)
+    groups = families(names) if many else {"": list(names)}
+    rows = [
+        (family if start == 0 else "", held[start : start + columns])
+        for family, held in groups.items()
+        for start in range(0, len(held), columns)
+    ]
+    high = row[0] if many else row[1]
+    heads = sum(HEADING for family, _ in rows if family)
+    height = len(rows) * high + (len(rows) - 1) * GAP[1] + heads
+    page = sheet(width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=warnings(report.cell))
     wide = (WIDTH - LEFT - right - (columns - 1) * GAP[0]) / columns
-    for axes, name, short in zip(grid, names, titles(names, wide - 0.05, bool(signs)), strict=True):
-        notes = " ".join(filter(None, [short, (signs or {}).get(name)]))
-        axes.set_title(notes, fontsize=8.5, loc="left", pad=2, linespacing=1.0)
+    made: dict[str, Axes] = {}
+    top = BOTTOM + height
+    for family, held in rows:
+        if family:
+            page.text(LEFT, top + 0.08, family, fontsize=9, fontweight="bold", va="center")
+            top -= HEADING
+        top -= high
+        for i, (name, short) in enumerate(zip(held, titles(held, wide - 0.02, bool(signs)), strict=True)):
+            made[name] = page.axes(LEFT + i * (wide + GAP[0]), top, wide, high)
+            notes = " ".join(filter(None, [short, (signs or {}).get(name)]))
+            made[name].set_title(notes, fontsize=SIZE, loc="left", pad=2, linespacing=1.0)
+        top -= GAP[1]
     page.text(LEFT + (WIDTH - LEFT - right) / 2, 0.1, xlabel, ha="center", fontsize=9.5)
     page.text(0.1, BOTTOM + height / 2, ylabel, rotation=90, va="center", fontsize=9.5)
-    return Grid(page, dict(zip(names, grid, strict=True)), BOTTOM, height)
+    return Grid(page, {name: made[name] for name in names}, [held for _, held in rows], BOTTOM, height)
 
 
 def area_key(grid: Grid, area: float, shares: Sequence[float] = (0.1, 0.5, 1.0)) -> None:

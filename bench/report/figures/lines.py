@@ -93,7 +93,7 @@ def reference(axes: Axes, drawn: Reference, *, small: bool) -> None:
     style = {**drawn.style, "linewidth": 0.9, "markersize": 2.0} if small else drawn.style
     axes.plot(drawn.data["x"], drawn.data["y"], zorder=2, **style)
     if "number" in drawn.data and not small:
-        notes: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 7.5}
+        notes: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "top", "fontsize": 8}
         for n, x, y in zip(drawn.data["number"], drawn.data["x"], drawn.data["y"], strict=True):
             axes.annotate(str(n), (x, y), (0, -4), color="#5F5F5F", annotation_clip=True, **notes)
 

@@ -19,14 +19,12 @@ from bench.stats.across import ZONE as EQUAL
 from bench.stats.flags import Flag
 
 ROW = 0.235
-NAMED = 4  # settings that the header names; of more the caption does
 LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no method's line stands here
 
 
 def own_gain(report: Report) -> Drawing:
     """Draw each method's own gain in every setting and its mean with its interval, from FEW settings on."""
     data = own_gain_data(report)
-    across = report.across
     means = data[data["series"] == "mean"]
     names = list(means["method"])
     looks = {name: look for cell in report.cells for name, look in cell.looks.items()}
@@ -35,8 +33,6 @@ def own_gain(report: Report) -> Drawing:
         cut = bool((data["low"] < low).any() or (data["high"] > high).any())
         interval = "bars: 95 % intervals over settings" + (", cut off at the frame" if cut else "")
         page, axes = _rows(
-            "Own gain over settings",
-            _cells(report),
             names,
             ["0: random mixtures of static exits", "dots: single settings", "large: mean", interval],
         )
@@ -61,9 +57,8 @@ def own_gain(report: Report) -> Drawing:
         axes.set_xlim(low, high)
         axes.set_xlabel("own gain, points of accuracy")
     caption = (
-        "Own gain: mean over costs of a method's own curve minus the static hull. Means exist only for "
-        "methods with a complete grid in all settings that count; bars are cut off where they would dwarf the "
-        f"differences between means. {across.note}{_left_out(report)}"
+        f"Own gain in {_cells(report)} that count. Means, with 95 % intervals over settings, exist for methods with a "
+        "complete grid in all of them; bars are cut off where they would dwarf the differences between means."
     )
     return Drawing(page.figure, data, caption)
 
@@ -126,13 +121,8 @@ def tally(report: Report) -> Drawing:
     names = list(data["method"])
     with mpl.rc_context(settings()):
         page, axes = _rows(
-            "Settings won, tied and lost against the other methods",
-            _cells(report),
             names,
-            [
-                f"a tie: own gains within {100 * EQUAL:g} points",
-                "one comparison per other method and setting, where both are complete",
-            ],
+            [f"a tie: own gains within {100 * EQUAL:g} points"],
         )
         for y, row in enumerate(rows_of(data)):
             total = row.wins + row.ties + row.losses
@@ -152,9 +142,8 @@ def tally(report: Report) -> Drawing:
         axes.set_xlim(0, 100)
         axes.set_xlabel("share of comparisons, %:  blue won · grey tied · orange lost (counts inside)")
     caption = (
-        "Every other method in every setting is one comparison of own gains, where both have a complete grid. Within "
+        f"Comparisons of own gain with every other method in {_cells(report)}, where both have a complete grid. Within "
         f"{100 * EQUAL:g} points of accuracy two methods are practically equal: a tie. Counts, not tests."
-        f"{_left_out(report)}"
     )
     return Drawing(page.figure, data, caption)
 
@@ -178,11 +167,11 @@ def tally_data(report: Report) -> pd.DataFrame:
     return data.assign(net=net).sort_values(["net", "method"], ascending=[False, True]).reset_index(drop=True)
 
 
-def _rows(title: str, notes: str, names: list[str], keys: list[str]) -> tuple[Sheet, Axes]:
+def _rows(names: list[str], keys: list[str]) -> tuple[Sheet, Axes]:
     labels = fit(names, 2.4, 8.5)
     left = max(inches(label, 8.5) for label in labels) + 0.2
     height = max(ROW * len(names) + 0.1, 0.7)
-    page = sheet(title, notes, width=9.2, body=height + 0.72, keys=keys)
+    page = sheet(width=9.2, body=height + 0.72, keys=keys)
     axes = page.axes(left, 0.55, 9.2 - left - 0.2, height)
     axes.set_yticks(range(len(names)), labels, fontsize=8.5)
     axes.set_ylim(len(names) - 0.4, -0.6)
@@ -193,12 +182,4 @@ def _rows(title: str, notes: str, names: list[str], keys: list[str]) -> tuple[Sh
 
 
 def _cells(report: Report) -> str:
-    count = len(report.across.cells)
-    words = f"{count} setting{'' if count == 1 else 's'}"
-    return f"{words}: {'; '.join(report.across.cells)}" if count <= NAMED else words
-
-
-def _left_out(report: Report) -> str:
-    notes = "; ".join(f"{name}: {reason}" for name, reason in report.across.left_out)
-    counted = f" Settings: {'; '.join(report.across.cells)}." if len(report.across.cells) > NAMED else ""
-    return counted + (f" Left out: {notes}." if notes else "")
+    return f"{len(report.across.cells)} settings"

@@ -12,7 +12,6 @@ from bench.report.aggregate import Row
 from bench.report.context import CellReport
 from bench.report.text import seeds_phrase
 from bench.stats.flags import Flag
-from bench.stats.results import MethodStatistics
 
 HOLLOW = "hollow: not all seeds"
 CROSSED = "×: collapsed, one exit takes over 95 % in some seed"
@@ -97,16 +96,6 @@ def seeds_described(counts: Iterable[int], interval: str) -> str:
     n = sorted(set(counts)) or [0]
     many = seeds_phrase(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
     return f"mean of {many}, {interval}" if n[-1] > 1 else f"{many}, so no intervals"
-
-
-def flags_described(methods: Iterable[MethodStatistics]) -> str:
-    """Return a sentence with the methods that each flag concerns somewhere; empty where there are none."""
-    groups: dict[str, set[str]] = {}
-    for method in methods:
-        for flag in method.flags:
-            groups.setdefault(flag.text if flag.kind == "note" else flag.kind, set()).add(method.label)
-    notes = [f"{text} ({', '.join(sorted(labels))})" for text, labels in sorted(groups.items())]
-    return f" Flagged at some budget or seed: {'; '.join(notes)}." if notes else ""
 
 
 def cost_label(report: CellReport) -> str:

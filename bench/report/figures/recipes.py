@@ -14,7 +14,7 @@ from bench.report.cells import warnings
 from bench.report.context import CellReport
 from bench.report.figures.canvas import fit, inches, sheet
 from bench.report.figures.file import Drawing, Missing
-from bench.report.figures.points import flags_described, rows_of
+from bench.report.figures.points import rows_of
 from bench.report.style import DIVERGING, MISSING, settings
 
 MINUS = "\N{MINUS SIGN}"
@@ -29,12 +29,9 @@ def recipes(report: CellReport) -> Drawing:
         left = max(inches(label, 9) for label in labels) + 0.2
         cell = min(1.15, (9.2 - left - 1.1) / len(heads))
         width, height = max(left + cell * len(heads) + 1.1, 6.2), 0.36 * len(rules)
-        notes = ["own gain, points", "small: its 95 % interval"]
         incomplete = bool((~data["complete"]).any())
-        page = sheet(
-            "Head recipes and exit rules", report.name, width=width, body=height + 0.75,
-            keys=[*notes, "–: incomplete grid" if incomplete else ""], warnings=warnings(report.cell),
-        )  # fmt: skip
+        keys = ["small: its 95 % interval", "–: incomplete grid" if incomplete else ""]
+        page = sheet(width=width, body=height + 0.75, keys=keys, warnings=warnings(report.cell))
         axes = page.axes(left, 0.65, cell * len(heads), height)
         table = np.full((len(rules), len(heads)), np.nan)
         for line in rows_of(data):
@@ -53,12 +50,10 @@ def recipes(report: CellReport) -> Drawing:
         bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=8)
     caption = (
-        "Own gain: mean over costs of a method's own curve minus the static hull, in points of accuracy, per "
-        "exit rule (rows) and head recipe (columns); blank: not run. Rules that were run on one recipe only are left "
-        "out."
+        "Own gain in points of accuracy, the mean over costs of a method's own curve minus the static hull, per exit "
+        "rule (rows) and head recipe (columns); blank: not run. Rules that were run on one recipe only are left out."
     )
-    shown = [m for m in report.statistics.methods if m.label in set(data["method"])]
-    return Drawing(page.figure, data, caption + flags_described(shown))
+    return Drawing(page.figure, data, caption)
 
 
 def recipe_data(report: CellReport) -> pd.DataFrame:

@@ -11,15 +11,15 @@ from bench.report.context import CellReport
 from bench.report.figures.exits import LEAST, MIDDLE, in_order, middle_budget, per_exit
 from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.grid import area_key, panels
-from bench.report.figures.points import budget_signs, flags_described, sign_keys
+from bench.report.figures.points import budget_signs, sign_keys
 from bench.report.style import REFERENCE, settings
 from bench.report.text import seeds_phrase
 from bench.trials.record import Record
 
 AREA = 300.0  # points², of a circle that stands for all samples
+FEWEST = 30  # samples of test below which the accuracy of a bin is noise
 BY_EXIT = (
-    "a circle for the samples that leave at each exit (records have no bins of confidence); exits where few "
-    "leave are left out"
+    "a circle for the samples that leave at each exit, where records have no bins; exits where few leave are left out"
 )
 
 
@@ -36,11 +36,10 @@ def reliability(report: CellReport) -> Drawing:
     counts = sorted(set(data["seeds"]))
     many = seeds_phrase(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
     circles = "circles: bins of confidence" if binned else "circles: the samples that leave at an exit"
-    notes = [f"all samples of {many} together", f"{circles}, area: share", "below the line: overconfident"]
+    notes = [f"{circles}, area: share", "below the line: overconfident"]
     with mpl.rc_context(settings()):
         grid = panels(
             report,
-            f"Reliability{'' if binned else ', exit by exit,'} at budget {budget:g}",
             names,
             "confidence, %",
             "accuracy on test, %",
@@ -54,17 +53,18 @@ def reliability(report: CellReport) -> Drawing:
             x, y = mine["confidence"] * 100, mine["accuracy"] * 100
             if binned:
                 axes.plot(x, y, color=look.colour, linewidth=1.2, zorder=3)
-            axes.scatter(
-                x, y, s=3 + AREA * mine["share"], color=look.colour, linewidth=0.4, edgecolor="white", zorder=4
-            )
+            style: dict[str, Any] = {"color": look.colour, "edgecolor": "white", "linewidth": 0.4, "clip_on": False}
+            axes.scatter(x, y, s=3 + AREA * mine["share"], zorder=4, **style)
             axes.set_xlim(0, 103)
             axes.set_ylim(0, 103)
         grid.finish()
         area_key(grid, AREA)
-    caption = f"Every method at budget {budget:g}: mean confidence and accuracy of the answers that it gave on test, "
-    caption += "in 15 bins of equal width" if binned else BY_EXIT
-    caption += "; the area of a circle is its share of the samples. All seeds together."
-    return Drawing(grid.page.figure, data, caption + flags_described(report.statistics.methods))
+    where = f"15 bins of equal width, those with fewer than {FEWEST} samples of test left out" if binned else BY_EXIT
+    caption = (
+        f"Mean confidence and accuracy at budget {budget:g} of the answers that each method gave on test, {many} "
+        f"together, in {where}."
+    )
+    return Drawing(grid.page.figure, data, caption)
 
 
 def exit_data(report: CellReport) -> pd.DataFrame:
@@ -90,7 +90,10 @@ def exit_data(report: CellReport) -> pd.DataFrame:
 
 
 def binned_data(report: CellReport) -> pd.DataFrame | None:
-    """Return a row per method and bin with samples, for methods whose records all tell; None where none does."""
+    """Return a row per method and bin with samples enough, for methods whose records all tell; None where none does.
+
+    The seeds share a test set, so that a bin counts the mean number of samples over seeds.
+    """
     budgets = sorted({r.point.budget for r in report.records if r.point.budget is not None})
     if not budgets:
         return None
@@ -107,6 +110,8 @@ def binned_data(report: CellReport) -> pd.DataFrame | None:
 def _bins(label: str, records: list[Record]) -> pd.DataFrame:
     lines = pd.DataFrame([line for r in records for line in r.reliability], columns=["bin", "n", "sure", "right"])
     sums = lines.assign(sure=lines["sure"] * lines["n"], right=lines["right"] * lines["n"]).groupby("bin").sum()
+    sums = sums.assign(share=sums["n"] / sums["n"].sum())
+    sums = sums[sums["n"] >= FEWEST * len(records)]
     found: dict[str, Any] = {"method": label, "bin": sums.index, "confidence": sums["sure"] / sums["n"]}
-    found |= {"accuracy": sums["right"] / sums["n"], "share": sums["n"] / sums["n"].sum(), "seeds": len(records)}
+    found |= {"accuracy": sums["right"] / sums["n"], "share": sums["share"], "seeds": len(records)}
     return pd.DataFrame(found).reset_index(drop=True)

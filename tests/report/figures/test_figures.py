@@ -35,6 +35,7 @@ def test_figures_of_a_cell_have_three_files_each_and_reasons_for_the_others():
         assert file.files[f"{file.name}.png"].startswith(b"\x89PNG")
         ElementTree.fromstring(file.files[f"{file.name}.svg"])
         assert len(data_of(file)) and file.caption.endswith(".") and file.title
+        assert len(file.caption.split()) < 60, file.caption
 
 
 @pytest.mark.slow
@@ -45,6 +46,7 @@ def test_bytes_depend_on_the_records_alone_not_on_their_order():
     held = [r for i in range(5) for r in records(**grid, dataset=f"set{i}", samples=100)]
     found = overall_figures(report(held))
     assert found == overall_figures(report(held[::-1])) and [f.name for f in found] == ["own_gain", "tally"]
+    assert all(len(f.caption.split()) < 60 for f in found)
     text = found.figures[0].files["own_gain.svg"].decode()
     assert "<dc:date>" not in text and "Matplotlib v" not in text
 
@@ -79,20 +81,35 @@ def test_calibration_error_and_set_sizes_draw_their_data():
             assert sorted(map(tuple, found.round(9))) == sorted(map(tuple, wanted.round(9)))
 
 
-def test_sets_that_cover_too_little_are_hollow_and_said_to_be():
+def test_sets_whose_coverage_chance_does_not_explain_are_hollow_and_said_to_be():
     held = records(methods=["jeidnn"], seeds=(0,), budgets=(0.3, 0.7))
     low = next(r for r in held if r.point.label == "jeidnn" and r.point.budget == 0.3)
     under = {**low.metrics, "coverage_lac@0.05": 0.93}
-    over = {**low.metrics, "coverage_lac@0.05": 0.97, "set_size_lac@0.05": 9.0}
+    over = {**low.metrics, "coverage_lac@0.05": 0.945, "set_size_lac@0.05": 9.0}
     held = changed(changed(held, at("jeidnn", 0.3), metrics=under), at("jeidnn", 0.7), metrics=over)
     made = inefficiency(one_cell(held))
     hollow = [line for line in made.figure.axes[0].lines if line.get_markerfacecolor() == "white"]
     assert np.concatenate([line.get_ydata() for line in hollow]) == pytest.approx([under["set_size_lac@0.05"]])
-    assert "hollow: covers less than 95 % of test" in told(made.figure)
-    assert "1 of 2 points" in made.caption and list(made.data.loc[made.data["series"] == "method", "hollow"]) == [
+    assert "hollow: coverage that chance does not explain" in told(made.figure)
+    assert "1 of 2 policies" in made.caption and list(made.data.loc[made.data["series"] == "method", "hollow"]) == [
         True,
         False,
     ]
+
+
+def test_values_far_above_all_others_are_marked_at_the_frame():
+    held = records(methods=[f"method_{i}" for i in range(31)], seeds=(0,), budgets=(0.3, 0.7))
+    far = {r.id: {**r.metrics, "ece_mass15": 0.9} for r in held if at("method_7")(r)}
+    cell = one_cell([r.model_copy(update={"metrics": far[r.id]}) if r.id in far else r for r in held])
+    made = ece(cell)
+    assert made.data["ece_mass15"].max() == 0.9
+    tops = {axes.get_ylim()[1] for axes in made.figure.axes}
+    assert len(tops) == 1 and max(tops) < 20
+    (marks,) = [line for axes in made.figure.axes for line in axes.lines if line.get_marker() == "^"
+                and not line.get_clip_on()]  # fmt: skip
+    assert len(marks.get_xdata()) == 2 and set(marks.get_ydata()) == tops
+    assert ["up to 90" in [text.get_text() for text in axes.texts] for axes in made.figure.axes].count(True) == 1
+    assert len({line.get_color() for axes in made.figure.axes for line in axes.lines}) <= 6 + 3
 
 
 def test_coverage_draws_every_policy_beside_its_band():
@@ -200,8 +217,8 @@ def with_bins(*lines, seeds=(0, 1)):
 
 
 def test_reliability_puts_the_bins_of_all_seeds_together():
-    made = reliability(with_bins((1, 1, 0.10, 0.0), (14, 3, 0.98, 2 / 3)))
-    assert list(made.data["bin"]) == [1, 14] and list(made.data["share"]) == [0.25, 0.75]
+    made = reliability(with_bins((1, 30, 0.10, 0.0), (5, 29, 0.4, 1.0), (14, 91, 0.98, 2 / 3)))
+    assert list(made.data["bin"]) == [1, 14] and list(made.data["share"]) == [0.2, 91 / 150]  # 29 samples say nothing
     assert list(made.data["accuracy"]) == pytest.approx([0, 2 / 3])
     assert list(made.data["confidence"]) == pytest.approx([0.1, 0.98])
     drawn_at = made.figure.axes[0].collections[0].get_offsets()
@@ -215,7 +232,7 @@ def test_reliability_needs_the_bins_of_every_seed():
 
 def test_without_confidences_the_exits_are_the_bins():
     made = reliability(one_cell(methods=["jeidnn"], seeds=(0, 1)))
-    assert "exit by exit" in told(made.figure) and set(made.data["budget"]) == {0.5}
+    assert "leave at an exit" in told(made.figure) and set(made.data["budget"]) == {0.5}
     assert made.data["confidence"].to_numpy() == pytest.approx(0.7)
     same = decomposition(one_cell(methods=["jeidnn"], seeds=(0, 1))).data.dropna()
     assert list(made.data["accuracy"]) == pytest.approx(list(same["accuracy_exited"]))
@@ -249,7 +266,7 @@ def test_figures_over_cells_draw_means_and_counts():
     for overall in whole.across.methods:
         value = 100 * overall.own.value if overall.own else math.nan
         assert means.loc[overall.label, "gain"] == pytest.approx(value, nan_ok=True)
-    assert means.loc["entropy_thresh", "flags"] == "4 of 5 settings" and "limit 100" in made.caption
+    assert means.loc["entropy_thresh", "flags"] == "4 of 5 settings"
     assert any("4 of 5 settings: no mean" in t.get_text() for t in made.figure.axes[0].texts)
     made = tally(whole)
     widths = np.array([bar.get_width() for bar in made.figure.axes[0].patches]).reshape(-1, 3)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import get_args
 from xml.etree import ElementTree
 
 import pytest
@@ -16,7 +17,7 @@ from bench.report.figures.depth import depth
 from bench.report.figures.exit_calibration import exit_calibration
 from bench.report.figures.grid import titles
 from bench.report.figures.scores import ece, inefficiency
-from bench.report.style import ALARM, settings
+from bench.report.style import ALARM, OTHER_FAMILY, distinct, families, looks, settings
 from tests.helpers.figures import MANY, drawn, one_cell, told
 from tests.helpers.records import at, changed, records
 
@@ -47,7 +48,6 @@ def test_marks_are_seen():
         assert [len(line.get_xdata()) for line in hollow] == [1]
         assert len(drawn(made.figure.axes[axes], "x")) == 1
         assert "hollow: not all seeds" in told(made.figure) and "×: collapsed" in told(made.figure)
-        assert "collapsed (msdnet_thresh)" in made.caption and "not run (jeidnn)" in made.caption
         kept = made.data[made.data.get("series").isin(["policy", "method"])]
         assert kept["incomplete"].sum() == 1 and kept["collapsed"].sum() == 1
     signs = [line.get_marker() for a in depth(cell).figure.axes for line in a.lines]
@@ -78,14 +78,18 @@ def test_a_column_without_results_is_hatched():
 
 def test_one_seed_has_no_intervals_of_seeds():
     cell = one_cell(seeds=(0,))
-    assert "1 seed, so no intervals" in told(ece(cell).figure)
+    assert "1 seed, so no intervals" in ece(cell).caption
     assert ece(cell).data["low"].isna().all()
 
 
 def test_many_methods_have_panels_and_an_overview_of_the_best():
     cell = one_cell(methods=MANY, seeds=(0, 1), budgets=(0.3, 0.5, 0.7), samples=200)
-    titles = [a.get_title(loc="left") for a in accuracy(cell).figure.axes]
-    assert titles == [m.label for m in cell.statistics.methods] and len(titles) == 10
+    panels = {a: [t.get_text() for t in a.get_legend().get_texts()] for a in accuracy(cell).figure.axes}
+    titles = [a.get_title(loc="left") for a in panels]
+    assert titles == ["own confidence", "gates trained with heads", "other methods", "other methods"]
+    assert list(panels.values())[:2] == [["msdnet_thresh"], ["jeidnn"]]
+    order = [m.label for m in cell.statistics.methods if m.label.startswith("method_")]
+    assert list(panels.values())[2:] == [order[:6], order[6:]]
     made = best(cell)
     labels = [t.get_text() for t in made.figure.axes[0].texts]
     shown = list(dict.fromkeys(made.data.loc[made.data["series"] == "policy", "method"]))
@@ -134,13 +138,32 @@ def test_panel_titles_break_rather_than_lose_what_tells_methods_apart():
 def test_a_method_has_one_colour_everywhere():
     cell = one_cell(methods=MANY, seeds=(0, 1), budgets=(0.3, 0.7), samples=100)
     look = cell.looks["jeidnn"]
-    panel = next(a for a in accuracy(cell).figure.axes if a.get_title(loc="left") == "jeidnn")
+    panel = next(a for a in accuracy(cell).figure.axes if a.get_title(loc="left") == "gates trained with heads")
     assert look.colour in {line.get_color() for line in panel.lines}
     data = critical(cell)
     row = list(data.data["method"]).index("jeidnn")
     assert {line.get_color() for line in data.figure.axes[0].lines if next(iter(line.get_ydata())) == row} >= {
         look.colour
     }
+
+
+def test_few_methods_have_hues_of_their_own():
+    known = looks(["diff_prob", "caching", "jeidnn", "ztw"])
+    assert len({look.colour for look in known.values()}) < 4
+    shown = distinct(["caching", "ztw", "jeidnn", "diff_prob"], known)
+    assert len({look.colour for look in shown.values()}) == 4 == len({look.marker for look in shown.values()})
+    assert shown["caching"].colour == known["caching"].colour and shown["ztw"].colour == known["ztw"].colour
+
+
+def test_families_are_those_that_methods_name():
+    from bench.method import Family
+    from bench.plugins import registry
+
+    own = [p.load() for p in registry.plugins("methods").values() if p.own]
+    grouped = families(method.name for method in own)
+    assert OTHER_FAMILY not in grouped and sum(map(len, grouped.values())) == len(own)
+    by_name = {method.name: method.fidelity.family for method in own}
+    assert [len({by_name[name] for name in names}) for names in grouped.values()] == [1] * len(get_args(Family))
 
 
 def test_settings_do_not_leak():

@@ -1,0 +1,195 @@
+"""The leaderboard of a setting in the terminal and for machines: own gain first, and no number is ever cut."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bench.cli.terminal import console, say, signs, table
+
+if TYPE_CHECKING:
+    from bench.report.formats.shown import Shown
+    from bench.report.formats.table import Column, Table
+    from bench.report.summary import CellSummary
+    from bench.stats.results import CellStatistics
+
+WORDS = ("rank", "method", "flags")  # columns of text
+NEEDED = 3  # rank, method and own gain: shown on every terminal
+NAME = (12, 26)  # columns that the names of methods get at least, and as long as other columns want room
+GAP = 2  # between columns
+TIE = 0.0005  # of accuracy: an exit that is better than the last one by less is as good
+
+
+def about(cell: CellSummary) -> dict[str, Any]:
+    """Return a setting with its quality checks and its leading group for machines."""
+    from bench.report.formats.data import plain as number
+    from bench.stats.quality import failed
+
+    found = cell.statistics
+    leading = [
+        {"method": m.label, "own": number(m.curve.own), "own_low": m.curve.own.low, "own_high": m.curve.own.high}
+        for m in found.methods
+        if m.leading
+    ]
+    return _finite(
+        {
+            "setting": cell.folder,
+            "name": cell.name,
+            "methods": len(found.methods),
+            "seeds": list(found.seeds),
+            "passed": not failed(found.quality),
+            "quality": [{"check": c.name, "found": c.found, "outcome": c.word} for c in found.quality],
+            "flags": [str(flag) for flag in found.flags],
+            "baseline": found.baseline.label if found.baseline else None,
+            "leading": leading,
+        }
+    )
+
+
+def as_json(cell: CellSummary, methods: Collection[str] | None = None) -> dict[str, Any]:
+    """Return a setting and its leaderboard for machines: unscaled numbers, all columns. methods: only these."""
+    from bench.report.formats.data import columns
+
+    shown = _board(cell, methods)
+    held = columns(shown)
+    rows = [dict(zip(held, values, strict=True)) for values in zip(*held.values(), strict=True)]
+    return about(cell) | _finite({"rows": rows, "caption": shown.caption})
+
+
+def _board(cell: CellSummary, methods: Collection[str] | None) -> Table:
+    """Return the table, its methods limited to some labels."""
+    from bench.report.tables.board import board
+
+    made = board(cell.statistics)
+    if methods is None:
+        return made
+    gone = {m.label for m in cell.statistics.methods} - set(methods)
+    kept = [i for i, row in enumerate(made.rows) if row["method"] not in gone]
+    at = {old: new for new, old in enumerate(kept)}
+    highlights = {(at[i], key): value for (i, key), value in made.highlights.items() if i in at}
+    return replace(made, rows=[made.rows[i] for i in kept], highlights=highlights)
+
+
+def _finite(value: Any) -> Any:
+    """Write infinite numbers as text, which JSON has none of."""
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def head(cell: CellSummary) -> list[str]:
+    """Return the name of a setting, and what must be known of it before its numbers are read."""
+    from bench.report.text import seeds_phrase
+    from bench.stats.quality import failed
+
+    found = cell.statistics
+    unfit = failed(found.quality)
+    quality = f"quality checks failed: {'; '.join(unfit)}" if unfit else "quality checks passed"
+    count = f"{len(found.methods)} method{'s' * (len(found.methods) != 1)}, {seeds_phrase(len(found.seeds))}"
+    flags = [str(flag) for flag in found.flags if flag.kind not in ("quality", "few seeds")]
+    return [cell.name, "; ".join([f"{count}, {quality}", *flags])]
+
+
+def wrapped(text: str, indent: str = "") -> None:
+    for line in textwrap.wrap(
+        text, console().width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    ):
+        say(signs(line))
+
+
+def show(cell: CellSummary, methods: Collection[str] | None = None) -> None:
+    """Print the leaderboard, its methods limited to some labels, with as many columns as the terminal has room for."""
+    from bench.report.formats.shown import shown_rows
+
+    made = _board(cell, methods)
+    for line in head(cell):
+        wrapped(line)
+    say()
+    rows = [[_text(entry, column) for entry, column in zip(row, made.visible, strict=True)] for row in shown_rows(made)]
+    out = console()
+    count, name, needed = _fitting(made.visible, rows, out.width)
+    grid = table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    for i, column in enumerate(made.visible[:count]):
+        wide = name if column.key == "method" else _width(column, [row[i] for row in rows])
+        words = column.key in WORDS
+        title = "\n".join(textwrap.wrap(signs(column.title), wide, break_on_hyphens=False))
+        grid.add_column(title, justify="left" if words else "right", width=wide, overflow="fold", no_wrap=not words)
+    for row in rows:
+        grid.add_row(*map(signs, row[:count]))
+    shown, out.width = out.width, max(out.width, needed)  # a line may be too long, but no number is cut
+    out.print(grid, crop=False)
+    say()
+    wrapped(_caption(cell.statistics, [column.key for column in made.visible[:count]]))
+    if hidden := [column.title for column in made.visible[count:]]:
+        wrapped(f"Left out at {shown} columns, see --json: {'; '.join(hidden)}.")
+    if line := overthinking(cell.statistics):
+        wrapped(line)
+
+
+def overthinking(cell: CellStatistics) -> str:
+    """Say why accuracy falls with cost, where the last exit is not the most accurate one; empty where it is."""
+    if not cell.exits:
+        return ""
+    best, last = max(cell.exits, key=lambda e: e.accuracy.value), cell.exits[-1]
+    if best.accuracy.value <= last.accuracy.value + TIE:
+        return ""
+    return (
+        f"Why accuracy falls at high costs: the last exit ({100 * last.accuracy.value:.1f} %) is less accurate than an "
+        f"exit at cost {best.cost.value:.2f} ({100 * best.accuracy.value:.1f} %), which is called overthinking. A "
+        "network that was trained on this dataset need not do that: `bench finetune`."
+    )
+
+
+def _text(entry: Shown, column: Column) -> str:
+    """Return an entry on one line; methods of the leading group have a mark before their names, which stay aligned."""
+    from bench.report.formats.markdown import MARK
+    from bench.report.formats.shown import LEADING, SIGNS
+
+    mark = (f"{MARK} " if entry.highlight in LEADING else "  ") if column.key == "method" else ""
+    return mark + " ".join(filter(None, [entry.text, SIGNS.get(entry.highlight or "", ""), entry.interval]))
+
+
+def _width(column: Column, texts: Sequence[str]) -> int:
+    from rich.cells import cell_len
+
+    return max(*map(cell_len, column.title.split()), *map(cell_len, texts))
+
+
+def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> tuple[int, int, int]:
+    """Return how many columns fit with all their numbers, how wide names of methods are, which wrap, and the sum."""
+    wide = [_width(column, [row[i] for row in rows]) for i, column in enumerate(columns)]
+    at = next(i for i, column in enumerate(columns) if column.key == "method")
+    name, least = wide[at], min(wide[at], NAME[1])
+    count = NEEDED
+    while count < len(columns) and sum(wide[: count + 1]) - name + least + GAP * count <= width:
+        count += 1
+    others = sum(wide[:count]) - name + GAP * (count - 1)
+    given = max(min(name, width - others), NAME[0])
+    return count, given, others + given
+
+
+def _caption(cell: CellStatistics, keys: Sequence[str]) -> str:
+    """Return what these columns and their signs mean, in a few lines; docs/reports.md has more."""
+    from bench.report.formats.markdown import MARK
+    from bench.stats.compare import MIN_SEEDS
+
+    parts = ["Own gain: accuracy of a method's own policies minus that of the static hull, mean over costs."]
+    parts.append("Brackets: 95 % intervals.")
+    ranks = len(cell.seeds) >= MIN_SEEDS
+    parts.append(
+        f"{MARK}: leading group, whose rank may be 1." if ranks else f"Fewer than {MIN_SEEDS} seeds: no ranks."
+    )
+    if any(key.startswith("accuracy@") for key in keys):
+        parts.append("Accuracy: of its own policies at a cost; 1 is that of the plain backbone.")
+        above = f"▲ ▼: significantly above or below the baseline, {cell.baseline.label}." if cell.baseline else ""
+        parts.append(above)
+    if any(key.startswith("cost@") for key in keys):
+        parts.append(
+            "Cost at −δ: least cost that keeps the backbone's accuracy minus δ points, ∞ if a seed never does."
+        )
+    return " ".join(filter(None, parts))

@@ -1,0 +1,195 @@
+"""Draw what each claim of docs/findings.md shows: a figure for each section, a panel for each numbered claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+import bench
+from bench.report.figures.file import render
+from bench.report.style import HULL, OTHERS, REFERENCE, settings
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "docs" / "findings"
+BASE = "global_thresh"  # one threshold, in black
+HUES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # that the colour-blind can tell apart
+BANKING, CLINC, JOINT = "banking77/minilm_l6", "clinc150/minilm_l6", "banking77/minilm_l6_joint_banking77"
+FASHION = "fashion_mnist/t2t_vit_7_tuned_fashion_mnist"
+LONGTAIL = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"
+REMAINING = "jeidnn[scheme=remaining]"
+WIDE, HIGH = 3.6, 1.9  # inches of a panel
+Panel = Callable[[Axes], None]
+
+
+def table(setting: str, name: str) -> pd.DataFrame:
+    """Return a table of the report of a setting."""
+    return pd.read_csv(ROOT / "reports" / setting / "tables" / f"{name}.csv")
+
+
+def own(axes: Axes, setting: str, *methods: str, column: str = "own") -> None:
+    """Draw own gains with their 95 % intervals; without methods, of all, those of the leading group in colour.
+
+    column: `plain_difference` for own gains minus that of one threshold.
+    """
+    board = table(setting, "leaderboard").set_index("method")
+    names = list(methods) or [name for name in board.index if pd.notna(board.loc[name, "rank"])]
+    for y, name in enumerate(names):
+        row, low, high = (100 * board.loc[name, key] for key in (column, f"{column}_low", f"{column}_high"))
+        leads = board.loc[name].get("method_highlight") in ("leading", "best")
+        colour = (HULL if name == BASE else HUES[0]) if methods else HUES[1] if leads else REFERENCE
+        axes.plot([low, high], [y, y], color=colour, lw=1.5)
+        axes.plot([row], [y], "o", color=colour, ms=4)
+    axes.axvline(0, color=REFERENCE, lw=1, ls="--")
+    axes.set_yticks(range(len(names)), names if methods else [""] * len(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel("own gain, points" if column == "own" else f"own gain minus that of {BASE}, points")
+    axes.grid(visible=False, axis="y")
+
+
+def exits(axes: Axes, setting: str, *methods: str) -> None:
+    """Draw the accuracy of the static exits at their costs, and of methods' policies."""
+    points = table(setting, "points")
+    static = points[points["method"] == "static"].sort_values("macs_fraction")
+    _band(axes, static, "accuracy", REFERENCE, "static exits", "o", 100)
+    axes.axhline(100 * static["accuracy"].iloc[0], color=REFERENCE, lw=0.8, ls=":")
+    for name, colour in _colours(methods).items():
+        _band(axes, points[points["method"] == name].sort_values("budget"), "accuracy", colour, name, "s", 100)
+    axes.set(xlabel="cost, share of the network's MACs", ylabel="accuracy, %")
+
+
+def gain(axes: Axes, setting: str, *methods: str) -> None:
+    """Draw what methods gain over the static hull at each cost, with 95 % intervals; all other methods in grey."""
+    board = table(setting, "budgets").set_index("method")
+    costs = [key.removeprefix("gain@") for key in board if key.startswith("gain@") and key.count("_") == 0]
+    x = [float(cost) for cost in costs]
+    values = {end: board[[f"gain@{cost}{end}" for cost in costs]] * 100 for end in ("", "_low", "_high")}
+    for name in board.index.difference([*methods, "oracle", "static hull"]):
+        axes.plot(x, values[""].loc[name], color=OTHERS, lw=0.7, zorder=1)
+    for name, colour in _colours(methods).items():
+        axes.fill_between(x, values["_low"].loc[name], values["_high"].loc[name], color=colour, alpha=0.15, lw=0)
+        axes.plot(x, values[""].loc[name], color=colour, marker="o", ms=3, lw=1.5, label=name)
+    shown = values[""].loc[list(methods)].to_numpy()
+    axes.set_ylim(min(np.nanmin(shown), 0.0) - 0.8, max(np.nanmax(shown), 0.0) + 0.8)
+    axes.axhline(0, color=REFERENCE, lw=1, ls="--")
+    axes.set(xlabel="cost, share of the network's MACs", ylabel="gain over the\nstatic hull, points")
+
+
+def score(axes: Axes, setting: str, name: str, scale: float, label: str, *methods: str) -> None:
+    """Draw a score of methods' policies, mean over seeds, at their costs."""
+    frame = bench.load_records(ROOT / "results" / setting)
+    found = frame[(frame["kind"] == "method") & (frame["status"] == "ok")]
+    found = found.groupby(["method", "budget"])[["macs_fraction", name]].mean().reset_index()
+    for method, colour in _colours(methods).items():
+        mine = found[found["method"] == method]
+        axes.plot(mine["macs_fraction"], scale * mine[name], color=colour, marker="o", ms=3, lw=1.4, label=method)
+    axes.set(xlabel="cost, share of the network's MACs", ylabel=label)
+
+
+def settings_compared(axes: Axes, settings_: Mapping[str, str], first: str, second: str) -> None:
+    """Draw the own gains of two methods in several settings, with their 95 % intervals."""
+    for y, setting in enumerate(settings_):
+        board = table(setting, "leaderboard").set_index("method")
+        for name, colour, shift in ((first, HUES[0], -0.14), (second, HUES[1], 0.14)):
+            value, low, high = (100 * board.loc[name, key] for key in ("own", "own_low", "own_high"))
+            axes.plot([low, high], [y + shift] * 2, color=colour, lw=1.5)
+            axes.plot([value], [y + shift], "o", color=colour, ms=4, label=name if y == 0 else None)
+    axes.axvline(0, color=REFERENCE, lw=1, ls="--")
+    axes.set_yticks(range(len(settings_)), list(settings_.values()))
+    axes.set_ylim(len(settings_) - 0.4, -0.6)
+    axes.set_xlabel("own gain, points")
+    axes.grid(visible=False, axis="y")
+
+
+def _band(axes: Axes, rows: pd.DataFrame, key: str, colour: str, label: str, marker: str, scale: float) -> None:
+    x = rows["macs_fraction"]
+    axes.fill_between(x, scale * rows[f"{key}_low"], scale * rows[f"{key}_high"], color=colour, alpha=0.15, lw=0)
+    axes.plot(x, scale * rows[key], color=colour, marker=marker, ms=3, lw=1.4, label=label)
+
+
+def _colours(methods: Sequence[str]) -> dict[str, str]:
+    hues = iter(HUES)
+    return {name: HULL if name == BASE else next(hues) for name in methods}
+
+
+FOUR = {BANKING: "Banking77", CLINC: "CLINC150", FASHION: "Fashion-MNIST", LONGTAIL: "CIFAR-100-LT"}
+SIX = (BASE, "msdnet_thresh", "eefp", "learned_exit", "jeidnn", REMAINING)
+FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each claim, by what is written over it
+    "banking77": {
+        "1": partial(exits, setting=BANKING),
+        "2": lambda axes: exits(axes, BANKING, BASE),
+        "3": lambda axes: own(
+            axes, BANKING, "risk_control", "margin_thresh", "eefp", "pcee", "learned_exit", column="plain_difference"
+        ),
+        "4": lambda axes: own(axes, BANKING, BASE, "entropy_thresh", "energy_thresh"),
+        "5": lambda axes: exits(axes, BANKING, BASE, "patience", "voting", "js_divergence"),
+        "6": lambda axes: exits(axes, BANKING, BASE, "msdnet_thresh"),
+        "7": lambda axes: gain(axes, BANKING, BASE, "jeidnn", REMAINING),
+        "8": lambda axes: gain(axes, BANKING, BASE, "class_means"),
+        "9": lambda axes: own(axes, BANKING, BASE, "lookahead"),
+        "10": lambda axes: own(axes, BANKING, "oracle", "risk_control", BASE),
+    },
+    "clinc150": {
+        "1": partial(exits, setting=CLINC),
+        "2": partial(own, setting=CLINC),
+        "3": lambda axes: own(axes, CLINC, "boostednet", "caching", "mie_lap", BASE),
+        "4": lambda axes: gain(axes, CLINC, BASE, "jeidnn", REMAINING),
+    },
+    "joint": {
+        "1": lambda axes: own(axes, JOINT, BASE, f"{BASE}[heads=native]"),
+        "2": lambda axes: own(
+            axes, JOINT, *(f"{name}[heads=native]" for name in ("learned_exit", "eefp", "lookahead", "msdnet_thresh")),
+            f"{BASE}[heads=native]",
+        ),
+    },
+    "images": {
+        "1": lambda axes: gain(axes, LONGTAIL, BASE, "eefp", "learned_exit"),
+        "2": lambda axes: gain(axes, LONGTAIL, BASE, "patience"),
+        "3": lambda axes: own(axes, LONGTAIL, BASE, "entropy_thresh"),
+        "4": lambda axes: settings_compared(axes, FOUR, "jeidnn", REMAINING),
+        "static exits of T2T-ViT-7": partial(exits, setting=FASHION),
+        "static exits of EfficientNet-Lite0": partial(exits, setting=LONGTAIL),
+    },
+    "jeidnn": {
+        "accuracy": lambda axes: score(axes, LONGTAIL, "accuracy", 100, "accuracy, %", *SIX),
+        "calibration": lambda axes: score(axes, LONGTAIL, "ece_mass15", 100, "ECE, %", *SIX),
+        "set size": lambda axes: score(axes, LONGTAIL, "set_size_lac@0.1", 1, "classes per 90 % set", *SIX),
+    },
+}  # fmt: skip
+
+
+def draw(name: str, folder: Path = FOLDER) -> Path:
+    """Draw the figure of a section; return its path."""
+    panels = FIGURES[name]
+    columns = 3 if len(panels) == 3 else 2
+    rows = -(-len(panels) // columns)
+    with plt.rc_context(settings() | {"font.size": 8}):
+        figure, places = plt.subplots(
+            rows, columns, figsize=(WIDE * columns, HIGH * rows), layout="constrained", squeeze=False
+        )
+        for axes in places.flat[len(panels) :]:
+            axes.set_visible(False)
+        for axes, (title, panel) in zip(places.flat, panels.items(), strict=False):
+            panel(axes)
+            axes.set_title(title, fontsize=9, loc="left", fontweight="bold")
+            axes.tick_params(labelsize=8)
+            axes.xaxis.label.set_size(8)
+            axes.yaxis.label.set_size(8)
+            axes.spines[["top", "right"]].set_visible(False)
+            if len(axes.get_legend_handles_labels()[0]) > 0:
+                axes.legend(fontsize=7, framealpha=0.8, loc="best", handlelength=1.6)
+        path = folder / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(render(figure, "png"))
+        plt.close(figure)
+    return path
+
+
+if __name__ == "__main__":
+    for key in FIGURES:
+        print(draw(key))
