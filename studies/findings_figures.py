@@ -24,6 +24,7 @@ FASHION = "fashion_mnist/t2t_vit_7_tuned_fashion_mnist"
 LONGTAIL = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"
 REMAINING = "jeidnn[scheme=remaining]"
 WIDE, HIGH = 3.6, 1.9  # inches of a panel
+ENTRY = 0.13  # room for an entry of a legend, as a share of an axis
 Panel = Callable[[Axes], None]
 
 
@@ -60,11 +61,16 @@ def exits(axes: Axes, setting: str, *methods: str) -> None:
     axes.axhline(100 * static["accuracy"].iloc[0], color=REFERENCE, lw=0.8, ls=":")
     for name, colour in _colours(methods).items():
         _band(axes, points[points["method"] == name].sort_values("budget"), "accuracy", colour, name, "s", 100)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low - ENTRY * (len(methods) + 1) * (high - low), high)
     axes.set(xlabel="cost, share of the network's MACs", ylabel="accuracy, %")
 
 
-def gain(axes: Axes, setting: str, *methods: str) -> None:
-    """Draw what methods gain over the static hull at each cost, with 95 % intervals; all other methods in grey."""
+def gain(axes: Axes, setting: str, *methods: str, room: float = ENTRY) -> None:
+    """Draw what methods gain over the static hull at each cost, with 95 % intervals; all other methods in grey.
+
+    room: for each entry of a legend, as a share of the axis.
+    """
     board = table(setting, "budgets").set_index("method")
     costs = [key.removeprefix("gain@") for key in board if key.startswith("gain@") and key.count("_") == 0]
     x = [float(cost) for cost in costs]
@@ -75,7 +81,8 @@ def gain(axes: Axes, setting: str, *methods: str) -> None:
         axes.fill_between(x, values["_low"].loc[name], values["_high"].loc[name], color=colour, alpha=0.15, lw=0)
         axes.plot(x, values[""].loc[name], color=colour, marker="o", ms=3, lw=1.5, label=name)
     shown = values[""].loc[list(methods)].to_numpy()
-    axes.set_ylim(min(np.nanmin(shown), 0.0) - 0.8, max(np.nanmax(shown), 0.0) + 0.8)
+    low, high = min(np.nanmin(shown), 0.0) - 0.5, max(np.nanmax(shown), 0.0) + 0.5
+    axes.set_ylim(low, high + room * len(methods) * (high - low))
     axes.axhline(0, color=REFERENCE, lw=1, ls="--")
     axes.set(xlabel="cost, share of the network's MACs", ylabel="gain over the\nstatic hull, points")
 
@@ -101,7 +108,7 @@ def settings_compared(axes: Axes, settings_: Mapping[str, str], first: str, seco
             axes.plot([value], [y + shift], "o", color=colour, ms=4, label=name if y == 0 else None)
     axes.axvline(0, color=REFERENCE, lw=1, ls="--")
     axes.set_yticks(range(len(settings_)), list(settings_.values()))
-    axes.set_ylim(len(settings_) - 0.4, -0.6)
+    axes.set_ylim(len(settings_) + 0.5, -0.6)
     axes.set_xlabel("own gain, points")
     axes.grid(visible=False, axis="y")
 
@@ -156,7 +163,7 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
         "static exits of EfficientNet-Lite0": partial(exits, setting=LONGTAIL),
     },
     "jeidnn": {
-        "accuracy": lambda axes: score(axes, LONGTAIL, "accuracy", 100, "accuracy, %", *SIX),
+        "accuracy": lambda axes: gain(axes, LONGTAIL, *SIX, room=0),
         "calibration": lambda axes: score(axes, LONGTAIL, "ece_mass15", 100, "ECE, %", *SIX),
         "set size": lambda axes: score(axes, LONGTAIL, "set_size_lac@0.1", 1, "classes per 90 % set", *SIX),
     },
@@ -181,8 +188,13 @@ def draw(name: str, folder: Path = FOLDER) -> Path:
             axes.xaxis.label.set_size(8)
             axes.yaxis.label.set_size(8)
             axes.spines[["top", "right"]].set_visible(False)
-            if len(axes.get_legend_handles_labels()[0]) > 0:
-                axes.legend(fontsize=7, framealpha=0.8, loc="best", handlelength=1.6)
+        legends = [axes.get_legend_handles_labels() for axes in places.flat[: len(panels)]]
+        if all(labels == legends[0][1] for _, labels in legends):
+            figure.legend(*legends[0], loc="outside lower center", ncols=len(legends[0][1]), fontsize=8, frameon=False)
+        else:
+            for axes, (handles, labels) in zip(places.flat, legends, strict=False):
+                if labels:
+                    axes.legend(handles, labels, fontsize=7, framealpha=0.8, loc="best", handlelength=1.6)
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(render(figure, "png"))

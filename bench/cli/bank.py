@@ -9,7 +9,7 @@ import typer
 from bench.cli import completion
 from bench.cli import options as o
 from bench.cli.guard import FAILED, guarded
-from bench.cli.terminal import say
+from bench.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from bench.bank.store import Found
@@ -43,7 +43,7 @@ def list_banks(
 ) -> None:
     """List the banks on this machine with their contents, size and state."""
     from bench.bank import store
-    from bench.cli.terminal import console, say_json, table
+    from bench.cli.terminal import console, table
     from bench.inputs import size_text
 
     if json_output:
@@ -97,27 +97,32 @@ def remove(
     ],
     bank_dir: o.BankDir = None,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be removed.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """Remove one bank, and print how much space was freed."""
     from bench.bank import store
 
     found = store.remove(name, bank_dir, dry_run=dry_run)
+    if json_output:
+        say_json({"removed": {found.path.name: "named"}, "bytes": found.bytes, "dry_run": dry_run})
+        return
     would = "would be " if dry_run else ""
     say(f"{'would remove' if dry_run else 'removed'} {found.path.name}: {found.bytes / 1e6:,.1f} MB {would}freed.")
 
 
 @app.command("verify")
 @guarded
-def verify(bank_dir: o.BankDir = None) -> None:
+def verify(bank_dir: o.BankDir = None, json_output: o.Json = False) -> None:
     """Compare every bank with its checksums; exit with code 1 if one is damaged."""
     from bench.bank import store
 
-    bad = 0
+    found = {}
     for path in store.bank_paths(bank_dir):
-        problems = store.verify(path)
-        bad += bool(problems)
-        say(f"{path.name}: {'; '.join(problems) or 'good'}")
-    if bad:
+        found[path.name] = problems = store.verify(path)
+        say(f"{path.name}: {'; '.join(problems) or 'good'}", error=json_output)
+    if json_output:
+        say_json([{"name": name, "problems": problems} for name, problems in found.items()])
+    if any(found.values()):
         raise typer.Exit(FAILED)
 
 
@@ -125,14 +130,21 @@ def verify(bank_dir: o.BankDir = None) -> None:
 @guarded
 def prune(
     bank_dir: o.BankDir = None,
-    unused_days: Annotated[float | None, typer.Option(help="Also remove banks not opened for this many days.")] = None,
+    unused_days: Annotated[
+        float | None, o.option(help="Also remove banks not opened for this many days.", default="however old")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove every bank.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="List what would be removed.")] = False,
+    json_output: o.Json = False,
 ) -> None:
     """Remove unfinished and damaged banks, and print how much space was freed."""
     from bench.bank import store
 
     removed, freed = store.prune(bank_dir, everything=everything, unused_days=unused_days, dry_run=dry_run)
+    if json_output:
+        reasons = {path.name: reason for path, reason in removed.items()}
+        say_json({"removed": reasons, "bytes": freed, "dry_run": dry_run})
+        return
     for path, reason in removed.items():
         say(f"{'would remove' if dry_run else 'removed'} {path.name}: {reason}")
     say(f"{freed / 1e6:,.1f} MB {'would be' if dry_run else ''} freed.".replace("  ", " "))

@@ -28,14 +28,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "own confidence": (
         "global_thresh", "msdnet_thresh", "entropy_thresh", "margin_thresh", "energy_thresh", "per_class_thresh",
     ),
-    "agreement of exits": ("patience", "patient_confident", "voting", "beem", "js_divergence"),
-    "calibrated confidence": ("eefp", "eero", "pcee"),
-    "learned gates and schedules": (
+    "agreement": ("patience", "patient_confident", "voting", "beem", "js_divergence"),
+    "calibrated": ("eefp", "eero", "pcee"),
+    "learned gates": (
         "learned_exit", "eenet", "diff_prob", "lookahead", "optimal_stopping", "palbert",
     ),
-    "ensembles of exits": ("caching", "anytime_poe", "mie_lap"),
-    "heads trained for the rule": ("boostednet", "class_means", "cosee", "l2w_den", "ztw"),
-    "gates trained with heads": ("jeidnn",),
+    "ensembles": ("caching", "anytime_poe", "mie_lap"),
+    "own heads": ("boostednet", "class_means", "cosee", "l2w_den", "ztw"),
+    "joint training": ("jeidnn",),
     "risk control": ("risk_control",),
 }  # fmt: skip
 OTHER_FAMILY = "other methods"

@@ -16,7 +16,10 @@ SHOWN = (
     "threads", "executor", "retries",
 )  # fmt: skip
 READS = ("report", "show", "score", "publish", "submit", "export")
-JSON = ("run", "plan", "report", "score", "show", "list", "check", "latency", "tune", "reproduce", "bank list")
+JSON = (
+    "run", "plan", "report", "score", "show", "list", "check", "latency", "tune", "reproduce",
+    "bank list", "bank remove", "bank verify", "bank prune",
+)  # fmt: skip
 
 
 def visible(command):

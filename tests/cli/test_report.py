@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 
 from tests.helpers.records import records, write
@@ -50,6 +53,8 @@ def test_a_readme_is_left_alone_without_markers_and_unless_beside_the_reports(be
         (["--only", "cifar100lt/resnet"], "No record belongs to 'cifar100lt/resnet'"),
         (["--readme", "/no/such"], "/no/such"),
         (["no/such"], "no/such"),
+        (["--style", "papr"], "Did you mean 'paper'"),
+        (["--style", "paper", "--format", "md"], "leave --format and --check out"),
     ],
 )
 def test_mistakes_are_sentences(bench, stored, words, says):
@@ -64,7 +69,21 @@ def test_a_store_of_ones_own_has_its_report_within(bench, tmp_path, stored):
     assert bench("report", "runs", *quick).stdout.splitlines()[-1] == "Report: runs/report/README.md"
     again = bench("report", "-o", "runs", *quick)
     assert again.returncode == 0 and again.stdout == "Report: runs/report/README.md\n"
+    told = bench("report", "--results", "runs", *quick, "--json")
+    assert json.loads(told.stdout)["report"] == "runs/report/README.md" and "unchanged" not in told.stdout
     beside = bench("report", "--against", "results", *quick)
     assert beside.returncode == 0 and sorted(p for p in tmp_path.rglob("*") if runs not in p.parents) == before
     page = (runs / "report" / "cifar100lt" / "efficientnet_lite0" / "leaderboard.md").read_text()
     assert "| mine |" in page and "published" in next(line for line in page.splitlines() if "| jeidnn |" in line)
+
+
+def test_figures_for_a_paper_are_as_wide_as_a_column(bench, tmp_path, stored):
+    done = bench("report", "--style", "paper", "--json")
+    assert done.returncode == 0, done.stderr
+    files = json.loads(done.stdout)["files"]
+    folder = "reports/paper/cifar100lt/efficientnet_lite0"
+    assert files == [f"{folder}/{name}.pdf" for name in ("gain", "accuracy", "ece", "set_size", "comparison")]
+    for file in files:
+        content = (tmp_path / file).read_bytes()
+        (width,) = set(re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ", content))
+        assert content.startswith(b"%PDF") and float(width) == pytest.approx(3.35 * 72)

@@ -21,6 +21,7 @@ from bench.finetune import images as module
 from bench.finetune.run import schedule
 from bench.plugins import registry
 from bench.plugins.registry import Plugin
+from bench.plugins.scaffold import write as write_plugin
 from tests.helpers.networks import HEAD, SMALL
 
 
@@ -171,3 +172,15 @@ def test_a_network_of_others_is_trained_if_it_is_registered(wanted, tmp_path, wr
     (folder / "network.json").write_text(json.dumps(told | {"backbone": "nets_of_mine:small"}))
     with pytest.raises(UserError, match="There is no backbone 'nets_of_mine'"):
         backbones.load(str(folder))
+
+
+@pytest.mark.slow
+def test_datasets_and_backbones_of_plugin_files_are_trained_on_in_every_process(wanted, tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "_files", {kind: dict(held) for kind, held in registry._files.items()})
+    files = [write_plugin("bars", tmp_path, "datasets")[0], write_plugin("net_of_mine", tmp_path, "backbones")[0]]
+    asked = replace(
+        wanted(epochs=1, exits="none"), dataset="bars", backbone="net_of_mine", image_size=None, weights=None,
+        plugin=tuple(files),
+    )  # fmt: skip
+    folder = finetune(asked, tmp_path / "a", workers=0, devices=2)
+    assert json.loads((folder / "network.json").read_text())["backbone"] == "net_of_mine"

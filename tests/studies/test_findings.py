@@ -14,6 +14,7 @@ from tests.helpers.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "studies"))
 findings = importlib.import_module("findings")
+figures = importlib.import_module("findings_figures")
 sys.path.remove(str(ROOT / "studies"))
 
 
@@ -60,6 +61,23 @@ def test_what_the_text_says_of_groups_and_differences(page):
     assert remaining["plain_difference_low"] < 0 < remaining["plain_difference"]
     for board in boards.values():
         assert board.loc["jeidnn[scheme=remaining]", "own"] > board.loc["jeidnn", "own"]
+
+
+def test_every_numbered_claim_has_a_panel_and_the_page_shows_it(page):
+    sections = re.split(r"^## ", re.sub(r"<!-- table .*?<!-- end -->", "", page, flags=re.S), flags=re.M)[1:]
+    claims = {name: re.findall(r"^(\d+)\. ", text, flags=re.M) for text in sections
+              for name in re.findall(r"\(findings/(\w+)\.png\)", text) if name != "jeidnn"}  # fmt: skip
+    assert {name: [title for title in panels if title.isdigit()] for name, panels in figures.FIGURES.items()} == {
+        **claims,
+        "jeidnn": [],
+    }
+    numbered = [text.partition("\n")[0] for text in sections if re.search(r"^\d+\. ", text, flags=re.M)]
+    assert len(numbered) == len(claims) and "(findings/jeidnn.png)" in page
+
+
+def test_a_figure_of_claims_is_drawn(tmp_path):
+    path = figures.draw("joint", tmp_path)
+    assert path.read_bytes() == (figures.FOLDER / "joint.png").read_bytes()
 
 
 def test_a_gain_is_measured_from_the_upper_hull():

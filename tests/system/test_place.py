@@ -135,7 +135,7 @@ def test_copies_of_records_count_once(tmp_path):
 
 DRAW = (
     "from bench.report.figures.canvas import sheet; from bench.report.figures import render; import hashlib;"
-    "print(hashlib.md5(render(sheet('a $b$', 'c', width=3, body=1).figure, 'svg')).hexdigest())"
+    "print(hashlib.md5(render(sheet(width=3, body=1, keys=['a $b$']).figure, 'svg')).hexdigest())"
 )
 
 

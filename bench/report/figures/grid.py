@@ -76,32 +76,46 @@ def panels(
     """
     many = len(names) > FEW
     columns = COLUMNS if many else max(len(names), 2)
-    groups = families(names) if many else {"": list(names)}
-    rows = [
-        (family if start == 0 else "", held[start : start + columns])
-        for family, held in groups.items()
-        for start in range(0, len(held), columns)
-    ]
-    high = row[0] if many else row[1]
-    heads = sum(HEADING for family, _ in rows if family)
-    height = len(rows) * high + (len(rows) - 1) * GAP[1] + heads
+    rows = packed(families(names) if many else {"": list(names)}, columns)
+    high, head = (row[0], HEADING) if many else (row[1], 0.0)
+    height = len(rows) * (high + head) + (len(rows) - 1) * GAP[1]
     page = sheet(width=WIDTH, body=BOTTOM + height + TOP, keys=keys, warnings=warnings(report.cell))
     wide = (WIDTH - LEFT - right - (columns - 1) * GAP[0]) / columns
     made: dict[str, Axes] = {}
     top = BOTTOM + height
-    for family, held in rows:
-        if family:
-            page.text(LEFT, top + 0.08, family, fontsize=9, fontweight="bold", va="center")
-            top -= HEADING
-        top -= high
-        for i, (name, short) in enumerate(zip(held, titles(held, wide - 0.02, bool(signs)), strict=True)):
+    for groups in rows:
+        held = [name for _, part in groups for name in part]
+        shorts = titles(held, wide - 0.02, bool(signs))
+        for family, part in groups:
+            start = LEFT + held.index(part[0]) * (wide + GAP[0])
+            page.text(start, top + 0.08, family, fontsize=9, fontweight="bold", va="center")
+        top -= head + high
+        for i, (name, short) in enumerate(zip(held, shorts, strict=True)):
             made[name] = page.axes(LEFT + i * (wide + GAP[0]), top, wide, high)
             notes = " ".join(filter(None, [short, (signs or {}).get(name)]))
             made[name].set_title(notes, fontsize=SIZE, loc="left", pad=2, linespacing=1.0)
         top -= GAP[1]
     page.text(LEFT + (WIDTH - LEFT - right) / 2, 0.1, xlabel, ha="center", fontsize=9.5)
     page.text(0.1, BOTTOM + height / 2, ylabel, rotation=90, va="center", fontsize=9.5)
-    return Grid(page, {name: made[name] for name in names}, [held for _, held in rows], BOTTOM, height)
+    return Grid(
+        page,
+        {name: made[name] for name in names},
+        [[n for _, part in groups for n in part] for groups in rows],
+        BOTTOM,
+        height,
+    )
+
+
+def packed(groups: Mapping[str, Sequence[str]], columns: int) -> list[list[tuple[str, Sequence[str]]]]:
+    """Put families side by side where they fit in a row; larger ones are cut, and only their first part is named."""
+    rows: list[list[tuple[str, Sequence[str]]]] = []
+    for family, names in groups.items():
+        for start in range(0, len(names), columns):
+            part = (family if start == 0 else "", names[start : start + columns])
+            if not rows or sum(len(held) for _, held in rows[-1]) + len(part[1]) > columns:
+                rows.append([])
+            rows[-1].append(part)
+    return rows
 
 
 def area_key(grid: Grid, area: float, shares: Sequence[float] = (0.1, 0.5, 1.0)) -> None:

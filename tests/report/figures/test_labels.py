@@ -53,7 +53,7 @@ def test_width_of_text_is_that_of_the_drawn_text():
 
 def test_of_points_that_meet_the_first_label_is_the_upper_one():
     with mpl.rc_context(settings()):
-        page = sheet("t", "c", width=6, body=3)
+        page = sheet(width=6, body=3)
         axes = page.axes(0.5, 0.5, 3, 2)
         style = {"color": "black"}
         beside(axes, [Label("first", 1, 0.5, style), Label("second", 1, 0.5001, style), Label("top", 1, 0.9, style)])
@@ -63,7 +63,7 @@ def test_of_points_that_meet_the_first_label_is_the_upper_one():
 
 def test_a_header_stays_inside_the_sheet():
     with mpl.rc_context(settings()):
-        page = sheet("A title " * 30, "a cell " * 40, width=5, body=2, keys=["key " * 60], warnings=["W" * 90])
+        page = sheet(width=5, body=2, keys=["key " * 60], warnings=["W" * 90])
         renderer = FigureCanvasAgg(page.figure).get_renderer()
         boxes = [t.get_window_extent(renderer) for t in page.figure.texts]
         width, height = page.figure.bbox.width, page.figure.bbox.height

@@ -86,7 +86,7 @@ def test_many_methods_have_panels_and_an_overview_of_the_best():
     cell = one_cell(methods=MANY, seeds=(0, 1), budgets=(0.3, 0.5, 0.7), samples=200)
     panels = {a: [t.get_text() for t in a.get_legend().get_texts()] for a in accuracy(cell).figure.axes}
     titles = [a.get_title(loc="left") for a in panels]
-    assert titles == ["own confidence", "gates trained with heads", "other methods", "other methods"]
+    assert titles == ["own confidence", "joint training", "other methods", "other methods"]
     assert list(panels.values())[:2] == [["msdnet_thresh"], ["jeidnn"]]
     order = [m.label for m in cell.statistics.methods if m.label.startswith("method_")]
     assert list(panels.values())[2:] == [order[:6], order[6:]]
@@ -138,7 +138,7 @@ def test_panel_titles_break_rather_than_lose_what_tells_methods_apart():
 def test_a_method_has_one_colour_everywhere():
     cell = one_cell(methods=MANY, seeds=(0, 1), budgets=(0.3, 0.7), samples=100)
     look = cell.looks["jeidnn"]
-    panel = next(a for a in accuracy(cell).figure.axes if a.get_title(loc="left") == "gates trained with heads")
+    panel = next(a for a in accuracy(cell).figure.axes if a.get_title(loc="left") == "joint training")
     assert look.colour in {line.get_color() for line in panel.lines}
     data = critical(cell)
     row = list(data.data["method"]).index("jeidnn")
