@@ -177,7 +177,11 @@ def draw(name: str, folder: Path = FOLDER) -> Path:
     rows = -(-len(panels) // columns)
     with plt.rc_context(settings() | {"font.size": 8}):
         figure, places = plt.subplots(
-            rows, columns, figsize=(WIDE * columns, HIGH * rows), layout="constrained", squeeze=False
+            rows,
+            columns,
+            figsize=(WIDE * columns, HIGH * rows + (columns == 3) * 0.5),
+            layout="constrained",
+            squeeze=False,
         )
         for axes in places.flat[len(panels) :]:
             axes.set_visible(False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -40,7 +41,7 @@ def coverage(report: CellReport) -> Drawing:
             _bands(axes, group)
             for y, name in enumerate(names):
                 mine = group[group["method"] == name]["coverage"].to_numpy() * 100
-                style = {"color": report.looks[name].colour, "linestyle": "none", "zorder": 3}
+                style: dict[str, Any] = {"color": report.looks[name].colour, "linestyle": "none", "zorder": 3}
                 inside = mine[(mine >= low) & (mine <= high)]
                 axes.plot(inside, np.full(len(inside), y), marker=".", alpha=0.55, markersize=5, **style)
                 for marker, edge, out in (("<", low, mine < low), (">", high, mine > high)):

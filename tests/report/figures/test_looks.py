@@ -126,7 +126,7 @@ def test_no_text_lies_over_another_or_outside(draw):
 
 def test_panel_titles_break_rather_than_lose_what_tells_methods_apart():
     names = ["patience[heads=boosted,window=3]", "patience[heads=ztw,window=3]", "short"]
-    assert titles(names, 1.9, False) == [
+    assert titles(names, 1.7, False) == [
         "patience[heads=boosted,\nwindow=3]",
         "patience[heads=ztw,\nwindow=3]",
         "short",
