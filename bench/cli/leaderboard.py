@@ -82,20 +82,22 @@ def _finite(value: Any) -> Any:
     return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
-def head(cell: CellSummary) -> list[str]:
-    """Return the name of a setting, and what must be known of it before its numbers are read."""
+def head(cell: CellSummary, methods: Collection[str] | None = None) -> list[str]:
+    """Return the name of a setting, and what must be known of it before its numbers are read. methods: only these."""
     from bench.report.text import seeds_phrase
     from bench.stats.quality import failed
 
     found = cell.statistics
     unfit = failed(found.quality)
     quality = f"quality checks failed: {'; '.join(unfit)}" if unfit else "quality checks passed"
-    count = f"{len(found.methods)} method{'s' * (len(found.methods) != 1)}, {seeds_phrase(len(found.seeds))}"
+    shown = len(found.methods) if methods is None else sum(m.label in methods for m in found.methods)
+    count = f"{shown} method{'s' * (shown != 1)}, {seeds_phrase(len(found.seeds))}"
     flags = [str(flag) for flag in found.flags if flag.kind not in ("quality", "few seeds")]
     return [cell.name, "; ".join([f"{count}, {quality}", *flags])]
 
 
 def wrapped(text: str, indent: str = "") -> None:
+    """Print a text in lines that are no longer than the terminal is wide."""
     for line in textwrap.wrap(
         text, console().width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
     ):
@@ -107,7 +109,7 @@ def show(cell: CellSummary, methods: Collection[str] | None = None) -> None:
     from bench.report.formats.shown import shown_rows
 
     made = _board(cell, methods)
-    for line in head(cell):
+    for line in head(cell, methods):
         wrapped(line)
     say()
     rows = [[_text(entry, column) for entry, column in zip(row, made.visible, strict=True)] for row in shown_rows(made)]

@@ -11,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.cli import terminal
+from bench.cli import leaderboard, terminal
 from bench.report.build import build
 from bench.report.request import request_of
+from tests.helpers.figures import report
 from tests.helpers.paths import ROOT
 from tests.helpers.records import records, write
 
@@ -139,3 +140,26 @@ def test_a_minus_never_becomes_a_question_mark(monkeypatch):
     assert terminal.signs("−1.07 [−1.72, ∞] ▼") == "-1.07 [-1.72, inf] v"
     monkeypatch.setattr(terminal.sys, "stdout", SimpleNamespace(encoding="utf-8"))
     assert terminal.signs("−1.07") == "−1.07"
+
+
+def test_why_accuracy_falls_is_said_where_the_last_exit_is_not_the_best():
+    def exits(*accuracies: float) -> SimpleNamespace:
+        points = [SimpleNamespace(accuracy=SimpleNamespace(value=a), cost=SimpleNamespace(value=(k + 1) / 3))
+                  for k, a in enumerate(accuracies)]  # fmt: skip
+        return SimpleNamespace(exits=points)
+
+    said = leaderboard.overthinking(exits(0.7, 0.912, 0.8))
+    assert "the last exit (80.0 %)" in said and "cost 0.67 (91.2 %)" in said and "overthinking" in said
+    assert leaderboard.overthinking(exits(0.7, 0.8, 0.7998)) == leaderboard.overthinking(exits()) == ""
+
+
+def test_methods_can_be_limited(capsys):
+    cell = report(records(**GRID)).cells[0]
+    leaderboard.show(cell, {"msdnet_thresh"})
+    printed = capsys.readouterr().out
+    assert printed.startswith(cell.name) and " px" in cell.name and "\n1 method, 6 seeds" in printed
+    assert "msdnet_thresh" in printed and "entropy_thresh  " not in printed and "static hull" in printed
+    told = leaderboard.as_json(cell, {"msdnet_thresh"})["rows"]
+    assert [row["method"] for row in told] == ["msdnet_thresh", "static hull", "plain backbone", "oracle"]
+    everything = leaderboard.as_json(cell)["rows"]
+    assert [row for row in everything if row["method"] == "msdnet_thresh"] == told[:1]
