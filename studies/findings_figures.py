@@ -193,7 +193,7 @@ def draw(name: str, folder: Path = FOLDER) -> Path:
             axes.yaxis.label.set_size(8)
             axes.spines[["top", "right"]].set_visible(False)
         legends = [axes.get_legend_handles_labels() for axes in places.flat[: len(panels)]]
-        if all(labels == legends[0][1] for _, labels in legends):
+        if legends[0][1] and all(labels == legends[0][1] for _, labels in legends):
             figure.legend(*legends[0], loc="outside lower center", ncols=len(legends[0][1]), fontsize=8, frameon=False)
         else:
             for axes, (handles, labels) in zip(places.flat, legends, strict=False):
