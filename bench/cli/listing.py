@@ -82,16 +82,16 @@ def _detail(kind: Kind, name: str, json_output: bool) -> None:
     loaded, origin = find(kind, name)
     about = inspect.getdoc(loaded) or ""
     rows = parameters(loaded)
+    config = inspect.getdoc(loaded.Config) if rows and hasattr(loaded, "Config") else None
     if json_output:
-        shown = {"kind": kind, "name": name, "description": about, "from": origin, "parameters": rows}
-        shown["parameters_described"] = inspect.getdoc(getattr(loaded, "Config", None))
+        shown: dict[str, Any] = {"kind": kind, "name": name, "description": about, "from": origin, "parameters": rows}
+        shown["parameters_described"] = config
         say_json(shown | ({"fidelity": fidelity(loaded)} if kind == "methods" else {}))
         return
     say(f"{name} ({origin})\n\n{about}\n")
     if source := fidelity(loaded):
         say(f"Source: {source['citation']}\nFamily: {source['family']}")
         say(f"Implementation: {source['basis']}: {source['detail']}\n")
-    config = inspect.getdoc(getattr(loaded, "Config", None)) if rows else None
     say(f"Parameters: {config}" if config else "Parameters:" if rows else "No parameters.")
     width = max((len(row["name"]) for row in rows), default=0)
     for row in rows:

@@ -69,13 +69,13 @@ def run(
     EfficientNet-Lite0. Finished operating points are never repeated.
     """
     given = {k: v for k, v in locals().items() if k not in ("config", "dry_run", "json_output")}
-    told: list[dict[str, Any]] | None = [] if json_output and not dry_run else None
-    suite = o.suite_of(given)
+    told: Told = [] if json_output and not dry_run else None
+    picked = o.suite_of(given)
     try:
-        _start(config, given, suite, told, dry_run=dry_run, json_output=json_output)
+        _start(config, given, picked, told, dry_run=dry_run, json_output=json_output)
     finally:
         if told:
-            say_json(told if suite else told[0])
+            say_json(told if picked else told[0])
 
 
 def _start(

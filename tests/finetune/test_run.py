@@ -177,9 +177,12 @@ def test_a_network_of_others_is_trained_if_it_is_registered(wanted, tmp_path, wr
 @pytest.mark.slow
 def test_datasets_and_backbones_of_plugin_files_are_trained_on_in_every_process(wanted, tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "_files", {kind: dict(held) for kind, held in registry._files.items()})
-    files = [write_plugin("bars", tmp_path, "datasets")[0], write_plugin("net_of_mine", tmp_path, "backbones")[0]]
+    files = [
+        write_plugin("data_of_mine", tmp_path, "datasets")[0],
+        write_plugin("net_of_mine", tmp_path, "backbones")[0],
+    ]
     asked = replace(
-        wanted(epochs=1, exits="none"), dataset="bars", backbone="net_of_mine", image_size=None, weights=None,
+        wanted(epochs=1, exits="none"), dataset="data_of_mine", backbone="net_of_mine", image_size=None, weights=None,
         plugin=tuple(files),
     )  # fmt: skip
     folder = finetune(asked, tmp_path / "a", workers=0, devices=2)
