@@ -107,14 +107,16 @@ def panels(
 
 
 def packed(groups: Mapping[str, Sequence[str]], columns: int) -> list[list[tuple[str, Sequence[str]]]]:
-    """Put families side by side where they fit in a row; larger ones are cut, and only their first part is named."""
+    """Put families into rows, side by side where there is room; of those that are cut the first part alone is named."""
     rows: list[list[tuple[str, Sequence[str]]]] = []
     for family, names in groups.items():
         for start in range(0, len(names), columns):
-            part = (family if start == 0 else "", names[start : start + columns])
-            if not rows or sum(len(held) for _, held in rows[-1]) + len(part[1]) > columns:
-                rows.append([])
-            rows[-1].append(part)
+            part = names[start : start + columns]
+            room = (row for row in rows if sum(len(held) for _, held in row) + len(part) <= columns)
+            place = next(room, None) if start == 0 else None
+            if place is None:
+                rows.append(place := [])
+            place.append((family if start == 0 else "", part))
     return rows
 
 

@@ -15,7 +15,7 @@ from bench.report.figures.critical import critical
 from bench.report.figures.decomposition import decomposition
 from bench.report.figures.depth import depth
 from bench.report.figures.exit_calibration import exit_calibration
-from bench.report.figures.grid import titles
+from bench.report.figures.grid import packed, titles
 from bench.report.figures.scores import ece, inefficiency
 from bench.report.style import ALARM, OTHER_FAMILY, distinct, families, looks, settings
 from tests.helpers.figures import MANY, drawn, one_cell, told
@@ -164,6 +164,15 @@ def test_families_are_those_that_methods_name():
     assert OTHER_FAMILY not in grouped and sum(map(len, grouped.values())) == len(own)
     by_name = {method.name: method.fidelity.family for method in own}
     assert [len({by_name[name] for name in names}) for names in grouped.values()] == [1] * len(get_args(Family))
+
+
+def test_families_share_a_row_where_there_is_room():
+    groups = {"a": list("pqrstuv"), "b": ["w", "x"], "c": list("klmno"), "d": ["y"]}
+    assert packed(groups, 6) == [
+        [("a", list("pqrstu"))],
+        [("", ["v"]), ("b", ["w", "x"]), ("d", ["y"])],
+        [("c", list("klmno"))],
+    ]
 
 
 def test_settings_do_not_leak():
