@@ -21,8 +21,9 @@ def test_a_bank_is_listed_and_removed(bench, banks, small_bank, tmp_path):
     assert row["bytes"] > small_bank.manifest.bytes and row["used"].endswith("+00:00")
     assert row["sizes"] == dict(small_bank.manifest.sizes)
     megabytes = f"{row['bytes'] / 1e6:,.1f} MB"
-    would = bench("bank", "remove", row["digest"][:12], "--dry-run", *banks)
-    assert would.stdout == f"would remove {row['name']}: {megabytes} would be freed.\n"
+    would = bench("bank", "remove", row["digest"][:12], "--dry-run", "--json", *banks)
+    assert json.loads(would.stdout) == {"removed": {row["name"]: "named"}, "bytes": row["bytes"], "dry_run": True}
+    assert json.loads(bench("bank", "verify", "--json", *banks).stdout) == [{"name": row["name"], "problems": []}]
     assert bench("bank", "remove", row["digest"][:12], *banks).stdout == f"removed {row['name']}: {megabytes} freed.\n"
     assert json.loads(bench("bank", "list", "--json", *banks).stdout) == []
     again = bench("bank", "remove", row["name"], *banks)

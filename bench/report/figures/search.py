@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from bench.report.figures.file import Drawing, FigureFile, pack
-from bench.report.style import ALARM, HULL, REFERENCE, Look, settings
+from bench.report.style import ALARM, HULL, NOTE, REFERENCE, Look, settings
 from bench.report.text import seeds_phrase
 from bench.system.files import slug
 from bench.tune.history import Tuned
@@ -165,16 +165,11 @@ def _bars(axes: Axes, shares: Mapping[str, float], look: Look) -> None:
 
 def _header(figure: Figure, search: Tuned) -> None:
     kept = {"tuned": "kept: tuned values", "defaults": "kept: defaults", None: "not finished"}[search.kept]
-    where = f"{search.subject.dataset} · {search.subject.backbone}"
-    blocks = [(f"{search.subject.method}, search on {where}", "black", 11.0, "bold", 84)]
-    blocks += [(f"{_budget(search)}; {kept}", "#444444", 9.0, "normal", 120)]
-    blocks += [(_sentence(search.reason), "#444444", 9.0, "normal", 120)] if search.reason else []
     inches, top = float(figure.get_figheight()), 0.08
-    for text, colour, size, weight, width in blocks:
-        for line in textwrap.wrap(text, width):
-            y = 1 - top / inches
-            figure.text(0.015, y, line, color=colour, fontsize=size, fontweight=weight, va="top", parse_math=False)
-            top += size * 1.5 / 72
+    for text in (f"{_budget(search)}; {kept}", _sentence(search.reason) if search.reason else ""):
+        for line in textwrap.wrap(text, 120):
+            figure.text(0.015, 1 - top / inches, line, color=NOTE, fontsize=9, va="top", parse_math=False)
+            top += 9 * 1.5 / 72
     figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0, 0, 1, 1 - (top + 0.04) / inches)))
 
 
