@@ -16,10 +16,10 @@ import xxhash
 from numpy.typing import NDArray
 
 from bench.metrics.accuracy import predictions
-from bench.metrics.arrays import Floats, Ints, softmax, top_and_true
+from bench.metrics.arrays import Floats, Ints, blocks, running_sums, softmax, top_and_true
 
 Value = TypeVar("Value")
-LARGEST = 30_000_000  # N·K·C above which tables of all exits (three, of 8 bytes a number) are not kept
+LARGEST = 30_000_000  # N·K·C above which tables of all exits (two, of 8 bytes a number) are not kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,10 +90,13 @@ class ClassProbabilities:
     def __init__(self, probabilities: Floats, labels: Ints) -> None:
         self.probabilities, self.labels = probabilities, labels
 
-    @cached_property
-    def first(self) -> Ints:
-        """Where each row begins in the flat `falling` and `summed` [N]."""
-        return np.arange(len(self.labels)) * self.probabilities.shape[1]
+    def part(self, rows: slice) -> Floats:
+        """Return the probabilities of some rows [B, C]."""
+        return self.probabilities[rows]
+
+    def falling(self, rows: slice | Ints) -> Floats:
+        """Return those of some rows from the largest down [B, C]."""
+        return self._falling[rows]
 
     @property
     def classes(self) -> int:
@@ -118,32 +121,38 @@ class ClassProbabilities:
     @cached_property
     def brier(self) -> Floats:
         """Σ_c (p_c - 1[c = y])² [N]."""
-        others = np.square(self.probabilities).sum(axis=1) - np.square(self.p_true)
+        squares = [np.square(self.part(rows)).sum(axis=1) for rows in blocks(len(self.labels), self.classes)]
+        others = np.concatenate(squares) - np.square(self.p_true)
         return np.maximum(others, 0.0) + np.square(1.0 - self.p_true)
 
     @cached_property
-    def falling(self) -> Floats:
-        """The probabilities from the largest down, flat [N·C]."""
-        return self._sorted[0].ravel()
-
-    @cached_property
-    def summed(self) -> Floats:
-        """Their running sums, flat [N·C]."""
-        return np.cumsum(self._sorted[0], axis=1).ravel()
-
-    @property
     def rank(self) -> Ints:
-        """The place of the label among the classes in this order [N], from 0."""
-        return self._sorted[1]
+        """The place of the label among the classes from the most probable down [N], from 0."""
+        rank = np.empty(len(self.labels), np.int64)
+        for rows in blocks(*self.probabilities.shape):
+            p, own, label = self.probabilities[rows], self.p_true[rows, None], self.labels[rows, None]
+            rank[rows] = np.count_nonzero(p > own, axis=1)
+            tied = np.flatnonzero(np.count_nonzero(p == own, axis=1) > 1)
+            order = np.flip(np.argsort(p[tied], axis=1), axis=1)
+            rank[rows][tied] = np.argmax(order == label[tied], axis=1)
+        return rank
 
     @cached_property
-    def _sorted(self) -> tuple[Floats, Ints]:
-        p, own = self.probabilities, self.p_true[:, None]
-        rank = np.count_nonzero(p > own, axis=1)
-        tied = np.flatnonzero(np.count_nonzero(p == own, axis=1) > 1)
-        order = np.flip(np.argsort(p[tied], axis=1), axis=1)
-        rank[tied] = np.argmax(order == self.labels[tied, None], axis=1)
-        return np.flip(np.sort(p, axis=1), axis=1), rank
+    def down_to_label(self) -> Floats:
+        """The sum of the probabilities from the largest down to the label's [N]."""
+        found = np.empty(len(self.labels))
+        for rows in blocks(*self.probabilities.shape):
+            summed = running_sums(self.falling(rows))
+            found[rows] = np.take_along_axis(summed, self.rank[rows, None], axis=1)[:, 0]
+        return found
+
+    @cached_property
+    def _falling(self) -> Floats:
+        found = self.probabilities.copy()
+        found.sort(axis=1)
+        for rows in blocks(*found.shape):
+            found[rows] = found[rows, ::-1].copy()
+        return found
 
 
 def _of_rows(name: str) -> Any:
@@ -163,19 +172,17 @@ class ProbabilityRows(ClassProbabilities):
     p_true = _of_rows("p_true")
     brier = _of_rows("brier")
     rank = _of_rows("rank")
-    first = _of_rows("first")
+    down_to_label = _of_rows("down_to_label")
 
     @property
     def classes(self) -> int:
         """C."""
         return self.table.classes
 
-    @property
-    def falling(self) -> Floats:  # type: ignore[override]
-        """The larger table's; `first` says where the rows begin."""
-        return self.table.falling
+    def part(self, rows: slice) -> Floats:
+        """Return the probabilities of some rows [B, C]."""
+        return self.table.probabilities.take(self.rows[rows], axis=0)
 
-    @property
-    def summed(self) -> Floats:  # type: ignore[override]
-        """The larger table's; `first` says where the rows begin."""
-        return self.table.summed
+    def falling(self, rows: slice | Ints) -> Floats:
+        """Return those of some rows from the largest down [B, C]."""
+        return self.table._falling.take(self.rows[rows], axis=0)

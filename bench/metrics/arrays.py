@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UserError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+PART = 1 << 17  # numbers of a table [N, C] that are worked on at once: they stay in the processor's cache
 
 
 def to_numpy(values: Any) -> NDArray[Any]:
@@ -48,6 +51,17 @@ def top_and_true(logits: Any, labels: Ints, what: str = "logits") -> tuple[Float
     np.exp(values, out=values)
     total = values.sum(axis=-1)
     return 1.0 / total, values[np.arange(len(values)), labels] / total
+
+
+def running_sums(values: Floats) -> Floats:
+    """Return the running sums along each row [N, C], several times as fast as NumPy's."""
+    return torch.from_numpy(values).cumsum(1).numpy()
+
+
+def blocks(samples: int, classes: int) -> Iterator[slice]:
+    """Yield the rows of consecutive blocks of a table [N, C]."""
+    step = max(1, PART // max(1, classes))
+    return (slice(start, start + step) for start in range(0, samples, step))
 
 
 def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:

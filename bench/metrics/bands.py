@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import numpy as np
 from scipy.stats import beta, betabinom
 
+from bench.metrics.arrays import Floats
 from bench.metrics.conformal import conformal_rank
 
 LEVEL = 0.95  # of all bands and intervals, two-sided, equal tails
 
 
+@lru_cache(maxsize=256)
 def beta_band(n_cal: int, alpha: float, level: float = LEVEL) -> tuple[float, float]:
     """Return the central band of a calibrated set's coverage over infinitely many test samples: Beta(r, n_cal + 1 - r).
 
@@ -43,8 +44,15 @@ def beta_binomial_band(n_cal: int, n_test: int, alpha: float, level: float = LEV
 
 def clopper_pearson(hits: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     """Return the exact interval of a share of which `hits` of n were observed (Clopper & Pearson, 1934)."""
-    tail = (1 - level) / 2
-    low = 0.0 if hits == 0 else float(beta.ppf(tail, hits, n - hits + 1))
-    high = 1.0 if hits == n else float(beta.ppf(1 - tail, hits + 1, n - hits))
-    assert math.isfinite(low + high)
+    low, high = intervals(n, level)
+    return float(low[hits]), float(high[hits])
+
+
+@lru_cache(maxsize=64)
+def intervals(n: int, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Return the ends of `clopper_pearson` for 0, 1, …, n hits of n, [n + 1] each."""
+    hits, tail = np.arange(n + 1), (1 - level) / 2
+    low = np.append(0.0, beta.ppf(tail, hits[1:], n - hits[1:] + 1))
+    high = np.append(beta.ppf(1 - tail, hits[:-1] + 1, n - hits[:-1]), 1.0)
+    assert np.isfinite(low + high).all()
     return low, high

@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.metrics.accuracy import exit_shares, random_accuracy
 from bench.metrics.arrays import Floats, mean
-from bench.metrics.calibration import classwise_ece, debiased_ece, top_label_ece
+from bench.metrics.calibration import binned_debiased_ece, binned_ece, classwise_ece_of, top_label_ece
 from bench.metrics.proper import nll_of
 from bench.metrics.samples import Column, Measured, Samples, known
 
@@ -34,13 +34,12 @@ def costs(point: Measured) -> dict[str, float]:
 def confidences(point: Measured) -> dict[str, float]:
     """Return the scores of the probabilities of the prediction and of the label, as exited."""
     test = point.test
-    correct = test.correct.astype(np.float64)
     return {
         "nll": nll_of(test.p_true),
         "confidence": mean(test.confidence),
-        "ece_mass15": top_label_ece(test.confidence, correct, 15, "mass"),
-        "ece_width15": top_label_ece(test.confidence, correct, 15, "width"),
-        "ece_debiased15": debiased_ece(test.confidence, correct, 15),
+        "ece_mass15": binned_ece(test.bins("mass")),
+        "ece_width15": binned_ece(test.bins("width")),
+        "ece_debiased15": binned_debiased_ece(test.bins("mass")),
     }
 
 
@@ -49,7 +48,7 @@ def distributions(point: Measured) -> dict[str, float]:
     table = known(point.test.table)
     return {
         "brier": mean(table.brier),
-        "ece_classwise15": classwise_ece(table.probabilities, known(point.test.labels), 15),
+        "ece_classwise15": classwise_ece_of(table, 15),
     }
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UserError
 from bench.metrics.answers import ClassProbabilities
-from bench.metrics.arrays import Floats, Ints, to_numpy
+from bench.metrics.arrays import Floats, Ints, blocks, running_sums, to_numpy
 
 TOLERANCE = 1e-8  # of MAPIE where it compares LAC scores with a quantile
 ROUNDING = 1e-14  # of a sum of many probabilities
@@ -43,10 +44,48 @@ def within(scores: Floats, quantile: Floats | float) -> NDArray[np.bool_]:
     return scores - quantile <= TOLERANCE
 
 
-def lac_sizes(table: ClassProbabilities, quantiles: Floats | float) -> Ints:
-    """Return the sizes of LAC sets [N] from a table of probabilities and quantiles [N], or one for all."""
-    q = np.broadcast_to(np.asarray(quantiles, np.float64), len(table.first))
-    return _leading(lambda rank, places: within(1.0 - table.falling.take(places), q), table)
+def limits(quantiles: Floats, tolerance: float = TOLERANCE) -> Floats:
+    """Return the largest float64 whose difference from each quantile [...] is at most a tolerance."""
+    found = quantiles + tolerance
+    finite = np.isfinite(quantiles)
+
+    def over(values: Floats) -> NDArray[np.bool_]:
+        return np.subtract(values, quantiles, out=np.zeros_like(values), where=finite) > tolerance
+
+    while (high := over(found)).any():
+        found = np.where(high, np.nextafter(found, -np.inf), found)
+    while (low := finite & ~over(higher := np.nextafter(found, np.inf))).any():
+        found = np.where(low, higher, found)
+    return found
+
+
+def lac_sizes(table: ClassProbabilities, quantiles: Floats, group: Ints) -> Ints:
+    """Return the sizes of LAC sets [T, N] from quantiles [T, G] of every group and the samples' groups [N]."""
+    sizes = np.empty((len(quantiles), len(group)), np.int64)
+    for g, own in enumerate(quantiles.T):
+        distinct, which = np.unique(own, return_inverse=True)
+        members, most = np.flatnonzero(group == g), limits(distinct)
+        for block in blocks(len(members), table.classes):
+            rows = members[block]
+            sizes[:, rows] = _at_most(1.0 - table.falling(rows), most)[:, which].T
+    return sizes
+
+
+def class_sizes(table: ClassProbabilities, quantiles: Floats) -> Ints:
+    """Return the sizes of LAC sets [T, N] from quantiles [T, C] of every class."""
+    most = limits(quantiles)
+    sizes = np.empty((len(most), len(table.labels)), np.int64)
+    for rows in blocks(len(table.labels), table.classes):
+        lac = 1.0 - table.part(rows)
+        for found, q in zip(sizes, most, strict=True):
+            found[rows] = np.count_nonzero(lac <= q, axis=1)
+    return sizes
+
+
+def _at_most(rising: Floats, values: Floats) -> Ints:
+    """Count in each rising row [B, C] the numbers up to each of some values [T]: int64 [B, T]."""
+    each = torch.from_numpy(values).expand(len(rising), -1).contiguous()
+    return torch.searchsorted(torch.from_numpy(rising), each, right=True).numpy()
 
 
 @dataclass(frozen=True)
@@ -67,42 +106,28 @@ class Uniforms:
 
 
 def adaptive_sets(
-    cal: ClassProbabilities, test: ClassProbabilities, uniforms: Uniforms, alphas: Sequence[float], regularised: bool
-) -> tuple[NDArray[np.bool_], Ints]:
-    """Return which APS or, if regularised, RAPS sets contain their label and their sizes, [alphas, N] each.
+    cal: ClassProbabilities, test: ClassProbabilities, uniforms: Uniforms, alphas: Sequence[float]
+) -> dict[str, tuple[NDArray[np.bool_], Ints]]:
+    """Return which `aps` and `raps` sets contain their label and their sizes, [alphas, N] each.
 
-    The score of a class grows with its rank, so that the size of a set is found by bisection.
+    The score of a class grows with its rank, and it is at most what it is without randomisation: classes for which that
+    is within the quantile are inside, of the others only the first may be.
     """
-
-    def penalty(rank: Ints) -> Floats | int:
-        return PENALTY * np.maximum(rank + 1 - FREE, 0) if regularised else 0
-
-    scores = cal.summed.take(cal.first + cal.rank) - uniforms.cal * cal.p_true + penalty(cal.rank)
-    quantiles = [lac_quantile(scores, alpha) for alpha in alphas]
-    u, falling, summed = uniforms.test, test.falling, test.summed
-    sizes = np.stack(
-        [
-            _leading(
-                lambda rank, places, q=q: (  # type: ignore[misc]
-                    summed.take(places) - u * falling.take(places) + penalty(rank) - q <= ROUNDING
-                ),
-                test,
-            )
-            for q in quantiles
-        ]
-    )
-    return test.rank < sizes, sizes
-
-
-def _leading(inside: Callable[[Ints, Ints], NDArray[np.bool_]], table: ClassProbabilities) -> Ints:
-    """Count the leading ranks of each row that are inside, [N], where no rank after an outside one is.
-
-    inside: from ranks [N] and their places in the flat table.
-    """
-    low, high = np.zeros(len(table.first), np.int64), np.full(len(table.first), table.classes)
-    for _ in range(table.classes.bit_length()):
-        middle = (low + high) // 2
-        rank = np.minimum(middle, table.classes - 1)
-        fits = inside(rank, table.first + rank) & (middle < high)
-        low, high = np.where(fits, middle + 1, low), np.where(fits, high, middle)
-    return low
+    penalties = {"aps": np.zeros(test.classes), "raps": PENALTY * np.maximum(np.arange(1, test.classes + 1) - FREE, 0)}
+    scores = cal.down_to_label - uniforms.cal * cal.p_true
+    quantiles = {
+        kind: np.array([lac_quantile(scores + penalty[cal.rank], alpha) for alpha in alphas])
+        for kind, penalty in penalties.items()
+    }
+    most = {kind: limits(q, ROUNDING) for kind, q in quantiles.items()}
+    sizes = {kind: np.empty((len(test.labels), len(alphas)), np.int64) for kind in penalties}
+    for rows in blocks(len(test.labels), test.classes):
+        falling = test.falling(rows)
+        summed = running_sums(falling)
+        for kind, penalty in penalties.items():
+            inside = _at_most(summed + penalty if penalty.any() else summed, most[kind])
+            next_one = np.minimum(inside, test.classes - 1)
+            drawn = uniforms.test[rows, None] * np.take_along_axis(falling, next_one, axis=1)
+            score = np.take_along_axis(summed, next_one, axis=1) - drawn + penalty[next_one]
+            sizes[kind][rows] = inside + ((score - quantiles[kind] <= ROUNDING) & (inside < test.classes))
+    return {kind: (test.rank < found.T, found.T) for kind, found in sizes.items()}

@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
-from bench.metrics.arrays import Floats
+from bench.metrics.arrays import Floats, Ints
 from bench.metrics.samples import Column, Measured, Samples, known
 
 TARGETS = ("eefp", "misclass")
 
 
-def auroc(ranks: Floats, target: NDArray[np.bool_]) -> float | None:
-    """Return the area under the ROC curve of scores with mean ranks [N] against a target [N].
+@dataclass(frozen=True)
+class Ranking:
+    """An order of N samples from the lowest score up, and where in it each group of equal scores begins."""
 
-    The Mann-Whitney form of sklearn.metrics.roc_auc_score: several targets share one sort. None if all are equal.
+    order: Ints
+    starts: Ints
+
+    @classmethod
+    def of(cls, score: Floats) -> Ranking:
+        """Rank scores [N]."""
+        order = np.argsort(score)
+        rising = score[order]
+        return cls(order, np.flatnonzero(np.append(True, rising[1:] != rising[:-1])))
+
+
+def auroc(ranking: Ranking, target: NDArray[np.bool_], among: NDArray[np.bool_] | None = None) -> float | None:
+    """Return the area under the ROC curve of ranked scores against a target [N], of all samples or of some [N].
+
+    The Mann-Whitney form of sklearn.metrics.roc_auc_score: several targets and subsets share one sort. None if the
+    target is the same for all.
     """
-    positives = int(target.sum())
-    negatives = len(target) - positives
-    if not positives or not negatives:
+    chosen = np.ones(len(target), bool) if among is None else among
+    held = np.stack([chosen & target, chosen])[:, ranking.order].astype(np.int64)
+    positive, count = held if len(ranking.starts) == len(target) else np.add.reduceat(held, ranking.starts, axis=1)
+    positives, total = int(positive.sum()), int(count.sum())
+    if positives in (0, total):
         return None
-    above = float(ranks[target].sum()) - positives * (positives + 1) / 2
-    return above / (positives * negatives)
+    twice_ranks = int(
+        (positive * (2 * np.cumsum(count) - count + 1)).sum()
+    )  # equal scores share the mean of their ranks
+    above = twice_ranks / 2 - positives * (positives + 1) / 2
+    return above / (positives * (total - positives))
 
 
 def may_leave(exit_correct: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -41,28 +62,27 @@ def columns(point: Measured) -> dict[str, Column]:
     """
     test = point.test
     exits = test.exit_correct.shape[1]
-    targets, ranks, of_all = test.once("exit decisions", lambda: _of_all(test))
+    targets, rankings, of_all = test.once("exit decisions", lambda: _of_all(test))
     arrived = [test.exit_index >= k for k in range(exits)]
     found: dict[str, Column] = {"arrived": [float(rows.mean()) for rows in arrived]}
     for name in targets:
         found[f"{name}_auroc_all"] = list(of_all[name])
         found[f"{name}_auroc_arrived"] = []
     for k, rows in enumerate(arrived):
-        own = ranks[k] if rows.all() else rankdata(ranks[k][rows])
         for name, target in targets.items():
-            found[f"{name}_auroc_arrived"].append(auroc(own, target[rows, k]))
+            own = of_all[name][k] if rows.all() else auroc(rankings[k], target[:, k], rows)
+            found[f"{name}_auroc_arrived"].append(own)
     return found
 
 
-def _of_all(test: Samples) -> tuple[dict[str, NDArray[np.bool_]], list[Floats], dict[str, Column]]:
-    """Return both targets [N, K], the ranks of the confidence at each exit, K of [N], and the AUROCs of all samples."""
-    confidence = known(test.exit_confidence)
+def _of_all(test: Samples) -> tuple[dict[str, NDArray[np.bool_]], list[Ranking], dict[str, Column]]:
+    """Return both targets [N, K], the ranking of the confidence at each exit, and the AUROCs of all samples."""
     targets = {"eefp": may_leave(test.exit_correct), "misclass": test.exit_correct}
-    ranks = [rankdata(column) for column in confidence.T]
+    rankings = [Ranking.of(column) for column in known(test.exit_confidence).T]
     of_all: dict[str, Column] = {
-        name: [auroc(r, target[:, k]) for k, r in enumerate(ranks)] for name, target in targets.items()
+        name: [auroc(ranking, target[:, k]) for k, ranking in enumerate(rankings)] for name, target in targets.items()
     }
-    return targets, ranks, of_all
+    return targets, rankings, of_all
 
 
 def scores(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:

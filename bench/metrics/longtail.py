@@ -22,8 +22,9 @@ def group_of(train_counts: Ints) -> Ints:
 
 def class_accuracies(prediction: Ints, labels: Ints) -> Floats:
     """Return the accuracy of every class that has a sample (its recall), in order of the classes."""
-    _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    return np.bincount(codes[prediction == labels], minlength=len(counts)) / counts
+    counts = np.bincount(labels)
+    some = counts > 0
+    return np.bincount(labels[prediction == labels], minlength=len(counts))[some] / counts[some]
 
 
 def scores(point: Measured) -> dict[str, float]:

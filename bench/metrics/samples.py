@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.inference import Outcomes
 from bench.metrics.answers import Answers, ClassProbabilities, Value
 from bench.metrics.arrays import Floats, Ints, to_numpy
+from bench.metrics.calibration import STRATEGIES, Bin, bins_of, by_confidence
 from bench.metrics.conformal import Uniforms
 
 Column = list[float | None]  # one value per exit; None if there is nothing to measure
@@ -56,10 +57,14 @@ class Samples:
         """The LAC score 1 - p_y [N], as exited."""
         return 1.0 - self.p_true
 
+    def bins(self, strategy: str) -> list[Bin]:
+        """Return the 15 bins of the confidence, as exited, of `bench.metrics.calibration.bins_of`."""
+        return self._bins[strategy]
+
     @cached_property
-    def lac_of_all(self) -> Floats:
-        """The LAC score 1 - p_c of every class [N, C], as exited."""
-        return 1.0 - known(self.probabilities)
+    def _bins(self) -> dict[str, list[Bin]]:
+        rising = by_confidence(self.confidence, self.correct.astype(np.float64))
+        return {strategy: bins_of(rising, 15, strategy) for strategy in STRATEGIES}
 
 
 @dataclass(frozen=True)

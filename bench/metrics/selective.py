@@ -43,7 +43,10 @@ def best_aurc(errors: int, n: int) -> float:
 
 def coverage_at_risk(confidence: Floats, correct: NDArray[np.bool_], risk: float) -> float:
     """Return the largest share of samples that a threshold on confidence answers with an error rate within `risk`."""
-    curve, cut = risk_curve(confidence, correct)
+    return _coverage_at(risk, *risk_curve(confidence, correct))
+
+
+def _coverage_at(risk: float, curve: Floats, cut: NDArray[np.bool_]) -> float:
     good = np.flatnonzero(cut & (curve <= risk + 1e-12))
     return float((good[-1] + 1) / len(curve)) if len(good) else 0.0
 
@@ -51,8 +54,9 @@ def coverage_at_risk(confidence: Floats, correct: NDArray[np.bool_], risk: float
 def scores(point: Measured) -> dict[str, float]:
     """Return AURC, E-AURC (Geifman et al., 2019) and coverage at each of RISKS, as exited."""
     test = point.test
-    area = aurc(test.confidence, test.correct)
+    curve, cut = risk_curve(test.confidence, test.correct)
+    area = mean(curve)
     found = {"aurc": area, "e_aurc": area - best_aurc(int((~test.correct).sum()), len(test.correct))}
     for risk in RISKS:
-        found[f"coverage_at_risk@{risk}"] = coverage_at_risk(test.confidence, test.correct, risk)
+        found[f"coverage_at_risk@{risk}"] = _coverage_at(risk, curve, cut)
     return found

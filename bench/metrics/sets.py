@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.metrics import thresholds
-from bench.metrics.arrays import mean
+from bench.metrics.arrays import Floats, Ints, mean
 from bench.metrics.bands import beta_band, beta_binomial_band
 from bench.metrics.conditional import class_gaps, coverage, set_sizes
-from bench.metrics.conformal import adaptive_sets, lac_quantile, lac_sizes, within
+from bench.metrics.conformal import adaptive_sets, class_sizes, lac_quantile, lac_sizes, within
 from bench.metrics.samples import Column, Measured, known
 
 ROW_ALPHA = 0.05  # of the sets described exit by exit
@@ -27,11 +29,52 @@ def bands(point: Measured) -> dict[str, float]:
     return found
 
 
+def _sizes(point: Measured, name: str) -> Ints:
+    """Return the sizes of LAC sets, pooled or one of KINDS, for every alpha [alphas, N]."""
+    kind = thresholds.KINDS.get(name)
+    if kind is not None and kind.by_class:
+        return class_sizes(known(point.test.table), np.stack(list(_thresholds(point, name))))
+    return point.once("sizes", lambda: _sizes_by_exit(point))[name]
+
+
+def _sizes_by_exit(point: Measured) -> dict[str, Ints]:
+    """Return them for every kind of which thresholds are the same for all classes, in one pass over the samples."""
+    by_exit = {name: kind for name, kind in thresholds.KINDS.items() if not kind.by_class}
+    names = ["lac", *(name for name, kind in by_exit.items() if all(map(point.has, kind.needs)))]
+    rows = np.concatenate([np.stack(list(_thresholds(point, name))) for name in names])
+    distinct, which = np.unique(rows, axis=0, return_inverse=True)
+    sizes = lac_sizes(known(point.test.table), distinct, point.test.exit_index)
+    return dict(zip(names, sizes[which.reshape(len(names), -1)], strict=True))
+
+
+def _thresholds(point: Measured, name: str) -> Iterator[Floats]:
+    """Yield the quantile of every exit, or of every class, for each alpha; one for all if they are pooled."""
+    for alpha in point.alphas:
+        if name == "lac":
+            yield np.full(point.num_exits, _pooled(point, alpha))
+        else:
+            yield _made(point, name, alpha).values
+
+
+def _pooled(point: Measured, alpha: float) -> float:
+    return point.once(("lac", alpha), lambda: lac_quantile(point.cal.lac, alpha))
+
+
+def _made(point: Measured, name: str, alpha: float) -> thresholds.Thresholds:
+    return point.once((name, alpha), partial(thresholds.KINDS[name].thresholds, point, alpha))
+
+
+def _hits(point: Measured, name: str, alpha: float) -> NDArray[np.bool_]:
+    if name == "lac":
+        return within(point.test.lac, _pooled(point, alpha))
+    return thresholds.hits(point, thresholds.KINDS[name], _made(point, name, alpha))
+
+
 def pooled_lac_sizes(point: Measured) -> dict[str, float]:
     """Return the sizes of LAC sets calibrated on all as-exited samples; `lac_coverage` gives their coverage."""
     found: dict[str, float] = {}
-    for alpha in point.alphas:
-        found |= set_sizes(lac_sizes(known(point.test.table), lac_quantile(point.cal.lac, alpha)), f"lac@{alpha}")
+    for alpha, sizes in zip(point.alphas, _sizes(point, "lac"), strict=True):
+        found |= set_sizes(sizes, f"lac@{alpha}")
     return found
 
 
@@ -39,7 +82,7 @@ def adaptive(point: Measured, kind: str) -> dict[str, float]:
     """Return coverage, sizes and gaps of APS or RAPS sets calibrated on all as-exited samples."""
     cal, test = point.cal, point.test
     tables = known(cal.table), known(test.table)
-    hits, sizes = adaptive_sets(*tables, point.uniforms, point.alphas, kind == "raps")
+    hits, sizes = point.once("adaptive", lambda: adaptive_sets(*tables, point.uniforms, point.alphas))[kind]
     found: dict[str, float] = {}
     for alpha, held, size in zip(point.alphas, hits, sizes, strict=True):
         name = f"{kind}@{alpha}"
@@ -53,7 +96,7 @@ def lac_coverage(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
     for alpha in point.alphas:
-        hits = within(point.test.lac, lac_quantile(point.cal.lac, alpha))
+        hits = _hits(point, "lac", alpha)
         found |= coverage(hits, point.test.exit_index, alpha, f"lac@{alpha}")
         if alpha == ROW_ALPHA:
             columns[f"coverage_lac@{alpha}"] = _by_exit(point, hits)
@@ -69,8 +112,7 @@ def threshold_coverage(point: Measured, name: str) -> tuple[dict[str, float], di
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
     for alpha in point.alphas:
-        made = point.once((name, alpha), partial(kind.thresholds, point, alpha))
-        hits = thresholds.hits(point, kind, made)
+        made, hits = _made(point, name, alpha), _hits(point, name, alpha)
         found |= coverage(hits, point.test.exit_index, alpha, f"{name}@{alpha}")
         if name.startswith("mondrian"):
             pooled = made.pooled if kind.by_class else made.pooled[point.test.exit_index]
@@ -82,11 +124,9 @@ def threshold_coverage(point: Measured, name: str) -> tuple[dict[str, float], di
 
 def threshold_sizes(point: Measured, name: str) -> tuple[dict[str, float], dict[str, Column]]:
     """Return the sizes of one of bench.metrics.thresholds.KINDS."""
-    kind = thresholds.KINDS[name]
     found: dict[str, float] = {}
     columns: dict[str, Column] = {}
-    for alpha in point.alphas:
-        sizes = thresholds.sizes(point, kind, point.once((name, alpha), partial(kind.thresholds, point, alpha)))
+    for alpha, sizes in zip(point.alphas, _sizes(point, name), strict=True):
         found |= set_sizes(sizes, f"{name}@{alpha}")
         if alpha == ROW_ALPHA and name == "mondrian_exit":
             columns[f"set_size_{name}@{alpha}"] = _by_exit(point, sizes)
@@ -95,8 +135,7 @@ def threshold_sizes(point: Measured, name: str) -> tuple[dict[str, float], dict[
 
 def lac_sizes_by_exit(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
     """Return the mean size of pooled LAC sets on the test samples that left at each exit."""
-    q = lac_quantile(point.cal.lac, ROW_ALPHA)
-    sizes = lac_sizes(known(point.test.table), q)
+    sizes = _sizes(point, "lac")[point.alphas.index(ROW_ALPHA)]
     return {}, {f"set_size_lac@{ROW_ALPHA}": _by_exit(point, sizes)}
 
 
@@ -104,11 +143,7 @@ def class_gap(point: Measured, name: str) -> dict[str, float]:
     """Return how coverage of LAC sets, pooled or one of KINDS, differs between classes."""
     found: dict[str, float] = {}
     for alpha in point.alphas:
-        if name == "lac":
-            hits = within(point.test.lac, lac_quantile(point.cal.lac, alpha))
-        else:
-            kind = thresholds.KINDS[name]
-            hits = thresholds.hits(point, kind, point.once((name, alpha), partial(kind.thresholds, point, alpha)))
+        hits = _hits(point, name, alpha)
         found |= class_gaps(hits, known(point.test.labels), alpha, f"{name}@{alpha}")
     return found
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.metrics.arrays import Floats, Ints
-from bench.metrics.conformal import conformal_rank, lac_quantile, lac_sizes, within
+from bench.metrics.conformal import conformal_rank, lac_quantile, within
 from bench.metrics.samples import Measured, known
 
 FEW = 20  # `sets_gated` of the JEI-DNN code falls back at or below so many samples
@@ -31,11 +31,11 @@ def mondrian(scores: Floats, group: Ints, groups: int, alpha: float) -> Threshol
 
     The quantile over all scores is not a guarantee for such a group, only for all samples together.
     """
-    pooled, order = lac_quantile(scores, alpha), np.argsort(group, kind="stable")
-    parts = np.split(scores[order], np.cumsum(np.bincount(group, minlength=groups))[:-1])
-    few = np.array([len(part) * alpha < 1 - 1e-9 for part in parts])
-    values = [pooled if lacking else lac_quantile(part, alpha) for part, lacking in zip(parts, few, strict=True)]
-    return Thresholds(np.array(values), few)
+    counts, ordered = np.bincount(group, minlength=groups), scores[np.lexsort((scores, group))]
+    few = counts * alpha < 1 - 1e-9
+    ranks = np.array([conformal_rank(int(n), alpha) for n in counts])
+    last = np.cumsum(counts) - counts + ranks - 1
+    return Thresholds(np.where(few, lac_quantile(scores, alpha), ordered[np.where(few, 0, last)]), few)
 
 
 def published_quantile(scores: Floats, alpha: float) -> float:
@@ -116,10 +116,3 @@ def hits(point: Measured, kind: Kind, found: Thresholds) -> NDArray[np.bool_]:
     """Return which test samples' sets contain their label [N]."""
     group = known(point.test.labels) if kind.by_class else point.test.exit_index
     return within(point.test.lac, found.values[group])
-
-
-def sizes(point: Measured, kind: Kind, found: Thresholds) -> Ints:
-    """Return how many classes each test sample's set contains [N]."""
-    if kind.by_class:
-        return np.count_nonzero(within(point.test.lac_of_all, found.values), axis=1)
-    return lac_sizes(known(point.test.table), found.values[point.test.exit_index])

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from scipy.stats import beta
 
-from bench.metrics.bands import LEVEL
+from bench.metrics.bands import intervals
 from bench.trials.columns import MAPS
 
 Columns = dict[str, pa.Array]
@@ -66,17 +64,8 @@ def make(rule: Mapping[str, Any], columns: Columns, samples: int | None) -> pa.A
         return pa.array(np.full(len(valid), rule["constant"]), mask=~valid)
     coverage = columns[rule["of"]]
     hits = np.rint(coverage.fill_null(0).to_numpy() * (samples or 0)).astype(np.int64)
-    bounds = _intervals(samples or 0)[rule["bound"] == "high"]
+    bounds = intervals(samples or 0)[rule["bound"] == "high"]
     return pa.array(bounds[hits], mask=~_valid(coverage))
-
-
-@cache
-def _intervals(n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return what `clopper_pearson` returns for 0, 1, …, n hits."""
-    hits, tail = np.arange(n + 1), (1 - LEVEL) / 2
-    low = np.append(0.0, beta.ppf(tail, hits[1:], n - hits[1:] + 1))
-    high = np.append(beta.ppf(1 - tail, hits[:-1] + 1, n - hits[:-1]), 1.0)
-    return low, high
 
 
 def _bound(name: str, columns: Columns, samples: int | None) -> dict[str, str] | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UserError, nearest
-from bench.metrics.calibration import reliability
+from bench.metrics.calibration import reliability_of
 from bench.metrics.families import FAMILIES, Family
 from bench.metrics.samples import Measured
 from bench.metrics.score import score
@@ -68,7 +68,7 @@ def rescore(
     fresh = made.metrics if again else {k: v for k, v in made.metrics.items() if k not in record.metrics}
     rows = [_row(row, made.columns, again) for row in record.per_exit]
     outcomes = pack(point.test.correct, point.test.exit_index)
-    curve = reliability(point.test.confidence, point.test.correct)
+    curve = reliability_of(point.test.bins("width"))
     added = [name for name, value in fresh.items() if record.metrics.get(name) != value]
     added += [f"per_exit.{key}" for key in made.columns if _differs(key, record.per_exit, rows)]
     added += ["outcomes"] if record.outcomes != outcomes else []

@@ -17,7 +17,7 @@ from bench.inference import Outcomes, exit_macs
 from bench.method import Infeasible, Policy
 from bench.metrics.accuracy import predictions
 from bench.metrics.arrays import to_numpy
-from bench.metrics.calibration import reliability
+from bench.metrics.calibration import reliability_of
 from bench.metrics.samples import Measured, measure
 from bench.metrics.score import score
 from bench.plugins import registry
@@ -175,7 +175,7 @@ class _Maker:
             val=val or {},
             per_exit=list(rows),
             outcomes=pack(of.test.correct, of.test.exit_index) if of else None,
-            reliability=reliability(of.test.confidence, of.test.correct) if of else [],
+            reliability=reliability_of(of.test.bins("width")) if of else [],
             timings={k: round(v, 4) for k, v in (timings or {}).items()},
             provenance=self.provenance,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -3,12 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.inference import Outcomes
 from bench.metrics import answers as module
 from bench.metrics.answers import Answers, ClassProbabilities
 from bench.metrics.arrays import softmax
-from bench.metrics.conformal import Uniforms, adaptive_sets, lac_sizes, within
+from bench.metrics.conformal import (
+    ROUNDING,
+    TOLERANCE,
+    Uniforms,
+    adaptive_sets,
+    class_sizes,
+    lac_sizes,
+    limits,
+    within,
+)
 from bench.metrics.mapie_sets import hits_and_sizes
 from bench.metrics.samples import ALPHAS, measure
 from bench.metrics.score import score
@@ -61,7 +72,7 @@ def test_adaptive_sets_equal_those_through_mapie(kind, classes, scale):
         for o in (drawn(n, 2, classes, n, scale=scale) for n in (500, 900))
     )
     dealt = Uniforms.dealt(np.arange(500), np.arange(900))
-    hits, sizes = adaptive_sets(cal, test, dealt, ALPHAS, kind == "raps")
+    hits, sizes = adaptive_sets(cal, test, dealt, ALPHAS)[kind]
     theirs = hits_and_sizes(cal.probabilities, cal.labels, test.probabilities, test.labels, ALPHAS, kind)
     assert (hits == theirs[0]).all() and (sizes == theirs[1]).all()
 
@@ -70,16 +81,27 @@ def test_adaptive_sets_are_every_class_where_the_rank_exceeds_the_samples():
     cal, test = (
         ClassProbabilities(softmax(o.logits), o.labels.numpy()) for o in (drawn(10, 2, 6, 0), drawn(50, 2, 6, 1))
     )
-    hits, sizes = adaptive_sets(cal, test, Uniforms.dealt(np.arange(10), np.arange(50)), (0.05,), False)
-    assert hits.all() and (sizes == 6).all()
+    found = adaptive_sets(cal, test, Uniforms.dealt(np.arange(10), np.arange(50)), (0.05,))
+    assert all(hits.all() and (sizes == 6).all() for hits, sizes in found.values())
 
 
 @pytest.mark.parametrize("steps", [None, 2])
-def test_sizes_by_bisection_equal_counts(steps):
+def test_sizes_equal_counts(steps, monkeypatch):
+    monkeypatch.setattr("bench.metrics.arrays.PART", 37 * 100)  # blocks of 100 rows
     outcomes = drawn(700, 2, 37, 5, steps=steps)
     table = ClassProbabilities(softmax(outcomes.logits), outcomes.labels.numpy())
-    scores = 1.0 - table.probabilities
-    for q in (-1.0, 0.0, float(np.median(scores)), scores[3, 4], 1.0, np.inf):
-        assert (lac_sizes(table, q) == np.count_nonzero(within(scores, q), axis=1)).all()
-    each = np.random.default_rng(0).permutation(scores[:, 0])
-    assert (lac_sizes(table, each) == np.count_nonzero(within(scores, each[:, None]), axis=1)).all()
+    scores, rng = 1.0 - table.probabilities, np.random.default_rng(0)
+    quantiles = np.array([-1.0, 0.0, float(np.median(scores)), scores[3, 4], 1.0, np.inf])
+    alike = lac_sizes(table, quantiles[:, None], np.zeros(700, np.int64))
+    assert (alike == [np.count_nonzero(within(scores, q), axis=1) for q in quantiles]).all()
+    group = rng.integers(3, size=700)
+    each, by_class = rng.permutation(scores[:9, 0]).reshape(3, 3), scores[:3]
+    expected = [np.count_nonzero(within(scores, q[group][:, None]), axis=1) for q in each]
+    assert (lac_sizes(table, each, group) == expected).all()
+    assert (class_sizes(table, by_class) == [np.count_nonzero(within(scores, q), axis=1) for q in by_class]).all()
+
+
+@given(quantile=st.floats(0, 1), tolerance=st.sampled_from([TOLERANCE, ROUNDING]))
+def test_limits_are_the_largest_numbers_within(quantile, tolerance):
+    found = limits(np.array([quantile, np.inf]), tolerance)
+    assert found[0] - quantile <= tolerance < np.nextafter(found[0], np.inf) - quantile and found[1] == np.inf

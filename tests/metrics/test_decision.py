@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import rankdata
 from sklearn.metrics import roc_auc_score
 
-from bench.metrics.decision import auroc, may_leave, scores
+from bench.metrics.decision import Ranking, auroc, may_leave, scores
 from tests.helpers.outcomes import made_of, outcomes, point
 
 
@@ -28,11 +27,15 @@ def test_auroc_is_sklearns_and_ignores_order(n, levels, seed):
     score, target = rng.choice(np.linspace(0, 1, levels), size=n), rng.random(n) < 0.5
     order = rng.permutation(n)
     if target.all() or not target.any():
-        assert auroc(rankdata(score), target) is None
+        assert auroc(Ranking.of(score), target) is None
         return
-    assert auroc(rankdata(score), target) == pytest.approx(roc_auc_score(target, score), abs=1e-12)
-    assert auroc(rankdata(score), target) == auroc(rankdata(score[order]), target[order])
-    assert auroc(rankdata(target), target) == 1.0 and auroc(rankdata(~target), target) == 0.0
+    assert auroc(Ranking.of(score), target) == pytest.approx(roc_auc_score(target, score), abs=1e-12)
+    assert auroc(Ranking.of(score), target) == auroc(Ranking.of(score[order]), target[order])
+    some = rng.random(n) < 0.7
+    some[[target.argmax(), target.argmin()]] = True
+    expected = roc_auc_score(target[some], score[some])
+    assert auroc(Ranking.of(score), target, some) == pytest.approx(expected, abs=1e-12)
+    assert auroc(Ranking.of(target), target) == 1.0 and auroc(Ranking.of(~target), target) == 0.0
 
 
 def test_averages_by_hand():
