@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.exits import ForwardPass
+from bench.exits import ForwardPass, first_true
 from bench.method import ExitData, Policy
 from bench.recipe import BATCH, Heads
 
@@ -74,14 +74,13 @@ def decide(
     policy.eval()
     own = type(policy).__module__.startswith("bench.")
     last = exit_logits.shape[1] - 1
+    if gates is not None:
+        return _outcomes(policy, exit_logits, first_true(gates), data, backbone_macs)
     index = torch.full((len(exit_logits),), last, dtype=torch.int64, device=exit_logits.device)
     for rows in _batches(len(exit_logits), batch_size):
         for k in range(last):
-            if gates is not None:
-                stop = gates[rows, k]
-            else:  # a plugin gets a copy: it must not reach what later exits answer
-                seen = exit_logits[rows, : k + 1]
-                stop = policy.leave(k, seen if own else seen.clone())
+            seen = exit_logits[rows, : k + 1]
+            stop = policy.leave(k, seen if own else seen.clone())  # a plugin must not reach what later exits answer
             index[rows] = torch.where(stop & (index[rows] == last), k, index[rows])
     return _outcomes(policy, exit_logits, index, data, backbone_macs)
 
@@ -89,7 +88,7 @@ def decide(
 def _outcomes(
     policy: Policy, exit_logits: Tensor, exit_index: Tensor, data: ExitData, backbone_macs: Sequence[int]
 ) -> Outcomes:
-    left_with = exit_logits.gather(1, exit_index[:, None, None].expand(-1, 1, exit_logits.shape[-1])).squeeze(1)
+    left_with = exit_logits[torch.arange(len(exit_index), device=exit_index.device), exit_index]
     costs = torch.tensor(exit_macs(policy, backbone_macs), device=exit_index.device)
     return Outcomes(exit_index, left_with, data.labels, costs[exit_index], exit_logits)
 

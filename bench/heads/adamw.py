@@ -1,4 +1,4 @@
-"""AdamW and its cosine, to the bit those of torch.optim, whose classes take seconds to import the compiler."""
+"""AdamW, Adam and their cosine, to the bit those of torch.optim, whose classes take seconds to import the compiler."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim.adamw import adamw
+from torch.optim.adam import adam
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
@@ -22,10 +22,14 @@ class AdamW:
         weight_decay: float,
         *,
         fused: bool = True,
+        decoupled: bool = True,
         steps: int | None = None,
     ) -> None:
-        """Take groups of rate and leaves; with `steps` the rates fall to zero in so many steps (`anneal`)."""
-        self.fused, self.steps, self.taken = fused, steps, 0
+        """Take groups of rate and leaves; with `steps` the rates fall to zero in so many steps (`anneal`).
+
+        decoupled: False for Adam, which adds the decay to the gradient; it cannot be fused.
+        """
+        self.fused, self.decoupled, self.steps, self.taken = fused and decoupled, decoupled, steps, 0
         shared = {"betas": BETAS, "eps": EPSILON, "weight_decay": weight_decay}
         self.param_groups: list[dict[str, Any]] = [{"params": list(p), "lr": rate, **shared} for rate, p in groups]
         self.state: dict[Tensor, dict[str, Tensor]] = {
@@ -51,23 +55,22 @@ class AdamW:
         for group in self.param_groups:
             leaves = [p for p in group["params"] if p.grad is not None]
             held = [[self.state[p][name] for p in leaves] for name in ("exp_avg", "exp_avg_sq", "step")]
-            adamw(
-                leaves,
-                [p.grad for p in leaves if p.grad is not None],
-                held[0],
-                held[1],
-                [],
-                held[2],
-                fused=self.fused,
-                foreach=False,
-                amsgrad=False,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
-                lr=group["lr"],
-                weight_decay=group["weight_decay"],
-                eps=EPSILON,
-                maximize=False,
-            )
+            gradients = [p.grad for p in leaves if p.grad is not None]
+            rates = {
+                "lr": group["lr"],
+                "beta1": BETAS[0],
+                "beta2": BETAS[1],
+                "weight_decay": group["weight_decay"],
+                "eps": EPSILON,
+                "maximize": False,
+                "amsgrad": False,
+            }
+            if self.fused:  # what torch.optim calls in the end, without its checks
+                torch._foreach_add_(held[2], 1)
+                torch._fused_adamw_(leaves, gradients, held[0], held[1], [], held[2], **rates)
+            else:
+                how = {"fused": False, "foreach": False, "decoupled_weight_decay": self.decoupled}
+                adam(leaves, gradients, held[0], held[1], [], held[2], **how, **rates)
 
 
 def anneal(param_groups: Sequence[dict[str, Any]], taken: int, steps: int) -> None:

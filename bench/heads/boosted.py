@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.heads.layers import LayerHeads, Net
-from bench.heads.training import TrainingConfig, nll, start, together, train
+from bench.heads.training import TrainingConfig, nll, nll_gradient, start, together, train
 from bench.method import Task
 from bench.plugins.params import tunable
 from bench.recipe import Recipe
@@ -75,13 +75,13 @@ class Boosted(Recipe):
         net = Net(task.train, task.num_classes, c.width, start(task))
         before = earlier(net.exits, c.rho).to(task.device)
 
-        def loss(logits: Tensor, rows: Tensor) -> Tensor:
-            return nll(logits + mixed(before, logits.detach()), task.train.labels[rows]).mean(1).sum()
+        def gradient(logits: Tensor, rows: Tensor) -> Tensor:
+            return nll_gradient(logits + mixed(before, logits), task.train.labels[rows])
 
         def score(logits: Tensor) -> Tensor:
             return together(nll(logits + mixed(before, logits), task.val.labels).mean(1))
 
-        layers = net.layers(train(task, net, c, loss, score))
+        layers = net.layers(train(task, net, c, gradient, score))
         return BoostedHeads(layers, c.rho, c.final, task.num_classes)
 
 

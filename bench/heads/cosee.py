@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.exits import first_true
 from bench.heads.layers import LayerHeads, LinearHeads, Net
-from bench.heads.training import TrainingConfig, nll, start, train
+from bench.heads.training import TrainingConfig, by_autograd, nll, start, train
 from bench.method import Task
 from bench.plugins.params import tunable
 from bench.recipe import Recipe
@@ -75,7 +75,7 @@ class COSEE(Recipe):
         def score(logits: Tensor) -> Tensor:
             return nll(logits, task.val.labels).mean(1)
 
-        return net.heads(train(task, net, c, loss, score))
+        return net.heads(train(task, net, c, by_autograd(loss), score))
 
 
 def energy(logits: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.heads.layers import LayerHeads, LinearHeads, Net
-from bench.heads.training import TrainingConfig, nll, start, train
+from bench.heads.training import TrainingConfig, by_autograd, nll, start, train
 from bench.method import ExitData, Task
 from bench.plugins.params import tunable
 from bench.recipe import Recipe
@@ -56,7 +56,7 @@ class Distilled(Recipe):
         def score(logits: Tensor) -> Tensor:
             return self._loss(logits, soft_val, task.val.labels)
 
-        return net.heads(train(task, net, c, loss, score))
+        return net.heads(train(task, net, c, by_autograd(loss), score))
 
     def _soft(self, data: ExitData) -> Tensor:
         return (data.final_logits / self.config.temperature).softmax(-1)

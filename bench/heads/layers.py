@@ -168,12 +168,11 @@ class Net:
         i = 2 * len(self.groups)
         return torch.baddbmm(values[i + 1][exits], hidden.relu(), values[i][exits])
 
-    def differentiate(self, inputs: Sequence[Tensor], loss: Callable[[Tensor], Tensor]) -> None:
-        """Set every leaf's gradient of a loss of the logits [E, B, C]; autograd is used for the loss alone."""
-        with torch.no_grad():
-            hidden = self.first(inputs, self.parameters)
-            logits = self.last(hidden, self.parameters)
-        self.backward(inputs, hidden, *torch.autograd.grad(loss(logits.requires_grad_()), logits))
+    @torch.no_grad()
+    def differentiate(self, inputs: Sequence[Tensor], gradient: Callable[[Tensor], Tensor]) -> None:
+        """Set every leaf's gradient from that of the logits [E, B, C], a function of them."""
+        hidden = self.first(inputs, self.parameters)
+        self.backward(inputs, hidden, gradient(self.last(hidden, self.parameters)))
 
     def backward(self, inputs: Sequence[Tensor], hidden: Tensor, gradient: Tensor) -> Tensor:
         """Set the leaves' gradients from the outputs of the first layers and the gradient of the logits [E, B, C].

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.heads.layers import LayerHeads, LinearHeads, Net, fold, standardiser
-from bench.heads.training import TrainingConfig, nll, start, train
+from bench.heads.training import TrainingConfig, nll, nll_gradient, start, train
 from bench.method import Task
 from bench.recipe import Recipe
 
@@ -37,10 +37,10 @@ class Plain(Recipe):
             return LinearHeads([])
         net = Net(task.train, task.num_classes, self.config.width, start(task))
 
-        def loss(logits: Tensor, rows: Tensor) -> Tensor:
-            return nll(logits, task.train.labels[rows]).mean(1).sum()
+        def gradient(logits: Tensor, rows: Tensor) -> Tensor:
+            return nll_gradient(logits, task.train.labels[rows])
 
         def score(logits: Tensor) -> Tensor:
             return nll(logits, task.val.labels).mean(1)
 
-        return net.heads(train(task, net, self.config, loss, score))
+        return net.heads(train(task, net, self.config, gradient, score))

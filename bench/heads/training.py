@@ -85,11 +85,12 @@ def train(
     task: Task,
     net: Net,
     schedule: TrainingConfig,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    gradient: Callable[[Tensor, Tensor], Tensor],
     score: Callable[[Tensor], Tensor],
 ) -> list[Tensor]:
-    """Minimise `loss(logits [E, B, C], rows)` on train; return the parameters of each exit's best epoch on val.
+    """Minimise a loss on train; return the parameters of each exit's best epoch on val.
 
+    `gradient(logits [E, B, C], rows)` is that of the loss by the logits: `nll_gradient`, or made with `by_autograd`.
     `score` is called on val's logits [E, N, C] and returns one number per exit [E], lower is better.
     """
     inputs, val = net.inputs(task.train), net.inputs(task.val)
@@ -97,7 +98,7 @@ def train(
         adamw(net, schedule),
         net.parameters,
         net.exit_of,
-        lambda rows: net.differentiate(take(inputs, rows), lambda logits: loss(logits, rows)),
+        lambda rows: net.differentiate(take(inputs, rows), lambda logits: gradient(logits, rows)),
         lambda: score(net(val)),
         samples=len(task.train),
         epochs=schedule.epochs,
@@ -121,6 +122,32 @@ def nll(logits: Tensor, labels: Tensor) -> Tensor:
     exits, batch, classes = logits.shape
     flat = nn.functional.cross_entropy(logits.reshape(-1, classes), labels.repeat(exits), reduction="none")
     return flat.view(exits, batch)
+
+
+def nll_gradient(logits: Tensor, labels: Tensor, weight: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+    """Return the gradient [E, B, C] of Σ_e mean_b w_eb nll_eb: to the bit that of autograd, in half its time.
+
+    weight: the weights [E, B] from the losses [E, B]; by default all are 1.
+    """
+    log_p = logits.log_softmax(-1)
+    place = labels.expand(len(logits), -1)[..., None]
+    share = log_p.new_ones(()) / len(labels)
+    if weight is None:
+        each = (-share).expand(place.shape)
+    else:
+        each = -(share * weight(-log_p.gather(-1, place)[..., 0]))[..., None]
+    right = torch.zeros_like(logits).scatter_(-1, place, each)
+    return torch.ops.aten._log_softmax_backward_data(right, log_p, -1, logits.dtype)
+
+
+def by_autograd(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the gradient of `loss(logits [E, B, C], rows)` with respect to the logits, as a function of the same."""
+
+    @torch.enable_grad()
+    def gradient(logits: Tensor, rows: Tensor) -> Tensor:
+        return torch.autograd.grad(loss(logits.requires_grad_(), rows), logits)[0]
+
+    return gradient
 
 
 def together(losses: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.budgets import geometric_quotas
 from bench.heads.adamw import AdamW
 from bench.heads.layers import Net
-from bench.heads.training import TrainingConfig, adamw, descend, nll, take
+from bench.heads.training import TrainingConfig, adamw, descend, nll, nll_gradient, take
 from bench.method import Task
 from bench.plugins.params import tunable
 
@@ -48,9 +48,9 @@ class Weighting:
         self.quotas = geometric_quotas(config.ratio, task.num_exits)
         self.optimiser = adamw(net, config)
         self.weights = weight_net(net, config.hidden)
-        self.meta = torch.optim.Adam(self.weights, lr=config.meta_lr, weight_decay=1e-4)
         batches = config.epochs * -(-len(task.train) // config.batch_size)
-        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.meta, max(1, -(-batches // config.interval)))
+        steps = max(1, -(-batches // config.interval))
+        self.meta = AdamW([(config.meta_lr, self.weights)], 1e-4, decoupled=False, steps=steps)
         self.batch = 0
 
     def run(self) -> list[Tensor]:
@@ -72,13 +72,8 @@ class Weighting:
         if self.batch % self.config.interval == 0 and len(rows) > 1:
             self._learn(rows)
         self.batch += 1
-        self.net.differentiate(take(self.train, rows), lambda logits: self._loss(logits, rows))
-
-    def _loss(self, logits: Tensor, rows: Tensor) -> Tensor:
-        losses = nll(logits, self.task.train.labels[rows])
-        with torch.no_grad():
-            weight = self._weigh(losses)
-        return (weight * losses).mean(1).sum()
+        labels = self.task.train.labels[rows]
+        self.net.differentiate(take(self.train, rows), lambda logits: nll_gradient(logits, labels, self._weigh))
 
     def _weigh(self, losses: Tensor) -> Tensor:
         return weigh(self.weights, losses.detach(), self.config.eps, self.config.centring)
@@ -90,7 +85,6 @@ class Weighting:
         for p, first, second in zip(self.weights, *both, strict=True):
             p.grad = (first + second) / 2
         self.meta.step()
-        self.schedule.step()
 
     def meta_gradient(self, rows: Tensor, others: Tensor) -> Sequence[Tensor]:
         """Return the gradient of the weight net: heads step on `rows` and are evaluated on `others`."""

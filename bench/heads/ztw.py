@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.heads.adamw import AdamW
 from bench.heads.boosted import mixed
 from bench.heads.layers import LayerHeads, Net
-from bench.heads.training import TrainingConfig, descend, nll, start, together, train
+from bench.heads.training import TrainingConfig, descend, nll, nll_gradient, start, together, train
 from bench.method import ExitData, Task
 from bench.recipe import Recipe
 
@@ -85,11 +85,10 @@ class Cascade(Net):
         more = torch.stack(seen) if seen else first.new_empty(0, *logits[0].shape)
         return more, torch.stack(hidden), torch.stack(logits)
 
-    def differentiate(self, inputs: Sequence[Tensor], loss: Callable[[Tensor], Tensor]) -> None:
-        with torch.no_grad():
-            seen, hidden, logits = self._cascade(self.first(inputs, self.parameters), self.parameters)
-        gradient = torch.autograd.grad(loss(logits.requires_grad_()), logits)[0]
-        self.parameters[-1].grad = seen.mT.bmm(self.backward(inputs, hidden, gradient)[1:])
+    @torch.no_grad()
+    def differentiate(self, inputs: Sequence[Tensor], gradient: Callable[[Tensor], Tensor]) -> None:
+        seen, hidden, logits = self._cascade(self.first(inputs, self.parameters), self.parameters)
+        self.parameters[-1].grad = seen.mT.bmm(self.backward(inputs, hidden, gradient(logits))[1:])
 
     def first_layer(self, k: int, values: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         weight, bias, mean, std = super().first_layer(k, values)
@@ -126,13 +125,13 @@ class ZTW(Recipe):
             return ZTWHeads([], torch.zeros(0, 0), torch.zeros(0, classes))
         net = Cascade(task.train, classes, c.width, start(task))
 
-        def loss(logits: Tensor, rows: Tensor) -> Tensor:
-            return nll(logits, task.train.labels[rows]).mean(1).sum()
+        def gradient(logits: Tensor, rows: Tensor) -> Tensor:
+            return nll_gradient(logits, task.train.labels[rows])
 
         def score(logits: Tensor) -> Tensor:
             return together(nll(logits, task.val.labels).mean(1))
 
-        values = train(task, net, c, loss, score)
+        values = train(task, net, c, gradient, score)
         with torch.no_grad():
             seen, val = (net(net.inputs(data), values) for data in (task.train, task.val))
         weight, bias = self._ensembles(task, seen, val, net.generator)
@@ -155,8 +154,9 @@ class ZTW(Recipe):
             untrained = score()
 
         def differentiate(rows: Tensor) -> None:
-            loss = nll(answers(seen.index_select(1, rows)), task.train.labels[rows]).mean(1).sum()
-            raw.grad, bias.grad = torch.autograd.grad(loss, [raw, bias])
+            made = answers(seen.index_select(1, rows))
+            gradient = nll_gradient(made.detach(), task.train.labels[rows])
+            raw.grad, bias.grad = torch.autograd.grad(made, [raw, bias], gradient)
 
         kept, kept_bias = descend(
             AdamW([(c.ensemble_lr, [raw, bias])], c.weight_decay),

@@ -1,4 +1,4 @@
-"""The AdamW and cosine of heads are those of torch.optim, to the bit, and import no compiler."""
+"""AdamW, Adam and the cosine of heads are those of torch.optim, to the bit, and import no compiler."""
 
 from __future__ import annotations
 
@@ -11,13 +11,20 @@ import torch
 from bench.heads.adamw import AdamW
 
 
-@pytest.mark.parametrize("fused", [True, False])
-def test_steps_are_those_of_torch(fused):
+@pytest.mark.parametrize(
+    ("kind", "how"),
+    [
+        (torch.optim.AdamW, {"fused": True}),
+        (torch.optim.AdamW, {"fused": False}),
+        (torch.optim.Adam, {"decoupled": False}),
+    ],
+)
+def test_steps_are_those_of_torch(kind, how):
     start = [torch.randn(4, 3), torch.randn(2), torch.randn(5)]
     ours, theirs = ([p.clone().requires_grad_() for p in start] for _ in range(2))
-    one = AdamW([(0.1, ours[:2]), (0.02, ours[2:])], 0.3, fused=fused, steps=6)
+    one = AdamW([(0.1, ours[:2]), (0.02, ours[2:])], 0.3, steps=6, **how)
     groups = [{"params": theirs[:2], "lr": 0.1}, {"params": theirs[2:], "lr": 0.02}]
-    other = torch.optim.AdamW(groups, weight_decay=0.3, fused=fused)
+    other = kind(groups, weight_decay=0.3, fused=how.get("fused", False))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(other, 6)
     for scale in (1.0, -2.0, 0.5, 3.0, 1.0, 0.1):
         one.step(sum((scale * p.sin()).sum() for p in ours))

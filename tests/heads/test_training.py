@@ -10,7 +10,7 @@ from bench import heads
 from bench.errors import UserError
 from bench.heads.layers import LinearHeads, Net, fold, standardiser
 from bench.heads.plain import Plain, PlainConfig
-from bench.heads.training import TrainingConfig, adamw, descend, nll, together
+from bench.heads.training import TrainingConfig, adamw, by_autograd, descend, nll, nll_gradient, together
 from bench.heads.ztw import Cascade
 from bench.method import ExitData
 from tests.helpers.tasks import make_task
@@ -86,13 +86,28 @@ def test_gradients_are_those_of_autograd(mixed_task, kind, width):
     net = kind(mixed_task.train, 6, width, torch.Generator().manual_seed(0))
     inputs = net.inputs(mixed_task.train)
 
-    def loss(logits):
-        return nll(logits, mixed_task.train.labels).mean(1).square().sum()
+    rows = torch.arange(len(mixed_task.train))
 
-    expected = torch.autograd.grad(loss(net(inputs)), net.parameters)
-    net.differentiate(inputs, loss)
+    def loss(logits, rows):
+        return nll(logits, mixed_task.train.labels[rows]).mean(1).square().sum()
+
+    expected = torch.autograd.grad(loss(net(inputs), rows), net.parameters)
+    net.differentiate(inputs, lambda logits: by_autograd(loss)(logits, rows))
     for p, gradient in zip(net.parameters, expected, strict=True):
         torch.testing.assert_close(p.grad, gradient, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("samples", [7, 256])
+@pytest.mark.parametrize("weight", [None, lambda losses: 1 + 0.3 * losses.tanh()])
+def test_the_gradient_of_the_nll_is_that_of_autograd_to_the_bit(samples, weight):
+    g = torch.Generator().manual_seed(0)
+    logits, labels = 5 * torch.randn(3, samples, 11, generator=g), torch.randint(11, (samples,), generator=g)
+
+    def loss(logits, rows):
+        losses = nll(logits, labels)
+        return (losses if weight is None else weight(losses.detach()) * losses).mean(1).sum()
+
+    assert torch.equal(nll_gradient(logits, labels, weight), by_autograd(loss)(logits, None))
 
 
 def follow(scores, beat=None):
