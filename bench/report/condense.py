@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.report.context import CellReport
 from bench.report.site.facts import cell_facts
+from bench.report.site.finder import finder
 from bench.report.summary import SCORES, CellSummary, Download, Line, Maker, merged
 from bench.stats.bootstrap import Estimate
 from bench.trials.folders import without_paths
@@ -37,6 +38,7 @@ def summarised(report: CellReport, downloads: Iterable[Download] = ()) -> CellSu
         codes=merged({r.point.label: {r.point.code: 1}} for r in report.records),
         makers=_makers(report.records),
         facts=tuple(cell_facts(report)),
+        finder=finder(report),
         downloads=tuple(downloads),
     )
 

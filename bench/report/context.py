@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from bench.execution.measurements import Part
 from bench.report.aggregate import Row, aggregate
 from bench.report.cells import Address, addresses
 from bench.report.style import Look, looks
@@ -32,6 +33,7 @@ class CellReport:
     records: Sequence[Record]
     looks: Mapping[str, Look]
     searches: tuple[Tuned, ...] = ()  # of parameters, on this setting's bank
+    measured: tuple[Part, ...] = ()  # latencies, per machine
 
     @property
     def name(self) -> str:
@@ -62,18 +64,19 @@ def cell_report(
     *,
     searched: Iterable[Tuned] = (),
     published: Collection[str] = (),
+    measured: tuple[Part, ...] = (),
     statistics: CellStatistics | None = None,
 ) -> CellReport:
     """Compute the statistics of one setting; the order of its records changes nothing.
 
     searched: parameter searches; those on another bank are ignored. published: ids of records that were read from a
-    published store, to tell them from one's own. statistics: of these records, if they are known.
+    published store, to tell them from one's own. measured: latencies. statistics: of these records, if they are known.
     """
     held = sorted(map(shown, records), key=lambda record: record.id)
     statistics = statistics or summarise(from_records(held, published, address.name), bootstrap)
     own = tuple(s for s in map(shown, searched) if s.subject.bank_digest == held[0].cell.bank_digest)
     labels = {record.point.label for record in held if record.point.kind == "method"}
-    return CellReport(held[0].cell, address, statistics, held, looks(labels), own)
+    return CellReport(held[0].cell, address, statistics, held, looks(labels), own, measured)
 
 
 M = TypeVar("M", bound=BaseModel)

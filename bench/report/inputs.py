@@ -12,11 +12,11 @@ import bench
 
 # What the pages of one setting are made by, relative to the package. Other code makes records, or only calls this.
 USED = (
-    "errors.py", "metrics", "plugins/registry.py", "plugins/spec.py", "report", "stats", "system", "trials",
-    "tune/history.py", "tune/study.py", "tune/verdict.py",
+    "errors.py", "execution/measurements.py", "metrics", "plugins/registry.py", "plugins/spec.py", "report", "stats",
+    "suites", "system", "trials", "tune/history.py", "tune/study.py", "tune/verdict.py",
 )  # fmt: skip
 LIBRARIES = ("jinja2", "matplotlib", "numpy", "optuna", "pandas", "pillow", "plotly", "pyarrow", "scipy", "seaborn")
-CODE = (".py", ".html", ".css", ".js", ".txt")
+CODE = (".py", ".html", ".css", ".js", ".txt", ".yaml")
 
 
 def code_digest() -> str:

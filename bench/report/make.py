@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 from bench.bank.cell import Cell
 from bench.errors import UserError, nearest
+from bench.execution.measurements import Part
 from bench.report.cells import Address, addresses
 from bench.report.inputs import code_digest
+from bench.report.latencies import measured
 from bench.report.parallel import workers
 from bench.report.readme import updated
 from bench.report.request import PAGE, Request, has_format, in_git, is_published
@@ -53,7 +55,8 @@ class _Task:
     cell: Cell
     address: Address
     searched: tuple[Tuned, ...]
-    held: Held | None
+    measured: tuple[Part, ...]
+    held: Held | None = None
 
 
 def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = lambda line: None) -> Made:
@@ -64,8 +67,9 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
     """
     digests, searched = _digests(request), _searches(request)
     places = _wanted(addresses(digests), request.only)
+    latencies = {cell: measured(request.roots, cell) for cell in places}
     keys = {
-        cell: _key(request, digests[cell], address, searched.get(cell.bank_digest, ()))
+        cell: _key(request, digests[cell], address, searched.get(cell.bank_digest, ()), latencies[cell])
         for cell, address in places.items()
     }
     kept = {} if force else {c: k for c, a in places.items() if (k := _reusable(request, a, keys[c]))}
@@ -76,7 +80,8 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
         tell(f"{address.folder}: {'unchanged' if cell in kept else 'making …'}")
     files: dict[str, bytes] = {}
     found: dict[str, Kept] = {}
-    for cell, mine, content in _anew(request, places, [c for c in places if c not in kept], searched, jobs, tell):
+    tasks = [_Task(c, a, searched.get(c.bank_digest, ()), latencies[c]) for c, a in places.items() if c not in kept]
+    for cell, mine, content in _anew(request, tasks, jobs, tell):
         own = {name: digest(value) for name, value in mine.items()}
         files |= mine
         found[str(places[cell].folder)] = Kept(keys[cell], request.formats, own, content)
@@ -118,11 +123,11 @@ def _wanted(places: Mapping[Cell, Address], only: str | None) -> dict[Cell, Addr
     return wanted
 
 
-def _key(request: Request, records: str, address: Address, searched: Sequence[Tuned]) -> str:
+def _key(request: Request, records: str, address: Address, searched: Sequence[Tuned], latencies: Sequence[Part]) -> str:
     """Return a digest of everything that the files of a setting depend on, besides formats."""
     bootstrap = asdict(request.bootstrap or BootstrapConfig())
-    tuned = [search.model_dump_json() for search in searched]
-    parts = [code_digest(), records, str(address.folder), address.name, bootstrap, tuned]
+    beside = [found.model_dump_json() for found in (*searched, *latencies)]
+    parts = [code_digest(), records, str(address.folder), address.name, bootstrap, beside]
     return digest(json.dumps(parts).encode())
 
 
@@ -148,19 +153,14 @@ def _files_of(kept: Iterable[Kept], formats: Sequence[str]) -> dict[str, str]:
 
 
 def _anew(
-    request: Request,
-    places: Mapping[Cell, Address],
-    cells: Sequence[Cell],
-    searched: Mapping[str, tuple[Tuned, ...]],
-    jobs: int,
-    tell: Tell,
+    request: Request, tasks: Sequence[_Task], jobs: int, tell: Tell
 ) -> Iterable[tuple[Cell, dict[str, bytes], bytes]]:
     """Make settings anew: yield each with its files and its summary."""
-    if not cells:
+    if not tasks:
         return
-    # a published setting is read in no time; of a working store every file must be looked at
-    held = {} if all(map(is_published, request.roots)) else _read(request, cells)
-    tasks = [_Task(cell, places[cell], searched.get(cell.bank_digest, ()), held.get(cell)) for cell in cells]
+    if not all(map(is_published, request.roots)):  # a published setting is read in no time
+        held = _read(request, [task.cell for task in tasks])
+        tasks = [replace(task, held=held[task.cell]) for task in tasks]
     start = time.monotonic()
     with workers(jobs if _large(request) else 1, len(tasks)) as each:
         done = each(partial(_make, request), tasks)
@@ -180,7 +180,8 @@ def _make(request: Request, task: _Task) -> tuple[int, dict[str, bytes], bytes]:
     from bench.report.context import cell_report
 
     records, published = task.held or _read(request, [task.cell])[task.cell]
-    report = cell_report(records, task.address, request.bootstrap, searched=task.searched, published=published)
+    known = {"searched": task.searched, "published": published, "measured": task.measured}
+    report = cell_report(records, task.address, request.bootstrap, **known)
     if not request.formats:
         return len(records), {}, to_json(summarised(report))
     from bench.report.files import cell_files

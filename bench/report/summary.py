@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, TypeAdapter
 
@@ -100,6 +100,7 @@ class CellSummary:
     codes: dict[str, dict[str, int]]  # label: digest of the code: records
     makers: tuple[Maker, ...]
     facts: tuple[tuple[str, str], ...]
+    finder: dict[str, Any]  # what the sliders of the site answer from
     downloads: tuple[Download, ...] = ()
 
     def of(self, label: str) -> list[Line]:

@@ -39,6 +39,7 @@ class BudgetStatistics:
     accuracy: Estimate
     gain: Estimate  # over the static hull
     regret: Estimate  # to the oracle
+    leading: bool = False  # whether the method may be the best at this budget; see `bench.stats.ranks`
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class IsoCost:
     cost: Estimate
     reached: int
     of: int
+    leading: bool = False  # whether the method may be the cheapest for this loss
 
 
 @dataclass(frozen=True)

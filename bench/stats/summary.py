@@ -30,7 +30,7 @@ from bench.stats.data import CellData, Entry
 from bench.stats.flags import Flag, flags, whole_seeds
 from bench.stats.measure import STATIC, Means, measure
 from bench.stats.quality import checks, failed
-from bench.stats.ranks import pairwise_sure, ranks_from
+from bench.stats.ranks import pairwise_sure, ranks, ranks_from
 from bench.stats.resample import BootstrapConfig
 from bench.stats.results import (
     BudgetStatistics,
@@ -73,6 +73,8 @@ class _Summary:
         complete = sorted(label for label, curve in curves.items() if curve.seeds == self.seeds and self.seeds)
         if LOOKAHEAD in complete:
             curves = {label: replace(curve, skill=self._skill(label)) for label, curve in curves.items()}
+        lead = self._lead(complete)
+        curves |= {label: self._led(curves[label], lead) for label in complete}
         chances = own_gains_where_chosen(self.cell, complete, self.seeds, self.common.window)
         baseline = choose(self.cell, chances)
         if declared is not None:
@@ -146,6 +148,25 @@ class _Summary:
             return UNKNOWN
         share = np.divide(mine, best, out=np.full_like(mine, np.nan), where=best > 0)
         return estimates(share[..., None], self.seeds, self.draws)[0] if np.isfinite(share).all() else UNKNOWN
+    def _lead(self, complete: Sequence[str]) -> set[tuple[str, str]]:
+        """Return (method, statistic) wherever a complete method may be the best at a budget, or the cheapest at a loss.
+
+        The plain backbone is there for everybody, so no loss costs more than it.
+        """
+        found = set()
+        for name in [*(f"accuracy@{b:g}" for b in self.cell.budgets), *(f"cost@{loss:g}" for loss in LOSSES)]:
+            held = {label: values for label in complete if (values := self.values[label].get(name)) is not None}
+            if name.startswith("cost"):
+                held = {label: -values.clip(None, 1.0) for label, values in held.items()}
+            known = {label: values for label, values in held.items() if np.isfinite(values).all()}
+            found |= {(label, name) for label, rank in ranks(known, self.seeds, self.draws).items() if rank.leading}
+        return found
+
+    def _led(self, curve: CurveStatistics, lead: set[tuple[str, str]]) -> CurveStatistics:
+        """Mark the budgets and losses at which a method leads."""
+        at = tuple(replace(b, leading=(curve.label, f"accuracy@{b.budget:g}") in lead) for b in curve.budgets)
+        iso = tuple(replace(i, leading=(curve.label, f"cost@{i.loss:g}") in lead) for i in curve.iso)
+        return replace(curve, budgets=at, iso=iso)
 
     def _compared(self, own: dict[str, Array], baseline: str | None) -> dict[str, Comparison]:
         if baseline is None:

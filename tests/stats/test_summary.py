@@ -201,6 +201,14 @@ def test_iso_accuracy_costs_fall_as_more_is_given_up(found):
     assert all(a.cost.value >= b.cost.value for a, b in pairwise(iso))
 
 
+def test_the_leader_at_each_budget_and_loss_is_the_one_that_no_other_is_above(found, cell):
+    a, c = found.method("a").curve, found.method("c").curve
+    assert all(b.leading for b in a.budgets) and not any(b.leading for b in c.budgets[:-1])
+    assert a.iso[-1].leading and not c.iso[-1].leading
+    few = summarise(replace(cell, seeds=cell.seeds[:2]), QUICK) if len(cell.seeds) > 6 else None
+    assert few is None or not any(b.leading for m in few.methods for b in m.curve.budgets)
+
+
 def test_a_missing_seed_is_flagged_and_neither_ranked_nor_compared(cell):
     found = summarise(edited(cell, "b", lambda p: None if p.seed == 2 else p), BOOTSTRAP)
     lost = found.method("b")

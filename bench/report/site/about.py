@@ -1,4 +1,4 @@
-"""What a method says of itself: the docstring of its class, read from its source without importing it."""
+"""What a method says of itself: the docstring and the source of its class, read without importing it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import inspect
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from markupsafe import Markup, escape
@@ -14,23 +15,49 @@ from bench.errors import UserError
 from bench.plugins import registry
 
 
-def docstring(name: str) -> str | None:
-    """Return the docstring of the method registered under a name; None where it is not installed or says nothing."""
+@dataclass(frozen=True)
+class About:
+    """Docstring of a method, and the texts of its `fidelity` by their names (see `bench.method.Fidelity`)."""
+
+    text: str | None = None
+    source: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def link(self) -> str:
+        """The address of its paper; '' if there is none, or it is not one that a browser opens as a page."""
+        found = self.source.get("link", "")
+        return found if re.match(r"https?://", found) else ""
+
+
+def about(name: str) -> About:
+    """Return what the method registered under a name says; nothing where it is not installed or does not say."""
     try:
         plugin = registry.plugins("methods").get(name)
     except UserError:  # two installed methods of one name: neither can be told to be the one that ran
-        return None
+        return About()
     if plugin is None:
-        return None
+        return About()
     module, _, attribute = plugin.target.partition(":")
     try:
         path = plugin.file or _source(module)
         tree = ast.parse(path.read_text(encoding="utf-8")) if path else ast.Module([], [])
     except (OSError, SyntaxError, ValueError):
-        return None
-    nodes = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == attribute]
-    text = (ast.get_docstring(nodes[0]) if nodes else None) or ast.get_docstring(tree)
-    return inspect.cleandoc(text) if text else None
+        return About()
+    node = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == attribute), None)
+    text = (ast.get_docstring(node) if node else None) or ast.get_docstring(tree)
+    return About(inspect.cleandoc(text) if text else None, _fidelity(node) if node else {})
+
+
+def _fidelity(node: ast.ClassDef) -> dict[str, str]:
+    """Return the constants that a class statement gives its `fidelity`."""
+    for part in node.body:
+        target = part.target if isinstance(part, ast.AnnAssign) else None
+        if isinstance(part, ast.Assign):
+            target = part.targets[0]
+        if isinstance(target, ast.Name) and target.id == "fidelity" and isinstance(part.value, ast.Call):
+            words = {word.arg: word.value for word in part.value.keywords if word.arg}
+            return {key: str(value.value) for key, value in words.items() if isinstance(value, ast.Constant)}
+    return {}
 
 
 def _source(module: str) -> Path | None:
@@ -47,13 +74,14 @@ def as_html(text: str) -> Markup:
     for block in re.split(r"\n\s*\n", text.strip()):
         items = re.split(r"(?m)^\s*- ", block)
         if items[0].strip():
-            blocks.append(Markup("<p>{}</p>").format(_inline(items[0])))
+            blocks.append(Markup("<p>{}</p>").format(inline(items[0])))
         if len(items) > 1:
-            lines = Markup("").join(Markup("<li>{}</li>").format(_inline(item)) for item in items[1:])
+            lines = Markup("").join(Markup("<li>{}</li>").format(inline(item)) for item in items[1:])
             blocks.append(Markup("<ul>{}</ul>").format(lines))
     return Markup("\n").join(blocks)
 
 
-def _inline(text: str) -> Markup:
+def inline(text: str) -> Markup:
+    """Lay a line out: `code` between backticks, white space as one blank."""
     parts = re.split(r"`([^`]+)`", " ".join(text.split()))
     return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))

@@ -37,10 +37,13 @@ def size(figure: Any) -> tuple[int, int] | None:
     return (round(float(found[1])), round(float(found[2]))) if found else None
 
 
-def records_csv(cells: Iterable[CellSummary]) -> bytes:
-    """Return one row per record: its setting and point, its status and main scores."""
+def records_csv(cells: Iterable[CellSummary], label: str | None = None) -> bytes:
+    """Return one row per record: its setting and point, its status and main scores.
+
+    label: only the records of this method.
+    """
     text = io.StringIO()
-    lines = ((cell, line) for cell in cells for line in cell.lines)
+    lines = ((cell, line) for cell in cells for line in (cell.lines if label is None else cell.of(label)))
     rows([[*HEAD, *SCORES, "fit_seconds", "note", "reason"], *(_row(cell, line) for cell, line in lines)], text)
     return text.getvalue().encode()
 

@@ -1,4 +1,4 @@
-"""A method's page: what it is, its parameters, its results in every setting, and its records."""
+"""A method's page: its parameters, and its results in every setting."""
 
 from __future__ import annotations
 
@@ -30,17 +30,6 @@ POINTS = (
     Column("ece", "ECE, %", 2, 100, interval=True, note="15 bins of equal mass"),
     Column("set_size", "LAC set size", 2, interval=True, note="mean number of classes at α = 0.05"),
     Column("flags", "Flags"),
-)
-RECORDS = (
-    Column("setting", "Setting"),
-    Column("point", "Point"),
-    Column("seed", "Seed"),
-    Column("status", "Status"),
-    Column("accuracy", "Accuracy, %", 2, 100),
-    Column("cost", "Cost, % of MACs", 1, 100),
-    Column("fit", "Fit, s", 1, note="of all budgets of the seed together"),
-    Column("note", "Note", note="the method’s note, or the reason for no result"),
-    Column("id", "Record"),
 )
 
 
@@ -82,26 +71,6 @@ def tables(places: Sequence[Place]) -> list[Table]:
         Table("results", "Results in every setting", _filled(RESULTS, results), results, leading, leaders),
         Table("points", "Operating points", _filled(POINTS, points), points),
     ]
-
-
-def records(places: Sequence[Place]) -> Table:
-    """Return the method's records, one row each."""
-    rows: list[dict[str, Value]] = [
-        {
-            "setting": place.cell.folder,
-            "point": line.point,
-            "seed": line.seed,
-            "status": line.status,
-            "accuracy": line.score("accuracy"),
-            "cost": line.score("macs_fraction"),
-            "fit": line.fit_seconds,
-            "note": line.reason or line.note,
-            "id": line.id,
-        }
-        for place in places
-        for line in sorted(place.cell.of(place.method.label), key=lambda r: (r.budget or 0.0, r.point, r.seed, r.id))
-    ]
-    return Table("records", "Records", _filled(RECORDS, rows), rows)
 
 
 def _result(place: Place) -> dict[str, Value]:

@@ -19,6 +19,16 @@ def method_page(label: str) -> str:
     return f"methods/{stem(label)}.html"
 
 
+def setting_records(folder: str) -> str:
+    """Return the path of the CSV of a setting's records within the site."""
+    return f"records/{folder}.csv"
+
+
+def method_records(label: str) -> str:
+    """Return the path of the CSV of a method's records within the site."""
+    return f"methods/{stem(label)}.csv"
+
+
 def stem(name: str) -> str:
     """Return a file's stem for a name, with a digest unless the name can be one as it is, whatever the file system."""
     short = slug(name)

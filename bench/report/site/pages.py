@@ -9,18 +9,26 @@ from typing import Any
 from bench.report.context import CellReport
 from bench.report.formats.table import Table
 from bench.report.site import facts, methods
-from bench.report.site.about import as_html, docstring
+from bench.report.site.about import about, as_html
+from bench.report.site.commands import exported
 from bench.report.site.downloads import beside, records_csv, size
+from bench.report.site.finder import finder
 from bench.report.site.forest import forest
-from bench.report.site.grid import grid, grids
+from bench.report.site.grid import Grid, grids
 from bench.report.site.headline import answers
-from bench.report.site.names import method_page
+from bench.report.site.names import method_page, method_records, setting_records
 from bench.report.site.names import setting_page as page_of_setting
 from bench.report.site.plot import plot, series
-from bench.report.site.render import assets, page
+from bench.report.site.render import assets, methods_js, page
 from bench.report.summary import Report
 
 FIRST = 6  # methods of a setting on the overview
+TABS = {  # of a setting's page: their tables, besides those that have none
+    "Leaderboard": ("leaderboard",),
+    "Budgets": ("budgets", "costs"),
+    "Uncertainty": ("uncertainty", "longtail"),
+    "More tables": None,
+}
 Links = Mapping[str, str]
 
 
@@ -49,7 +57,9 @@ def setting_page(
         forest=forest(cell, report.looks),
         data=data,
         series=series(report),
-        grids=grids(tables, links),
+        finder=[finder(report)],
+        tabs=tabs(grids(tables, links)),
+        records_csv=setting_records(folder),
         pictures=[(f, d, size(f)) for d in pictures if d.path("svg") and (f := drawn[d.name])],
         downloads=[*beside(there, folder, tables), *pictures],
         facts=facts.cell_facts(report),
@@ -57,12 +67,24 @@ def setting_page(
     return {f"site/{page_of_setting(folder)}": made}
 
 
+def tabs(found: Sequence[Grid]) -> list[tuple[str, list[Grid]]]:
+    """Sort the tables of a setting into the tabs of its page; tabs without a table are left out."""
+    named = {name for names in TABS.values() for name in names or ()}
+    held = (
+        (title, [g for g in found if (g.name in names if names else g.name not in named)])
+        for title, names in TABS.items()
+    )
+    return [(title, part) for title, part in held if part]
+
+
 def files(report: Report, tables: Sequence[Table], figures: Iterable[Any], there: Collection[str]) -> dict[str, bytes]:
     """Return the site's other files by their paths within the report (`site/index.html`, …); equal input, equal bytes.
 
     tables and figures: those across settings. there: paths of the report's other files across settings.
     """
+    labels = {m.label: m.name for c in report.cells for m in c.statistics.methods}
     made = {f"assets/{name}": content for name, content in assets().items()}
+    made["assets/methods.js"] = methods_js({label: about(name).source for label, name in labels.items()})
     made |= _Site(report, tables, figures, there).pages()
     return {f"site/{name}": content for name, content in sorted(made.items())}
 
@@ -80,26 +102,30 @@ class _Site:
         held = methods.occurrences(self.report)
         made["methods/index.html"] = self._methods(held)
         made |= {method_page(label): self._method(label, held) for label in held}
+        made |= {setting_records(c.folder): records_csv([c]) for c in self.report.cells}
+        made |= {method_records(label): records_csv([p.cell for p in held[label]], label) for label in held}
         return made | {"records.csv": records_csv(self.report.cells)}
 
     def _overview(self) -> bytes:
-        cells = [(c, answers(c.statistics), forest(c.statistics, c.looks, FIRST)) for c in self.report.cells]
+        cells = [(c, forest(c.statistics, c.looks, FIRST)) for c in self.report.cells]
         shared = grids(self.tables, self.links)
         left_out = [pair for track in self.report.tracks for pair in track.across.left_out]
-        return self._page("index.html", "index.html", "Overview", cells=cells, grids=shared, left_out=left_out)
+        found = [c.finder for c in self.report.cells]
+        known = {"cells": cells, "finder": found, "grids": shared, "left_out": left_out}
+        return self._page("index.html", "index.html", "Overview", **known)
 
     def _methods(self, held: Mapping[str, Sequence[methods.Place]]) -> bytes:
         lines = []
         for label, where in held.items():
-            about = docstring(where[0].method.name)
-            summary = about.partition("\n\n")[0] if about else ""
-            lines.append((label, as_html(summary), where))
+            known = about(where[0].method.name)
+            summary = (known.text or "").partition("\n\n")[0]
+            lines.append((label, as_html(summary), known, where))
         return self._page("methods.html", "methods/index.html", "Methods", lines=lines)
 
     def _method(self, label: str, held: Mapping[str, Sequence[methods.Place]]) -> bytes:
         where = held[label]
         name = where[0].method.name
-        about = docstring(name)
+        known = about(name)
         twins = [other for other, there in held.items() if there[0].method.name == name and other != label]
         return self._page(
             "method.html",
@@ -107,11 +133,13 @@ class _Site:
             label,
             label=label,
             name=name,
-            about=as_html(about) if about else None,
+            about=as_html(known.text) if known.text else None,
+            source=known,
             parameters=methods.parameters(where),
             twins=twins,
             grids=grids(methods.tables(where), self.links),
-            lines=grid(methods.records(where), self.links),
+            records_csv=method_records(label),
+            commands=[(p.cell.name, exported(p.cell.finder["export"], label)) for p in where],
         )
 
     def _protocol(self) -> bytes:
@@ -129,8 +157,9 @@ class _Site:
         )
 
     def _downloads(self) -> bytes:
-        groups = [("All settings together", self.shared), *((c.name, c.downloads) for c in self.report.cells)]
-        return self._page("downloads.html", "downloads.html", "Downloads", groups=[(n, d) for n, d in groups if d])
+        groups = [(c.name, setting_records(c.folder), c.downloads) for c in self.report.cells]
+        known = {"groups": groups, "shared": self.shared}
+        return self._page("downloads.html", "downloads.html", "Downloads", **known)
 
     def _page(self, template: str, path: str, title: str, **context: Any) -> bytes:
         return _page(template, path, title, self.report.records, self.links, **context)
@@ -139,5 +168,5 @@ class _Site:
 def _page(template: str, path: str, title: str, records: int, links: Links, **context: Any) -> bytes:
     """Render a page with what all pages know; `root` leads from the page to the site's root."""
     root = "../" * (len(PurePosixPath(path).parts) - 1)
-    known: dict[str, Any] = {"plots": False, "records": records, "links": links}
+    known: dict[str, Any] = {"plots": False, "finder": [], "records": records, "links": links}
     return page(template, root=root, path=path, title=title, **(known | context))

@@ -18,8 +18,8 @@ PX = 3  # pixels of a dash per unit of the figures' line width
 
 
 SCORES = (
+    Score("gain", "Own gain at each cost", "own curve minus the static hull, points", 100, 2, target=0.0),
     Score("accuracy", "Accuracy", "accuracy on test, %", 100, 2),
-    Score("gain", "Gain over the static hull", "accuracy minus the static hull’s, points", 100, 2, target=0.0),
     Score("gain_random", "Gain over random exits", "accuracy minus that of the same shares at random, points", 100, 2),
     Score("ece_mass15", "Calibration error", "ECE, % (15 bins of equal mass; lower is better)", 100, 2),
     Score("nll", "Negative log-likelihood", "NLL, nats (lower is better)"),

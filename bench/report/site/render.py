@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from bench.report.site.about import inline
 from bench.system.text import clean
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'{inline}; img-src 'self' data: blob:; base-uri 'none'; "
     "form-action 'none'"
 )
-ASSETS = ("site.css", "site.js")
+ASSETS = ("site.css", "site.js", "tables.js", "finder.js", "plot.js")
 
 
 def page(template: str, **context: Any) -> bytes:
@@ -39,7 +41,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"json": as_json, "soft": soft}
+    made.filters |= {"inline": inline, "json": as_json, "soft": soft}
     return made
 
 
@@ -54,6 +56,15 @@ def as_json(value: Any) -> Markup:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
+
+
+def methods_js(sources: Mapping[str, Mapping[str, str]]) -> bytes:
+    """Write family and basis of every method by its label, as a script that pages load for their filters.
+
+    Pages of settings do not hold them, so that they depend on their records alone.
+    """
+    known = {label: {key: held.get(key, "") for key in ("family", "basis")} for label, held in sources.items()}
+    return f"window.exitbenchMethods = {as_json(known)};\n".encode()
 
 
 def _cleaned(value: Any) -> Any:

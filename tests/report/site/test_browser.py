@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,18 @@ import pytest
 from tests.helpers.site_records import EVIL
 
 pytestmark = pytest.mark.browser
-KINDS = ("index.html", "cell", "methods/index.html", "methods/pcee.html", "protocol.html", "downloads.html")
+KINDS = (
+    "index.html",
+    "index.html#p-own-gain",
+    "cell",
+    "cell#p-leaderboard",
+    "cell#p-figures",
+    "cell#p-downloads",
+    "methods/index.html",
+    "methods/pcee.html",
+    "protocol.html",
+    "downloads.html",
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +40,9 @@ def visit(browser, site, cell):
         page = context.new_page()
         if not plots:  # their script takes most of the time
             page.route("**/plotly.min.js", lambda route: route.abort())
-        page.set_default_timeout(10_000)
-        page.goto((site / (cell if name == "cell" else name)).as_uri())
+        page.set_default_timeout(20_000)
+        path, mark, part = name.partition("#")
+        page.goto((site / (cell if path == "cell" else path)).as_uri() + mark + part)
         if name == "cell" and plots:
             page.wait_for_selector("#plot .scatterlayer .point", state="attached")
         return page
@@ -72,6 +85,10 @@ def test_all_pages_load_without_network_errors_or_dialogs(browser, site):
             page.select_option("#view", index=2)
             page.click("[data-show=all]")
             page.evaluate("Plotly.Fx.hover('plot', [{curveNumber: 0, pointNumber: 0}])")
+            for tab in page.get_by_role("tab").all():
+                tab.click()
+        if page.locator("#finder").count():
+            page.locator("#loss").press("ArrowRight")
     context.close()
     assert wrong == []
     assert asked
@@ -102,9 +119,11 @@ def test_plots_draw_every_point_and_the_legend_chooses_lines(visit):
     drawn = "document.querySelectorAll('#plot .scatterlayer .trace').length"
     wanted = """() => { const d = JSON.parse(document.getElementById("plot-data").textContent);
         const on = [...document.querySelectorAll(".legend button")].map((b) => b.ariaPressed === "true");
-        return d.views[0].traces.filter((t) => on[t.series] && d.series[t.series].symbol)
+        const view = d.views[Number(document.getElementById("view").value)];
+        return view.traces.filter((t) => on[t.series] && d.series[t.series].symbol)
             .reduce((n, t) => n + t.x.length, 0); }"""
     points = "document.querySelectorAll('#plot .scatterlayer .point').length"
+    page.select_option("#view", label="Accuracy")
     assert page.evaluate(points) == page.evaluate(wanted) > 20
     before = page.evaluate(drawn)
     first = page.locator(".legend button").first
@@ -124,6 +143,7 @@ def test_plots_draw_every_point_and_the_legend_chooses_lines(visit):
 
 def test_hovering_tells_method_budget_and_interval_as_text(visit):
     page = visit("cell")
+    page.select_option("#view", label="Accuracy")
     page.click("[data-show=all]")
     number = page.evaluate("document.getElementById('plot').data.findIndex((t) => t.name.includes('script'))")
     page.evaluate(f"Plotly.Fx.hover('plot', [{{curveNumber: {number}, pointNumber: 0}}])")
@@ -147,7 +167,7 @@ def test_the_score_changes_axis_and_points(visit):
 
 
 def test_tables_sort_by_number_with_the_unknown_last(visit):
-    page = visit("cell", plots=False)
+    page = visit("cell#t-leaderboard", plots=False)
     page.click(head("nauc"))
     heading = page.locator('#d-leaderboard th[data-key="nauc"]')
     assert heading.get_attribute("aria-sort") == "descending"
@@ -167,7 +187,7 @@ def test_tables_sort_by_number_with_the_unknown_last(visit):
 
 
 def test_words_sort_by_letters(visit):
-    page = visit("cell", plots=False)
+    page = visit("cell#t-leaderboard", plots=False)
     page.click(head("method"))
     names = values(page, "method")
     assert names.index("entropy_thresh") < names.index("jeidnn") < names.index("pcee")
@@ -176,7 +196,7 @@ def test_words_sort_by_letters(visit):
 
 
 def test_filters_hide_rows_and_say_how_many_are_left(visit):
-    page = visit("cell", plots=False)
+    page = visit("cell#t-leaderboard", plots=False)
     everything = values(page, "method")
     box = page.locator("section.grid", has=page.locator("#d-leaderboard"))
     box.locator("input").fill("JEIDNN")
@@ -201,12 +221,13 @@ def test_a_phone_shows_every_page_without_scrolling_sideways(visit, name):
             && e.getBoundingClientRect().right > 360.5).map((e) => e.outerHTML.slice(0, 80))"""
     )
     assert outside == []
-    if name == "cell":
+    if name == "cell#p-leaderboard":
         wide, shown = page.evaluate(
             "(() => { const t = document.querySelector('#d-leaderboard').parentElement;"
             " return [t.scrollWidth, t.clientWidth]; })()"
         )
         assert wide > shown + 50
+    if name == "cell":
         heights = page.evaluate("[...document.querySelectorAll('.legend button')].map((b) => b.offsetHeight)")
         assert min(heights) >= 30
 
@@ -222,19 +243,25 @@ def test_the_keyboard_reaches_everything_and_sorts(visit):
         page.keyboard.press("Tab")
         where = page.evaluate(
             """(() => { const e = document.activeElement; const s = getComputedStyle(e);
-            const name = e.closest(".legend") ? "legend" : e.id || e.closest("th")?.dataset.key || "";
+            const name = e.closest(".legend") ? "legend" : e.id || e.dataset.filter || "";
             return [name, s.outlineStyle, parseFloat(s.outlineWidth)]; })()"""
         )
         assert where[1] != "none" and where[2] >= 1, where
         reached.add(where[0])
-        if where[0] == "legend" and "pressed" not in reached:
-            reached.add("pressed")
+        if where[0] == "tab-p-own-gain":
+            page.keyboard.press("ArrowRight")
+            assert page.evaluate("document.activeElement.id") == "tab-p-leaderboard"
+            assert page.locator("#d-leaderboard").is_visible() and not page.locator("#plot").is_visible()
+            page.keyboard.press("ArrowLeft")
+        if where[0] == "legend":
             before = page.evaluate("document.activeElement.ariaPressed")
             page.keyboard.press("Space")
             assert page.evaluate("document.activeElement.ariaPressed") != before
-        if where[0] == "nauc":
             break
-    assert {"view", "bars", "legend", "nauc"} <= reached
+    assert {"ask-budget", "budget", "loss", "family", "basis", "tab-p-own-gain", "view", "bars", "legend"} <= reached
+    page.keyboard.press("Shift+Tab")
+    page.click("#tab-p-leaderboard")
+    page.focus(head("nauc"))
     page.keyboard.press("Enter")
     assert page.locator('#d-leaderboard th[data-key="nauc"]').get_attribute("aria-sort") == "descending"
 
@@ -301,21 +328,121 @@ def test_a_harmful_name_is_text_wherever_it_stands(visit):
     page.get_by_role("link", name=EVIL).click()
     page.wait_for_load_state()
     assert page.locator("h1").text_content() == EVIL
-    assert page.evaluate("[...document.scripts].map((s) => s.getAttribute('src'))") == ["../assets/site.js"]
+    assert page.evaluate("[...document.scripts].map((s) => s.getAttribute('src'))") == [
+        f"../assets/{name}.js" for name in ("site", "methods", "tables")
+    ]
     page.go_back()
     board = visit("cell", plots=False)
     assert board.locator("#d-leaderboard").get_by_role("link", name=EVIL).count() == 1
     assert board.locator(".legend button", has_text=EVIL).count() == 1
-    assert board.evaluate("document.querySelectorAll('script').length") == 3
+    assert board.evaluate("document.querySelectorAll('script').length") == 8
 
 
-def test_pictures_and_plots_download_from_disk(visit):
-    page = visit("cell")
-    picture = page.locator("figure img")
-    picture.scroll_into_view_if_needed()
-    shown = "const i = document.querySelector('figure img'); await i.decode(); return i.naturalWidth;"
-    assert page.evaluate(f"async () => {{ {shown} }}") > 0
+def test_plots_download_and_pictures_follow_the_theme(visit):
+    page = visit("cell", color_scheme="dark")
     assert (
         page.evaluate("Plotly.toImage('plot', {format: 'png', width: 300, height: 200}).then((d) => d.slice(0, 15))")
         == "data:image/png;"
     )
+    page.click("#tab-p-figures")
+    picture = page.locator("figure img")
+    picture.scroll_into_view_if_needed()
+    shown = "const i = document.querySelector('figure img'); await i.decode(); return i.naturalWidth;"
+    assert page.evaluate(f"async () => {{ {shown} }}") > 0
+    worn = "getComputedStyle(document.querySelector('figure img')).filter"
+    assert "invert" in page.evaluate(worn)
+    page.click("#theme")
+    assert page.evaluate(worn) == "none"
+    page.click("#theme")
+    assert "invert" in page.evaluate(worn)
+
+
+def test_the_plot_has_no_share_button_and_its_titles_lie_within_its_frame(visit):
+    page = visit("cell")
+    page.hover("#plot")
+    buttons = page.evaluate("[...document.querySelectorAll('#plot .modebar-btn')].map((b) => b.dataset.title)")
+    assert len(buttons) == 4 and not [text for text in buttons if "hare" in text or "loud" in text]
+    outside = """[...document.querySelectorAll("#plot .xtitle, #plot .ytitle")].filter((e) => {
+        const [a, b] = [e.getBoundingClientRect(), document.getElementById("plot").getBoundingClientRect()];
+        return a.left < b.left + 2 || a.top < b.top + 2 || a.right > b.right - 2 || a.bottom > b.bottom - 2;
+    }).map((e) => e.textContent)"""
+    for width in (1280, 375):
+        page.set_viewport_size({"width": width, "height": 800})
+        for option in page.locator("#view option").all_text_contents():
+            page.select_option("#view", label=option)
+            assert page.evaluate(outside) == [], (width, option)
+
+
+def test_every_tick_of_a_logarithmic_axis_says_its_value(visit):
+    page = visit("cell")
+    page.select_option("#view", label="Conformal set size")
+    page.click("[data-show=all]")
+    for script in ("0", "Plotly.relayout('plot', {'yaxis.range[0]': 0.301, 'yaxis.range[1]': 0.602})"):
+        page.evaluate(script)
+        page.wait_for_timeout(300)
+        layout = page.evaluate("(({range, tickvals, ticktext}) => ({range, tickvals, ticktext}))"
+                               "(document.getElementById('plot').layout.yaxis)")  # fmt: skip
+        low, high = (10**end for end in layout["range"])
+        assert [float(text) for text in layout["ticktext"]] == layout["tickvals"]
+        assert len([v for v in layout["tickvals"] if low <= v <= high]) >= 3
+        shown = page.locator("#plot .ytick text").all_text_contents()
+        assert set(shown) <= set(layout["ticktext"]) and len(shown) >= 3
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+@pytest.mark.parametrize("name", ["index.html", "cell"])
+def test_the_sliders_answer_with_method_cost_trust_mix_and_command(visit, site, name, width):
+    page = visit(name, width=width, plots=False)
+    data = json.loads(page.locator("#finder-data").text_content())
+    held = next(one for one in data if "resnet18" in one["folder"])
+    box = page.locator(f'.answer[data-setting="{held["folder"]}"]')
+    assert box.locator(".facts").bounding_box()["y"] < (800 if name == "cell" or width == 1280 else 1600)
+    for share in (30, 70):
+        page.locator("#budget").fill(str(share))
+        at = max(i for i, b in enumerate(held["budgets"]) if 100 * b <= share)
+        known = [m for m in held["methods"] if m["at"][at] and m["complete"]]
+        best = max(known, key=lambda m: m["at"][at]["accuracy"][0])
+        text = " ".join(box.text_content().split())
+        assert box.locator(".say strong").text_content() == best["name"]
+        assert f"{best['at'][at]['accuracy'][0]:.1f} %" in text and f"{best['at'][at]['ece']:.1f} %" in text
+        assert f"{best['at'][at]['cost']:.1f} %" in text and "of the samples at" in text
+        commands = box.locator("pre").all_text_contents()
+        assert [c.split()[1] for c in commands] == ["run", "export"]
+        assert all(best["name"] in c and str(held["budgets"][at]) in c for c in commands)
+    page.locator("#loss").fill("3")
+    assert page.locator("#ask-loss").is_checked()
+    known = [m for m in held["methods"] if m["iso"][3] and m["complete"]]
+    best = min(known, key=lambda m: m["iso"][3]["cost"][0])
+    assert box.locator(".say strong").text_content() == best["name"]
+    assert f"{best['iso'][3]['cost'][0]:.1f} %" in box.locator(".facts").text_content()
+    page.locator("#budget").fill("1")
+    assert "The smallest measured budget is" in box.text_content()
+    page.reload()
+    assert page.locator("#budget-text").text_content() == "1 % of MACs"
+
+
+def test_filters_by_family_fidelity_and_modality_choose_methods_everywhere(visit):
+    page = visit("cell")
+    page.locator("#filters").evaluate("(e) => { e.open = true; }")
+    page.select_option("[data-filter=family]", label="joint")
+    assert page.locator("#filtered").text_content() == "2 of 7 methods"
+    shown = page.locator(".legend button[data-method]:not(.filtered)").all_text_contents()
+    assert {text.strip() for text in shown} == {"jeidnn", "jeidnn[preset=paper]"}
+    assert page.locator(".answer .say strong").text_content() in {"jeidnn", "jeidnn[preset=paper]"}
+    drawn = page.evaluate("document.getElementById('plot').data.filter((t) => t.visible).map((t) => t.name)")
+    assert {n for n in drawn if "static" not in n} <= {"jeidnn", "jeidnn[preset=paper]"}
+    page.click("#tab-p-leaderboard")
+    assert page.locator("#d-leaderboard tbody tr[data-method='pcee']").is_hidden()
+    page = visit("index.html")
+    assert page.locator("#p-answers .card:visible").count() == 2
+    page.locator("#filters").evaluate("(e) => { e.open = true; }")
+    page.select_option("[data-filter=modality]", label="text")
+    assert page.locator("#p-answers .card:visible").count() == 0
+
+
+def test_a_link_into_a_tab_opens_it_and_the_page_stays_short(visit):
+    page = visit("cell#t-leaderboard", plots=False)
+    assert page.locator("#d-leaderboard").is_visible()
+    assert page.get_by_role("tab", selected=True).text_content() == "Leaderboard"
+    page = visit("cell")
+    assert page.evaluate("document.documentElement.scrollHeight") < 3000

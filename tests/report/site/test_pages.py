@@ -12,7 +12,7 @@ import pytest
 
 from bench.report.context import cell_reports
 from bench.report.site import files
-from bench.report.site.names import method_page
+from bench.report.site.names import method_page, method_records, setting_records
 from bench.report.style import looks
 from bench.report.summary import report_of
 from tests.helpers.records import COSTS
@@ -59,7 +59,7 @@ def test_every_link_and_picture_exists(pages, site):
         for tag, attrs in page.tags:
             for key in ("href", "src"):
                 target = attrs.get(key)
-                if target is None:
+                if target is None or (attrs.get("rel") == "noreferrer noopener" and target.startswith("https://")):
                     continue
                 assert not re.match(r"[a-z]+:|//", target), f"{name} leaves the disk: {target}"
                 path, fragment = urldefrag(target)
@@ -97,7 +97,7 @@ def test_every_page_forbids_the_network_and_has_no_code_of_its_own(pages):
 def test_harmful_names_stay_text(pages, site, report):
     for name, page in pages.items():
         sources = [a.get("src") for t, a in page.tags if t == "script" and a.get("type") != "application/json"]
-        assert all(s.endswith(("assets/site.js", "assets/plotly.min.js")) for s in sources), name
+        assert all(re.fullmatch(r"(\.\./)*assets/[a-z.]+\.js", s) for s in sources), name
         assert [a for t, a in page.tags if t == "img"] == [] or name.startswith("settings/"), name
     heading = "".join(pages["index.html"].text)
     assert EVIL in heading or EVIL in "".join(pages["methods/index.html"].text)
@@ -171,16 +171,34 @@ def test_an_empty_report_says_so():
     assert not [name for name in empty if name.startswith("site/settings/")]
 
 
-def test_a_method_page_has_its_description_parameters_and_records(pages, report):
-    text = " ".join("".join(pages["methods/pcee.html"].text).split())
+def test_a_method_page_has_its_description_source_and_values(pages, site):
+    page = pages["methods/pcee.html"]
+    text = " ".join("".join(page.text).split())
     assert "One threshold δ on the accuracy" in text
-    assert "rate" in text
-    ids = [r.id for c in report for r in c.records if r.point.label == "pcee"]
-    assert len(ids) == 12
-    assert all(i in text for i in ids)
+    assert "rate" in text and "bench export" in text
+    assert "Fidelity" in text and "calibrated" in text
+    papers = [a["href"] for t, a in page.tags if t == "a" and a.get("rel")]
+    assert len(papers) == 1 and papers[0].startswith("https://")
     gone = " ".join("".join(pages[method_page("=gaps")].text).split())
-    assert "No method called =gaps is installed here" in gone
+    assert "No method called =gaps is installed here" in gone and "Fidelity" not in gone
     assert "not run" in gone
+
+
+def test_each_setting_and_method_has_the_csv_of_its_records(site, report):
+    def ids(path: str) -> list[str]:
+        return [r["id"] for r in csv.DictReader(io.StringIO((site / path).read_text()))]
+
+    for c in report:
+        assert ids(setting_records(c.folder)) == [r.id for r in c.records]
+    mine = [r.id for c in report for r in c.records if r.point.label == EVIL]
+    assert ids(method_records(EVIL)) == mine and len(mine) == 12
+
+
+def test_the_script_of_methods_names_family_and_fidelity_and_holds_no_markup(site):
+    text = (site / "assets" / "methods.js").read_text()
+    held = json.loads(text.partition(" = ")[2].rstrip(";\n"))
+    assert held["jeidnn"] == {"family": "joint", "basis": "checked against the authors' code"}
+    assert held[EVIL] == {"family": "", "basis": ""} and "<" not in text
 
 
 def test_the_protocol_page_names_versions_digests_and_flags(pages):

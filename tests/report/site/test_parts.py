@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bench.plugins import registry
 from bench.report.context import cell_reports
 from bench.report.formats.table import Column, Table
-from bench.report.site.about import as_html, docstring
+from bench.report.site.about import About, about, as_html
 from bench.report.site.forest import forest
 from bench.report.site.grid import grid, grids
 from bench.report.site.headline import answers
@@ -136,18 +136,21 @@ def _kept(record) -> bool:
 
 
 def test_docstrings_are_read_without_importing(tmp_path, monkeypatch):
-    text = docstring("jeidnn")
-    assert text is not None
-    assert text.startswith("Learned gates on uncertainty features")
-    assert docstring("never heard of") is None
+    known = about("jeidnn")
+    assert known.text is not None and known.text.startswith("Learned gates on uncertainty features")
+    assert known.source["venue"] == "ICLR" and known.source["year"] == "2024" and known.link.startswith("https://")
+    assert about("never heard of") == About()
     source = tmp_path / "mine.py"
     source.write_text(
         'raise SystemExit\nclass Mine:\n    """Says <b>this</b>.\n\n    And `code`:\n\n    - one\n    - two\n    """\n'
+        '    fidelity = Fidelity(title="T", year=2 + 2, link="javascript:alert(1)", family="joint")\n'
     )
     plugin = registry.Plugin("methods", "mine", "mine:Mine", "", source)
     monkeypatch.setattr(registry, "plugins", lambda kind: {"mine": plugin})
-    text = docstring("mine")
+    known = about("mine")
+    text = known.text
     assert text is not None
+    assert known.source == {"title": "T", "link": "javascript:alert(1)", "family": "joint"} and known.link == ""
     html = str(as_html(text))
     assert "<p>Says &lt;b&gt;this&lt;/b&gt;.</p>" in html
     assert "<code>code</code>" in html

@@ -1,0 +1,169 @@
+"use strict";
+// The two sliders: which method at a budget, or for a loss of accuracy, and what it costs.
+(() => {
+  const settings = JSON.parse(document.getElementById("finder-data").textContent);
+  const boxes = [...document.querySelectorAll(".answer")];
+  const get = (id) => document.getElementById(id);
+  const [budget, loss] = [get("budget"), get("loss")];
+  const SHOWN = 8; // methods of a table
+
+  const minus = (text) => text.replace("-", "−");
+  const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${value.toFixed(digits)} %`);
+  const signed = (value) => (value === null ? "–" : minus((value > 0 ? "+" : "") + value.toFixed(2)));
+  const ends = (held, write) => (held[1] === null ? "" : `[${write(held[1])}, ${write(held[2])}]`);
+  const plain = (digits) => (value) => value.toFixed(digits);
+  const size = (value) => (value === null || value === undefined ? "–" : value < 10 ? value.toFixed(2) : value.toFixed(1));
+  const time = (value) => (value === null || value === undefined ? "–" : `${value.toPrecision(3)} ms`);
+
+  function el(tag, options = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [key, value] of Object.entries(options)) made.setAttribute(key, value);
+    made.append(...children.filter((child) => child !== null));
+    return made;
+  }
+
+  const link = (method) => el("a", { href: document.documentElement.dataset.root + method.href }, method.name);
+
+  function names(methods) {
+    const shown = methods.slice(0, 3).map((m) => m.name).join(", ");
+    return methods.length > 3 ? `${shown} and ${methods.length - 3} more` : shown;
+  }
+
+  const by = (number) => (a, b) => Number(b.method.complete) - Number(a.method.complete) || number(a) - number(b);
+
+  // What a setting answers: the rows of methods, best first, each with its policy's scores; and the static mix.
+  function atBudget(setting, share) {
+    const i = setting.budgets.findLastIndex((b) => b <= share + 1e-9);
+    if (i < 0) return { problem: `The smallest measured budget is ${percent(100 * setting.budgets[0])}.` };
+    const rows = setting.methods.filter((m) => m.at[i]).map((method) => ({ method, policy: method.at[i], budget: setting.budgets[i], leading: method.at[i].leading }));
+    const where = `Largest measured budget within yours: ${percent(100 * setting.budgets[i])} of MACs`;
+    return { rows: rows.sort(by((row) => -row.policy.accuracy[0])), mix: setting.mix.at[i], where };
+  }
+
+  function atLoss(setting, at) {
+    const points = setting.losses[at];
+    if (points === undefined) return { problem: "Without static exits the plain backbone’s accuracy is not known." };
+    const rows = setting.methods.filter((m) => m.iso[at]).map((method) => {
+      const found = method.iso[at];
+      const next = setting.budgets.findIndex((b) => 100 * b >= found.cost[0] - 1e-9);
+      const i = next < 0 ? setting.budgets.length - 1 : next;
+      return { method, policy: method.at[i] ?? {}, budget: setting.budgets[i], cost: found.cost, leading: found.leading };
+    });
+    const where = `At most ${points} ${points === 1 ? "point" : "points"} below the plain backbone’s ${percent(setting.plain.accuracy)}`;
+    return { rows: rows.sort(by((row) => row.cost[0])), mix: setting.mix.iso[at], where };
+  }
+
+  function sentence(setting, rows, lead, costs) {
+    const best = costs ? "costs least" : "is the most accurate";
+    const [first] = rows;
+    const others = lead.filter((row) => row !== first).map((row) => row.method);
+    const strong = el("strong", {}, link(first.method));
+    if (!setting.ranked) return [strong, ` ${best}; fewer than 6 seeds, so no difference is tested.`];
+    if (!lead.length) return [strong, ` ${best} of the methods shown, but is not in the leading group.`];
+    return others.length ? [strong, ` ${best}; not significantly ahead of ${names(others)}.`] : [strong, ` ${best}, significantly ahead of all others.`];
+  }
+
+  function caveat(row, costs) {
+    if (costs || row.policy.gain[1] === null || row.policy.gain[1] > 0) return null;
+    return el("p", { class: "caveat" }, row.policy.gain[2] < 0 ? "Every method is worse than the static mix, which needs no method." : "Not significantly better than the static mix, which needs no method.");
+  }
+
+  function facts(setting, row, costs) {
+    const p = row.policy;
+    const told = costs ? [["Cost", percent(row.cost[0]), `${ends(row.cost, plain(1))} of MACs`]] : [
+      ["Accuracy", percent(p.accuracy[0]), ends(p.accuracy, plain(1))],
+      ["Over the static mix", `${signed(p.gain[0])} points`, ends(p.gain, signed)],
+      ["Realised cost", percent(p.cost), "of MACs"],
+    ];
+    told.push(["Calibration error", percent(p.ece), "ECE"], ["Set size", size(p.set), "classes for 95 %"]);
+    if (setting.machine) told.push(["Latency", time(p.ms), `plain ${time(setting.plain.ms)}`]);
+    return el("dl", { class: "facts" }, ...told.map(([name, value, unit]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("b", {}, value), " ", el("span", {}, unit)))));
+  }
+
+  function mixture(setting, mix, costs) {
+    const backbone = `Plain backbone: ${percent(setting.plain.accuracy)} at 100 %.`;
+    if (!mix) return el("p", { class: "small" }, costs ? "No static mix keeps this accuracy on every seed. " : "", backbone);
+    const shares = mix.shares.map(([name, share], i) => `${share} % ${i ? "" : "of the samples "}at ${name}`).join(", ");
+    const value = costs ? `costs ${percent(mix.value[0])}` : `reaches ${percent(mix.value[0])}`;
+    return el("p", { class: "small" }, `Without a method: the static mix (${shares}) ${value}. ${backbone}`);
+  }
+
+  function table(setting, rows, lead, costs) {
+    const timed = Boolean(setting.machine);
+    const heads = ["Method", ...(costs ? ["Cost, %", "Policy"] : ["Accuracy, %", "Over mix", "Cost, %"]), "ECE, %", "Set size", ...(timed ? ["ms"] : [])];
+    const line = (row) => {
+      const p = row.policy;
+      const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+      const own = costs ? [number(row.cost[0], 1), String(row.budget)] : [number(p.accuracy[0], 1), signed(p.gain[0]), number(p.cost, 1)];
+      const cells = [...own, number(p.ece, 1), size(p.set), ...(timed ? [time(p.ms).replace(" ms", "")] : [])];
+      return el("tr", row.leading ? { class: "leading" } : {}, el("th", { scope: "row" }, link(row.method)), ...cells.map((text) => el("td", { class: "number" }, text)));
+    };
+    const shown = rows.slice(0, Math.max(lead.length, SHOWN));
+    const made = el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head, i) => el("th", { scope: "col", class: i ? "number" : "" }, head)))), el("tbody", {}, ...shown.map(line)));
+    const title = lead.length ? `Leading group (shaded): ${lead.length} of ${rows.length} methods` : `First ${shown.length} of ${rows.length} methods`;
+    return el("details", { class: "group-of" }, el("summary", {}, title), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, made));
+  }
+
+  function commands(setting, row) {
+    const fill = (text) => text.replace("{method}", () => row.method.word).replace("{budget}", String(row.budget));
+    const code = (text) => el("pre", { class: "command", tabindex: "0" }, fill(text));
+    return el("details", { class: "run" }, el("summary", {}, "Commands to run it"), el("p", { class: "small" }, "Measure it:"), code(setting.run), el("p", { class: "small" }, "Write the policy into a folder for your own inputs:"), code(setting.export));
+  }
+
+  function answer(box, costs) {
+    const setting = settings.find((one) => one.folder === box.dataset.setting);
+    const open = [...box.querySelectorAll("details")].map((details) => details.open);
+    const found = costs ? atLoss(setting, Number(loss.value)) : atBudget(setting, Number(budget.value) / 100);
+    const rows = (found.rows ?? []).filter((row) => exitbench.passes(row.method.name));
+    if (found.problem || !rows.length) {
+      const text = found.problem ?? (costs ? "No method shown keeps this accuracy on every seed." : "No method shown reaches this budget.");
+      box.replaceChildren(el("p", { class: "say" }, text), ...(found.problem ? [] : [mixture(setting, found.mix, costs)]));
+      return;
+    }
+    const lead = rows.filter((row) => row.leading);
+    const parts = [
+      el("p", { class: "where" }, found.where),
+      el("p", { class: "say" }, ...sentence(setting, rows, lead, costs)),
+      caveat(rows[0], costs),
+      facts(setting, rows[0], costs),
+      mixture(setting, found.mix, costs),
+      setting.machine ? el("p", { class: "small" }, `Latency: per sample, ${setting.machine}.`) : null,
+      table(setting, rows, lead, costs),
+      commands(setting, rows[0]),
+    ];
+    box.replaceChildren(...parts.filter(Boolean));
+    const wide = box.classList.contains("whole") && innerWidth > 900;
+    box.querySelectorAll("details").forEach((details, i) => { details.open = open[i] ?? wide; });
+  }
+
+  function draw() {
+    const costs = get("ask-loss").checked;
+    const losses = settings.find((one) => one.losses.length)?.losses ?? [];
+    loss.max = String(Math.max(losses.length - 1, 0));
+    const points = losses[Number(loss.value)] ?? 0;
+    const told = [[budget, "budget", `${budget.value} % of MACs`], [loss, "loss", `${points} ${points === 1 ? "point" : "points"}`]];
+    for (const [input, name, text] of told) {
+      get(`${name}-text`).textContent = text;
+      input.setAttribute("aria-valuetext", text);
+      input.closest(".ask").classList.toggle("asked", (name === "loss") === costs);
+    }
+    boxes.forEach((box) => answer(box, costs));
+    exitbench.remember("ask", JSON.stringify([costs, budget.value, loss.value]));
+  }
+
+  function restore() {
+    try {
+      const [costs, share, at] = JSON.parse(exitbench.recall("ask"));
+      get(costs ? "ask-loss" : "ask-budget").checked = true;
+      [budget.value, loss.value] = [share, at];
+    } catch { /* nothing was asked before */ }
+  }
+
+  restore();
+  get("finder").hidden = false;
+  budget.addEventListener("input", () => { get("ask-budget").checked = true; draw(); });
+  loss.addEventListener("input", () => { get("ask-loss").checked = true; draw(); });
+  document.querySelectorAll("[name=ask]").forEach((input) => input.addEventListener("change", draw));
+  document.addEventListener("filterchange", draw);
+  draw();
+})();
