@@ -51,10 +51,10 @@ def about(name: str) -> About:
 def _fidelity(node: ast.ClassDef) -> dict[str, str]:
     """Return the constants that a class statement gives its `fidelity`."""
     for part in node.body:
-        target = part.target if isinstance(part, ast.AnnAssign) else None
-        if isinstance(part, ast.Assign):
-            target = part.targets[0]
-        if isinstance(target, ast.Name) and target.id == "fidelity" and isinstance(part.value, ast.Call):
+        if not isinstance(part, ast.AnnAssign | ast.Assign) or not isinstance(part.value, ast.Call):
+            continue
+        targets = part.targets if isinstance(part, ast.Assign) else [part.target]
+        if any(isinstance(target, ast.Name) and target.id == "fidelity" for target in targets):
             words = {word.arg: word.value for word in part.value.keywords if word.arg}
             return {key: str(value.value) for key, value in words.items() if isinstance(value, ast.Constant)}
     return {}

@@ -34,6 +34,7 @@
   // What a setting answers: the rows of methods, best first, each with its policy's scores; and the static mix.
   function atBudget(setting, share) {
     const i = setting.budgets.findLastIndex((b) => b <= share + 1e-9);
+    if (!setting.budgets.length) return { problem: "No method has results." };
     if (i < 0) return { problem: `The smallest measured budget is ${percent(100 * setting.budgets[0])}.` };
     const rows = setting.methods.filter((m) => m.at[i]).map((method) => ({ method, policy: method.at[i], budget: setting.budgets[i], leading: method.at[i].leading }));
     const where = `Largest measured budget within yours: ${percent(100 * setting.budgets[i])} of MACs`;
