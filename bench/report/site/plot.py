@@ -20,14 +20,14 @@ PX = 3  # pixels of a dash per unit of the figures' line width
 SCORES = (
     Score("gain", "Own gain at each cost", "own curve minus the static hull, points", 100, 2, target=0.0),
     Score("accuracy", "Accuracy", "accuracy on test, %", 100, 2),
-    Score("gain_random", "Gain over random exits", "accuracy minus that of the same shares at random, points", 100, 2),
+    Score("gain_random", "Gain over random exits", "points above the same shares at random", 100, 2),
     Score("ece_mass15", "Calibration error", "ECE, % (15 bins of equal mass; lower is better)", 100, 2),
     Score("nll", "Negative log-likelihood", "NLL, nats (lower is better)"),
     Score("brier", "Brier score", "Brier score (lower is better)"),
     Score("set_size_lac@0.05", "Conformal set size", "LAC set size at α = 0.05 (lower is better)", digits=2, log=True),
     Score("coverage_lac@0.05", "Conformal coverage", "LAC coverage at α = 0.05, %", 100, 2, target=95.0),
     Score("aurc", "Selective risk", "AURC, % (lower is better)", 100, 2),
-    Score("accuracy_few", "Accuracy, few-shot classes", "accuracy on classes with < 20 training images, %", 100, 2),
+    Score("accuracy_few", "Accuracy, few-shot classes", "accuracy, % (classes with < 20 training images)", 100, 2),
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from bench.report.context import CellReport
 from bench.report.site.words import count, gap, percent
 from bench.stats.bootstrap import Estimate
 
+ROUNDING = 1e-6  # shortest half of a bar
 Point = tuple[float, float, Estimate, str]  # cost, score, its estimate, what hovering tells
 
 
@@ -91,11 +92,16 @@ def trace(held: Sequence[Point], score: Score) -> dict[str, Any]:
         "text": [p[3] for p in held],
     }
     if any(e.known for e in known):
-        made["up"] = [_short((e.high - e.value) * scale) if e.known else 0 for e in known]
-        made["down"] = [_short((e.value - e.low) * scale) if e.known else 0 for e in known]
+        made["up"] = [_length((e.high - e.value) * scale) if e.known else 0 for e in known]
+        made["down"] = [_length((e.value - e.low) * scale) if e.known else 0 for e in known]
     if len(set(made["text"])) == 1 and len(held) > 1:
         made["text"] = made["text"][:1]
     return made
+
+
+def _length(value: float) -> float | None:
+    """Write half a bar; one that rounding alone made is none, or an axis would have its range."""
+    return _short(value) if value > ROUNDING else 0
 
 
 def _short(value: float) -> float | None:

@@ -49,7 +49,9 @@
     }
 
     function logarithmic(traces) {
-      const values = traces.filter((t) => on(t.series)).flatMap((t) => t.y).filter((v) => v > 0);
+      const shown = traces.filter((t) => on(t.series));
+      const end = (t, bars, sign) => (bars ? t.y.map((y, i) => y + sign * bars[i]) : []);
+      const values = shown.flatMap((t) => [...t.y, ...(bars.checked ? [...end(t, t.up, 1), ...end(t, t.down, -1)] : [])]).filter((v) => v > 0);
       if (!values.length) return {};
       const [low, high] = [Math.log10(Math.min(...values)), Math.log10(Math.max(...values))];
       const room = Math.max(0.05 * (high - low), 0.01);
@@ -60,9 +62,9 @@
       if (!box.clientWidth) return; // in a tab that is not shown
       const view = data.views[Number(picker.value)];
       const style = getComputedStyle(box);
-      const axis = { gridcolor: style.borderTopColor, linecolor: style.borderTopColor, zeroline: false, ticks: "outside", tickcolor: style.borderTopColor, automargin: false };
+      const axis = { gridcolor: style.borderTopColor, linecolor: style.borderTopColor, zeroline: false, ticks: "outside", tickcolor: style.borderTopColor, automargin: true };
       const narrow = box.clientWidth < 500;
-      const wrap = (text) => (narrow && text.length > 44 ? text.replace(/ \(/, "<br>(").replace(/, (points)/, ",<br>$1") : text);
+      const wrap = (text) => (text.length > 40 ? text.replace(/ \(/, "<br>(").replace(/, (points)/, ",<br>$1") : text);
       const layout = {
         autosize: true, showlegend: false, hovermode: "closest", dragmode: narrow ? false : "zoom",
         margin: { l: narrow ? 52 : 68, r: 18, t: 18, b: narrow ? 56 : 64 },

@@ -72,8 +72,8 @@ const exitbench = (() => {
   }
 
   const chosen = {};
-  const known = (label) => (window.exitbenchMethods ?? {})[label] ?? {};
-  const passes = (label) => ["family", "basis"].every((key) => !chosen[key] || known(label)[key] === chosen[key]);
+  const known = (label) => (window.exitbenchMethods ?? {})[label]; // nothing for reference lines, which always pass
+  const passes = (label) => !known(label) || ["family", "basis"].every((key) => !chosen[key] || known(label)[key] === chosen[key]);
 
   function filters() {
     const box = document.getElementById("filters");
@@ -81,7 +81,7 @@ const exitbench = (() => {
     box.hidden = false;
     box.open = innerWidth > 900;
     const marked = [...document.querySelectorAll("[data-method], [data-modality]")];
-    const labels = [...new Set(marked.map((e) => e.dataset.method).filter(Boolean))];
+    const labels = [...new Set(marked.map((e) => e.dataset.method).filter(known))];
     const output = document.getElementById("filtered");
     box.querySelectorAll("select").forEach((select) => {
       const key = select.dataset.filter;
