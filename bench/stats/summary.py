@@ -148,6 +148,7 @@ class _Summary:
             return UNKNOWN
         share = np.divide(mine, best, out=np.full_like(mine, np.nan), where=best > 0)
         return estimates(share[..., None], self.seeds, self.draws)[0] if np.isfinite(share).all() else UNKNOWN
+
     def _lead(self, complete: Sequence[str]) -> set[tuple[str, str]]:
         """Return (method, statistic) wherever a complete method may be the best at a budget, or the cheapest at a loss.
 
@@ -194,7 +195,11 @@ class _Summary:
             seeds=seeds,
             **{k: known.get(k, UNKNOWN) for k in ("own", "nauc", "gain", "hypervolume", "hypervolume_share")},
             budgets=tuple(
-                BudgetStatistics(b, *(known.get(f"{k}@{b:g}", UNKNOWN) for k in ("accuracy", "gain", "regret")))
+                BudgetStatistics(
+                    b,
+                    **{k: known.get(f"{k}@{b:g}", UNKNOWN) for k in ("accuracy", "gain", "regret")},
+                    leading=False,
+                )
                 for b in self.cell.budgets
             ),
             iso=tuple(self._iso(label, loss, known, len(seeds)) for loss in LOSSES),

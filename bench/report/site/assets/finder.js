@@ -8,7 +8,7 @@
   const SHOWN = 8; // methods of a table
 
   const minus = (text) => text.replace("-", "−");
-  const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${value.toFixed(digits)} %`);
+  const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${value.toFixed(digits)}\u00a0%`);
   const signed = (value) => (value === null ? "–" : minus((value > 0 ? "+" : "") + value.toFixed(2)));
   const ends = (held, write) => (held[1] === null ? "" : `[${write(held[1])}, ${write(held[2])}]`);
   const plain = (digits) => (value) => value.toFixed(digits);
