@@ -10,22 +10,20 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
-
-os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg"}  # read by torch and numpy
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from hypothesis import settings
-from typer.testing import CliRunner
 
-from bench.bank.bank import Bank
-from bench.cli import app
-from bench.config import RunConfig
-from bench.plugins import registry
-from bench.session import Session
-from tests.helpers.commands import SMALL_CONFIG
 from tests.helpers.paths import GOLDEN, SHARED
+
+if TYPE_CHECKING:  # the process that starts the others needs no torch
+    from bench.bank.bank import Bank
+
+# Read when torch and numpy are imported. Without byte code a hundred processes would compile all that they import.
+os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONDONTWRITEBYTECODE": ""}
+sys.dont_write_bytecode = False
+gc.disable()  # until all tests are collected
 
 LONGEST = ("ray", "browser", "docs")  # marks of tests that are slow, in the order in which they begin
 
@@ -68,10 +66,13 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector the modules and tests of the whole session, which none of its rounds can free."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
+    import torch
+
     torch.set_num_threads(1)
 
 
@@ -107,6 +108,10 @@ def environment(run_folder) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def small_bank(environment) -> Bank:
     """The bank of the small job; it is built once for all processes of a test run."""
+    from bench.config import RunConfig
+    from bench.session import Session
+    from tests.helpers.commands import SMALL_CONFIG
+
     session = Session(RunConfig(**SMALL_CONFIG))
     return next(session.sources()).ensure("cpu")
 
@@ -114,6 +119,11 @@ def small_bank(environment) -> Bank:
 @pytest.fixture
 def bench(environment, tmp_path, monkeypatch) -> Callable[..., SimpleNamespace]:
     """Run `bench …` in this process, in an empty folder, and return exit code and output."""
+    from typer.testing import CliRunner
+
+    from bench.cli import app
+    from bench.plugins import registry
+
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(registry, "_files", {kind: {} for kind in registry._files})
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 import torch
 from safetensors.torch import load_file
-
-from tests.helpers.paths import ROOT
 
 WORDS = [
     *("finetune", "--dataset", "digits", "--backbone", "cifar_resnet20[exits='2,5']", "--weights", "random"),
@@ -35,20 +31,19 @@ def test_mistakes_are_sentences(bench, tmp_path, words, says):
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_and_ends_with_the_same_weights(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "bench", *WORDS, "--epochs", "6"]
-    whole = subprocess.run([*command, "-o", tmp_path / "whole"], env=environment, capture_output=True, text=True)
+def test_killed_it_goes_on_and_ends_with_the_same_weights(bench, start, tmp_path):
+    command = [*WORDS, "--epochs", "6", "-o"]
+    whole = bench(*command, "whole")
     assert whole.returncode == 0, whole.stderr
-    assert "epoch 6:" in whole.stdout and f"bench run --backbone {tmp_path / 'whole'}" in whole.stdout
-    child = subprocess.Popen([*command, "-o", tmp_path / "cut"], env=environment, stdout=subprocess.DEVNULL)
+    assert "epoch 6:" in whole.stdout and "bench run --backbone whole" in whole.stdout
+    child = start(*command, "cut")
     while not (tmp_path / "cut" / "checkpoint.pt").exists():
         assert child.poll() is None
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert not (tmp_path / "cut" / "network.json").exists()
-    again = subprocess.run([*command, "-o", tmp_path / "cut"], env=environment, capture_output=True, text=True)
+    again = bench(*command, "cut")
     assert again.returncode == 0 and "epoch 1:" not in again.stdout
     one, other = (load_file(tmp_path / name / "network.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(value, other[name]) for name, value in one.items())

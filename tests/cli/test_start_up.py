@@ -70,7 +70,14 @@ def weights(tmp_path_factory) -> Path:
     state = {k.removeprefix("trunk."): v for k, v in network.state_dict().items()}
     state = {k.replace("head.", "linear."): torch.clone(v) for k, v in state.items()}
     save_file(state, folder / "resnet20_cifar10.safetensors")
-    time.sleep(0.1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(weights, tmp_path_factory) -> Path:
+    """A folder with the bank of these images and weights."""
+    folder = tmp_path_factory.mktemp("banks")
+    Source(Request("folder:pets", "cifar_resnet20", exits="2,5", data_dir=weights, bank_dir=folder)).ensure("cpu")
     return folder
 
 
@@ -132,9 +139,8 @@ def _flip(file: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("change", CHANGES)
-def test_after_any_change_a_bank_is_looked_for_again(weights, tmp_path, monkeypatch, change):
-    data, banks = tmp_path / "data", tmp_path / "banks"
-    shutil.copytree(weights, data)
+def test_after_any_change_a_bank_is_looked_for_again(weights, built, tmp_path, monkeypatch, change):
+    data, banks = (shutil.copytree(a, tmp_path / b) for a, b in ((weights, "data"), (built, "banks")))
     request = Request("folder:pets", "cifar_resnet20", exits="2,5", data_dir=data, bank_dir=banks)
     looked: list[object] = []
     monkeypatch.setattr(source, "bank_status", lambda *given: looked.append(given) or bank_status(*given))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 from tests.helpers.paths import ROOT
@@ -39,22 +43,27 @@ def lines_of(script: str) -> Iterator[list[str]]:
 
 
 class Shell:
-    """Runs commands of a page in a folder of their own, where `bench` and `python` are those of the tests."""
+    """Runs what a page shows, in the current folder. `bench` and Python run in this process, which has torch."""
 
-    def __init__(self, at: Path, environment: Mapping[str, str]) -> None:
-        tools, self.folder = at / "tools", at / "work"
-        tools.mkdir()
-        self.folder.mkdir()
-        for name, words in {"bench": "-m bench", "python": ""}.items():
-            (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words} "$@"\n')
-            (tools / name).chmod(0o755)
-        self._variables = {**environment, "PATH": f"{tools}:{environment['PATH']}", "PYTHONPATH": str(ROOT)}
+    def __init__(self, bench: Callable[..., SimpleNamespace]) -> None:
+        self._bench = bench  # the fixture
 
     def run(self, text: str, language: str = "sh") -> str:
-        """Run a script of sh or Python, which must succeed, and return what it prints."""
-        command = ["sh", "-ec", text] if language == "sh" else [sys.executable, "-c", text]
-        run = subprocess.run(
-            command, cwd=self.folder, env=self._variables, capture_output=True, text=True, timeout=600, check=False
-        )
-        assert run.returncode == 0, f"{text}\n{run.stdout}{run.stderr}"
-        return run.stdout
+        """Run a script of sh, line by line, or of Python, which must succeed, and return what it prints."""
+        if language == "sh":
+            return "".join(map(self._line, filter(None, text.replace("\\\n", " ").splitlines())))
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(text, "the page", "exec"), {"__name__": "__main__"})
+        return printed.getvalue()
+
+    def _line(self, line: str) -> str:
+        program, *words = shlex.split(line)
+        words = [str(name) for word in words for name in (sorted(Path().glob(word)) if "*" in word else [word])]
+        if program == "bench":
+            done = self._bench(*words)
+        else:
+            command = [{"python": sys.executable}.get(program, program), *words]
+            environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
