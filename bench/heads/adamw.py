@@ -69,8 +69,18 @@ class AdamW:
                 torch._foreach_add_(held[2], 1)
                 torch._fused_adamw_(leaves, gradients, held[0], held[1], [], held[2], **rates)
             else:
-                how = {"fused": False, "foreach": False, "decoupled_weight_decay": self.decoupled}
-                adam(leaves, gradients, held[0], held[1], [], held[2], **how, **rates)
+                adam(
+                    leaves,
+                    gradients,
+                    held[0],
+                    held[1],
+                    [],
+                    held[2],
+                    fused=False,
+                    foreach=False,
+                    decoupled_weight_decay=self.decoupled,
+                    **rates,
+                )
 
 
 def anneal(param_groups: Sequence[dict[str, Any]], taken: int, steps: int) -> None:

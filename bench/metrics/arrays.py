@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UserError
@@ -55,6 +54,8 @@ def top_and_true(logits: Any, labels: Ints, what: str = "logits") -> tuple[Float
 
 def running_sums(values: Floats) -> Floats:
     """Return the running sums along each row [N, C], several times as fast as NumPy's."""
+    import torch  # here, so that reports need no torch
+
     return torch.from_numpy(values).cumsum(1).numpy()
 
 

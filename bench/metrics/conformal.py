@@ -9,7 +9,6 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 
 from bench.errors import UserError
@@ -84,6 +83,8 @@ def class_sizes(table: ClassProbabilities, quantiles: Floats) -> Ints:
 
 def _at_most(rising: Floats, values: Floats) -> Ints:
     """Count in each rising row [B, C] the numbers up to each of some values [T]: int64 [B, T]."""
+    import torch  # here, so that reports need no torch
+
     each = torch.from_numpy(values).expand(len(rising), -1).contiguous()
     return torch.searchsorted(torch.from_numpy(rising), each, right=True).numpy()
 

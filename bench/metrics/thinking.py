@@ -30,6 +30,6 @@ def scores(point: Measured) -> dict[str, float]:
 
 def _of_exits(right: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_], Ints, Ints]:
     """Return, of exits that are right [N, K], the share lost, whether some is right, the first and the last that is."""
-    some, last = right.any(axis=1), right.shape[1] - 1
+    some, last = np.asarray(right.any(axis=1)), right.shape[1] - 1
     lost = float((right[:, :-1].any(axis=1) & ~right[:, -1]).mean())
     return lost, some, right.argmax(axis=1), np.where(some, last - right[:, ::-1].argmax(axis=1), -1)
