@@ -109,6 +109,7 @@ def test_the_meta_gradient_agrees_with_finite_differences(centring):
 def test_learning_lowers_the_loss_where_samples_leave():
     w = weighting(n=80, meta_lr=0.03)
     w.optimiser.param_groups[0].update(lr=0.3)
+    w.meta.steps = 15
     rows = torch.arange(80)
     before = (w.meta_loss(rows[:40], rows[40:]) + w.meta_loss(rows[40:], rows[:40])).item()
     for _ in range(15):
@@ -119,6 +120,7 @@ def test_learning_lowers_the_loss_where_samples_leave():
 
 def test_the_net_learns_every_so_many_batches_and_leaves_the_heads_alone():
     w = weighting(steps=0, interval=3)
+    w.meta.steps = 3
     learned = []
     for _ in range(7):
         before, parameters = w.weights[0].detach().clone(), [p.detach().clone() for p in w.net.parameters]
