@@ -180,8 +180,14 @@ def _make(request: Request, task: _Task) -> tuple[int, dict[str, bytes], bytes]:
     from bench.report.context import cell_report
 
     records, published = task.held or _read(request, [task.cell])[task.cell]
-    known = {"searched": task.searched, "published": published, "measured": task.measured}
-    report = cell_report(records, task.address, request.bootstrap, **known)
+    report = cell_report(
+        records,
+        task.address,
+        request.bootstrap,
+        searched=task.searched,
+        published=published,
+        measured=task.measured,
+    )
     if not request.formats:
         return len(records), {}, to_json(summarised(report))
     from bench.report.files import cell_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections import Counter
+from collections import defaultdict
 from typing import Any
 
 from bench.execution.measurements import PLAIN
@@ -54,7 +54,7 @@ def _method(
     rows: dict[tuple[str, str, float | None], Row],
     latency: dict[tuple[str, str | None], float],
 ) -> dict[str, Any]:
-    at = []
+    at: list[dict[str, Any] | None] = []
     for budget, found in _at(method.curve, budgets):
         if not math.isfinite(found.accuracy.value):
             at.append(None)
@@ -98,7 +98,7 @@ def _mix(report: CellReport, cost: float, value: Estimate) -> dict[str, Any] | N
     costs = {p.name: p.cost.value for p in report.statistics.exits}
     if static is None or not math.isfinite(cost) or not math.isfinite(value.value):
         return None
-    found: Counter[str] = Counter()
+    found: dict[str, float] = defaultdict(float)
     for names in static.hulls.values():
         held = sorted(names, key=lambda name: costs[name])
         cheap = [name for name in held if costs[name] <= cost + 1e-9][-1:] or held[:1]
