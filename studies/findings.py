@@ -25,6 +25,7 @@ ACROSS = (
     "global_thresh", "entropy_thresh", "eefp", "msdnet_thresh", "patience", "beem", "learned_exit", "jeidnn",
     "jeidnn[scheme=subsequent]", "lookahead",
 )  # fmt: skip
+JOINT_IMAGES = "cifar100/efficientnet_lite0_joint_cifar100"
 JOINT = "banking77/minilm_l6_joint_banking77"
 CLAIMS = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"  # where the claims of JEI-DNN's paper are looked at
 CLAIMED = (0.215, 0.464, 0.774)  # budgets

@@ -20,6 +20,8 @@ FOLDER = ROOT / "docs" / "findings"
 BASE = "global_thresh"  # one threshold, in black
 HUES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # that the colour-blind can tell apart
 BANKING, CLINC, JOINT = "banking77/minilm_l6", "clinc150/minilm_l6", "banking77/minilm_l6_joint_banking77"
+JOINT_IMAGES = "cifar100/efficientnet_lite0_joint_cifar100"
+NATIVE = ("learned_exit", "eefp", "jeidnn", "msdnet_thresh", "patience")
 FASHION = "fashion_mnist/t2t_vit_7_tuned_fashion_mnist"
 LONGTAIL = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"
 BACKWARD = "jeidnn[scheme=subsequent]"  # the authors' targets
@@ -153,6 +155,11 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
             axes, JOINT, *(f"{name}[heads=native]" for name in ("learned_exit", "eefp", "lookahead", "msdnet_thresh")),
             f"{BASE}[heads=native]",
         ),
+    },
+    "joint_images": {
+        "1": lambda axes: gain(axes, JOINT_IMAGES, BASE, "jeidnn"),
+        "2": lambda axes: own(axes, JOINT_IMAGES, BASE, f"{BASE}[heads=native]"),
+        "3": lambda axes: own(axes, JOINT_IMAGES, *(f"{name}[heads=native]" for name in NATIVE), f"{BASE}[heads=native]"),
     },
     "images": {
         "1": lambda axes: gain(axes, LONGTAIL, BASE, "eefp", "learned_exit"),

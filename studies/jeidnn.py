@@ -1,81 +1,47 @@
-"""Write the tables of docs/jeidnn.md again, from the records of its variants in studies/records.
+"""Write the table of docs/jeidnn.md again, from the reports of the published settings.
 
 python studies/jeidnn.py
 """
 
 from __future__ import annotations
 
-import math
 import re
-from functools import cache
 from pathlib import Path
 
-from bench.stats.load import from_records
-from bench.stats.results import CellStatistics, Comparison
-from bench.stats.summary import summarise
-from bench.trials.stores import open_store, read_all
+import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "jeidnn.md"
-STORE = ROOT / "studies" / "records"
-SETTINGS = {  # and what the page calls them
-    "banking77/minilm_l6": "Banking77 × MiniLM",
-    "cifar100lt/efficientnet_lite0_tuned_cifar100lt": "CIFAR-100-LT × EfficientNet-Lite0, tuned",
+NATIVE = "heads=native"
+SETTINGS = {  # what the page calls them, and the heads
+    "banking77/minilm_l6": ("Banking77 × MiniLM", ""),
+    "clinc150/minilm_l6": ("CLINC150 × MiniLM", ""),
+    "fashion_mnist/t2t_vit_7_tuned_fashion_mnist": ("Fashion-MNIST × T2T-ViT-7, trained on it", ""),
+    "cifar100lt/efficientnet_lite0_tuned_cifar100lt": ("CIFAR-100-LT × EfficientNet-Lite0, tuned on it", ""),
+    "cifar100/efficientnet_lite0_joint_cifar100": ("CIFAR-100 × EfficientNet-Lite0, joint, native heads", NATIVE),
+    "banking77/minilm_l6_joint_banking77": ("Banking77 × MiniLM, joint, native heads", NATIVE),
 }
-OURS = "jeidnn"
-GROUPS = {
-    "ours, one change": (
-        "jeidnn[scheme=subsequent]",
-        "jeidnn[objective=zeroOne]",
-        "jeidnn[pos_weight=cumulative]",
-        "jeidnn[gate_data=train]",
-        "jeidnn[cost=layers]",
-    ),
-    "the authors' targets, further changes": (
-        "jeidnn[scheme=subsequent,reading=clipped]",
-        "jeidnn[scheme=subsequent,pos_weight=released]",
-    ),
-    "paper and released code": (
-        "jeidnn[preset=paper]",
-        "jeidnn[preset=released]",
-    ),
+COLUMNS = {
+    "remaining (ours)": ("jeidnn", ""),
+    "1[l ≥ l*]": ("jeidnn", "scheme=subsequent"),
+    "one threshold": ("global_thresh", ""),
 }
-VARIANTS = (OURS, *(label for group in GROUPS.values() for label in group))
 
 
-@cache
-def statistics(setting: str) -> CellStatistics:
-    """Return the statistics of a setting's variants, compared with `ours` on the seeds that all of them have."""
-    wanted = {"static", "oracle", *VARIANTS}
-    held = [r for r in read_all(open_store(STORE / setting)) if r.point.label in wanted]
-    return summarise(from_records(held, name=SETTINGS[setting]), baseline=OURS)
-
-
-def variants() -> str:
-    """Return own gain, its difference to that of ours, and the largest realised cost, by variant and setting."""
-    heads = " | ".join(f"{name}: own gain | minus ours | reach" for name in SETTINGS.values())
-    lines = [f"| variant | {heads} |", "|---|" + "--:|" * (3 * len(SETTINGS))]
-    for group, labels in {"": (OURS,), **GROUPS}.items():
-        lines += [f"| *{group}* |" + " |" * (3 * len(SETTINGS))] if group else []
-        for label in labels:
-            cells = [cell for setting in SETTINGS for cell in _cells(statistics(setting), label)]
-            lines.append(f"| `{label}` | {' | '.join(cells)} |")
+def table(root: Path = ROOT) -> str:
+    """Return own gains with their intervals: JEI-DNN with two kinds of targets, and one threshold, on the same heads."""
+    lines = [f"| setting | {' | '.join(COLUMNS)} |", "|---|" + "--:|" * len(COLUMNS)]
+    for setting, (title, heads) in SETTINGS.items():
+        board = pd.read_csv(root / "reports" / setting / "tables" / "leaderboard.csv").set_index("method")
+        rows = (board.loc[_label(name, option, heads)] for name, option in COLUMNS.values())
+        cells = (f"{points(r['own'])} [{points(r['own_low'])}, {points(r['own_high'])}]" for r in rows)
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def _cells(found: CellStatistics, label: str) -> tuple[str, str, str]:
-    method = found.method(label)
-    reach = max(point.cost.mean for point in method.points if not math.isnan(point.cost.mean))
-    return points(method.curve.own.value), difference(method.comparison), f"{reach:.2f}"
-
-
-def difference(comparison: Comparison | None) -> str:
-    """Return a difference in points with its 95 % interval, bold where that excludes zero."""
-    if comparison is None:
-        return ""
-    e = comparison.difference
-    shown = f"{points(e.value)} [{points(e.low)}, {points(e.high)}]"
-    return f"**{shown}**" if e.low * e.high > 0 else shown
+def _label(name: str, *options: str) -> str:
+    given = ",".join(filter(None, options))
+    return f"{name}[{given}]" if given else name
 
 
 def points(value: float) -> str:
@@ -83,11 +49,11 @@ def points(value: float) -> str:
     return f"{100 * value:+.2f}".replace("-", "−")
 
 
-def write(page: str) -> str:
+def write(page: str, root: Path = ROOT) -> str:
     """Return the page with its table written again."""
-    block = f"<!-- table variants -->\n{variants()}\n<!-- end -->"
-    page, count = re.subn(r"<!-- table variants -->\n.*?<!-- end -->", lambda _: block, page, flags=re.S)
-    assert count == 1, f"{PAGE} has no table 'variants'"
+    block = f"<!-- table targets -->\n{table(root)}\n<!-- end -->"
+    page, count = re.subn(r"<!-- table targets -->\n.*?<!-- end -->", lambda _: block, page, flags=re.S)
+    assert count == 1, f"{PAGE} has no table 'targets'"
     return page
 
 
