@@ -29,7 +29,7 @@ def visit(browser, site, cell):
         page = context.new_page()
         if not plots:  # their script takes most of the time
             page.route("**/plotly.min.js", lambda route: route.abort())
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         path, mark, part = name.partition("#")
         page.goto((site / (cell if path == "cell" else path)).as_uri() + mark + part)
         if name == "cell" and plots:
@@ -59,6 +59,7 @@ def head(key: str) -> str:
 
 def test_all_pages_load_without_network_errors_or_dialogs(browser, site):
     context = browser.new_context()
+    context.set_default_timeout(120_000)
     page = context.new_page()
     asked: list[str] = []
     wrong: list[str] = []
