@@ -18,7 +18,7 @@ def test_the_job_ends_with_records_a_report_and_their_paths(finished):
     frame = load_records(folder / "runs")
     assert len(frame) == POINTS
     lines = printed.splitlines()
-    assert max(map(len, lines)) <= 80 or max(map(len, lines)) == len(f"Report:  {folder / 'runs/report/README.md'}")
+    assert max(len(line) for line in lines if str(folder) not in line) <= 100  # where the output is not a terminal
     (title,) = [line for line in lines if line.startswith("digits · cifar_resnet20")]
     assert " px" in title
     row = re.compile(r"[\d–\s●]*(jeidnn|msdnet_thresh|static hull|plain backbone|oracle)  ")

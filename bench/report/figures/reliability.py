@@ -92,7 +92,7 @@ def exit_data(report: CellReport) -> pd.DataFrame:
 def binned_data(report: CellReport) -> pd.DataFrame | None:
     """Return a row per method and bin with samples enough, for methods whose records all tell; None where none does.
 
-    The seeds share a test set, so that a bin counts the mean number of samples over seeds.
+    Raises Missing where no bin has enough. The seeds share a test set, so that a bin counts the mean number of samples over seeds.
     """
     budgets = sorted({r.point.budget for r in report.records if r.point.budget is not None})
     if not budgets:
@@ -104,7 +104,12 @@ def binned_data(report: CellReport) -> pd.DataFrame | None:
             held.setdefault(record.point.label, []).append(record)
     # seeds are put together only where none of a method's is unknown
     tables = [_bins(label, mine) for label, mine in held.items() if all(record.reliability for record in mine)]
-    return pd.concat(tables, ignore_index=True).assign(budget=budget) if tables else None
+    if not tables:
+        return None
+    data = pd.concat(tables, ignore_index=True).assign(budget=budget)
+    if not len(data):
+        raise Missing(f"No bin of confidence has {FEWEST} samples of test at budget {budget:g}.")
+    return data
 
 
 def _bins(label: str, records: list[Record]) -> pd.DataFrame:
