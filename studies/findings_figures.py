@@ -159,7 +159,7 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
     "joint_images": {
         "1": lambda axes: gain(axes, JOINT_IMAGES, BASE, "jeidnn"),
         "2": lambda axes: own(axes, JOINT_IMAGES, BASE, f"{BASE}[heads=native]"),
-        "3": lambda axes: own(axes, JOINT_IMAGES, *(f"{name}[heads=native]" for name in NATIVE), f"{BASE}[heads=native]"),
+        "3": lambda axes: own(axes, JOINT_IMAGES, *(f"{name}[heads=native]" for name in (*NATIVE, BASE))),
     },
     "images": {
         "1": lambda axes: gain(axes, LONGTAIL, BASE, "eefp", "learned_exit"),

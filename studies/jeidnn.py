@@ -29,7 +29,7 @@ COLUMNS = {
 
 
 def table(root: Path = ROOT) -> str:
-    """Return own gains with their intervals: JEI-DNN with two kinds of targets, and one threshold, on the same heads."""
+    """Return own gains with their intervals: JEI-DNN with both targets, and one threshold, on the same heads."""
     lines = [f"| setting | {' | '.join(COLUMNS)} |", "|---|" + "--:|" * len(COLUMNS)]
     for setting, (title, heads) in SETTINGS.items():
         board = pd.read_csv(root / "reports" / setting / "tables" / "leaderboard.csv").set_index("method")

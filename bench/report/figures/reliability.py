@@ -92,7 +92,8 @@ def exit_data(report: CellReport) -> pd.DataFrame:
 def binned_data(report: CellReport) -> pd.DataFrame | None:
     """Return a row per method and bin with samples enough, for methods whose records all tell; None where none does.
 
-    Raises Missing where no bin has enough. The seeds share a test set, so that a bin counts the mean number of samples over seeds.
+    The seeds share a test set, so that a bin counts the mean number of samples over seeds. Raises Missing where no bin
+    has enough.
     """
     budgets = sorted({r.point.budget for r in report.records if r.point.budget is not None})
     if not budgets:
