@@ -6,8 +6,9 @@ python studies/catalogue.py
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
+
+from pages import write
 
 from bench.plugins import registry
 
@@ -59,15 +60,6 @@ def _names(kind: registry.Kind) -> str:
 def _text(docstring: str | None) -> str:
     """Return the first line, safe in a cell of a table."""
     return (docstring or "").strip().partition("\n")[0].replace("|", "\\|").replace("*", "\\*")
-
-
-def write(page: str, found: dict[str, str]) -> str:
-    """Return the page with its tables written again."""
-    for name, table in found.items():
-        block = f"<!-- table {name} -->\n\n{table}\n\n<!-- end -->"
-        page, count = re.subn(rf"<!-- table {name} -->\n.*?<!-- end -->", lambda _: block, page, flags=re.S)  # noqa: B023
-        assert count == 1, f"{PAGE} has no table '{name}'"
-    return page
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from pages import signed, write
 from scipy.spatial import ConvexHull
 
 import bench
@@ -161,20 +161,6 @@ def draw(frame: pd.DataFrame) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(FIGURE, metadata={"Software": None})
     plt.close(figure)
-
-
-def signed(value: float) -> str:
-    """Return accuracy as points with a sign."""
-    return f"{100 * value:+.2f}".replace("-", "−")
-
-
-def write(page: str, found: dict[str, str]) -> str:
-    """Return the page with its tables written again."""
-    for name, table in found.items():
-        block = f"<!-- table {name} -->\n{table}\n<!-- end -->"
-        page, count = re.subn(rf"<!-- table {name} -->\n.*?<!-- end -->", lambda _: block, page, flags=re.S)  # noqa: B023
-        assert count == 1, f"{PAGE} has no table '{name}'"
-    return page
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ FASHION = "fashion_mnist/t2t_vit_7_tuned_fashion_mnist"
 LONGTAIL = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"
 BACKWARD = "jeidnn[scheme=subsequent]"  # the authors' targets
 WIDE, HIGH = 3.6, 1.9  # inches of a panel
-ENTRY = 0.13  # room for an entry of a legend, as a share of an axis
+ENTRY = 0.17  # room for an entry of a legend, as a share of an axis
 Panel = Callable[[Axes], None]
 
 
@@ -110,7 +110,7 @@ def settings_compared(axes: Axes, settings_: Mapping[str, str], first: str, seco
             axes.plot([value], [y + shift], "o", color=colour, ms=4, label=name if y == 0 else None)
     axes.axvline(0, color=REFERENCE, lw=1, ls="--")
     axes.set_yticks(range(len(settings_)), list(settings_.values()))
-    axes.set_ylim(len(settings_) + 0.5, -0.6)
+    axes.set_ylim(len(settings_) + 1.4, -0.6)  # a legend below
     axes.set_xlabel("own gain, points")
     axes.grid(visible=False, axis="y")
 

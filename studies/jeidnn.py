@@ -5,10 +5,10 @@ python studies/jeidnn.py
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pandas as pd
+from pages import signed, write
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "jeidnn.md"
@@ -34,7 +34,7 @@ def table(root: Path = ROOT) -> str:
     for setting, (title, heads) in SETTINGS.items():
         board = pd.read_csv(root / "reports" / setting / "tables" / "leaderboard.csv").set_index("method")
         rows = (board.loc[_label(name, option, heads)] for name, option in COLUMNS.values())
-        cells = (f"{points(r['own'])} [{points(r['own_low'])}, {points(r['own_high'])}]" for r in rows)
+        cells = (f"{signed(r['own'])} [{signed(r['own_low'])}, {signed(r['own_high'])}]" for r in rows)
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -44,18 +44,5 @@ def _label(name: str, *options: str) -> str:
     return f"{name}[{given}]" if given else name
 
 
-def points(value: float) -> str:
-    """Return accuracy as points with a sign."""
-    return f"{100 * value:+.2f}".replace("-", "−")
-
-
-def write(page: str, root: Path = ROOT) -> str:
-    """Return the page with its table written again."""
-    block = f"<!-- table targets -->\n{table(root)}\n<!-- end -->"
-    page, count = re.subn(r"<!-- table targets -->\n.*?<!-- end -->", lambda _: block, page, flags=re.S)
-    assert count == 1, f"{PAGE} has no table 'targets'"
-    return page
-
-
 if __name__ == "__main__":
-    PAGE.write_text(write(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    PAGE.write_text(write(PAGE.read_text(encoding="utf-8"), {"targets": table()}), encoding="utf-8")

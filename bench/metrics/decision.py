@@ -42,9 +42,8 @@ def auroc(ranking: Ranking, target: NDArray[np.bool_], among: NDArray[np.bool_] 
     positives, total = int(positive.sum()), int(count.sum())
     if positives in (0, total):
         return None
-    twice_ranks = int(
-        (positive * (2 * np.cumsum(count) - count + 1)).sum()
-    )  # equal scores share the mean of their ranks
+    doubled = 2 * np.cumsum(count) - count + 1  # ranks, twice: equal scores share the mean of theirs
+    twice_ranks = int((positive * doubled).sum())
     above = twice_ranks / 2 - positives * (positives + 1) / 2
     return above / (positives * (total - positives))
 

@@ -135,6 +135,8 @@ def threshold_sizes(point: Measured, name: str) -> tuple[dict[str, float], dict[
 
 def lac_sizes_by_exit(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
     """Return the mean size of pooled LAC sets on the test samples that left at each exit."""
+    if ROW_ALPHA not in point.alphas:
+        return {}, {}
     sizes = _sizes(point, "lac")[point.alphas.index(ROW_ALPHA)]
     return {}, {f"set_size_lac@{ROW_ALPHA}": _by_exit(point, sizes)}
 

@@ -120,6 +120,13 @@ def test_what_cal_scores_of_itself():
     assert (s["accuracy"], s["macs_fraction"]) == (1.0, 0.625)
 
 
+def test_another_alpha_gives_its_own_scores_alone():
+    usual = point(outcomes(60), outcomes(50, seed=2))
+    found, all_alphas = score(dataclasses.replace(usual, alphas=(0.1,))), score(usual)
+    assert found.metrics["set_size_lac@0.1"] == all_alphas.metrics["set_size_lac@0.1"]
+    assert "set_size_lac@0.05" in all_alphas.columns and "set_size_lac@0.05" not in found.columns
+
+
 def test_collapsed():
     test = outcomes(40, seed=9)
     stuck = dataclasses.replace(test, exit_index=torch.full((40,), 2), logits=test.exit_logits[:, 2])

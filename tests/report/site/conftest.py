@@ -50,3 +50,31 @@ def browser() -> Iterator[Any]:
         opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="module")
+def cell(site) -> str:
+    return next(p for p in (site / "settings").rglob("*.html") if "resnet18" in p.name).relative_to(site).as_posix()
+
+
+@pytest.fixture
+def visit(browser, site, cell):
+    """Open a page in a context of its own: `visit(name, width=…, color_scheme=…)`."""
+    contexts: list[Any] = []
+
+    def open_page(name: str, width: int = 1280, plots: bool = True, **known: Any) -> Any:
+        context = browser.new_context(viewport={"width": width, "height": 800}, **known)
+        contexts.append(context)
+        page = context.new_page()
+        if not plots:  # their script takes most of the time
+            page.route("**/plotly.min.js", lambda route: route.abort())
+        page.set_default_timeout(120_000)
+        path, mark, part = name.partition("#")
+        page.goto((site / (cell if path == "cell" else path)).as_uri() + mark + part)
+        if name == "cell" and plots:
+            page.wait_for_selector("#plot .scatterlayer .point", state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
