@@ -80,7 +80,7 @@ class Measured:
     alphas: tuple[float, ...] = ALPHAS
     exit_logits: NDArray[Any] | None = None  # [N, K, C] on test; never stored
 
-    _cache: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    _cache: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """Return what `make` gives of this operating point; the first call computes it."""
