@@ -100,6 +100,21 @@ def score(axes: Axes, setting: str, name: str, scale: float, label: str, *method
     axes.set(xlabel="cost, share of the network's MACs", ylabel=label)
 
 
+def absolute(axes: Axes, settings_: Mapping[str, str], method: str) -> None:
+    """Draw, over million MACs, the static exits of several networks and the policies of a method on each."""
+    for (setting, name), colour in zip(settings_.items(), HUES[1:], strict=False):
+        frame = bench.load_records(ROOT / "results" / setting)
+        frame = frame[frame["status"] == "ok"].assign(macs=frame["macs"] / 1e6, accuracy=100 * frame["accuracy"])
+        static = frame[frame["method"] == "static"].groupby("exit")[["macs", "accuracy"]].mean()
+        mine = frame[frame["method"] == method].groupby("budget")[["macs", "accuracy"]].mean()
+        axes.plot(static["macs"], static["accuracy"], color=colour, ls="--", lw=1, label=f"{name}, static exits")
+        axes.plot(
+            static["macs"].iloc[-1:], static["accuracy"].iloc[-1:], "*", color=colour, ms=10, label=f"{name}, whole"
+        )
+        axes.plot(mine["macs"], mine["accuracy"], color=colour, marker="o", ms=3, lw=1.4, label=f"{name}, {method}")
+    axes.set(xlabel="cost of an image, million MACs", ylabel="accuracy, %")
+
+
 def settings_compared(axes: Axes, settings_: Mapping[str, str], first: str, second: str) -> None:
     """Draw the own gains of two methods in several settings, with their 95 % intervals."""
     for y, setting in enumerate(settings_):
@@ -169,6 +184,11 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
         "static exits of T2T-ViT-7": partial(exits, setting=FASHION),
         "static exits of EfficientNet-Lite0": partial(exits, setting=LONGTAIL),
     },
+    "small": {
+        "1": lambda axes: absolute(
+            axes, {"cifar10/cifar_resnet20": "ResNet-20", "cifar10/cifar_resnet56": "ResNet-56"}, "jeidnn"
+        ),
+    },
     "jeidnn": {
         "accuracy": lambda axes: gain(axes, LONGTAIL, *SIX, room=0),
         "calibration": lambda axes: score(axes, LONGTAIL, "ece_mass15", 100, "ECE, %", *SIX),
@@ -180,13 +200,13 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
 def draw(name: str, folder: Path = FOLDER) -> Path:
     """Draw the figure of a section; return its path."""
     panels = FIGURES[name]
-    columns = 3 if len(panels) == 3 else 2
+    columns = {1: 1, 3: 3}.get(len(panels), 2)
     rows = -(-len(panels) // columns)
     with plt.rc_context(settings() | {"font.size": 8}):
         figure, places = plt.subplots(
             rows,
             columns,
-            figsize=(WIDE * columns, HIGH * rows + (columns == 3) * 0.5),
+            figsize=(5.6, 2.8) if columns == 1 else (WIDE * columns, HIGH * rows + (columns == 3) * 0.5),
             layout="constrained",
             squeeze=False,
         )
@@ -200,7 +220,7 @@ def draw(name: str, folder: Path = FOLDER) -> Path:
             axes.yaxis.label.set_size(8)
             axes.spines[["top", "right"]].set_visible(False)
         legends = [axes.get_legend_handles_labels() for axes in places.flat[: len(panels)]]
-        if legends[0][1] and all(labels == legends[0][1] for _, labels in legends):
+        if len(panels) > 1 and legends[0][1] and all(labels == legends[0][1] for _, labels in legends):
             figure.legend(*legends[0], loc="outside lower center", ncols=len(legends[0][1]), fontsize=8, frameon=False)
         else:
             for axes, (handles, labels) in zip(places.flat, legends, strict=False):

@@ -23,7 +23,7 @@ SETTINGS = {  # what the page calls them, and the heads
 }
 COLUMNS = {
     "remaining (ours)": ("jeidnn", ""),
-    "1[l ≥ l*]": ("jeidnn", "scheme=subsequent"),
+    "1[l ≥ l\\*]": ("jeidnn", "scheme=subsequent"),
     "one threshold": ("global_thresh", ""),
 }
 
