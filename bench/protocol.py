@@ -1,4 +1,9 @@
-"""The split protocol, version 1: which samples train, hold out and test. Nothing here depends on storage order."""
+"""The split protocol: which samples train, hold out and test. Nothing here depends on storage order.
+
+Version 2 draws the pool that val and cal come from anew for every seed. Where that is impossible it stays fixed, as in
+version 1: a network that was trained on the train split must not train on it again in parts, one that has seen all of
+the official training samples leaves only the test set to hold out from, and the authors of some datasets made a pool.
+"""
 
 from __future__ import annotations
 
@@ -15,26 +20,34 @@ if TYPE_CHECKING:
     from bench.backbones.staged import Tuned
     from bench.datasets.dataset import Dataset
 
-PROTOCOL = "v1"
-SEEN = f"{PROTOCOL}-seen"
+FIXED = "v1"  # one pool for all seeds
+SEEN = f"{FIXED}-seen"
+DRAWN = "v2"  # a pool for each seed
 POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000, "fashion_mnist": 10_000}  # held out for val + cal
 LONGTAIL_POOL = 50  # held out per class before a long tail is cut
 SHARE = 0.2  # held out of anything else, and tested on where a set brings no test images
+COMMON = {FIXED: 0.5, SEEN: 0.5, DRAWN: SHARE / 2}  # of val that two seeds share: halves of one pool, or of two
 
 
 @dataclass(frozen=True)
 class Splits:
     """Rows of a dataset by role, each in the order of the samples' keys: mixed in class, the same for any storage."""
 
-    train: np.ndarray  # int64 [N_train]
-    pool: np.ndarray  # int64 [N_pool]: val and cal, told apart by `halves`
+    train: np.ndarray  # int64 [N_train]; of v2 all that a seed may draw its train split and its pool from
+    pool: np.ndarray  # int64 [N_pool]: val and cal, told apart by `halves`; of v2 none
     test: np.ndarray  # int64 [N_test]
-    protocol: str  # 'v1' or 'v1-seen'
+    protocol: str  # 'v1', 'v1-seen' or 'v2'
     limit: int | None = None
+    pool_counts: tuple[int, ...] = ()  # [C] of v2: what a seed draws for its pool, then for its train split: see `draw`
+    train_counts: tuple[int, ...] = ()
 
 
-def split(dataset: Dataset, *, seen: bool = False, limit: int | None = None) -> Splits:
-    """Split a dataset by protocol v1; `seen` says that the backbone's weights have seen its training samples.
+def split(dataset: Dataset, *, seen: bool = False, tuned: bool = False, limit: int | None = None) -> Splits:
+    """Split a dataset; `seen` says that the backbone's weights have seen its training samples.
+
+    `tuned`: they were trained on the train split that this function gives with `tuned`, and have seen nothing else of it.
+    Without either the protocol is v2: `train` then holds all official training samples, each seed draws its pool and
+    its train split from them, and the sizes below are those of every seed.
 
     Held out of the official training samples, stratified: 10,000 for cifar10, cifar100, svhn and fashion_mnist; 50 per
     class for cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) samples of class c; 20 %
@@ -59,10 +72,12 @@ def split(dataset: Dataset, *, seen: bool = False, limit: int | None = None) -> 
     if not len(test):
         draw.require(train, 4)
         train, test = draw.stratified(train, round(SHARE * whole), "test", minimum=1)
-    train, pool = _hold_out(dataset, draw, train, val, whole)
+    brought = len(val) and draw.counts(val).min() >= 2
+    official = train if brought else np.concatenate([train, val])
+    train, pool = (train, val) if brought else _hold_out(dataset, draw, official, whole)
     if seen:
         pool, test = _halve_test(dataset, draw, official_test)
-    rows = Splits(train, pool, test, SEEN if seen else PROTOCOL, limit)
+    rows = Splits(train, pool, test, SEEN if seen else FIXED, limit)
     if limit is not None:
         rows = replace(
             rows,
@@ -70,7 +85,30 @@ def split(dataset: Dataset, *, seen: bool = False, limit: int | None = None) -> 
             pool=draw.first(pool, limit, minimum=2),
             test=draw.first(test, limit, minimum=1),
         )
+    if not (seen or tuned or brought):
+        rows = replace(
+            rows,
+            train=official if limit is None else np.concatenate([rows.train, rows.pool]),
+            pool=rows.pool[:0],
+            protocol=DRAWN,
+            pool_counts=tuple(draw.counts(rows.pool).tolist()),
+            train_counts=tuple(draw.counts(rows.train).tolist()),
+        )
     return replace(rows, train=draw.sort(rows.train), pool=draw.sort(rows.pool), test=draw.sort(rows.test))
+
+
+def draw(
+    labels: np.ndarray, keys: np.ndarray, pool_counts: Sequence[int], train_counts: Sequence[int], seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw a seed's train split and pool: positions in samples [N] with these labels and keys, ascending.
+
+    So many of each class [C]. Depends on the seed and on the samples' keys and labels, on nothing else; copies of a
+    sample stay together, as in `split`.
+    """
+    rank = np.unique(keys, return_inverse=True)[1].reshape(-1)
+    found = _Draw("pools", tuple(map(str, range(len(pool_counts)))), np.asarray(labels), rank, "samples")
+    rest, pool = found.take(np.arange(len(labels)), pool_counts, f"pool|{seed}")
+    return np.sort(found.take(rest, train_counts, f"train|{seed}")[1]), np.sort(pool)
 
 
 def carve(dataset: Dataset, rows: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +139,7 @@ def has_seen(dataset: Dataset, trained_on: Collection[str], tuned: Tuned | None 
     return not set(dataset.source.split("+")).isdisjoint(trained_on) or (bool(known) and dataset.digest in known)
 
 
-def tuned_on(dataset: Dataset, tuned: Tuned | None, protocol: str = PROTOCOL) -> bool:
+def tuned_on(dataset: Dataset, tuned: Tuned | None, protocol: str = FIXED) -> bool:
     """Return whether a network was tuned on this dataset's train split by a protocol."""
     asked = (dataset.name, dataset.digest, protocol)
     return tuned is not None and (tuned.dataset, tuned.digest, tuned.protocol) == asked
@@ -152,18 +190,13 @@ def allocate(counts: Sequence[int] | np.ndarray, total: int, *, minimum: int = 0
     return share
 
 
-def _hold_out(
-    dataset: Dataset, draw: _Draw, train: np.ndarray, val: np.ndarray, whole: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Part the training images into train and pool."""
+def _hold_out(dataset: Dataset, draw: _Draw, train: np.ndarray, whole: int) -> tuple[np.ndarray, np.ndarray]:
+    """Part the training samples into train and pool."""
     if dataset.imbalance is not None:
         rest, pool = draw.take(train, [LONGTAIL_POOL] * dataset.num_classes, "pool")
         left = int(draw.counts(rest).min())
         _, tail = draw.take(rest, longtail_counts(left, dataset.imbalance, dataset.num_classes), "longtail")
         return tail, pool
-    if len(val) and draw.counts(val).min() >= 2:
-        return train, val
-    train = np.concatenate([train, val])
     draw.require(train, 3)
     return draw.stratified(train, POOL.get(dataset.name, round(SHARE * whole)), "pool", minimum=2)
 
@@ -259,5 +292,5 @@ class _Draw:
 
 def _shuffle(count: int, seed: str) -> np.ndarray:
     """A permutation from raw PCG64 output, whose stream NumPy keeps the same in every version."""
-    state = int.from_bytes(hashlib.sha256(f"exitbench|{PROTOCOL}|{seed}".encode()).digest()[:16], "big")
+    state = int.from_bytes(hashlib.sha256(f"exitbench|{FIXED}|{seed}".encode()).digest()[:16], "big")
     return np.argsort(np.random.PCG64(state).random_raw(count), kind="stable")

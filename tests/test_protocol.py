@@ -1,4 +1,4 @@
-"""Protocol v1: sizes, disjointness, stratification, independence of storage order, the seen rule, halves and limits."""
+"""The splits: sizes, disjointness, stratification, independence of storage order, the seen rule, halves, draws, limits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench import datasets, protocol
 from bench.datasets.images import ImageDataset
 from bench.datasets.stores import ArrayStore
 from bench.errors import UserError
-from bench.protocol import allocate, halves, longtail_counts, split
+from bench.protocol import allocate, halves, longtail_counts
 from tests.helpers.paths import SHARED
 
 
@@ -25,6 +25,11 @@ def made(labels, partition=None, *, name="set", source=None, pixels=None, seed=0
     names = tuple(f"c{c}" for c in range(labels.max() + 1))
     store = ArrayStore(lambda: pixels[order])
     return ImageDataset(name, source or name, names, labels[order], partition[order], store, imbalance=imbalance)
+
+
+def split(data, **options):
+    """The splits with one pool for all seeds, of version 1."""
+    return protocol.split(data, tuned=True, **options)
 
 
 def parts(**sizes):
@@ -256,6 +261,57 @@ def test_splits_are_those_of_version_one():
     assert halves(np.arange(12) % 3, 7)[0].tolist() == [0, 1, 5, 9, 10, 11]
 
 
+def drawn(data, rows, seed):
+    """The dataset rows of a seed's train split and pool."""
+    found = protocol.draw(data.labels[rows.train], data.keys[rows.train], rows.pool_counts, rows.train_counts, seed)
+    return [rows.train[positions] for positions in found]
+
+
+@pytest.mark.parametrize("limit", [None, 600])
+def test_every_seed_draws_its_own_pool_of_the_same_sizes(limit):
+    data = made(np.arange(4000) % 7, parts(train=3600, test=400))
+    rows, fixed = protocol.split(data, limit=limit), split(data, limit=limit)
+    assert (rows.protocol, len(rows.pool)) == ("v2", 0)
+    assert rows.test.tolist() == fixed.test.tolist()
+    assert len(rows.train) == len(fixed.train) + len(fixed.pool)
+    pools = []
+    for seed in range(4):
+        train, pool = drawn(data, rows, seed)
+        assert sorted([*train, *pool]) == sorted(rows.train)
+        assert counts(data, train).tolist() == counts(data, fixed.train).tolist()
+        assert counts(data, pool).tolist() == counts(data, fixed.pool).tolist()
+        pools.append(set(pool))
+    shared = np.mean([len(a & b) / len(a) for i, a in enumerate(pools) for b in pools[:i]])
+    assert shared == pytest.approx(len(pools[0]) / len(rows.train), abs=0.05)
+
+
+def test_a_seed_draws_the_same_samples_from_any_storage_and_keeps_copies_together():
+    pixels = np.repeat(np.random.default_rng(0).integers(0, 256, (300, 2, 2, 3), dtype=np.uint8), 2, 0)
+    labels = np.repeat(np.arange(300) % 3, 2)
+    one, two = (made(labels, pixels=pixels, order=order) for order in (None, np.random.default_rng(1).permutation(600)))
+    for seed in (0, 1):
+        first, second = (drawn(data, protocol.split(data), seed) for data in (one, two))
+        for mine, other in zip(first, second, strict=True):
+            assert one.keys[mine].tolist() == two.keys[other].tolist()
+        assert not set(one.keys[first[0]]) & set(one.keys[first[1]])
+
+
+def test_long_tails_are_drawn_from_all_official_images():
+    data = made(np.arange(5000) % 10, name="cifar100lt", imbalance=10)
+    rows = protocol.split(data)
+    counted = longtail_counts(350, 10, 10)  # of 500, 100 are tested on and 50 are held out
+    assert list(rows.train_counts) == counted and set(rows.pool_counts) == {50} and len(rows.train) == 4000
+    (tail, pool), (other, _) = (drawn(data, rows, seed) for seed in (0, 1))
+    assert counts(data, tail).tolist() == counted and not set(tail) & set(pool) and set(tail) != set(other)
+
+
+@pytest.mark.parametrize("options", [{"seen": True}, {"tuned": True}, {}])
+def test_the_pool_is_fixed_where_it_has_to_be(options):
+    partition = parts(train=300, test=100) if options else parts(train=200, val=100, test=100)
+    rows = protocol.split(made(np.arange(400) % 4, partition), **options)
+    assert len(rows.pool) and not rows.pool_counts and rows.protocol == ("v1-seen" if options.get("seen") else "v1")
+
+
 @pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.skipif(not (SHARED / "data" / "cifar100").is_dir(), reason="needs the CIFAR-100 of ../shared/data")
@@ -276,4 +332,4 @@ def test_real_cifar100():
     val, cal = halves(tail.labels[rows.pool], 1)
     assert counts(tail, rows.train).tolist() == [int(450 * 0.01 ** (c / 99)) for c in range(100)]
     assert [len(r) for r in (rows.train, val, cal, rows.test)] == [9754, 2500, 2500, 10_000]
-    assert protocol.PROTOCOL == rows.protocol == "v1"
+    assert rows.protocol == "v1"

@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from bench.bank import probe
 from bench.bank.manifest import REMEDY, Manifest
 from bench.bank.plan import NATIVE, Plan, array_file
 from bench.bank.store import checked, list_banks, mark_used
-from bench.bank.streamed import RESIDENT, StreamedData
+from bench.bank.streamed import RESIDENT, StreamedData, gathered
 from bench.errors import BankError, UserError
 from bench.method import ExitData, NativeHead, NoTrain, Task
+from bench.system.cache import cache_dir
+from bench.system.files import write_atomic
+
+
+class Roles(NamedTuple):
+    """Rows of a bank's splits for one seed."""
+
+    train: np.ndarray | None  # of the train split; None: all
+    held: str  # the split that val and cal are rows of
+    val: np.ndarray
+    cal: np.ndarray
 
 
 @dataclass(frozen=True)
 class Bank:
-    """A verified bank. Splits are train, pool (val and cal, halved by the run's seed) and test; K exits, C classes."""
+    """A verified bank of K exits and C classes. Its splits are train, pool and test.
+
+    A seed halves the pool into val and cal. A bank of protocol v2 has no pool: a seed draws it from train.
+    """
 
     path: Path
     manifest: Manifest
@@ -80,44 +95,62 @@ class Bank:
         split: str,
         rows: np.ndarray | Sequence[int] | None = None,
         *,
-        head: int,
+        head: tuple[Tensor, Tensor],
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         view: int = 0,
     ) -> ExitData:
-        """Load a split, or some rows of it, as a policy sees it; `head` is the frozen head's candidate.
+        """Load a split, or some rows of it, as a policy sees it; `head` is that of the last exit: see `final_head`.
 
-        dtype: of the features; logits have single precision at least. A whole split of more than RESIDENT bytes in
-        float32 stays on disk unless it is for a GPU.
+        dtype: of the features; logits have single precision at least.
         """
-        weight, bias = self._candidate(head)
-        if self._stays_on_disk(split, rows, device):
-            arrays = [self._mapped(split, k, view, "c") for k in range(self.num_exits)]
-            return StreamedData(arrays, (weight, bias), torch.from_numpy(self.labels(split)))
+        weight, bias = head
         *features, final = (self._load(split, k, view, rows, device, dtype) for k in range(self.num_exits))
         labels = torch.from_numpy(self.labels(split) if rows is None else self.labels(split)[np.asarray(rows)])
         logits = torch.nn.functional.linear(final.float(), weight.to(device), bias.to(device))
         return ExitData(tuple(features), logits.to(torch.promote_types(dtype, torch.float32)), labels.to(device))
 
-    def head_choice(self, seed: int) -> int:
-        """Choose the frozen head's candidate: the lowest NLL on this seed's val half, ties to the stronger penalty."""
-        weights, biases, _ = _heads(self.path)
-        if len(weights) == 1:
-            return 0
-        val = np.sort(self.halves(seed)[0])
-        losses = probe.losses(self.features("pool", self.num_exits - 1), val, self.labels("pool"), weights, biases)
-        return losses.index(min(losses))
-
-    def final_head(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Give the frozen head of a seed: weight [C, D] and bias [C]."""
-        return self._candidate(self.head_choice(seed))
-
-    def halves(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Positions in the pool of this seed's val and cal."""
+    def roles(self, seed: int) -> Roles:
+        """Return which rows train, and which are val and cal, for a seed."""
         from bench import protocol
 
-        val, cal = protocol.halves(self.labels("pool"), seed)
-        return np.asarray(val), np.asarray(cal)
+        if not self.manifest.pool_class_counts:
+            return Roles(None, "pool", *protocol.halves(self.labels("pool"), seed))
+        labels, counts = self.labels("train"), (self.manifest.pool_class_counts, self.manifest.train_class_counts)
+        train, pool = protocol.draw(labels, self.keys("train"), *counts, seed)
+        val, cal = protocol.halves(labels[pool], seed)
+        return Roles(train, "train", pool[val], pool[cal])
+
+    def final_head(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Return the frozen head of a seed, weight [C, D] and bias [C].
+
+        Of the candidates that were fitted on train, the one with the lowest NLL on the seed's val is used, ties to the
+        stronger penalty. In a bank of protocol v2 they are fitted on the seed's own train split.
+        """
+        weights, biases, l2 = _heads(self.path)
+        if len(weights) == 1:
+            return weights[0], biases[0]
+        roles = self.roles(seed)
+        if len(weights):
+            return self._chosen(roles, weights, biases)
+        stored = cache_dir("probes") / f"{self.digest}-{seed}.safetensors"
+        with contextlib.suppress(Exception):  # missing or damaged: it is made anew
+            held = load_file(stored)
+            return held["weight"], held["bias"]
+        final = self.features("train", self.num_exits - 1)[roles.train]
+        fitted = probe.fit(final, self.labels("train")[roles.train], self.manifest.num_classes, l2.tolist())
+        weight, bias = self._chosen(roles, *fitted)
+        with contextlib.suppress(OSError):
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            content = save({"weight": weight.contiguous(), "bias": bias.contiguous()})
+            write_atomic(stored, lambda file: file.write(content))
+        return weight, bias
+
+    def _chosen(self, roles: Roles, weights: Tensor, biases: Tensor) -> tuple[Tensor, Tensor]:
+        final, labels = self.features(roles.held, self.num_exits - 1), self.labels(roles.held)
+        losses = probe.losses(final, roles.val, labels, weights, biases)
+        best = losses.index(min(losses))
+        return weights[best].clone(), biases[best].clone()
 
     def native(self, device: str | torch.device = "cpu") -> tuple[NativeHead, ...] | None:
         """Give the network's own heads of the intermediate exits, None if the bank has none."""
@@ -128,11 +161,14 @@ class Bank:
         return tuple(None if weight is None or bias is None else (weight, bias) for weight, bias in pairs)
 
     def task(self, seed: int, device: str | torch.device = "cpu") -> Task:
-        """Make what a method may see: train and this seed's val."""
-        head, (val, _) = self.head_choice(seed), self.halves(seed)
+        """Make what a method may see: this seed's train and val.
+
+        A train split of more than RESIDENT bytes in float32 stays on disk unless it is for a GPU.
+        """
+        head, roles = self.final_head(seed), self.roles(seed)
         return Task(
-            train=self._train(head, device),
-            val=self.exit_data("pool", val, head=head, device=device),
+            train=self._train(roles.train, head, device),
+            val=self.exit_data(roles.held, roles.val, head=head, device=device),
             macs=self.manifest.macs,
             num_classes=self.manifest.num_classes,
             seed=seed,
@@ -140,25 +176,34 @@ class Bank:
             native=self.native(device),
         )
 
-    def _train(self, head: int, device: str | torch.device) -> ExitData:
-        return self.exit_data("train", head=head, device=device) if self.manifest.sizes["train"] else NoTrain()
+    def _train(self, rows: np.ndarray | None, head: tuple[Tensor, Tensor], device: str | torch.device) -> ExitData:
+        if not self.manifest.sizes["train"]:
+            return NoTrain()
+        if not self._stays_on_disk(device):
+            return self.exit_data("train", rows, head=head, device=device)
+        labels = self.labels("train")
+        arrays = [self._mapped("train", k, 0, "c") for k in range(self.num_exits)]
+        if rows is not None:
+            arrays, labels = [gathered(array, rows, self.path.parent) for array in arrays], labels[rows]
+        return StreamedData(arrays, head, torch.from_numpy(labels))
 
     def held_out(self, seed: int, device: str | torch.device = "cpu") -> tuple[ExitData, ExitData]:
         """Load what no method sees: this seed's cal, and test; of a bank larger than memory in half precision."""
-        head, (_, cal) = self.head_choice(seed), self.halves(seed)
-        large = self.manifest.dtype == "float16" and self._stays_on_disk("train", None, device)
+        head, roles = self.final_head(seed), self.roles(seed)
+        large = self.manifest.dtype == "float16" and self._stays_on_disk(device)
         dtype = torch.float16 if large else torch.float32
         return (
-            self.exit_data("pool", cal, head=head, device=device, dtype=dtype),
+            self.exit_data(roles.held, roles.cal, head=head, device=device, dtype=dtype),
             self.exit_data("test", head=head, device=device, dtype=dtype),
         )
 
     def _mapped(self, split: str, exit_: int, view: int, mode: Literal["r", "c"]) -> np.memmap:
         return np.load(self.path / array_file(split, view, exit_, self.num_exits), mmap_mode=mode)
 
-    def _stays_on_disk(self, split: str, rows: object, device: str | torch.device) -> bool:
-        numbers = self.manifest.sizes.get(split, 0) * (sum(self.manifest.feature_dims) + self.manifest.final_dim)
-        return rows is None and torch.device(device).type == "cpu" and 4 * numbers > RESIDENT
+    def _stays_on_disk(self, device: str | torch.device) -> bool:
+        """Whether the train split of a seed does."""
+        numbers = sum(self.manifest.train_class_counts) * (sum(self.manifest.feature_dims) + self.manifest.final_dim)
+        return torch.device(device).type == "cpu" and 4 * numbers > RESIDENT
 
     def _load(
         self,
@@ -172,12 +217,6 @@ class Bank:
         mapped = self.features(split, exit_, view)
         part = np.array(mapped) if rows is None else mapped[np.asarray(rows)]
         return torch.from_numpy(part).to(device).to(dtype)
-
-    def _candidate(self, head: int) -> tuple[Tensor, Tensor]:
-        weights, biases, _ = _heads(self.path)
-        if not 0 <= head < len(weights):
-            raise UserError(f"{self.path.name} has no candidate head {head}. Valid: 0 to {len(weights) - 1}.")
-        return weights[head], biases[head]
 
 
 def with_digest(digest: str, root: Path | None = None) -> Bank | None:
@@ -196,7 +235,7 @@ def open_for(plan: Plan, path: Path) -> Bank:
 
 @cache
 def _heads(path: Path) -> tuple[Tensor, Tensor, Tensor]:
-    """Candidate heads of a bank: weight [R, C, D], bias [R, C], l2 [R]."""
+    """Candidate heads of a bank: weight [R, C, D], bias [R, C], l2 [R]; none [0] where every seed fits its own."""
     stored = load_file(path / "head.safetensors")
     weight, bias, l2 = (stored.get(name) for name in ("weight", "bias", "l2"))
     if weight is None or bias is None or l2 is None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from bench.bank import probe
 from bench.bank.bank import Bank, open_for
 from bench.bank.compute import features, ready
-from bench.bank.manifest import FILE, SPLITS, FileEntry, Manifest, file_digest, read_manifest
+from bench.bank.manifest import FILE, FileEntry, Manifest, file_digest, read_manifest
 from bench.bank.partial import Partial, sync, write_text
 from bench.bank.plan import NATIVE, Plan, array_file, default_root
 from bench.bank.store import lock_file, partial_folder
@@ -99,7 +99,7 @@ def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device
 
 def _jobs(plan: Plan, partial: Partial, batch_size: int) -> Iterator[Job]:
     """Yield batches of what is pending; texts of like length share one, so that little of it is padding."""
-    for split in SPLITS:
+    for split in plan.rows:
         positions = partial.pending(split)
         if plan.modality == "text" and len(positions):
             positions = positions[np.argsort(plan.lengths(split, positions), kind="stable")]
@@ -167,13 +167,18 @@ def _forward(plan: Plan, chunk: Chunk, device: torch.device) -> tuple[Chunk, lis
 
 def _describe(plan: Plan, folder: Path) -> None:
     """Write labels, rows, the frozen head's candidates and, last of all, the manifest."""
-    for split in SPLITS:
-        np.save(folder / f"{split}.labels.npy", plan.labels[split])
-    stored: dict[str, Any] = {f"{s}_rows": plan.rows[s] for s in SPLITS} | {f"{s}_keys": plan.keys[s] for s in SPLITS}
+    for split, labels in plan.labels.items():
+        np.save(folder / f"{split}.labels.npy", labels)
+    stored: dict[str, Any] = {f"{s}_rows": r for s, r in plan.rows.items()} | {
+        f"{s}_keys": k for s, k in plan.keys.items()
+    }
     np.savez(folder / "rows.npz", **stored)
+    weights = biases = torch.empty(0)
     if plan.own_head:
         grid = (0.0,)
         weights, biases = (part[None] for part in _parts(plan.backbone.head))
+    elif plan.drawn:
+        grid = probe.GRID  # each seed has a train split and fits its own: `Bank.final_head`
     else:
         final = np.load(folder / array_file("train", 0, len(plan.dims) - 1, len(plan.dims)), mmap_mode="r")
         grid = probe.GRID
@@ -181,7 +186,7 @@ def _describe(plan: Plan, folder: Path) -> None:
         weights, biases = probe.fit(final, plan.labels["train"], plan.dataset.num_classes, grid, device=device)
     tensors = {"weight": weights, "bias": biases, "l2": torch.tensor(grid, dtype=torch.float64)}
     save_file({name: t.cpu().contiguous().clone() for name, t in tensors.items()}, folder / "head.safetensors")
-    files = [*plan.arrays, *(f"{s}.labels.npy" for s in SPLITS), "rows.npz", "head.safetensors"]
+    files = [*plan.arrays, *(f"{s}.labels.npy" for s in plan.rows), "rows.npz", "head.safetensors"]
     if plan.native:
         files.append(NATIVE)
         save_file(_native(plan), folder / NATIVE)
@@ -216,7 +221,9 @@ def _manifest(plan: Plan, grid: tuple[float, ...], files: Mapping[str, FileEntry
         num_classes=int(dataset.num_classes),
         seen=plan.splits.protocol.endswith("-seen"),
         sizes={name: len(rows) for name, rows in plan.rows.items()},
-        train_class_counts=tuple(np.bincount(plan.labels["train"], minlength=dataset.num_classes).tolist()),
+        train_class_counts=plan.splits.train_counts
+        or tuple(np.bincount(plan.labels["train"], minlength=dataset.num_classes).tolist()),
+        pool_class_counts=plan.splits.pool_counts,
         weights_digest=backbone.weights_digest,
         feature_dims=plan.dims[:-1],
         final_dim=plan.dims[-1],

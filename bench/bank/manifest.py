@@ -24,7 +24,7 @@ IDENTITY = (
     *("protocol", "limit"),
 )
 SPLITS = ("train", "pool", "test")
-LATER = {"compute", "modality"}  # fields that older banks lack
+LATER = {"compute", "modality", "pool_class_counts"}  # fields that older banks lack
 _FILE = re.compile(r"[a-z0-9.]+\.(npy|npz|safetensors)")
 REMEDY = "Remove it with `bench bank prune` and make it again with `bench bank build`."
 
@@ -51,7 +51,7 @@ class Manifest:
     seen: bool
     limit: int | None
     sizes: Mapping[str, int]  # rows of each split
-    train_class_counts: tuple[int, ...]
+    train_class_counts: tuple[int, ...]  # of a seed
     backbone: str
     weights_digest: str
     image_size: int  # side in pixels; of texts the tokens at which `macs` are counted
@@ -69,6 +69,7 @@ class Manifest:
     schema: int = SCHEMA
     compute: Mapping[str, str] = field(default_factory=dict)  # where not float32 on contiguous images
     modality: Modality = "image"
+    pool_class_counts: tuple[int, ...] = ()  # that a seed draws from `train`; where there is a pool, none
 
     @property
     def identity(self) -> dict[str, Any]:

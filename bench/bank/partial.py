@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import xxhash
 
-from bench.bank.manifest import SPLITS
 from bench.bank.plan import Plan, array_file
 from bench.errors import UserError
 from bench.system.files import open_regular, write_atomic
@@ -36,8 +35,8 @@ class Partial:
         if not self._resumable():
             shutil.rmtree(path, ignore_errors=True)
             self._create()
-        self._sums = {s: np.lib.format.open_memmap(path / f"{s}.done.npy", mode="r+") for s in SPLITS}
-        self._marked: dict[str, list[np.ndarray]] = {s: [] for s in SPLITS}
+        self._sums = {s: np.lib.format.open_memmap(path / f"{s}.done.npy", mode="r+") for s in plan.rows}
+        self._marked: dict[str, list[np.ndarray]] = {s: [] for s in plan.rows}
         self._arrays = {name: np.lib.format.open_memmap(path / name, mode="r+") for name in plan.arrays}
         self._forget_changed()
         self._pause = checkpoint_seconds
@@ -86,7 +85,7 @@ class Partial:
 
     def strip(self) -> None:
         """Remove what only an unfinished bank has."""
-        for name in (_STATE, *(f"{s}.done.npy" for s in SPLITS)):
+        for name in (_STATE, *(f"{s}.done.npy" for s in self.plan.rows)):
             (self.path / name).unlink(missing_ok=True)
 
     def _checksums(self, split: str, positions: np.ndarray) -> np.ndarray:

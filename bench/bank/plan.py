@@ -56,11 +56,16 @@ class Plan:
         if self.modality == "text" and (self.views or self.channels_last):
             option = "--views" if self.views else "--channels-last"
             raise UserError(f"{option} is for images, and '{self.dataset.name}' has texts. Leave it out.")
-        if empty := [name for name in SPLITS if not len(self.rows[name])]:
+        if empty := [name for name in SPLITS if name not in self.rows and (name != "pool" or not self.drawn)]:
             raise UserError(
                 f"'{self.dataset.name}' has no {self.modality}s in {', '.join(empty)}. "
                 "Give more data or a higher limit."
             )
+
+    @property
+    def drawn(self) -> bool:
+        """Whether every seed draws its pool from the train split."""
+        return len(self.splits.pool_counts) > 0
 
     @property
     def modality(self) -> Modality:
@@ -70,7 +75,8 @@ class Plan:
     @cached_property
     def rows(self) -> Mapping[str, np.ndarray]:
         """Dataset rows [N] of each split, in the split's canonical order."""
-        return {name: np.asarray(getattr(self.splits, name), dtype=np.int64) for name in SPLITS}
+        held = {name: np.asarray(getattr(self.splits, name), dtype=np.int64) for name in SPLITS}
+        return {name: rows for name, rows in held.items() if len(rows)}
 
     @cached_property
     def labels(self) -> Mapping[str, np.ndarray]:
@@ -111,7 +117,8 @@ class Plan:
             **({"compute": self.compute} if self.compute else {}),
             "schema": SCHEMA,
             "dataset": self.dataset.digest,
-            "splits": {name: [_hash(self.keys[name]), _hash(self.labels[name])] for name in SPLITS},
+            "splits": {name: [_hash(self.keys[name]), _hash(self.labels[name])] for name in self.rows},
+            **({"draws": [self.splits.pool_counts, self.splits.train_counts]} if self.drawn else {}),
             "num_classes": int(self.dataset.num_classes),
             "protocol": self.splits.protocol,
             "limit": self.splits.limit,
@@ -199,7 +206,7 @@ class Plan:
     def arrays(self) -> dict[str, tuple[int, int]]:
         """File name and shape of every feature array."""
         shapes = {}
-        for split in SPLITS:
+        for split in self.rows:
             for view in range(1 + self.views if split == "train" else 1):
                 for exit_, width in enumerate(self.dims):
                     shapes[array_file(split, view, exit_, len(self.dims))] = (len(self.rows[split]), width)

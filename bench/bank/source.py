@@ -144,7 +144,8 @@ class Source:
             )
             check_fits(dataset, backbone.name, backbone.modality)
             seen = protocol.has_seen(dataset, backbone.seen, backbone.tuned)
-            splits = protocol.split(dataset, seen=seen, limit=wanted.limit)
+            tuned = protocol.tuned_on(dataset, backbone.tuned)
+            splits = protocol.split(dataset, seen=seen, tuned=tuned, limit=wanted.limit)
         return Plan(dataset, backbone, splits, wanted.dtype, wanted.views, wanted.precision, wanted.channels_last)
 
     def status(self) -> BankStatus:

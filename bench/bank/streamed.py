@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import mmap
+import os
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from bench.errors import UserError
 from bench.exits import PART
 from bench.method import ExitData
 
 RESIDENT = 2 << 30  # bytes of a split in float32 above which it stays on disk
+GATHERED = 1 << 16  # rows at once
+
+
+def gathered(array: np.ndarray, rows: np.ndarray, folder: Path) -> np.memmap:
+    """Return some rows [N] of mapped features [M, D] in a mapped file of their own, gone when nobody holds it.
+
+    folder: on the disk that it shall be on. Raises UserError if it is full.
+    """
+    try:
+        return _copied(array, rows, folder)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"The train split of a seed cannot be copied to {folder} ({reason}). Make room.") from error
+
+
+def _copied(array: np.ndarray, rows: np.ndarray, folder: Path) -> np.memmap:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        os.posix_fallocate(file.fileno(), 0, len(rows) * array.shape[1] * array.dtype.itemsize)
+        held = np.memmap(file, array.dtype, "w+", shape=(len(rows), array.shape[1]))
+    for start in range(0, len(rows), GATHERED):
+        held[start : start + GATHERED] = array[rows[start : start + GATHERED]]
+    return held
 
 
 class StreamedData(ExitData):

@@ -61,8 +61,7 @@ class Network:
 
     def features(self, positions: np.ndarray) -> ExitData:
         """Return what the bank holds of test samples."""
-        choice = self.bank.head_choice(self.seed)
-        return self.bank.exit_data(TEST, positions, head=choice, device=self.device)
+        return self.bank.exit_data(TEST, positions, head=self.head, device=self.device)
 
     def execute(self, policy: Policy, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Return the exits taken [B] and the logits left with [B, C], really stopping early."""

@@ -130,7 +130,8 @@ def _prepare(wanted: Wanted) -> _Job:
         raise UserError(
             f"{backbone.name} has {backbone.num_exits} exits; give a weight for each, the last one included."
         )
-    splits = protocol.split(data, seen=protocol.has_seen(data, backbone.seen, backbone.tuned), limit=wanted.limit)
+    seen = protocol.has_seen(data, backbone.seen, backbone.tuned)
+    splits = protocol.split(data, seen=seen, tuned=True, limit=wanted.limit)
     rows, held = protocol.carve(data, splits.train, config.val_share)
     if len(rows) < 2:
         raise UserError(

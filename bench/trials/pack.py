@@ -37,9 +37,11 @@ def logits_of(bank: Bank, seed: int) -> Logits:
     task, manifest = bank.task(seed), bank.manifest
     recipe = "plain" if task.native is None else "native"
     fitted = heads.fit(recipe, task)
-    chosen = recipe == "plain" or len(manifest.l2) > 1  # by the seed's val half
+    chosen = recipe == "plain" or len(manifest.l2) > 1 or bool(manifest.pool_class_counts)  # by the seed's samples
     added = [fitted.macs(k) for k in range(bank.num_exits)]
-    pool = bank.exit_data("pool", head=bank.head_choice(seed))
+    roles = bank.roles(seed)
+    held = np.sort(np.concatenate([roles.val, roles.cal]))
+    pool = bank.exit_data(roles.held, held, head=bank.final_head(seed))
     about = About(
         dataset=manifest.dataset,
         backbone=manifest.backbone,
@@ -54,15 +56,18 @@ def logits_of(bank: Bank, seed: int) -> Logits:
         heads_version=registry.load("heads", recipe).version,
         seed=seed if chosen else None,
     )
-    return Logits(about, _answers(bank, "pool", fitted, pool), _answers(bank, "test", fitted, bank.held_out(seed)[1]))
+    return Logits(
+        about,
+        _answers(bank, fitted, pool, bank.keys(roles.held)[held]),
+        _answers(bank, fitted, bank.held_out(seed)[1], bank.keys("test")),
+    )
 
 
-def _answers(bank: Bank, split: str, fitted: Heads, data: ExitData) -> SplitLogits:
-    found = exit_answers(fitted, data).numpy()
-    half = found.astype(np.float16)
+def _answers(bank: Bank, fitted: Heads, data: ExitData, keys: np.ndarray) -> SplitLogits:
+    half = exit_answers(fitted, data).numpy().astype(np.float16)
     if not np.isfinite(half).all():
-        raise UserError(f"{bank.path.name} has logits on {split} that half precision cannot hold; it is not packed.")
-    return SplitLogits(half, bank.labels(split), bank.keys(split))
+        raise UserError(f"{bank.path.name} has logits that half precision cannot hold; it is not packed.")
+    return SplitLogits(half, data.labels.numpy(), keys)
 
 
 def write_pack(cell: Cell, records: Sequence[Record], folder: Path, bank_dir: Path | None = None) -> Path:

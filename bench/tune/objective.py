@@ -73,7 +73,7 @@ def area(points: Sequence[OperatingPoint], low: float, high: float) -> float:
 
 
 def deciding(labels: np.ndarray) -> np.ndarray:
-    """Return the images of a pool that no search sees: bool [N], a third of each class, equal for all seeds.
+    """Return the images of a split that no search sees: bool [N], a third of each class, equal for all seeds.
 
     Classes start the count at different places, so that small ones do not all lose the same way.
     """
@@ -94,13 +94,13 @@ class Parts:
 
     ways: tuple[tuple[Task, ExitData], ...]  # what is fitted, and what it is scored on
     last: tuple[Task, ExitData]  # fitted with all that chooses as its val, scored on what was kept back
-    rows: np.ndarray  # positions in the pool of what was kept back
+    rows: np.ndarray  # positions in the split that val is from, of what was kept back
 
 
 def parts(task: Task, rows: np.ndarray, kept: np.ndarray) -> Parts:
-    """Split a task's val, whose rows are at these positions of the pool; raise ValueError if it is too small.
+    """Split a task's val, whose rows are at these positions of a split; raise ValueError if it is too small.
 
-    kept: bool [N_pool], as `deciding` has it.
+    kept: bool [N] of that split, as `deciding` has it.
     """
     back = kept[rows]
     choosing, deciders = np.flatnonzero(~back), np.flatnonzero(back)
@@ -171,7 +171,7 @@ class Evaluator:
         return float(np.mean([area([p.point() for p in self._play(method, *way, budgets)], low, high) for way in ways]))
 
     def last(self, bank: Bank, method: Method, seed: int, budgets: Sequence[float]) -> tuple[np.ndarray, list[Played]]:
-        """Play a method on the images that decide; return their positions in the pool, and what came of each budget."""
+        """Play a method on the images that decide; return their positions in their split, and what came of each budget."""
         parted = self._parted(bank, seed)
         return parted.rows, self._play(method, *parted.last, budgets)
 
@@ -193,9 +193,10 @@ class Evaluator:
         if seed not in self._parts:
             task = bank.task(seed, self.device)
             for other in (
-                self._parts.values() if not task.train.on_disk else ()
+                self._parts.values() if not (task.train.on_disk or bank.manifest.pool_class_counts) else ()
             ):  # all seeds train on the same features: hold them once
                 task = replace(task, train=replace(task.train, features=other.last[0].train.features))
                 break
-            self._parts[seed] = parts(task, bank.halves(seed)[0], deciding(bank.labels("pool")))
+            roles = bank.roles(seed)
+            self._parts[seed] = parts(task, roles.val, deciding(bank.labels(roles.held)))
         return self._parts[seed]

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import bench.bank
 from bench import costs, heads, protocol
+from bench.bank import probe
 from bench.bank.bank import Bank
+from bench.bank.build import build as build_plan
 from bench.bank.plan import Plan
 from bench.errors import UserError
+from bench.protocol import Splits
 from tests.helpers.banks import FakeBackbone, FakeImages, build, splits
 
 
@@ -34,7 +38,7 @@ def test_task_is_train_and_val_of_the_seed(bank: Bank) -> None:
 
 
 def test_rows_are_given_in_the_order_asked(bank: Bank) -> None:
-    whole, part = bank.exit_data("test", head=0), bank.exit_data("test", [5, 2, 9], head=0, dtype=torch.float64)
+    whole, part = bank.exit_data("test", head=bank.final_head(0)), bank.exit_data("test", [5, 2, 9], head=bank.final_head(0), dtype=torch.float64)
     torch.testing.assert_close(part.features[0], whole.features[0][[5, 2, 9]].double())
     torch.testing.assert_close(part.final_logits, whole.final_logits[[5, 2, 9]].double(), rtol=1e-5, atol=1e-5)
     assert torch.equal(part.labels, whole.labels[[5, 2, 9]])
@@ -109,20 +113,21 @@ def relabel(bank: Bank, target: Path, split: str, positions: np.ndarray) -> Bank
 
 
 def test_head_choice_looks_at_val_alone(bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    halves = {seed: bank.halves(seed) for seed in range(8)}
+    halves = {seed: bank.roles(seed)[2:] for seed in range(8)}
     monkeypatch.setattr(protocol, "halves", lambda labels, seed: halves[seed])
     test_changed = relabel(bank, tmp_path / "test", "test", np.arange(30))
     for seed, (_, cal) in halves.items():
-        assert test_changed.head_choice(seed) == bank.head_choice(seed)
+        assert torch.equal(test_changed.final_head(seed)[0], bank.final_head(seed)[0])
         cal_changed = relabel(bank, tmp_path / f"cal{seed}", "pool", cal)
-        assert cal_changed.head_choice(seed) == bank.head_choice(seed)
-    val_changed = [relabel(bank, tmp_path / f"val{s}", "pool", v).head_choice(s) for s, (v, _) in halves.items()]
-    assert val_changed != [bank.head_choice(seed) for seed in halves]
-    assert set(val_changed) == {0}  # wrong labels: the flattest head is the least wrong
+        assert torch.equal(cal_changed.final_head(seed)[0], bank.final_head(seed)[0])
+    val_changed = [relabel(bank, tmp_path / f"val{s}", "pool", v).final_head(s)[0] for s, (v, _) in halves.items()]
+    assert not all(torch.equal(w, bank.final_head(seed)[0]) for seed, w in enumerate(val_changed))
+    flattest = load_file(bank.path / "head.safetensors")["weight"][0]
+    assert all(torch.equal(w, flattest) for w in val_changed)  # wrong labels: the flattest head is the least wrong
 
 
 def test_a_method_sees_nothing_of_cal_and_test(bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    halves = bank.halves(0)
+    halves = bank.roles(0)[2:]
     monkeypatch.setattr(protocol, "halves", lambda labels, seed: halves)
     changed = relabel(relabel(bank, tmp_path / "a", "pool", halves[1]), tmp_path / "b", "test", np.arange(30))
     before, after = bank.task(0), changed.task(0)
@@ -131,10 +136,44 @@ def test_a_method_sees_nothing_of_cal_and_test(bank: Bank, tmp_path: Path, monke
         assert torch.equal(one.final_logits, two.final_logits)
 
 
-@pytest.mark.parametrize("call", [{"split": "val"}, {"split": "test", "head": 99}])
-def test_wrong_questions(bank: Bank, call: dict) -> None:
+def test_seeds_draw_their_own_pools_and_fit_the_frozen_head_on_what_is_left(tmp_path: Path) -> None:
+    images = FakeImages.random(240)
+    order = np.argsort(images.keys, kind="stable")
+    pool = tuple(np.bincount(images.labels[order[:40]], minlength=3).tolist())
+    train = tuple(np.bincount(images.labels[order[40:200]], minlength=3).tolist())
+    rows = Splits(order[:200], order[:0], order[200:], "v2", None, pool, train)
+    bank = build_plan(Plan(images, FakeBackbone(), rows), tmp_path)
+    assert bank.manifest.sizes == {"train": 200, "test": 40} and len(bank.task(0).train) == 160
+    assert Plan(images, FakeBackbone(), replace(rows, pool_counts=train)).digest != bank.digest
+    seen = []
+    for seed in (0, 1):
+        task, (cal, test), roles = bank.task(seed), bank.held_out(seed), bank.roles(seed)
+        assert sorted([*roles.train, *roles.val, *roles.cal]) == list(range(200)) and (len(cal), len(test)) == (20, 40)
+        np.testing.assert_allclose(task.train.features[0], bank.features("train", 0)[roles.train], rtol=1e-6)
+        np.testing.assert_array_equal(task.val.labels, bank.labels("train")[roles.val])
+        weights, biases = probe.fit(bank.features("train", 2)[roles.train], task.train.labels.numpy(), 3)
+        weight, bias = bank.final_head(seed)
+        assert any(torch.equal(weight, w) and torch.equal(bias, b) for w, b in zip(weights, biases, strict=True))
+        seen.append(weight)
+    assert not torch.equal(*seen)
+
+
+def test_a_seeds_train_split_on_disk_holds_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = FakeImages.random(120)
+    rows = Splits(np.arange(100), np.arange(0), np.arange(100, 120), "v2", None, (6, 6, 6), (20, 20, 20))
+    bank = build_plan(Plan(images, FakeBackbone(), rows), tmp_path)
+    resident = bank.task(2).train
+    monkeypatch.setattr("bench.bank.bank.RESIDENT", 0)
+    on_disk = bank.task(2).train
+    assert on_disk.on_disk and torch.equal(on_disk.labels, resident.labels)
+    for k in range(3):
+        assert torch.equal(on_disk.batch(k, slice(5, 60)), resident.batch(k, slice(5, 60)))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".exitbench-output"]
+
+
+def test_wrong_questions(bank: Bank) -> None:
     with pytest.raises(UserError, match="Valid"):
-        bank.exit_data(call["split"], head=call.get("head", 0))
+        bank.exit_data("val", head=bank.final_head(0))
 
 
 def test_lazy_open(bank: Bank) -> None:

@@ -121,11 +121,11 @@ def test_views_are_stored_and_deterministic(images: FakeImages, tmp_path: Path) 
     clean, first, second = (one.features("train", 0, view) for view in range(3))
     assert not np.allclose(clean, first, atol=1e-3)
     assert not np.allclose(first, second, atol=1e-3)
-    assert one.exit_data("train", head=0, view=2).features[0].shape == (60, 4)
+    assert one.exit_data("train", head=one.final_head(0), view=2).features[0].shape == (60, 4)
     with pytest.raises(UserError, match="no view 3"):
-        one.exit_data("train", head=0, view=3)
+        one.exit_data("train", head=one.final_head(0), view=3)
     with pytest.raises(UserError, match="no view 1 of test"):
-        one.exit_data("test", head=0, view=1)
+        one.exit_data("test", head=one.final_head(0), view=1)
 
 
 def test_digest_follows_what_decides_the_contents(images: FakeImages, backbone: FakeBackbone) -> None:

@@ -128,7 +128,7 @@ def test_a_score_never_opens_cal_or_test(bank, monkeypatch):
     monkeypatch.setattr(Bank, "exit_data", watched)
     assert Evaluator("cpu", 1).score(bank, method, 0, (0.4, 0.6, 1.0)) == before
     rows, _ = Evaluator("cpu", 1).last(bank, method, 0, (0.4, 0.6, 1.0))
-    val, cal = bank.halves(0)
+    _, _, val, cal = bank.roles(0)
     assert set(rows.tolist()) < set(val.tolist())
     assert [split for split, _ in opened] == ["train", "pool"] * 2
     for _, at in opened[1::2]:
