@@ -41,11 +41,18 @@ class Splits:
     pool_counts: tuple[int, ...] = ()  # [C] of v2: what a seed draws for its pool, then for its train split: see `draw`
     train_counts: tuple[int, ...] = ()
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many samples a run trains on, holds out, and tests on."""
+        drawn = {"train": sum(self.train_counts), "val + cal": sum(self.pool_counts)}
+        fixed = {"train": len(self.train), "val + cal": len(self.pool)}
+        return {**(drawn if self.pool_counts else fixed), "test": len(self.test)}
+
 
 def split(dataset: Dataset, *, seen: bool = False, tuned: bool = False, limit: int | None = None) -> Splits:
     """Split a dataset; `seen` says that the backbone's weights have seen its training samples.
 
-    `tuned`: they were trained on the train split that this function gives with `tuned`, and have seen nothing else of it.
+    `tuned`: they were trained on the train split that this function gives with `tuned`, and saw nothing else of it.
     Without either the protocol is v2: `train` then holds all official training samples, each seed draws its pool and
     its train split from them, and the sizes below are those of every seed.
 
@@ -95,6 +102,17 @@ def split(dataset: Dataset, *, seen: bool = False, tuned: bool = False, limit: i
             train_counts=tuple(draw.counts(rows.train).tolist()),
         )
     return replace(rows, train=draw.sort(rows.train), pool=draw.sort(rows.pool), test=draw.sort(rows.test))
+
+
+def pool_variance(version: str) -> float:
+    """Return the variance that other pools add to a mean over seeds, as a multiple of the variance between seeds.
+
+    If val samples of two seeds have a share c in common, what a seed owes to its val has variance v and, between two
+    seeds, covariance c·v. So seeds differ by (1 - c)·v, and their mean keeps c·v however many they are: c / (1 - c)
+    times as much. That is 1 for halves of one pool, as another pool differs from it by what its halves differ by.
+    """
+    common = COMMON.get(version, COMMON[FIXED])
+    return common / (1 - common)
 
 
 def draw(

@@ -1,4 +1,4 @@
-"""The splits: sizes, disjointness, stratification, independence of storage order, the seen rule, halves, draws, limits."""
+"""The splits: sizes, disjointness, stratification, storage order, the seen rule, halves, draws and limits."""
 
 from __future__ import annotations
 

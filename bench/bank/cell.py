@@ -31,7 +31,9 @@ class Cell(BaseModel):
     )
     exit_names: tuple[str, ...]
     bank_digest: str
-    protocol_version: str = Field(description="'v1', 'v1-seen' if the backbone has seen the training set, 'v2' if seeds draw their own pools")
+    protocol_version: str = Field(
+        description="'v1', 'v1-seen' if the backbone has seen the training set, 'v2' if seeds draw their own pools"
+    )
     limit: int | None = Field(
         default=None, description="samples per split of a smoke run; such records are not comparable"
     )

@@ -30,6 +30,7 @@ class Row:
     values: Mapping[str, tuple[float, ...]]  # per seed, NaN where a record lacks one; scores on val begin with val_
     flags: tuple[Flag, ...] = ()
     reasons: tuple[str, ...] = field(default=(), compare=False)
+    pools: float = 0.0  # variance that pools add, as a multiple of that between seeds
 
     @property
     def complete(self) -> bool:
@@ -41,7 +42,7 @@ class Row:
         values = self.values.get(metric, ())
         if not values or any(map(math.isnan, values)):
             return None
-        return interval(values, self.seeds)
+        return interval(values, self.seeds, pools=self.pools)
 
 
 def aggregate(records: Iterable[Record], statistics: CellStatistics) -> list[Row]:
@@ -64,7 +65,7 @@ def aggregate(records: Iterable[Record], statistics: CellStatistics) -> list[Row
         for point in budgets:
             held.setdefault(("method", label, point), {})
     flags = {(m.label, p.budget): p.flags for m in statistics.methods for p in m.points}
-    rows = [_row(key, found, budgets, flags, statistics.seeds) for key, found in held.items()]
+    rows = [_row(key, found, budgets, flags, statistics) for key, found in held.items()]
     return sorted(rows, key=_order)
 
 
@@ -73,10 +74,11 @@ def _row(
     found: Mapping[int, Record],
     budgets: Mapping[str, float],
     flags: Mapping[tuple[str, float | None], tuple[Flag, ...]],
-    expected: tuple[int, ...],
+    statistics: CellStatistics,
 ) -> Row:
     kind, label, point = key
     ok = [record for _, record in sorted(found.items()) if record.status == "ok"]
+    expected = statistics.seeds
     known = [known for record in found.values() if (known := record.point.budget) is not None]
     budget = budgets.get(point, known[0] if known else None) if kind == "method" else (known[0] if known else None)
     if kind == "method" and budget is not None:
@@ -96,6 +98,7 @@ def _row(
         _scores(ok),
         own,
         tuple(sorted(reasons)),
+        statistics.pools,
     )
 
 

@@ -1,17 +1,22 @@
 """Two-level bootstrap intervals of means over seeds: seeds × test samples, paired, and right for few seeds.
 
 Let V[s] be a statistic of seed s on the test set and V[r, s] the same on resample r of the test set, T the mean of V
-over seeds. Two things vary: seeds (initialisation, batch order, val half) and test samples, which all seeds share. The
+over seeds. Three things vary: seeds (initialisation, batch order, val), test samples, which all seeds share, and the
+held-out samples that val is drawn from, which they share in part. The
 literal two-level bootstrap (draw seeds and samples with replacement, `plain_deviations`) is wrong twice where seeds are
 few: its seed part is too narrow by √((S-1)/S) and normal instead of Student, and what sampling noise the seeds do not
 share is counted in both levels. So a draw here is
 
-    T + φ·(mean_s V[r, s] - T) + u·Σ_s g_s (V[s] - T) / √(S(S-1)),
+    T + φ·(mean_s V[r, s] - T) + ψ·u·Σ_s g_s (V[s] - T) / √(S(S-1)),
 
-with g normal and u = √((S-1)/χ²_{S-1}), shared by all statistics: the seed part is exactly s/√S times Student's t with
-S-1 degrees of freedom. It already holds the sampling noise that seeds do not share, so the sample part is shrunk to
-what they do share: φ² = B / A, where A is the bootstrap variance of the mean over seeds, W the mean over seeds of each
-seed's own, and B = (S·A - W)/(S-1), within [0, A]. With one seed φ = 1 and seeds add nothing.
+with g normal and u = √((S-1)/χ²_{S-1}), shared by all statistics: for ψ = 1 the seed part is exactly s/√S times
+Student's t with S-1 degrees of freedom. It already holds the sampling noise that seeds do not share, so the sample part
+is shrunk to what they do share: φ² = B / A, where A is the bootstrap variance of the mean over seeds, W the mean over
+seeds of each seed's own, and B = (S·A - W)/(S-1), within [0, A]. With one seed φ = 1 and seeds add nothing.
+
+Val samples that seeds have in common move all of them alike, so no spread between seeds shows it; but the spread tells
+how much val samples matter: ψ² = 1 + S·r·(s² - W + B)⁺ / s², with r from `bench.protocol.pool_variance`. Initialisation
+is a part of s² too, so intervals are rather too wide than too narrow.
 """
 
 from __future__ import annotations
@@ -64,15 +69,16 @@ class Draws:
     seeds: tuple[int, ...]
     normal: Array  # [D, S]
     student: dict[int, Array]  # u [D] for every number of seeds from 2 on
+    pools: float = 0.0  # r: what pools add, as a multiple of the variance between seeds
 
     @classmethod
-    def make(cls, seeds: Sequence[int], bootstrap: BootstrapConfig, cell: str) -> Draws:
+    def make(cls, seeds: Sequence[int], bootstrap: BootstrapConfig, cell: str, pools: float = 0.0) -> Draws:
         """Draw for the seeds of a setting."""
         rng = generator(bootstrap, cell, "seeds", *map(str, sorted(seeds)))
         normal = rng.standard_normal((bootstrap.draws, len(seeds)))
         uniform = rng.random(bootstrap.draws)
         student = {n: np.sqrt((n - 1) / stats.chi2.ppf(uniform, n - 1)) for n in range(2, len(seeds) + 1)}
-        return cls(bootstrap, tuple(sorted(seeds)), normal, student)
+        return cls(bootstrap, tuple(sorted(seeds)), normal, student, pools)
 
     def deviations(self, values: Array, seeds: Sequence[int], *, several: bool = False) -> tuple[Array, Array]:
         """Return draws minus estimate, [D, J], and standard errors [J] of J statistics over these seeds.
@@ -82,31 +88,38 @@ class Draws:
         with few seeds may be too small by chance; one u for all would ignore that the worst of them is looked at.
         """
         columns = [self.seeds.index(s) for s in seeds]
-        return _sum(self._seed_part(values[0], columns, several), self._sample_part(values))
+        sample, unshared = self._sample_part(values)
+        return _sum(self._seed_part(values[0], columns, unshared, several), sample)
 
-    def _seed_part(self, full: Array, columns: Sequence[int], several: bool) -> tuple[Array, Array]:
+    def _seed_part(self, full: Array, columns: Sequence[int], unshared: Array, several: bool) -> tuple[Array, Array]:
         count = len(full)
         if count < 2:
             return np.zeros((self.bootstrap.draws, full.shape[1])), np.zeros(full.shape[1])
         centred = (full - full.mean(0)) / math.sqrt(count * (count - 1))
+        variance = (centred**2).sum(0)
+        pools = self.pools * (count * variance - unshared).clip(0)
+        centred = centred * np.sqrt(1 + np.divide(pools, variance, out=np.zeros_like(pools), where=variance > 0))
         student = self.student[count][:, None]
         if several:
             shifts = np.arange(full.shape[1]) * 7919  # a shifted u is as good as another u
             student = student[:, 0][(np.arange(len(student))[:, None] + shifts) % len(student)]
         return (self.normal[:, columns] @ centred) * student, (centred**2).sum(0)
 
-    def _sample_part(self, values: Array) -> tuple[Array, Array] | None:
+    def _sample_part(self, values: Array) -> tuple[tuple[Array, Array] | None, Array]:
+        """Return draws and variance of what seeds share, and the variance [J] of what they do not."""
+        nothing = np.zeros(values.shape[2])
         if len(values) < 2:
-            return None
+            return None, nothing
         count = values.shape[1]
         mean = values[1:].mean(1)
         variance = mean.var(0)
-        shared = variance
+        shared, unshared = variance, nothing
         if count > 1:
             own = values[1:].var(0).mean(0)
             shared = ((count * variance - own) / (count - 1)).clip(0, variance)
+            unshared = (own - shared).clip(0)
         shrink = np.sqrt(np.divide(shared, variance, out=np.zeros_like(variance), where=variance > 0))
-        return ((mean - mean.mean(0)) * shrink)[np.arange(self.bootstrap.draws) % len(mean)], shared
+        return (((mean - mean.mean(0)) * shrink)[np.arange(self.bootstrap.draws) % len(mean)], shared), unshared
 
 
 def _sum(seed: tuple[Array, Array], sample: tuple[Array, Array] | None) -> tuple[Array, Array]:

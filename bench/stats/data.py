@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from bench.protocol import pool_variance
+
 Status = Literal["ok", "infeasible", "failed", "timeout"]
 Split = Literal["cal", "val"]
 
@@ -91,6 +93,11 @@ class CellData:
     protocol: str = "v1"
     limit: int | None = None
     test_set: str = ""  # equal for settings that share their test samples
+
+    @property
+    def pools(self) -> float:
+        """The variance that other pools would add to means over seeds, as a multiple of that between seeds."""
+        return pool_variance(self.protocol)
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:

@@ -115,6 +115,7 @@ class CellStatistics:
     quality: tuple[Check, ...]
     flags: tuple[Flag, ...]  # that concern every number; those of methods and points are theirs
     bootstrap: BootstrapConfig
+    pools: float = 0.0  # variance that pools add, as a multiple of that between seeds
 
     def beats_shared(self, label: str) -> bool:
         """Whether a method is significantly better than every candidate for the baseline.

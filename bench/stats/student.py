@@ -17,16 +17,16 @@ def quantile(level: float, freedom: int) -> float:
     return float(stats.t.ppf((1 + level) / 2, freedom))
 
 
-def interval(values: Iterable[float], seeds: Sequence[int] = (), level: float = LEVEL) -> Estimate:
-    """Return the mean of n values with t(1 - (1 - level)/2, n - 1) · s / √n on both sides; no interval where n = 1.
+def interval(values: Iterable[float], seeds: Sequence[int] = (), level: float = LEVEL, pools: float = 0.0) -> Estimate:
+    """Return the mean of n values with t(1 - (1 - level)/2, n - 1) · s · √(1/n + pools) on both sides.
 
-    It covers seeds alone: all of them share one test set.
+    No interval where n = 1. pools: see `bench.protocol.pool_variance`. The test set is taken as given.
     """
     v = [float(x) for x in values]
     mean = math.fsum(v) / len(v)
     if len(v) == 1:
         return Estimate(mean, math.nan, math.nan, math.nan, math.nan, math.nan, tuple(seeds))
     spread = math.sqrt(math.fsum((x - mean) ** 2 for x in v) / (len(v) - 1))
-    error = spread / math.sqrt(len(v))
+    error = spread * math.sqrt(1 / len(v) + pools)
     half = quantile(level, len(v) - 1) * error
     return Estimate(mean, mean - half, mean + half, error, spread, math.nan, tuple(seeds))

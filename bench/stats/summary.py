@@ -61,7 +61,7 @@ class _Summary:
         with_static = tuple(s for s in cell.seeds if cell.static_at(s))
         self.seeds = with_static or cell.seeds
         self.means: Means = measure(cell, bootstrap)
-        self.draws = Draws.make(cell.seeds, bootstrap, cell.test_set)
+        self.draws = Draws.make(cell.seeds, bootstrap, cell.test_set, cell.pools)
         self.common = setting(cell, self.seeds)
         self.flags = flags(cell)
         self.static = {s: static_curve(cell, s, self.means) for s in self.seeds}
@@ -133,6 +133,7 @@ class _Summary:
                 *([Flag("quality", f"quality check failed: {'; '.join(unfit)}")] if unfit else []),
             ),
             bootstrap=self.bootstrap,
+            pools=self.cell.pools,
         )
 
     def _method(self, entry: Entry) -> CurveStatistics:

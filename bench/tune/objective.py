@@ -171,7 +171,7 @@ class Evaluator:
         return float(np.mean([area([p.point() for p in self._play(method, *way, budgets)], low, high) for way in ways]))
 
     def last(self, bank: Bank, method: Method, seed: int, budgets: Sequence[float]) -> tuple[np.ndarray, list[Played]]:
-        """Play a method on the images that decide; return their positions in their split, and what came of each budget."""
+        """Play a method on the images that decide; return their positions and what came of each budget."""
         parted = self._parted(bank, seed)
         return parted.rows, self._play(method, *parted.last, budgets)
 

@@ -38,7 +38,10 @@ def test_task_is_train_and_val_of_the_seed(bank: Bank) -> None:
 
 
 def test_rows_are_given_in_the_order_asked(bank: Bank) -> None:
-    whole, part = bank.exit_data("test", head=bank.final_head(0)), bank.exit_data("test", [5, 2, 9], head=bank.final_head(0), dtype=torch.float64)
+    whole, part = (
+        bank.exit_data("test", head=bank.final_head(0)),
+        bank.exit_data("test", [5, 2, 9], head=bank.final_head(0), dtype=torch.float64),
+    )
     torch.testing.assert_close(part.features[0], whole.features[0][[5, 2, 9]].double())
     torch.testing.assert_close(part.final_logits, whole.final_logits[[5, 2, 9]].double(), rtol=1e-5, atol=1e-5)
     assert torch.equal(part.labels, whole.labels[[5, 2, 9]])

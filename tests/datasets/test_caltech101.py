@@ -109,7 +109,7 @@ def test_the_hubs_copy_loses_the_faces_that_it_has_twice(tmp_path, put, put_whol
         np.testing.assert_array_equal(data.read([row])[0], pixels[0][row])
     put(tmp_path / "other" / "caltech101")
     assert load(tmp_path / "other").digest == data.digest
-    split = protocol.split(data)
+    split = protocol.split(data, tuned=True)
     assert (len(split.train), len(split.pool), len(split.test)) == (28, 10, 10)
     assert sorted([*split.train, *split.pool, *split.test]) == list(range(48))
 

@@ -74,9 +74,9 @@ def test_splits_come_from_a_column_from_files_or_from_the_protocol(tmp_path):
     one, several = opened(tmp_path / "all.csv"), opened(folder)
     assert one.digest == several.digest and one.partition.tolist() == several.partition.tolist()
     assert [int((one.partition == part).sum()) for part in ("train", "val", "test")] == [40, 8, 12]
-    split = protocol.split(one)
+    split = protocol.split(one, tuned=True)
     assert len(split.test) == 12 and sorted(split.pool) == list(range(40, 48))
-    alone = protocol.split(opened(write_csv(tmp_path / "one.csv", rows)))
+    alone = protocol.split(opened(write_csv(tmp_path / "one.csv", rows)), tuned=True)
     assert [len(alone.train), len(alone.pool), len(alone.test)] == [36, 12, 12]
     with pytest.raises(UserError, match="no column 'fold' for split="):
         opened(tmp_path / "all.csv", "[split=fold]")
@@ -85,7 +85,7 @@ def test_splits_come_from_a_column_from_files_or_from_the_protocol(tmp_path):
 def test_copies_of_a_text_never_part(tmp_path):
     rows = [(f"text {i}", "ab"[i % 2]) for i in range(60) for _ in range(3)]
     dataset = opened(write_csv(tmp_path / "copies.csv", rows))
-    found = protocol.split(dataset)
+    found = protocol.split(dataset, tuned=True)
     parts = [set(dataset.read(rows)) for rows in (found.train, found.pool, found.test)]
     assert not (parts[0] & parts[1]) and not (parts[1] & parts[2]) and not (parts[0] & parts[2])
 

@@ -96,7 +96,7 @@ def test_the_five_layouts_hold_the_same(tmp_path, splits, layout):
     LAYOUTS.get(layout, write_folders)(tmp_path / "set", splits)
     data = datasets.load(f"{'folder' if layout in ('folders', 'classes') else 'hf'}:{tmp_path / 'set'}")
     assert data.class_names == (("0", "1", "2") if layout == "tars" else NAMES)
-    rows = protocol.split(data)
+    rows = protocol.split(data, tuned=True)
     assert rows.protocol == "v1"
     if layout == "classes":
         assert np.bincount(data.labels).tolist() == [13] * 3

@@ -46,7 +46,7 @@ def test_public_sets_are_official(name, sizes, splits, first, environment):
     parts, counts = np.unique(found.partition, return_counts=True)
     assert dict(zip(parts.tolist(), counts.tolist(), strict=True)) == sizes
     assert found.variant is None and found.read([0]) == [first] and found.source == name
-    split = protocol.split(found)
+    split = protocol.split(found, tuned=True)
     assert (len(split.train), len(split.pool), len(split.test)) == splits
     assert datasets.load(name, data_dir=DATA / name).digest == found.digest
     assert protocol.has_seen(found, [name]) and not protocol.has_seen(found, ["cifar10"])

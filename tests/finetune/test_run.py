@@ -38,7 +38,7 @@ def test_neither_pool_nor_test_is_ever_looked_at(wanted, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "squares", lambda data, rows, size: looked.append(rows) or plain(data, rows, size))
     finetune(wanted(epochs=1), tmp_path / "a", workers=0)
     data = datasets.load("digits")
-    splits = protocol.split(data, limit=60)
+    splits = protocol.split(data, tuned=True, limit=60)
     learnt, held = looked
     assert not set(learnt) & set(held) and sorted([*learnt, *held]) == sorted(splits.train)
     assert len(held) == 10 and not set(splits.train) & {*splits.pool, *splits.test}

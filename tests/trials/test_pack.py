@@ -43,10 +43,9 @@ def test_published_logits_give_the_scores_of_the_static_exits(bench, store, smal
         assert right[:, k].mean() == pytest.approx(record.metrics["accuracy"], abs=0.003)
     assert held.about.macs[0] == static[0].metrics["macs"] and held.about.macs[-1] > static[2].metrics["macs"]
     assert (held.about.heads, held.about.seed, held.about.bank_digest) == ("plain", SEED, small_bank.digest)
-    val, cal = small_bank.halves(SEED)
-    keys = small_bank.keys("pool")
-    for part, rows in zip(held.halves(), (val, cal), strict=True):
-        assert np.array_equal(part.keys, keys[rows])
+    roles = small_bank.roles(SEED)
+    for part, rows in zip(held.halves(), (roles.val, roles.cal), strict=True):
+        assert np.array_equal(part.keys, small_bank.keys(roles.held)[rows])
     before = path.read_bytes()
     assert bench("publish", "-o", store.root, "--to", tmp_path / "results", "--logits").returncode == 0
     assert path.read_bytes() == before

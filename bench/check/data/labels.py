@@ -96,7 +96,6 @@ def partition(data: Data) -> str:
 def splits(data: Data) -> str:
     """Split it as a run does; what is wrong then is said by the protocol."""
     found = protocol.split(data.dataset)
-    sizes = {"train": len(found.train), "val + cal": len(found.pool), "test": len(found.test)}
-    if empty := [name for name, size in sizes.items() if not size]:
+    if empty := [name for name, size in found.sizes.items() if not size]:
         raise Violation(f"The split {empty[0]} is empty: give more samples.")
-    return ", ".join(f"{size:,} {name}" for name, size in sizes.items()) + f" (protocol {found.protocol})."
+    return ", ".join(f"{size:,} {name}" for name, size in found.sizes.items()) + f" (protocol {found.protocol})."
