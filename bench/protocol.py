@@ -26,7 +26,7 @@ DRAWN = "v2"  # a pool for each seed
 POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000, "fashion_mnist": 10_000}  # held out for val + cal
 LONGTAIL_POOL = 50  # held out per class before a long tail is cut
 SHARE = 0.2  # held out of anything else, and tested on where a set brings no test images
-COMMON = {FIXED: 0.5, SEEN: 0.5, DRAWN: SHARE / 2}  # of val that two seeds share: halves of one pool, or of two
+VERSIONS = (FIXED, SEEN, DRAWN)
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,6 @@ def split(dataset: Dataset, *, seen: bool = False, tuned: bool = False, limit: i
             train_counts=tuple(draw.counts(rows.train).tolist()),
         )
     return replace(rows, train=draw.sort(rows.train), pool=draw.sort(rows.pool), test=draw.sort(rows.test))
-
-
-def pool_variance(version: str) -> float:
-    """Return the variance that other pools add to a mean over seeds, as a multiple of the variance between seeds.
-
-    If val samples of two seeds have a share c in common, what a seed owes to its val has variance v and, between two
-    seeds, covariance c·v. So seeds differ by (1 - c)·v, and their mean keeps c·v however many they are: c / (1 - c)
-    times as much. That is 1 for halves of one pool, as another pool differs from it by what its halves differ by.
-    """
-    common = COMMON.get(version, COMMON[FIXED])
-    return common / (1 - common)
 
 
 def draw(

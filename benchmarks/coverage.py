@@ -4,17 +4,18 @@
 
 A sample is answered right by method m at cost j and seed s where a latent normal exceeds a threshold:
 
-    level_mj + seeds·a_ms + √shared·b_i + √common·h_mi + √(1 - shared - common)·e_msi > 0
+    level_mj + seeds·a_ms + pools·v_ms + √shared·b_i + √common·h_mi + √(1 - shared - common)·e_msi > 0
 
 b: how hard sample i is for everybody; h: for method m, whatever its seed; e: chance; a: what a seed does to a whole
-run. The true accuracy is Φ(level / √(1 + seeds²)).
+run; v: what its val does, whose ten parts are drawn from the 20 parts of a fixed pool (v1) or from 100 parts (v2). The
+true accuracy is Φ(level / √(1 + seeds² + pools²)).
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -22,6 +23,7 @@ from scipy import stats
 from bench.stats.bands import band
 from bench.stats.bootstrap import Draws, estimates, plain_deviations
 from bench.stats.compare import compare, holm
+from bench.stats.pools import COMMON, FIXED, pool_variance
 from bench.stats.ranks import ranks
 from bench.stats.resample import BootstrapConfig, sample_means
 
@@ -35,10 +37,21 @@ class World:
     common: float = 0.2  # variance of a sample's difficulty for one method, the same for its seeds
     levels: tuple[float, ...] = (0.0, 0.15, 0.3, 0.45, 0.55, 0.62, 0.66, 0.68)
     samples: int = 1000
+    pools: float = 0.0  # sd of what a val does to a whole run
+    version: str = ""  # of the protocol, by which the vals of seeds overlap
+    counted: bool = True  # whether intervals know of it
+
+    def val(self, seeds: int, methods: int, rng: np.random.Generator) -> np.ndarray:
+        """What the val of each seed does to each method, [S, M]."""
+        if not self.pools:
+            return np.zeros((seeds, methods))
+        parts = rng.standard_normal((round(PARTS / COMMON.get(self.version, FIXED)), methods))
+        drawn = [parts[rng.permutation(len(parts))[:PARTS]].sum(0) for _ in range(seeds)]
+        return self.pools * np.stack(drawn) / np.sqrt(PARTS)
 
     def truth(self) -> np.ndarray:
         """The true accuracy at every level."""
-        return stats.norm.cdf(np.array(self.levels) / np.sqrt(1 + self.seeds**2))
+        return stats.norm.cdf(np.array(self.levels) / np.sqrt(1 + self.seeds**2 + self.pools**2))
 
 
 WORLDS = {
@@ -46,6 +59,13 @@ WORLDS = {
     "balanced": World(seeds=0.04),
     "seeds dominate": World(seeds=0.2),
     "seeds disagree on samples": World(seeds=0.003, shared=0.1, common=0.0),
+}
+PARTS = 10
+POOLS = {
+    "one pool, halved": World(seeds=0.05, pools=0.05, version="v1"),
+    "one pool, halved; seeds alone counted": World(seeds=0.05, pools=0.05, version="v1", counted=False),
+    "pools drawn": World(seeds=0.05, pools=0.05, version="v2"),
+    "pools drawn; seeds alone counted": World(seeds=0.05, pools=0.05, version="v2", counted=False),
 }
 BOOTSTRAP = BootstrapConfig(draws=2000, sample_draws=400)
 
@@ -59,11 +79,13 @@ def simulate(
     own = np.sqrt(world.common) * rng.standard_normal((n, 1, methods))
     chance = np.sqrt(1 - world.shared - world.common) * rng.standard_normal((n, seeds, methods))
     latent = shared + own + chance + world.seeds * rng.standard_normal((1, seeds, methods))
+    latent += world.val(seeds, methods, rng)
     right = (latent[..., None] + levels > 0).astype(np.float32)
     means = sample_means([right.reshape(n, -1)], bootstrap, tag)[0]
     full = right.mean(0, dtype=np.float64).reshape(1, -1)
     values = np.concatenate([full, means]).reshape(-1, seeds, methods, len(levels))
-    return values, Draws.make(range(seeds), bootstrap, tag)
+    pools = pool_variance(world.version) if world.pools and world.counted else 0.0
+    return values, Draws.make(range(seeds), bootstrap, tag, pools)
 
 
 def coverage(
@@ -107,7 +129,7 @@ def errors(
 ) -> dict[str, float]:
     """Return the family-wise error of the comparison table, and of ranks, on methods that are truly equal."""
     rng = np.random.default_rng(1000 + seeds)
-    one = World(world.seeds, world.shared, world.common, (0.3,), world.samples)
+    one = replace(world, levels=(0.3,))
     wrong = {"holm": 0, "single": 0.0, "sign flip with holm": 0, "ranks": 0}
     for i in range(simulations):
         values, draws = simulate(one, methods, seeds, rng, bootstrap, f"{i}")
@@ -128,13 +150,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 6, 10])
     parser.add_argument("--methods", type=int, default=15)
     chosen = parser.parse_args()
-    for name, world in WORLDS.items():
+    for name, world in (WORLDS | POOLS).items():
         for seeds in chosen.seeds:
             start = time.perf_counter()
             found = coverage(world, seeds, chosen.simulations)
             words = ", ".join(f"{key} {100 * share:.1f} %" for key, share in found.items())
             print(f"coverage, {name}, {seeds} seeds: {words} ({time.perf_counter() - start:.0f} s)", flush=True)
-    for name, world in WORLDS.items():
+    for name, world in (WORLDS | POOLS).items():
         for seeds in chosen.seeds:
             start = time.perf_counter()
             found = errors(world, chosen.methods, seeds, chosen.simulations)

@@ -15,7 +15,7 @@ is shrunk to what they do share: φ² = B / A, where A is the bootstrap variance
 seeds of each seed's own, and B = (S·A - W)/(S-1), within [0, A]. With one seed φ = 1 and seeds add nothing.
 
 Val samples that seeds have in common move all of them alike, so no spread between seeds shows it; but the spread tells
-how much val samples matter: ψ² = 1 + S·r·(s² - W + B)⁺ / s², with r from `bench.protocol.pool_variance`. Initialisation
+how much val samples matter: ψ² = 1 + S·r·(s² - W + B)⁺ / s², with r from `bench.stats.pools`. Initialisation
 is a part of s² too, so intervals are rather too wide than too narrow.
 """
 

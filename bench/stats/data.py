@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from bench.protocol import pool_variance
+from bench.stats.pools import pool_variance
 
 Status = Literal["ok", "infeasible", "failed", "timeout"]
 Split = Literal["cal", "val"]

@@ -20,7 +20,7 @@ def quantile(level: float, freedom: int) -> float:
 def interval(values: Iterable[float], seeds: Sequence[int] = (), level: float = LEVEL, pools: float = 0.0) -> Estimate:
     """Return the mean of n values with t(1 - (1 - level)/2, n - 1) · s · √(1/n + pools) on both sides.
 
-    No interval where n = 1. pools: see `bench.protocol.pool_variance`. The test set is taken as given.
+    No interval where n = 1. pools: see `bench.stats.pools`. The test set is taken as given.
     """
     v = [float(x) for x in values]
     mean = math.fsum(v) / len(v)

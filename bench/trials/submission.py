@@ -13,7 +13,7 @@ from typing import Any
 from bench.bank.cell import Cell
 from bench.bank.store import list_banks
 from bench.errors import UserError
-from bench.protocol import COMMON
+from bench.protocol import VERSIONS
 from bench.system.files import write_atomic
 from bench.trials.accepted import codes_of, made_by_other_code
 from bench.trials.folders import names_of, place_of
@@ -101,10 +101,10 @@ def check(cell: Cell, records: Iterable[Record], board: Iterable[Cell], banks: d
 
 
 def _protocol(cell: Cell) -> list[str]:
-    if cell.protocol_version in COMMON:
+    if cell.protocol_version in VERSIONS:
         return []
     return [
-        f"its protocol is '{cell.protocol_version}', and the board takes {', '.join(COMMON)}: run the network itself "
+        f"its protocol is '{cell.protocol_version}', and the board takes {', '.join(VERSIONS)}: run the network itself "
         "with --dataset and --backbone"
     ]
 

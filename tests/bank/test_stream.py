@@ -69,7 +69,9 @@ def test_an_accelerator_is_given_the_inputs_that_a_cpu_prepares(sides: tuple[int
 
 def test_texts_of_like_length_share_a_batch() -> None:
     tokens = np.array([9, 2, 5, 2, 30, 3])
-    plan = SimpleNamespace(modality="text", lengths=lambda split, positions: tokens[positions])
+    plan = SimpleNamespace(
+        modality="text", rows=("train", "pool", "test"), lengths=lambda split, positions: tokens[positions]
+    )
     partial = SimpleNamespace(pending=lambda split: np.array([0, 1, 2, 3, 4, 5] if split == "train" else []))
     jobs = list(_jobs(plan, partial, 2))
     assert [job.positions.tolist() for job in jobs] == [[1, 3], [5, 2], [0, 4]]
