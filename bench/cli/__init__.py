@@ -1,4 +1,8 @@
-"""The command line. Every command is one thin file that parses, calls and prints, and imports only what it needs."""
+"""The command line. Each command is a thin file that parses options, calls a function and prints the result.
+
+Heavy modules are imported inside the functions that need them, so that --help and completion are fast. `--help` keeps
+the line breaks of a docstring after its first paragraph, which is why commands wrap those lines early.
+"""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def list_banks(
 
 
 def _row(found: Found) -> dict[str, Any]:
-    """Return what is known of a bank for machines; null what an unfinished or broken one does not tell."""
+    """Return a bank as JSON values; those of the manifest are None if the bank is unfinished or broken."""
     from datetime import UTC, datetime
 
     fields = ("dataset", "dataset_variant", "backbone", "modality", "image_size", "exit_names", "sizes")
@@ -91,12 +91,12 @@ def remove(
         str,
         typer.Argument(
             metavar="NAME",
-            help="Bank of the folder of banks, as `bench bank list` prints it.",
+            help="Name of the bank, as `bench bank list` prints it.",
             autocompletion=completion.banks,
         ),
     ],
     bank_dir: o.BankDir = None,
-    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Say what would be removed.")] = False,
+    dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print what would be removed.")] = False,
     json_output: o.Json = False,
 ) -> None:
     """Remove one bank, and print how much space was freed."""
@@ -131,7 +131,7 @@ def verify(bank_dir: o.BankDir = None, json_output: o.Json = False) -> None:
 def prune(
     bank_dir: o.BankDir = None,
     unused_days: Annotated[
-        float | None, o.option(help="Also remove banks not opened for this many days.", default="however old")
+        float | None, o.option(help="Also remove banks that were not opened for this many days.", default="off")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove every bank.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="List what would be removed.")] = False,

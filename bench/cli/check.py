@@ -30,16 +30,17 @@ def check(
         list[str],
         typer.Argument(
             metavar="NAME…",
-            help="Methods, heads, datasets, backbones: name or name\\[param=value,…], module:factory, or all methods.",
+            help="Methods, heads, datasets or backbones: name, name\\[param=value,…] or module:factory. all: every "
+            "method, or with --kind head every head recipe.",
             autocompletion=completion.of_kind,
         ),
     ],
     kind: Annotated[
         str | None,
         o.chosen(
-            help="Its kind, where a name stands for several things.",
+            help="Kind of NAME, if several kinds use the name.",
             valid=("method", "head", "dataset", "backbone"),
-            default="what the name stands for",
+            default="the kind that uses the name",
         ),
     ] = None,
     plugin: o.Plugin = None,
@@ -48,8 +49,9 @@ def check(
 ) -> None:
     """Check methods, heads, datasets and backbones against their interface and explain each violation.
 
-    Methods and heads are fitted on synthetic tasks, backbones run on random images, datasets are opened and read in
-    part: a few seconds each. Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong command.
+    Methods and heads are fitted on synthetic tasks, backbones are run on random
+    images, and datasets are opened and partly read. Each takes a few seconds.
+    Exit code: 0 if all checks pass, 1 if one fails, 2 for an invalid command.
     """
     from bench.cli.terminal import console as make_console
     from bench.cli.terminal import plain
@@ -73,18 +75,18 @@ def check(
 
 
 def _subjects(texts: list[str], kind: str | None) -> list[tuple[Kind, str]]:
-    """Return the kind and the name of everything that is to be examined."""
+    """Return the kind and the name of everything to check."""
     from bench.check.kinds import WORDS, kind_of
     from bench.errors import UserError, nearest
     from bench.plugins import registry
     from bench.plugins.spec import split_list
 
     if kind is not None and kind not in WORDS:
-        raise UserError(f"There is nothing called '{kind}' to check.{nearest(kind, WORDS)}")
+        raise UserError(f"'{kind}' is not a kind that can be checked.{nearest(kind, WORDS)}")
     asked = [name for text in texts for name in split_list(text)]
     of = WORDS[kind or "method"]
     if "all" in asked and of not in ("methods", "heads"):
-        raise UserError(f"'all' is for methods and heads. Name the {of} that are to be checked.")
+        raise UserError(f"'all' is for methods and heads only. Name the {of} to check.")
     every = [(of, name) for name in registry.plugins(of)] if "all" in asked else []
     named = [(WORDS[kind] if kind else kind_of(name), name) for name in asked if name != "all"]
     return list(dict.fromkeys([*every, *named]))
@@ -96,7 +98,7 @@ def conforms(results: list[Result]) -> bool:
 
 
 def show(console: Console, name: str, results: list[Result], *, everything: bool) -> None:
-    """Print a verdict, and a table of all results or of those that need a look."""
+    """Print a verdict and a table of results: all of them if `everything`, otherwise warnings and failures."""
     from bench.cli.terminal import plain
 
     rows = [r for r in results if everything or r.status in ("warn", "fail")]

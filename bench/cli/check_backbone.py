@@ -16,25 +16,26 @@ def check_backbone(
         str,
         typer.Argument(
             metavar="NAME",
-            help="module:factory, or a name of `bench list backbones`; parameters in \\[].",
+            help="module:factory, or a name from `bench list backbones`; parameters in \\[].",
             autocompletion=completion.names("backbones"),
         ),
     ],
     image_size: Annotated[
         int | None,
-        o.option(help="Side of the images in pixels.", default="what the network is made for", min=1),
+        o.option(help="Side of the images in pixels.", default="the backbone's own", min=1),
     ] = None,
     num_classes: Annotated[
-        int | None, o.option(help="Classes of the head.", default="those of the network's own", min=1)
+        int | None, o.option(help="Number of classes of the head.", default="the backbone's own", min=1)
     ] = None,
     plugin: o.Plugin = None,
     json_output: o.Json = False,
 ) -> None:
-    """Check a network that is cut into stages, as `bench check` does, for images and classes of your choice.
+    """Check a backbone as `bench check` does, with an image size and a number of classes of your choice.
 
-    Covers frozen weights, determinism, batches, shapes, costs, early stopping, and the sum of the stages against the
-    network's own forward pass, on a few random images. Exit code: 0 if all checks pass, 1 if one fails, 2 for a wrong
-    command.
+    Checks frozen weights, determinism, batches, shapes, costs and early stopping
+    on a few random images, and that the stages together compute the same as the
+    network's own forward pass. Exit code: 0 if all checks pass, 1 if one fails,
+    2 for an invalid command.
     """
     from bench.cli.check import conforms, show
     from bench.cli.terminal import console as make_console

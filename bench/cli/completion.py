@@ -1,4 +1,4 @@
-"""What a shell completes values with: registered names and stored settings. Imports nothing heavy."""
+"""Completion of values in the shell: registered names and stored settings. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def names(kind: Kind, *words: str) -> Callable[[str], list[str]]:
-    """Return what completes the last of several names of a kind, or one of some words; within brackets, `heads=`."""
+    """Return a completer of comma-separated names of a kind, or of `words`; within brackets it completes `heads=`."""
 
     def complete(incomplete: str) -> list[str]:
         before, comma, _ = incomplete.rpartition(",")
@@ -28,7 +28,7 @@ def names(kind: Kind, *words: str) -> Callable[[str], list[str]]:
 
 
 def of_kind(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Complete a name of the kind that the command was given, or of any kind: `bench list`, `bench check`."""
+    """Complete a name of the kind on the command line, or of any kind, for `bench list` and `bench check`."""
     from bench.plugins import registry
 
     given = str(ctx.params.get("kind") or "")
@@ -37,12 +37,12 @@ def of_kind(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def words(*valid: str) -> Callable[[str], list[str]]:
-    """Return what completes one of a few values."""
+    """Return a completer of one of a few values."""
     return lambda incomplete: _fitting(incomplete, valid)
 
 
 def several(*valid: str) -> Callable[[str], list[str]]:
-    """Return what completes the last of several values, separated by commas."""
+    """Return a completer of comma-separated values."""
 
     def complete(incomplete: str) -> list[str]:
         before, comma, _ = incomplete.rpartition(",")
@@ -59,7 +59,7 @@ def suites(incomplete: str) -> list[str]:
 
 
 def banks(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Complete the name of a bank of the folder of banks that the command looks in."""
+    """Complete the name of a bank in the folder that the command reads."""
     from bench.bank import store
 
     return _fitting(incomplete, (path.name for path in store.bank_paths(ctx.params.get("bank_dir"))))
@@ -72,12 +72,12 @@ def _registered(kind: Kind) -> Iterable[str]:
 
 
 def settings(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Complete the name of a setting of the store that the command reads."""
+    """Complete the name of a setting in the store that the command reads."""
     return _settings(ctx, incomplete, "results")
 
 
 def of_runs(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Complete the name of a setting of the working store that the command reads."""
+    """Complete the name of a setting in the working store that the command reads."""
     return _settings(ctx, incomplete, "runs")
 
 

@@ -11,11 +11,11 @@ from bench.backbones.builder import keywords
 from bench.plugins import registry
 from bench.plugins.registry import Kind
 
-HARNESS = ("argument", "num_classes", "data_dir", "return")  # what the harness passes, not the user's brackets
+HARNESS = ("argument", "num_classes", "data_dir", "return")  # passed by the harness, not by the user in brackets
 
 
 def find(kind: Kind, name: str) -> tuple[Any, str]:
-    """Return what a name stands for, and the distribution or module that it is from; `module:factory` is imported."""
+    """Return the plugin of a name and its distribution or module; `module:factory` is imported."""
     if kind == "backbones":
         builder = builder_of(name)
         if builder.imported:
@@ -26,7 +26,7 @@ def find(kind: Kind, name: str) -> tuple[Any, str]:
 
 
 def parameters(loaded: Any) -> list[dict[str, Any]]:
-    """Return the parameters that a plugin takes: name, type, default, allowed and searched range (None: any)."""
+    """Return a plugin's parameters: name, type, default, allowed range (None: any) and searched range (None: none)."""
     if isinstance(loaded, type) and hasattr(loaded, "Config"):
         hints = get_type_hints(loaded.Config, include_extras=True)
         fields = dataclasses.fields(loaded.Config)
@@ -52,7 +52,7 @@ def _default(field: dataclasses.Field) -> Any:
 
 
 def words(annotation: Any) -> str:
-    """Return a type as text: the words of a Literal, `none` for None, `int`, `str` …"""
+    """Return a type as text: the values of a Literal, `none` for None, `int`, `str` …"""
     if annotation in (None, type(None)):
         return "none"
     if get_origin(annotation) is Annotated:

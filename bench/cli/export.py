@@ -23,7 +23,7 @@ def export(
         str,
         typer.Argument(
             metavar="SETTING",
-            help="DATASET/BACKBONE, e.g. cifar100lt/efficientnet_lite0; or the dataset alone, and --backbone.",
+            help="DATASET/BACKBONE, e.g. cifar100lt/efficientnet_lite0; or only the dataset, with --backbone.",
             autocompletion=completion.of_runs,
         ),
     ],
@@ -35,27 +35,27 @@ def export(
     ],
     budget: Annotated[str, typer.Argument(metavar="BUDGET", help="Fraction of the plain backbone's MACs, e.g. 0.5.")],
     folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", **o.PATH)],
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the fit: which of the run's policies it is.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the run whose policy is exported.")] = 0,
     results: Annotated[
         Path, typer.Option(help="Working store whose record the policy is compared with.", **o.PATH)
     ] = Path("runs"),
-    store: Annotated[Path | None, typer.Option(hidden=True, help="The same.", **o.PATH)] = None,
+    store: Annotated[Path | None, typer.Option(hidden=True, help="Older name of --results.", **o.PATH)] = None,
     with_backbone: Annotated[
         bool,
         typer.Option(
             "--with-backbone/--without-backbone",
-            help="Put the backbone's weights into the folder, or only how to find them and their digest.",
+            help="Copy the backbone's weights into the folder, or store only their source and digest.",
         ),
     ] = True,
     onnx: Annotated[
         bool,
-        typer.Option("--onnx", help="Write an ONNX file per stage too, and a runner that needs onnxruntime alone."),
+        typer.Option("--onnx", help="Also write one ONNX file per stage and a runner that needs only onnxruntime."),
     ] = False,
     config: o.Config = None,
     backbone: Annotated[
         str | None,
         o.option(
-            help="The backbone, where SETTING is a dataset alone.",
+            help="The backbone, if SETTING is only a dataset.",
             default="that of SETTING",
             autocompletion=completion.names("backbones"),
         ),
@@ -64,13 +64,14 @@ def export(
 ) -> None:
     """Write a fitted policy into a folder, as safetensors and JSON: `bench.load_policy(FOLDER)` runs it on raw inputs.
 
-    The policy is fitted again, as the run with the same options fits it, and compared with the run's record if there is
-    one. Its thresholds can be read in policy.json. See docs/export.md.
+    The policy is fitted again, as in a run with the same options, and compared
+    with the run's record if there is one. policy.json shows its thresholds.
+    See docs/export.md.
     """
     from bench.cli.terminal import console as make_console
     from bench.export.setting import split_setting
 
-    o.run_config(config, {"plugin": given.get("plugin")})  # plugin files may bring names of the setting
+    o.run_config(config, {"plugin": given.get("plugin")})  # plugin files may define the names in `setting`
     dataset, network = (setting, backbone) if backbone else split_setting(setting)
     given |= {"dataset": [dataset], "methods": [method], "budgets": budget, "seeds": [seed], "output": store or results}
     settings = o.run_config(config, given | ({"backbone": [network]} if network else {}))
@@ -84,7 +85,7 @@ def _export(config: RunConfig, folder: Path, console: Console, **how: bool) -> N
     if len(config.budgets) != 1 or len(config.backbone) > 1:
         from bench.errors import UserError
 
-        raise UserError("One policy is exported at a time: give one budget and one backbone.")
+        raise UserError("`bench export` writes one policy at a time. Give one budget and one backbone.")
     with building(console, f"{config.dataset[0]} → {config.backbone[0]}") as advance:
         told = export_policy(config, folder, **how, progress=advance)
     for line in told:

@@ -24,7 +24,7 @@ def finetune(
     backbone: Annotated[
         str,
         o.option(
-            help="The network to start from: a name of `bench list backbones`, or a network's folder.",
+            help="The network to start from: a name from `bench list backbones`, or the folder of a trained network.",
             panel=NETWORK,
             autocompletion=names("backbones"),
         ),
@@ -32,7 +32,7 @@ def finetune(
     plugin: Annotated[
         list[str] | None,
         o.option(
-            help="Python files with the dataset or the backbone (`bench new`); repeatable or comma-separated.",
+            help="Python files that define the dataset or the backbone (`bench new`); repeatable or comma-separated.",
             panel=NETWORK,
         ),
     ] = None,
@@ -41,15 +41,13 @@ def finetune(
         o.option(
             help="Weights to start from: a path, or 'random'.",
             panel=NETWORK,
-            default="the pretrained ones",
+            default="pretrained",
             autocompletion=words("random"),
         ),
     ] = None,
     image_size: Annotated[
         int | None,
-        o.option(
-            help="Side in pixels that images are resized to.", panel=NETWORK, default="what the network is made for"
-        ),
+        o.option(help="Side in pixels that images are resized to.", panel=NETWORK, default="the backbone's own"),
     ] = None,
     data_dir: Annotated[
         Path | None,
@@ -66,13 +64,13 @@ def finetune(
     ] = None,
     output: Annotated[
         Path | None,
-        o.option(*("-o", "--output"), help="Folder of the network.", panel=NETWORK, default="networks/NAME", **o.PATH),
+        o.option(*("-o", "--output"), help="Folder to write.", panel=NETWORK, default="networks/NAME", **o.PATH),
     ] = None,
     exits: Annotated[
         str,
         o.chosen(
-            help="Heads at the exits: none; joint, trained with the network; frozen, trained on a network that stays "
-            "as it is. Where exits sit is a parameter of the backbone: name\\[exits=blocks].",
+            help="Heads at the exits: none; joint (trained together with the network); frozen (trained while the "
+            "network stays fixed). A parameter of the backbone sets their positions: name\\[exits=blocks].",
             valid=("none", "joint", "frozen"),
             panel=EXITS,
         ),
@@ -80,35 +78,36 @@ def finetune(
     exit_weights: Annotated[
         str | None,
         o.option(
-            help="Weights of the exits' losses, comma-separated, the last exit's included.",
+            help="Weight of each exit's loss, comma-separated, including the last exit.",
             panel=EXITS,
             default="1 for each",
         ),
     ] = None,
     equilibrium: Annotated[
-        bool, o.option("--equilibrium", help="Scale gradients where heads leave the trunk (IMTA).", panel=EXITS)
+        bool, o.option("--equilibrium", help="Rescale gradients where heads branch off (IMTA).", panel=EXITS)
     ] = False,
     distil: Annotated[
-        float, o.option(help="Weight of the distillation of every exit from the last one.", panel=EXITS)
+        float, o.option(help="Weight of the loss that distils the last exit into the others.", panel=EXITS)
     ] = 0.0,
     temperature: Annotated[float, o.option(help="Temperature of the distillation.", panel=EXITS)] = 3.0,
     epochs: Annotated[
-        int | None, o.option(help="Passes over the samples.", panel=TRAINING, default="10, or 5 for texts")
+        int | None, o.option(help="Passes over the training samples.", panel=TRAINING, default="10, or 5 for texts")
     ] = None,
     batch_size: Annotated[
-        int | None, o.option(help="Samples of a step.", panel=TRAINING, default="64, or 32 for texts")
+        int | None, o.option(help="Samples per step.", panel=TRAINING, default="64, or 32 for texts")
     ] = None,
     optimiser: Annotated[
         str,
-        o.chosen(*("--optimiser", "--optimizer"), help="What takes the steps.", valid=("adamw", "sgd"), panel=TRAINING),
+        o.chosen(*("--optimiser", "--optimizer"), help="Optimiser.", valid=("adamw", "sgd"), panel=TRAINING),
     ] = "adamw",
     lr: Annotated[
-        float | None, o.option(help="Peak rate of the heads.", panel=TRAINING, default="0.002, or 0.001 for texts")
+        float | None,
+        o.option(help="Peak learning rate of the heads.", panel=TRAINING, default="0.002, or 0.001 for texts"),
     ] = None,
     trunk_rate: Annotated[
         float | None,
         o.option(
-            help="The trunk's rate over that of the heads.",
+            help="Learning rate of the trunk, as a multiple of that of the heads.",
             panel=TRAINING,
             default="0.25, 0.05 for texts, or 1 from random weights",
         ),
@@ -120,40 +119,43 @@ def finetune(
     momentum: Annotated[float, o.option(help="Momentum of sgd.", panel=TRAINING)] = 0.9,
     warmup: Annotated[
         float | None,
-        o.option(help="Share of the steps in which the rate rises.", panel=TRAINING, default="0.05, or 0.1 for texts"),
+        o.option(
+            help="Share of steps in which the learning rate rises.", panel=TRAINING, default="0.05, or 0.1 for texts"
+        ),
     ] = None,
     smoothing: Annotated[float, o.option(help="Label smoothing.", panel=TRAINING)] = 0.1,
     augment: Annotated[
         int | None,
-        o.option(help="Magnitude of RandAugment, of 30; 0 leaves it out.", panel=TRAINING, default="9 for images"),
+        o.option(help="Magnitude of RandAugment, up to 30; 0: off.", panel=TRAINING, default="9 for images"),
     ] = None,
     flip: Annotated[
         bool | None,
-        o.option("--flip/--no-flip", help="Mirror half of the images, or none.", panel=TRAINING, default="half"),
+        o.option("--flip/--no-flip", help="Mirror a random half of images.", panel=TRAINING, default="flip for images"),
     ] = None,
     ema: Annotated[float, o.option(help="Decay of the averaged weights.", panel=TRAINING)] = 0.999,
     val_share: Annotated[
         float,
-        o.option(help="Share of the train split that chooses the epoch and is not trained on.", panel=TRAINING),
+        o.option(help="Share of the train split that is held out to choose the best epoch.", panel=TRAINING),
     ] = 0.1,
-    seed: Annotated[int, o.option(help="Start of all random numbers.", panel=TRAINING)] = 0,
+    seed: Annotated[int, o.option(help="Seed of all random numbers.", panel=TRAINING)] = 0,
     device: o.Device = None,
     devices: Annotated[
         int | None,
         o.option(
-            help="GPUs, or processes on a CPU, that share every batch.", panel=o.WORK, default="all GPUs, or 1 process"
+            help="GPUs, or processes on a CPU, that share each batch.", panel=o.WORK, default="all GPUs, or 1 process"
         ),
     ] = None,
     workers: Annotated[
         int | None,
         o.option(
-            help="Processes that prepare batches.", panel=o.WORK, default="one per CPU but one, at most 8; 0 for texts"
+            help="Processes that prepare batches.", panel=o.WORK, default="CPUs minus one, at most 8; 0 for texts"
         ),
     ] = None,
 ) -> None:
-    """Train a network for a dataset, on samples that a run never holds out: a folder that --backbone takes.
+    """Train a network on a dataset and write a folder that `bench run --backbone` accepts.
 
-    An interrupted training continues: run the same command again.
+    It trains only on samples that no run holds out. To continue an interrupted
+    training, run the same command again.
     """
     given = dict(locals())
     from bench.cli.progress import training
@@ -173,7 +175,7 @@ def finetune(
 
     told = read(folder)
     shares = ", ".join(f"{100 * share:.2f}" for share in told["accuracy"])
-    say(f"Accuracy on val, % (exits in order, the last one last): {shares}")
+    say(f"Accuracy on val, % (exits in order): {shares}")
     say(f"Network: {folder}")
     given_files = f" --plugin {','.join(plugin)}" if plugin else ""
     say(f"Next: bench run --backbone {folder} --dataset {dataset}{given_files}")

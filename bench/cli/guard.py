@@ -17,7 +17,7 @@ FAILED, USAGE, DRIFT, INTERRUPTED = 1, 2, 3, 130
 
 
 def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a command: a UserError, or an extra that is not installed, is one sentence and exit code 2; Ctrl-C 130."""
+    """Wrap a command: a UserError or a missing extra prints one sentence and exits with code 2, Ctrl-C with 130."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> Any:

@@ -16,17 +16,18 @@ def import_logits(
         str,
         typer.Argument(
             metavar="FOLDER|FILE|URL",
-            help="A folder with macs.json and the logits of pool (or val), test and perhaps train, or a file of `bench "
-            "publish --logits`.",
+            help="A folder with macs.json and the logits of pool (or val), test and optionally train; or a file that "
+            "`bench publish --logits` wrote.",
         ),
     ],
     bank_dir: o.BankDir = None,
 ) -> None:
-    """Make a bank from per-exit logits: of a network that was trained elsewhere, or as `bench publish` wrote them.
+    """Make a bank from per-exit logits, of a network trained elsewhere or written by `bench publish --logits`.
 
-    In a folder, each of pool, test and train is an .npz or .safetensors file of arrays exit_0 … exit_K-1 (samples ×
-    classes) and labels. macs.json gives name, dataset and macs, the cost of leaving at each exit; class_names and
-    image_size are optional.
+    In a folder, each of pool, test and train is an .npz or .safetensors file with
+    arrays exit_0 … exit_K-1 (samples × classes) and labels. macs.json gives name,
+    dataset and macs (the cost of leaving at each exit); class_names and image_size
+    are optional.
     """
     from bench.bank.imported import import_logits as make
 

@@ -35,19 +35,20 @@ def latency(
         o.option(
             default="0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
             help="Cost budgets, comma-separated: fractions of the plain backbone's MACs (or auto, as in `bench run`), "
-            "or milliseconds per batch of the first batch size, as in 5ms.",
+            "or milliseconds per batch at the first batch size, such as 5ms.",
         ),
     ] = None,
     batch_sizes: Annotated[str, typer.Option(help="Batch sizes, comma-separated.")] = "1,8,64,256",
     repeats: Annotated[int, typer.Option(min=30, max=100_000, help="Measured passes over the images.")] = 30,
-    images: Annotated[int, typer.Option(min=1, help="Test images that a pass runs through, at least one batch.")] = 64,
+    images: Annotated[int, typer.Option(min=1, help="Test images per pass; at least one batch is run.")] = 64,
     json_output: o.Json = False,
     **given: Any,
 ) -> None:
-    """Measure how long policies take on this machine, really stopping early, next to the plain backbone.
+    """Measure the latency of policies that really stop early on this machine, and of the plain backbone.
 
-    Policies are fitted on the bank with the first seed. Times are medians and quartiles over repeats; heads and gates
-    are included, reading images is not. They are stored per machine in latency-….json in the working store.
+    Policies are fitted on the bank with the first seed. Times are medians and
+    quartiles over repeats; they include heads and gates, but not reading images.
+    They are stored per machine in latency-….json in the working store.
     """
     from bench.cli.terminal import console as make_console
 
@@ -74,7 +75,7 @@ def _measure(
 ) -> dict[str, Any]:
     """Measure on one bank, print a table per batch size, and return everything as JSON values.
 
-    auto: with the bank's own budgets.
+    auto: use the bank's own budgets.
     """
     from rich.progress import Progress
 
@@ -125,7 +126,7 @@ def _measure(
 
 
 def _draw(rows: Sequence[Row], path: Path, cell: Cell, machine: Machine) -> Path:
-    """Draw what was measured beside the file of latencies, and return the path of the picture."""
+    """Draw the measurements into a figure beside the file of latencies, and return its path."""
     from bench.report.cells import title
     from bench.report.figures.latency import latency_figure
     from bench.system.files import write_atomic
@@ -162,9 +163,9 @@ def _table(size: int, rows: Sequence[Row]) -> Any:
 
 def _legend(rows: Sequence[Row]) -> str:
     return (
-        "Costs are shares of the plain backbone's MACs. counted: on all of test; executed: of the images that ran. ms: "
-        f"measured, of a batch, median and quartiles of {rows[0].repeats} passes over the images. Without costs of its "
-        "own, early exiting would be faster by 1/exec."
+        "Costs are fractions of the plain backbone's MACs. counted: mean over the test split; executed: mean over the "
+        f"images that were run. ms: measured time per batch, median and quartiles of {rows[0].repeats} passes over the "
+        "images. 1/exec.: the speed-up if early exiting had no overhead."
     )
 
 
@@ -177,7 +178,7 @@ def _budgets(text: str | None) -> tuple[str | None, list[float]]:
     try:
         found = [float(item.strip()[: -len(UNIT)]) for item in times]
     except ValueError:
-        raise UserError(f"'{', '.join(times)}' is not a budget in milliseconds. Write it as in 5ms or 2.5ms.") from None
+        raise UserError(f"'{', '.join(times)}' is not a budget in milliseconds. Write 5ms, for example.") from None
     return ",".join(item for item in items if item not in times) or None, found
 
 
@@ -185,4 +186,4 @@ def _sizes(text: str) -> list[int]:
     try:
         return [int(item) for item in text.split(",")]
     except ValueError:
-        raise UserError(f"'{text}' is not a list of batch sizes. Write it as in 1,8,64,256.") from None
+        raise UserError(f"'{text}' is not a list of batch sizes. Write, for example, 1,8,64,256.") from None

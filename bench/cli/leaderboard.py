@@ -1,4 +1,4 @@
-"""The leaderboard of a setting in the terminal and for machines: own gain first, and no number is ever cut."""
+"""The leaderboard of a setting, in the terminal and as JSON: own gain comes first, and numbers are never truncated."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 WORDS = ("rank", "method", "flags")  # columns of text
 NEEDED = 3  # rank, method and own gain: shown on every terminal
-NAME = (12, 26)  # columns that the names of methods get at least, and as long as other columns want room
+NAME = (12, 26)  # width of method names: the minimum, and what they keep while more columns are added
 GAP = 2  # between columns
-TIE = 0.0005  # of accuracy: an exit that is better than the last one by less is as good
+TIE = 0.0005  # in accuracy: an exit that is better than the last one by less than this counts as equal
 
 
 def about(cell: CellSummary) -> dict[str, Any]:
-    """Return a setting with its quality checks and its leading group for machines."""
+    """Return a setting with its quality checks and its leading group as JSON values."""
     from bench.report.formats.data import plain as number
     from bench.stats.quality import failed
 
@@ -50,7 +50,7 @@ def about(cell: CellSummary) -> dict[str, Any]:
 
 
 def as_json(cell: CellSummary, methods: Collection[str] | None = None) -> dict[str, Any]:
-    """Return a setting and its leaderboard for machines: unscaled numbers, all columns. methods: only these."""
+    """Return a setting and its leaderboard as JSON values: unscaled, all columns. methods: only these labels."""
     from bench.report.formats.data import columns
 
     shown = _board(cell, methods)
@@ -60,7 +60,7 @@ def as_json(cell: CellSummary, methods: Collection[str] | None = None) -> dict[s
 
 
 def _board(cell: CellSummary, methods: Collection[str] | None) -> Table:
-    """Return the table, its methods limited to some labels."""
+    """Return the table; if `methods` is given, only the methods with these labels are in it."""
     from bench.report.tables.board import board
 
     made = board(cell.statistics)
@@ -74,7 +74,7 @@ def _board(cell: CellSummary, methods: Collection[str] | None) -> Table:
 
 
 def _finite(value: Any) -> Any:
-    """Write infinite numbers as text, which JSON has none of."""
+    """Replace infinite numbers by text, because JSON does not have them."""
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list):
@@ -83,7 +83,10 @@ def _finite(value: Any) -> Any:
 
 
 def head(cell: CellSummary, methods: Collection[str] | None = None) -> list[str]:
-    """Return the name of a setting, and what must be known of it before its numbers are read. methods: only these."""
+    """Return the name of a setting, and a line on its methods, seeds, quality checks and flags.
+
+    methods: count only the methods with these labels.
+    """
     from bench.report.text import seeds_phrase
     from bench.stats.quality import failed
 
@@ -97,7 +100,7 @@ def head(cell: CellSummary, methods: Collection[str] | None = None) -> list[str]
 
 
 def wrapped(text: str, indent: str = "") -> None:
-    """Print a text in lines that are no longer than the terminal is wide."""
+    """Print a text in lines that fit the width of the terminal."""
     for line in textwrap.wrap(
         text, console().width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
     ):
@@ -105,7 +108,7 @@ def wrapped(text: str, indent: str = "") -> None:
 
 
 def show(cell: CellSummary, methods: Collection[str] | None = None) -> None:
-    """Print the leaderboard, its methods limited to some labels, with as many columns as the terminal has room for."""
+    """Print the leaderboard with as many columns as fit the terminal. methods: only the methods with these labels."""
     from bench.report.formats.shown import shown_rows
 
     made = _board(cell, methods)
@@ -134,7 +137,7 @@ def show(cell: CellSummary, methods: Collection[str] | None = None) -> None:
 
 
 def overthinking(cell: CellStatistics) -> str:
-    """Say why accuracy falls with cost, where the last exit is not the most accurate one; empty where it is."""
+    """Return a sentence on why accuracy falls with cost; empty if the last exit is the most accurate one."""
     if not cell.exits:
         return ""
     best, last = max(cell.exits, key=lambda e: e.accuracy.value), cell.exits[-1]
@@ -142,13 +145,13 @@ def overthinking(cell: CellStatistics) -> str:
         return ""
     return (
         f"Why accuracy falls at high costs: the last exit ({100 * last.accuracy.value:.1f} %) is less accurate than an "
-        f"exit at cost {best.cost.value:.2f} ({100 * best.accuracy.value:.1f} %), which is called overthinking. A "
-        "network that was trained on this dataset need not do that: `bench finetune`."
+        f"exit at cost {best.cost.value:.2f} ({100 * best.accuracy.value:.1f} %). This is called overthinking. A "
+        "network that is trained on this dataset may avoid it: see `bench finetune`."
     )
 
 
 def _text(entry: Shown, column: Column) -> str:
-    """Return an entry on one line; methods of the leading group have a mark before their names, which stay aligned."""
+    """Return an entry on one line; a mark, or blanks of the same width, comes before the names of methods."""
     from bench.report.formats.markdown import MARK
     from bench.report.formats.shown import LEADING, SIGNS
 
@@ -163,7 +166,7 @@ def _width(column: Column, texts: Sequence[str]) -> int:
 
 
 def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> tuple[int, int, int]:
-    """Return how many columns fit with all their numbers, how wide names of methods are, which wrap, and the sum."""
+    """Return the number of columns that fit, the width of method names (which wrap), and the total width."""
     wide = [_width(column, [row[i] for row in rows]) for i, column in enumerate(columns)]
     at = next(i for i, column in enumerate(columns) if column.key == "method")
     name, least = wide[at], min(wide[at], NAME[1])
@@ -176,7 +179,7 @@ def _fitting(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: in
 
 
 def _caption(cell: CellStatistics, keys: Sequence[str]) -> str:
-    """Return what these columns and their signs mean, in a few lines; docs/reports.md has more."""
+    """Return a short explanation of these columns and their signs; docs/reports.md has the long one."""
     from bench.report.formats.markdown import MARK
     from bench.stats.compare import MIN_SEEDS
 
@@ -192,6 +195,6 @@ def _caption(cell: CellStatistics, keys: Sequence[str]) -> str:
         parts.append(above)
     if any(key.startswith("cost@") for key in keys):
         parts.append(
-            "Cost at −δ: least cost that keeps the backbone's accuracy minus δ points, ∞ if a seed never does."
+            "Cost at −δ: lowest cost that keeps the backbone's accuracy minus δ points; ∞ if a seed never keeps it."
         )
     return " ".join(filter(None, parts))

@@ -18,14 +18,14 @@ def list_names(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="methods, heads, datasets or backbones, all of them by default; or suites.",
+            help="methods, heads, datasets or backbones (all four if left out), or suites.",
             autocompletion=completion.words("methods", "heads", "datasets", "backbones", "suites"),
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Argument(
-            help="One of them, or a backbone as module:factory: its description and parameters.",
+            help="Print the description and parameters of this one; a backbone may be module:factory.",
             autocompletion=completion.of_kind,
         ),
     ] = None,
@@ -45,7 +45,7 @@ def list_names(
         listed(name, json_output)
         return
     if kind is not None and kind not in registry.KINDS:
-        raise UserError(f"There is nothing called '{kind}' to list.{nearest(kind, (*registry.KINDS, 'suites'))}")
+        raise UserError(f"'{kind}' is not a kind that can be listed.{nearest(kind, (*registry.KINDS, 'suites'))}")
     if plugin:
         o.run_config(None, {"plugin": plugin})
     kinds = registry.KINDS if kind is None else (kind,)

@@ -1,4 +1,4 @@
-"""`bench new` and its older form for methods, `bench new-method`."""
+"""`bench new`, and `bench new-method`, its older form for methods."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bench.cli.terminal import say
 if TYPE_CHECKING:
     from bench.plugins.registry import Kind
 
-Name = Annotated[str, typer.Argument(help="Its name: small letters, digits, underscores.")]
+Name = Annotated[str, typer.Argument(help="Name of the plugin: lower-case letters, digits and underscores.")]
 To = Annotated[Path, typer.Option(help="Folder for the two files.", **PATH)]
 WHAT = {"head": "head recipe"}
 WORKS = {
-    "methods": "a method that works as it is; replace its rule by your own",
-    "heads": "a head recipe that works as it is; replace its training by your own",
-    "datasets": "a dataset that works as it is; replace its made-up images by your own",
-    "backbones": "a backbone that works as it is; replace its network by your own",
+    "methods": "a working method; replace its rule with your own",
+    "heads": "a working head recipe; replace its training with your own",
+    "datasets": "a working dataset; replace its synthetic images with your own",
+    "backbones": "a working backbone; replace its network with your own",
 }
 RUN = {
     "methods": "--methods {0},msdnet_thresh --dataset digits --image-size 32",
@@ -43,17 +43,17 @@ def new(
     name: Name,
     to: To = Path(),
 ) -> None:
-    """Write a new method, head recipe, dataset or backbone, a working and commented file, and its test."""
+    """Write a working, commented method, head recipe, dataset or backbone, and its test."""
     from bench.check.kinds import WORDS
     from bench.errors import UserError, nearest
 
     if kind not in WORDS:
-        raise UserError(f"There is nothing called '{kind}' to write.{nearest(kind, WORDS)}")
+        raise UserError(f"'{kind}' is not a kind of plugin.{nearest(kind, WORDS)}")
     _write(WORDS[kind], name, to)
 
 
 def new_method(name: Name, to: To = Path()) -> None:
-    """Write a new method, a working and commented file, and its test (`bench new method NAME`)."""
+    """Write a working, commented method and its test (the same as `bench new method NAME`)."""
     _write("methods", name, to)
 
 
@@ -63,7 +63,7 @@ def _write(kind: Kind, name: str, to: Path) -> None:
     file, test = write(name, to, kind)
     word = kind[:-1]
     say(f"Wrote {file}: {WORKS[kind]}.")
-    say(f"Wrote {test}: the checks that every {WHAT.get(word, word)} must pass, and its own tests.\n")
+    say(f"Wrote {test}: the checks that every {WHAT.get(word, word)} must pass, and tests of its own.\n")
     say("Next:")
     say(f"  bench run --plugin {file} {RUN[kind].format(name)}")
     say(f"  bench check --plugin {file} {name}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def path(text: str | Path) -> Path:
-    """Return a path of the command line, `~` and `$VAR` expanded."""
+    """Return a path from the command line with `~` and `$VAR` expanded."""
     try:
         return user_path(text)
     except UserError as error:
@@ -30,22 +30,22 @@ WHAT, DATA, WORK, OUT = "What to compare", "Feature bank", "Execution", "Records
 
 
 def option(*names: str, help: str, panel: str | None = None, default: str | None = None, **more: Any) -> Any:
-    """Return an option. default: what --help shows where the value that is left out is None."""
+    """Return an option. default: the default that --help shows if the Python value is None."""
     return typer.Option(*names, help=help, rich_help_panel=panel, show_default=default or True, **more)
 
 
 def chosen(*names: str, help: str, valid: tuple[str, ...], **more: Any) -> Any:
-    """Return an option with a few valid values, which a shell completes."""
+    """Return an option with a few valid values, which the shell completes."""
     return option(*names, help=help, autocompletion=words(*valid), metavar="|".join(valid), **more)
 
 
 Json = Annotated[bool, option("--json", help="Print JSON for machines; all other output goes to standard error.")]
-DryRun = Annotated[bool, option("-n", "--dry-run", help="Print the plan and stop: `bench plan`.")]
+DryRun = Annotated[bool, option("-n", "--dry-run", help="Print the plan and stop, as `bench plan` does.")]
 Config = Annotated[
     Path | None,
     option(
         *("-c", "--config"),
-        help="YAML file of settings; keys are the names of these options, and options win.",
+        help="YAML file whose keys are the names of these options; options on the command line take precedence.",
         panel=WHAT,
         **PATH,
     ),
@@ -60,16 +60,14 @@ Plugin = Annotated[
 Suite = Annotated[
     str | None,
     option(
-        help="Run the settings of a suite, one after the other, as it fixes them. See `bench list suites`.",
+        help="Run the settings of a suite one after the other, with its fixed options. See `bench list suites`.",
         panel=WHAT,
         autocompletion=suites,
     ),
 ]
 Settings = Annotated[
     str | None,
-    option(
-        help="Settings of the suite, comma-separated: dataset or dataset/backbone.", panel=WHAT, default="all of it"
-    ),
+    option(help="Settings of the suite, comma-separated: dataset or dataset/backbone.", panel=WHAT, default="all"),
 ]
 Methods = Annotated[
     str | None,
@@ -92,7 +90,7 @@ Dataset = Annotated[
 Backbone = Annotated[
     str | None,
     option(
-        help="Frozen backbones, comma-separated: see `bench list backbones`; your own: module:factory.",
+        help="Frozen backbones, comma-separated: names from `bench list backbones`, or module:factory for your own.",
         panel=WHAT,
         default="efficientnet_lite0",
         autocompletion=names("backbones"),
@@ -101,14 +99,14 @@ Backbone = Annotated[
 Bank = Annotated[
     list[str] | None,
     option(
-        help="Folders of banks that are there already, in place of dataset and backbone (`bench import`).", panel=WHAT
+        help="Folders of existing banks, instead of a dataset and a backbone. `bench import` makes one.", panel=WHAT
     ),
 ]
 Budgets = Annotated[
     str | None,
     option(
-        help="Cost budgets, comma-separated fractions of the plain backbone's MACs, or auto: 12 geometric ones per "
-        "bank, from just above its first exit to 1.",
+        help="Cost budgets, comma-separated fractions of the plain backbone's MACs; or auto: 12 per bank, spaced "
+        "geometrically from just above the cost of its first exit to 1.",
         panel=WHAT,
         default="0.3,0.4,0.5,0.6,0.7,0.8,0.9,1",
         autocompletion=words("auto"),
@@ -117,7 +115,7 @@ Budgets = Annotated[
 Seeds = Annotated[
     str | None,
     option(
-        help="Seeds, such as 0-2,7: initialisation, batch order, and which held-out half is val.",
+        help="Seeds, such as 0-2,7. A seed sets the initialisation, the batch order, and which held-out half is val.",
         panel=WHAT,
         default="0,1,2",
     ),
@@ -125,7 +123,7 @@ Seeds = Annotated[
 Exits = Annotated[
     str | None,
     option(
-        help="Where exits sit: stages, blocks, every=N, or a list of block numbers.",
+        help="Positions of the exits: stages, blocks, every=N, or a list of block numbers.",
         panel=DATA,
         default="the backbone's own",
         autocompletion=words("stages", "blocks", "every="),
@@ -140,22 +138,22 @@ Weights = Annotated[
     option(
         help="Backbone weights: a path, or 'random'.",
         panel=DATA,
-        default="the pretrained ones",
+        default="pretrained",
         autocompletion=words("random"),
     ),
 ]
 Views = Annotated[
     int | None,
-    option(help="Augmented views of the train split to store beside the clean one.", panel=DATA, default="0"),
+    option(help="Augmented views of the train split to store in addition to the clean one.", panel=DATA, default="0"),
 ]
 Dtype = Annotated[
     str | None,
-    chosen(help="Storage of features.", valid=("float16", "float32"), panel=DATA, default="float16"),
+    chosen(help="Number format of stored features.", valid=("float16", "float32"), panel=DATA, default="float16"),
 ]
 Precision = Annotated[
     str | None,
     chosen(
-        help="What the backbone computes in; bfloat16 is faster on a GPU. Each has banks of its own.",
+        help="Number format of the backbone's computation; bfloat16 is faster on a GPU. Each has its own banks.",
         valid=("float32", "bfloat16"),
         panel=DATA,
         default="float32",
@@ -165,7 +163,7 @@ ChannelsLast = Annotated[
     bool | None,
     option(
         "--channels-last/--contiguous",
-        help="How images are laid out in memory (the first is faster on a GPU). Each has banks of its own.",
+        help="Memory layout of images; channels-last is faster on a GPU. Each has its own banks.",
         panel=DATA,
         default="contiguous",
     ),
@@ -204,8 +202,8 @@ Reports = Annotated[
 Rerun = Annotated[
     str | None,
     chosen(
-        help="What to run: what is missing, or also what failed, what changed (made by other code of the same "
-        "version), or all.",
+        help="Operating points to run: those that are missing; also failed ones; also changed ones (made by other code "
+        "of the same version); or all.",
         valid=("missing", "failed", "changed", "all"),
         panel=OUT,
         default="missing",
@@ -215,7 +213,7 @@ Tuned = Annotated[
     bool | None,
     option(
         "--tuned/--defaults",
-        help="Use what `bench tune` kept in tuned/ of the working store.",
+        help="Use the parameters that `bench tune` stored in tuned/ of the working store.",
         panel=OUT,
         default="defaults",
     ),
@@ -227,8 +225,8 @@ Report = Annotated[
 VerifyExecuted = Annotated[
     int | None,
     option(
-        help="Execute the policies of the first seed on N test samples, really stopping early, and store in their "
-        "records how well that agrees with the simulation.",
+        help="Execute the policies of the first seed on N test samples, really stopping early, and store the agreement "
+        "with the simulation in their records.",
         panel=OUT,
         default="none",
         metavar="N",
@@ -236,13 +234,13 @@ VerifyExecuted = Annotated[
 ]
 Device = Annotated[
     str | None,
-    option(help="auto, cpu, cuda, cuda:0, ….", panel=WORK, default="auto", autocompletion=words("auto", "cpu", "cuda")),
+    option(help="auto, cpu, cuda, cuda:0, …", panel=WORK, default="auto", autocompletion=words("auto", "cpu", "cuda")),
 ]
-Threads = Annotated[int | None, option(help="CPU threads that a trial computes with.", panel=WORK, default="2")]
+Threads = Annotated[int | None, option(help="CPU threads per trial.", panel=WORK, default="2")]
 Executor = Annotated[
     str | None,
     chosen(
-        help="Where trials run. auto: ray for several jobs, several GPUs or a --ray-address, else serial.",
+        help="How trials run. auto: ray for several jobs, several GPUs or a --ray-address, otherwise serial.",
         valid=("auto", "serial", "ray"),
         panel=WORK,
         default="auto",
@@ -250,26 +248,26 @@ Executor = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    option("-j", "--jobs", help="Trials at once.", panel=WORK, default="under ray, as many as there is room for"),
+    option("-j", "--jobs", help="Trials to run at once.", panel=WORK, default="1; with ray, as many as fit"),
 ]
 RayAddress = Annotated[
     str | None,
     option(
-        help="A Ray cluster that is running: auto, HOST:PORT or ray://HOST:PORT.",
+        help="Address of a running Ray cluster: auto, HOST:PORT or ray://HOST:PORT.",
         panel=WORK,
-        default="one of its own",
+        default="start a local one",
         autocompletion=words("auto"),
     ),
 ]
 GpusPerTrial = Annotated[
     float | None,
     option(
-        help="Share of a GPU that a trial takes under ray; 0.25 lets four trials share one.",
+        help="GPUs per trial with ray; 0.25 lets four trials share one GPU.",
         panel=WORK,
-        default="1 where there are GPUs",
+        default="1 if there are GPUs, less if --jobs exceeds them",
     ),
 ]
-Timeout = Annotated[float | None, option(help="Seconds for one attempt at a trial.", panel=WORK, default="no limit")]
+Timeout = Annotated[float | None, option(help="Seconds per attempt at a trial.", panel=WORK, default="no limit")]
 Retries = Annotated[int | None, option(help="How often a failed trial is repeated.", panel=WORK, default="1")]
 Memory = Annotated[float | None, option(help="GiB that a trial may allocate.", panel=WORK, default="no limit")]
 
@@ -286,12 +284,12 @@ BANK: dict[str, Any] = {
     "bank_dir": BankDir,
     "device": Device,
     "limit": Limit,
-}  # what decides a bank beside dataset and backbone, and where it is built
+}  # besides dataset and backbone, these decide which bank is used and where it is built
 F = TypeVar("F", bound=Callable[..., None])
 
 
 def taking(options: Mapping[str, Any]) -> Callable[[F], F]:
-    """Let a command take such options, by name, in place of its `**given`; those left out are None."""
+    """Replace the `**given` of a command by these named options; options that are left out are None."""
 
     def decorate(command: F) -> F:
         hints = get_type_hints(command, include_extras=True) | dict(options)
@@ -307,9 +305,9 @@ def taking(options: Mapping[str, Any]) -> Callable[[F], F]:
 
 
 def suite_of(given: dict[str, Any]) -> tuple[str, str | None] | None:
-    """Take the suite and the choice of its settings out of the given options; None if no suite is given.
+    """Remove the suite and the choice of its settings from `given` and return them; None if no suite is given.
 
-    Raises UserError for a choice of settings without a suite.
+    Raises UserError if settings are chosen without a suite.
     """
     suite, settings = given.pop("suite"), given.pop("settings")
     if suite is None and settings is not None:
@@ -318,7 +316,7 @@ def suite_of(given: dict[str, Any]) -> tuple[str, str | None] | None:
 
 
 def run_config(config: Path | None, given: dict[str, Any]) -> RunConfig:
-    """Merge defaults, the config file and the given options, the last winning, and load the plugin files they name.
+    """Merge defaults, config file and given options (later ones take precedence), and load the plugin files they name.
 
     Raises UserError for anything invalid.
     """

@@ -14,10 +14,11 @@ RUN = {k: hint for k, hint in get_type_hints(run, include_extras=True).items() i
 
 @o.taking(RUN)
 def plan(json_output: o.Json = False, **given: Any) -> None:
-    """Print what `bench run` with the same options would do and what it would cost; run and download nothing.
+    """Print what `bench run` with the same options would do, and how long it would take. Nothing is run or downloaded.
 
-    Per bank: its state, size and build time. Per method: trials that are done, failed and missing, and the time that
-    those to do are expected to take. Estimates say what they are based on. docs/commands.md lists the keys of --json.
+    For each bank: its state, size and build time. For each method: the trials
+    that are done, failed and missing, and the expected time of those to do, with
+    the source of the estimate. docs/commands.md lists the keys of --json.
     """
     from bench.cli.terminal import console as make_console
 

@@ -20,23 +20,23 @@ MEASURED = "measured on a few batches; the fit of a linear probe comes on top"
 
 @dataclass(frozen=True)
 class BankPlan:
-    """One bank of a run, and its trials; none are known of a bank that must be downloaded first."""
+    """One bank of a run, and its trials; `groups` is empty if the bank must be downloaded first."""
 
     request: Request
     bank_status: BankStatus
     build_seconds: float | None
     groups: list[Group]
-    differs: str = ""  # from other banks of the plan that have the same title
+    differs: str = ""  # what tells it from other banks of the plan with the same title
 
     @property
     def title(self) -> str:
-        """What a table calls the bank."""
+        """The name of the bank in tables."""
         title = self.bank_status.cell.title if self.bank_status.cell else self.request.title
         return f"{title}, {self.differs}" if self.differs else title
 
 
 def show(session: Session, console: Console, *, json_output: bool = False) -> None:
-    """Look at all banks and trials of a session, without downloading anything, and print the plan."""
+    """Print the plan of a session; nothing is downloaded."""
     history = history_of(session, console)
     tell(session, plans_of(session, history, console), console, json_output=json_output)
 
@@ -50,7 +50,7 @@ def history_of(session: Session, console: Console) -> History:
 
 
 def plans_of(session: Session, history: History, console: Console) -> list[BankPlan]:
-    """Look at all banks and trials of a session, without downloading anything."""
+    """Return the plan of each bank of a session; nothing is downloaded."""
     from bench.system.network import no_downloads
 
     with no_downloads():
@@ -88,7 +88,7 @@ def plan_of(session: Session, source: Source | StoredBank, history: History, con
 
 
 def _distinct(banks: list[BankPlan]) -> list[BankPlan]:
-    """Return the banks with titles that tell them apart."""
+    """Return the banks with distinct titles."""
     from bench.trials.folders import suffix
 
     found = []
@@ -100,7 +100,7 @@ def _distinct(banks: list[BankPlan]) -> list[BankPlan]:
 
 
 def crowded(session: Session) -> str:
-    """Return a remark if more threads are asked for than this machine has cores, otherwise ''."""
+    """Return a remark if the jobs need more threads than this machine has cores, otherwise ''."""
     from bench.system.cpus import cpu_count
 
     jobs, threads, cores = session.dispatch.jobs, session.config.threads, cpu_count()
@@ -237,14 +237,14 @@ def remarks(session: Session, banks: list[BankPlan]) -> list[str]:
         lines.append(f"Banks to build: about {duration(total['build_seconds'])} ({MEASURED}).")
     for b in banks:
         if b.bank_status.state == "to download":
-            lines.append(f"{b.title}: its trials are known, and counted, only after the download.")
+            lines.append(f"{b.title}: its trials can be counted only after the download.")
     if trials["todo"]:
         lines.append(_time(total))
     return [*lines, f"Nothing was run or downloaded. Results would go to {total['output']}."]
 
 
 def _changed(points: int) -> list[str]:
-    """Remark that stored operating points were made by code that nobody has declared equal to today's."""
+    """Return a remark on stored points made by other code of the same version, unless their number is 0."""
     if not points:
         return []
     return [f"Made by other code of the same version: {points} operating points; `--rerun changed` runs them again."]
@@ -253,7 +253,7 @@ def _changed(points: int) -> list[str]:
 def _time(total: dict[str, Any]) -> str:
     alone, wall = total["trial_seconds"], total["wall_seconds"]
     if alone is None:
-        return "Expected time of the trials: unknown, there is no earlier record of trials like some of these."
+        return "Expected time of the trials: unknown, because some have no earlier record of a similar trial."
     if wall is None:
         return f"Expected time of the trials: about {duration(alone)} divided by as many as the cluster runs at once."
     each = "" if total["jobs"] == 1 else f" ({duration(alone)} one after the other)"
@@ -261,7 +261,7 @@ def _time(total: dict[str, Any]) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Return a time as a table shows it."""
+    """Return a duration as tables show it."""
     from bench.cli.progress import clock_time
 
     return "unknown" if seconds is None else "–" if seconds == 0 else clock_time(seconds)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from bench.finetune import Progress as Training
     from bench.trials.plan import Trial
 
-MOST = 12  # running trials that the table lists
-PAUSE = 60.0  # seconds after which a log gets another line
+MOST = 12  # the table lists at most so many running trials
+PAUSE = 60.0  # a log gets another line after so many seconds
 
 
 def _progress(console: Console) -> Progress:
@@ -52,7 +52,7 @@ def _progress(console: Console) -> Progress:
 
 @contextmanager
 def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show that a bank is looked for and, if it is built, the images that are done; nothing remains otherwise."""
+    """Show that a bank is opened and, if it is built, the progress in images; otherwise the display disappears."""
     with _progress(console) as progress:
         looking = progress.add_task(clean(f"opening {title}"), total=None)
         build = progress.add_task(clean(f"bank {title}"), visible=False, start=False)
@@ -71,7 +71,7 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
 
 @contextmanager
 def training(console: Console, title: str) -> Iterator[Training]:
-    """Show the steps of a training, and print a line per epoch."""
+    """Show the progress of a training in steps, and print a line per epoch."""
     from bench.finetune import Progress as Training
 
     with _progress(console) as progress:
@@ -95,7 +95,7 @@ def training(console: Console, title: str) -> Iterator[Training]:
 
 
 class Board:
-    """The state of a run: which trials are running, done and failed, and how long the rest may take."""
+    """The state of a run: which trials are running, done and failed, and the expected time of the rest."""
 
     def __init__(self, trials: Sequence[Trial], clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
@@ -108,7 +108,7 @@ class Board:
 
     @property
     def done(self) -> int:
-        """How many trials have ended, failed ones among them."""
+        """The number of trials that have ended, including failed ones."""
         return self.total - len(self.open)
 
     @property
@@ -129,7 +129,7 @@ class Board:
         self.failed += failed
 
     def left(self) -> float | None:
-        """Estimate the seconds that open trials take, from finished ones of their methods; None before the first."""
+        """Estimate the remaining seconds from finished trials of the same methods; None before one has finished."""
         every = [seconds for times in self.took.values() for seconds in times]
         if not every:
             return None
@@ -151,7 +151,7 @@ class Board:
         return ", ".join(parts), f"{clock_time(self.elapsed)} so far{ahead}"
 
     def table(self) -> RenderableType:
-        """Draw the state, a bar, and the running trials: time, seed, method, setting, cut to the width."""
+        """Return the state, a bar, and the running trials (time, seed, method, setting), cut to the width."""
         now, shown = self.clock(), list(self.running.items())
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(width=9, justify="right")
@@ -185,14 +185,14 @@ def running(console: Console, trials: Sequence[Trial], kept: int) -> Iterator[Bo
 
 
 class _Lines(Board):
-    """A board for logs and pipes: a line for every further tenth of the trials, and at most one a minute between."""
+    """A board for logs and pipes: prints a line per tenth of the trials, and at most one a minute in between."""
 
     def __init__(self, console: Console, trials: Sequence[Trial]) -> None:
         super().__init__(trials)
         self._console, self._next, self._spoke = console, 0.0, self.began
 
     def finish(self, trial: Trial, *, failed: bool = False) -> None:
-        """Note that a trial has ended, and print a line if it is time to."""
+        """Note that a trial has ended, and print a line if one is due."""
         super().finish(trial, failed=failed)
         if self.done >= self._next or not self.open or self.clock() - self._spoke > PAUSE:
             self._next, self._spoke = self.done + self.total / 10, self.clock()
@@ -200,7 +200,7 @@ class _Lines(Board):
 
 
 def clock_time(seconds: float) -> str:
-    """Write a duration for people: 0.4 s, 12 s, 3:05, 1:02:33."""
+    """Return a duration as text: 0.4 s, 12 s, 3:05, 1:02:33."""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

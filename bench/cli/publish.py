@@ -22,18 +22,22 @@ def publish(
         ),
     ] = None,
     results: Annotated[Path, typer.Option(help="Working store to read.", **PATH)] = Path("runs"),
-    older: Annotated[Path | None, typer.Option("-o", "--output", hidden=True, help="The same.", **PATH)] = None,
+    older: Annotated[
+        Path | None, typer.Option("-o", "--output", hidden=True, help="Older name of --results.", **PATH)
+    ] = None,
     to: Annotated[Path, typer.Option(help="Published store to write.", **PATH)] = Path("results"),
     logits: Annotated[
-        bool, typer.Option("--logits", help="Also write the logits of every exit on val, cal and test: logits.npz.")
+        bool, typer.Option("--logits", help="Also write logits.npz: the logits of every exit on val, cal and test.")
     ] = False,
     bank_dir: BankDir = None,
 ) -> None:
     """Write the records of a working store to the published store: two Parquet files per setting.
 
-    Records are merged with those published before: the newest record of an operating point counts, and no published
-    point is lost. Smoke runs (--limit) and points that failed are not published. With --logits, rules can be tested on
-    the logits with NumPy alone (`bench.load_logits`); the banks must be on this machine.
+    Records are merged with those published before: the newest record of an
+    operating point counts, and no published point is lost. Smoke runs (--limit)
+    and failed points are not published. With --logits, exit rules can be tested
+    on the logits with NumPy alone (`bench.load_logits`); the banks must be on
+    this machine.
     """
     from bench.trials.folders import names_of
     from bench.trials.publish import CHANGES

@@ -31,11 +31,13 @@ def report(
     results: Annotated[
         list[Path] | None, o.option("--results", help="Store to read; repeatable.", default="results", **o.PATH)
     ] = None,
-    older: Annotated[list[Path] | None, typer.Option("-o", "--output", hidden=True, help="The same.", **o.PATH)] = None,
+    older: Annotated[
+        list[Path] | None, typer.Option("-o", "--output", hidden=True, help="Older name of --results.", **o.PATH)
+    ] = None,
     against: Annotated[
         list[Path] | None,
         o.option(
-            help="Published store whose records are shown beside those of STORES (runs, unless given).",
+            help="Published store whose records are shown beside those of STORES; STORES then defaults to runs.",
             default="none",
             **o.PATH,
         ),
@@ -43,13 +45,13 @@ def report(
     reports: Annotated[
         Path | None,
         o.option(
-            help="Folder for the report.", default="reports for results, else report/ in the first store", **o.PATH
+            help="Folder for the report.", default="reports for results, otherwise report/ in the first store", **o.PATH
         ),
     ] = None,
     only: Annotated[
         str | None,
         o.option(
-            help="Only the pages of this dataset, or dataset/backbone; no index, site, README.",
+            help="Write only the pages of this dataset or dataset/backbone, without index, site and README.",
             default="all settings",
             autocompletion=completion.settings,
         ),
@@ -58,7 +60,7 @@ def report(
         str | None,
         o.option(
             "--format",
-            help=f"What to write, separated by commas: {ALL}.",
+            help=f"Formats to write, comma-separated: {ALL}.",
             default="all",
             autocompletion=completion.several(*ALL.split(",")),
         ),
@@ -66,24 +68,26 @@ def report(
     style: Annotated[
         str,
         o.chosen(
-            help="paper: write only figures for a paper, single-column PDFs with labels of 8 points, into paper/ of "
-            "the report's folder.",
+            help="paper: write only figures for a paper (single-column PDFs with 8 pt labels), to paper/ in the report's "
+            "folder.",
             valid=STYLES,
         ),
     ] = STYLES[0],
     readme: Annotated[
         Path | None,
-        o.option(help="README whose leaderboard to update.", default="that beside reports, if it has one", **o.PATH),
+        o.option(
+            help="README whose leaderboard to update.", default="the one beside reports, if it has markers", **o.PATH
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help=f"Write nothing; list {IN_GIT} files that are out of date (exit code 3).")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Make settings anew even if nothing changed.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Rebuild all settings, also unchanged ones.")] = False,
     json_output: o.Json = False,
 ) -> None:
     """Write tables, figures and a site from stored records.
 
-    Settings whose records did not change are not made again.
+    Settings whose records did not change are not rebuilt.
 
     Exit code 3 with --check: some files are missing, out of date or left over.
     """
@@ -128,18 +132,17 @@ def report(
     for file, how in found:
         tell(f"{how}: {file}")
     if found:
-        count = f"{len(found)} file{'s' if len(found) > 1 else ''}"
-        tell(f"{count} of the report do not agree with the records. Run `bench report` to write it again.")
+        tell(f"Files of the report that do not agree with the records: {len(found)}. Run `bench report` to rebuild it.")
         raise typer.Exit(DRIFT)
     tell(f"'{out}' agrees with the records.")
 
 
 def _paper(style: str, formats: str | None, check: bool) -> bool:
-    """Whether figures for a paper are asked for. Raises UserError for another style, or options that do not fit."""
+    """Return whether the style is `paper`. Raises UserError for an unknown style or options that do not fit it."""
     from bench.errors import UserError, nearest
 
     if style not in STYLES:
         raise UserError(f"There is no style '{style}'.{nearest(style, STYLES)} Valid: {', '.join(STYLES)}.")
     if style == "paper" and (formats or check):
-        raise UserError("--style paper writes PDF figures alone: leave --format and --check out.")
+        raise UserError("--style paper writes only PDF figures: leave --format and --check out.")
     return style == "paper"

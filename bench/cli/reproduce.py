@@ -25,21 +25,19 @@ COSTS = ("layers", "macs")
 
 
 def reproduce(
-    paper: Annotated[str, typer.Argument(help="Whose grid: jeidnn.", autocompletion=words(*PAPERS))],
+    paper: Annotated[str, typer.Argument(help="Paper whose grid to run: jeidnn.", autocompletion=words(*PAPERS))],
     cells: Annotated[
-        str | None, o.option(help="Cells, comma-separated, such as cifar10/t2t_vit_7.", default="all of the grid")
+        str | None, o.option(help="Cells of the grid, comma-separated, such as cifar10/t2t_vit_7.", default="all")
     ] = None,
-    preset: Annotated[str, o.chosen(help="What to run.", valid=PRESETS)] = "released",
+    preset: Annotated[str, o.chosen(help="Preset of the method to run.", valid=PRESETS)] = "released",
     cost: Annotated[
-        str, o.chosen(help="Cost term of the gate targets; the published runs have layers.", valid=COSTS)
+        str, o.chosen(help="Cost term of the gate targets; the published runs used layers.", valid=COSTS)
     ] = "layers",
     seeds: o.Seeds = None,
     data_dir: o.DataDir = None,
     weights: Annotated[
         Path | None,
-        o.option(
-            help="Fine-tuned checkpoint of the one cell that --cells names.", default="those that are found", **o.PATH
-        ),
+        o.option(help="Fine-tuned checkpoint of the one cell that --cells names.", default="search for it", **o.PATH),
     ] = None,
     bank_dir: o.BankDir = None,
     device: o.Device = None,
@@ -49,7 +47,7 @@ def reproduce(
     ] = False,
     json_output: o.Json = False,
     output: Annotated[
-        Path | None, o.option("-o", "--output", help="CSV file that the rows go to as well.", default="none", **o.PATH)
+        Path | None, o.option("-o", "--output", help="CSV file to write the rows to as well.", default="none", **o.PATH)
     ] = None,
 ) -> None:
     """Run a paper's grid if its weights and data are available, and print our numbers next to the published ones."""
@@ -90,7 +88,7 @@ def _check(what: str, value: str, valid: tuple[str, ...]) -> None:
     from bench.errors import UserError, nearest
 
     if value not in valid:
-        raise UserError(f"'{value}' is not a {what} of this command.{nearest(value, valid)}")
+        raise UserError(f"'{value}' is not a valid {what}.{nearest(value, valid)}")
 
 
 def _check_output(output: Path | None) -> None:
@@ -101,7 +99,7 @@ def _check_output(output: Path | None) -> None:
 
 
 def _run(console: Console, result: Result, config: RunConfig, *, strict: bool) -> Result:
-    """Run a cell if it is complete; an error becomes its failure, or a UserError if `strict`."""
+    """Run a cell if it is complete; an error is stored as its failure, but a UserError is raised if `strict`."""
     from bench.cli.progress import building
     from bench.errors import UserError
     from bench.plugins.spec import parse
@@ -146,7 +144,7 @@ def _print_tables(console: Console, results: list[Result]) -> None:
 
 
 def _state(result: Result) -> str:
-    """Say what became of a cell: what it ran on and with, why it failed, why it is not comparable."""
+    """Describe the outcome of a cell: its data and method, why it failed, or why it is not comparable."""
     if result.failure:
         return f"failed with {result.method}: {result.failure}"
     parts = []
@@ -155,7 +153,7 @@ def _state(result: Result) -> str:
         sizes = f"{ran.sizes['train']:,} train and {ran.sizes['test']:,} test images"
         parts += [data, sizes, f"{len(ran.seeds)} seed{'s' * (len(ran.seeds) > 1)}", result.method]
     elif result.status == "ready":
-        parts.append(f"not run; it would be, with {result.method}")
+        parts.append(f"not run; without --dry-run it would run with {result.method}")
     else:
         parts.append("not run, see above")
     if result.not_comparable:

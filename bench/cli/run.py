@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.cli.watching import OnConsole
     from bench.session import Prepared, Session
 
-Told = list[dict[str, Any]] | None  # gets what a run has done, for machines
+Told = list[dict[str, Any]] | None  # collects the results of runs as JSON values; None without --json
 
 
 def run(
@@ -63,10 +63,11 @@ def run(
     dry_run: o.DryRun = False,
     json_output: o.Json = False,
 ) -> None:
-    """Compare methods: build the feature bank once, fit, evaluate, score, store records, write the report.
+    """Compare methods: build the feature bank, fit, evaluate and score methods, store records, write a report.
 
-    Without options: JEI-DNN, max-probability and entropy thresholds on 5,000 MNIST images through a pretrained
-    EfficientNet-Lite0. Finished operating points are never repeated.
+    Without options, it compares JEI-DNN with max-probability and entropy
+    thresholds on 5,000 MNIST images and a pretrained EfficientNet-Lite0. Finished
+    operating points are not run again.
     """
     given = {k: v for k, v in locals().items() if k not in ("config", "dry_run", "json_output")}
     told: Told = [] if json_output and not dry_run else None
@@ -112,9 +113,9 @@ def _start(
 
 
 def run_session(session: Session, console: Console, *, told: Told = None) -> None:
-    """Run a session to its report, and print what it does; raise typer.Exit if operating points did not finish.
+    """Run a session, write its report and print progress; raise typer.Exit if operating points did not finish.
 
-    told: gets the result for machines; then everything that is printed goes to standard error.
+    told: a list that receives the result as JSON values; if given, everything is printed to standard error.
     """
     session.check_folders()
     with session:
@@ -130,12 +131,12 @@ def _run(session: Session, console: Console, told: Told) -> None:
     apart = sum(_verify(session, watcher, *pair) for pair in zip(made.sources, made.settings, strict=True))
     _finish(session, watcher, made, told)
     if apart:
-        watcher.say(f"\nOperating points that decide otherwise when they are executed: {apart}.")
+        watcher.say(f"\nOperating points whose execution disagrees with the simulation: {apart}.")
         raise typer.Exit(FAILED)
 
 
 def _verify(session: Session, watcher: OnConsole, source: Source | StoredBank, one: Prepared) -> int:
-    """Execute policies, if asked to, print how they agree with the simulation, and count those that do not."""
+    """Execute policies if asked to, print how they agree with the simulation, and return how many disagree."""
     apart = 0
     if session.config.verify_executed:
         with watcher.console.status(f"Executing policies on {one.cell.modality}s of {one.cell.title} …"):
@@ -170,7 +171,7 @@ def _finish(session: Session, watcher: OnConsole, made: Finished, told: Told) ->
 
 
 def _report(session: Session, console: Console) -> Path:
-    """Write the report of the store, setting by setting, and return its first page."""
+    """Write the report of the store and return the path of its first page."""
     from bench.errors import UserError
     from bench.report.build import build
     from bench.report.request import request_of
@@ -181,6 +182,6 @@ def _report(session: Session, console: Console) -> Path:
             build(request_of(session.config.output, out), tell=lambda line: status.update(plain(f"Report: {line}")))
     except OSError as error:
         problem = f"The report could not be written to '{out}' ({error.strerror or error})."
-        remedy = "All records are stored: make room, and `bench report` writes it from them."
+        remedy = "All records are stored. Free some space, then run `bench report`."
         raise UserError(f"{problem} {remedy}") from None
     return out / "README.md"

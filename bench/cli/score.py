@@ -17,28 +17,31 @@ from bench.cli.terminal import say, say_json
 if TYPE_CHECKING:
     from bench.trials.rescore import Rescored
 
-SHOWN = 8  # names of one line
+SHOWN = 8  # names in one line
 
 
 def score(
     results: Annotated[
-        Path, typer.Option("--results", help="Working store whose records get the scores.", **o.PATH)
+        Path, typer.Option("--results", help="Working store whose records to complete.", **o.PATH)
     ] = Path("runs"),
-    older: Annotated[Path | None, typer.Option("-o", "--output", hidden=True, help="The same.", **o.PATH)] = None,
+    older: Annotated[
+        Path | None, typer.Option("-o", "--output", hidden=True, help="Older name of --results.", **o.PATH)
+    ] = None,
     only: Annotated[
         str | None,
         o.option(
-            help="Only this dataset, or dataset/backbone.", default="all settings", autocompletion=completion.settings
+            help="Only this dataset or dataset/backbone.", default="all settings", autocompletion=completion.settings
         ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Compute all scores again, not only missing ones.")] = False,
     dry_run: Annotated[bool, typer.Option("-n", "--dry-run", help="Print what would be added; write nothing.")] = False,
     json_output: o.Json = False,
 ) -> None:
-    """Add new scores to stored records from their stored outcomes, without training anything again.
+    """Add missing scores to stored records, from their stored outcomes; nothing is trained again.
 
-    Exit code 0: every record has every score. 1: some scores could not be computed, because outcomes are missing,
-    damaged or of a version that stored less; existing scores are kept and the reasons are printed.
+    Exit code 0: every record has every score. 1: some scores could not be
+    computed, because outcomes are missing, damaged or from a version that stored
+    less. Existing scores are kept, and the reasons are printed.
     """
     from rich.progress import track
 
@@ -60,7 +63,7 @@ def score(
 
 
 def as_json(done: list[Rescored], *, dry_run: bool) -> dict[str, Any]:
-    """Return what was added for machines: scores by how many records gained or lack them, and unusable records."""
+    """Return JSON values: how many records gained and lack each score, and the records that cannot be used."""
     return {
         "written": not dry_run,
         "records": len(done),
@@ -72,7 +75,7 @@ def as_json(done: list[Rescored], *, dry_run: bool) -> dict[str, Any]:
 
 
 def told(done: list[Rescored], *, dry_run: bool = False) -> list[str]:
-    """Say what was added, and per reason what could not be made and what to do about it."""
+    """Return lines that say what was added, and for each reason what could not be computed and what to do."""
     gained = [one for one in done if one.added]
     verb = "would gain" if dry_run else "gained"
     lines = [f"{len(gained)} of {len(done)} records {verb} scores."]
@@ -91,9 +94,7 @@ def told(done: list[Rescored], *, dry_run: bool = False) -> list[str]:
     for lacks, counts in short.items():
         lines.append(f"{max(counts.values())} records lack {', '.join(lacks)}, needed for {_some(counts)}.")
     if short or problems:
-        lines.append(
-            "To have these scores, run the points again: `bench run --rerun all` with the options of that run."
-        )
+        lines.append("To get these scores, run the points again: `bench run --rerun all` with the options of that run.")
     return lines
 
 

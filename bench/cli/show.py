@@ -21,7 +21,7 @@ def show(
         str | None,
         typer.Argument(
             metavar="SETTING",
-            help="DATASET/BACKBONE, or the beginning of either; all settings if left out.",
+            help="DATASET/BACKBONE, or the beginning of either name; all settings if left out.",
             autocompletion=completion.settings,
         ),
     ] = None,
@@ -32,8 +32,8 @@ def show(
 ) -> None:
     """Show the leaderboard of a setting, or all settings with their leading methods, from stored records.
 
-    Statistics that were not computed before are computed first, which may take a minute per setting, and kept in the
-    cache folder.
+    Statistics that are not in the cache folder yet are computed first, which may
+    take a minute per setting.
     """
     from bench.report.stored import summaries
 
@@ -44,7 +44,7 @@ def show(
         for cell in found:
             _listed(cell)
         say(
-            f"The leaderboard of one: bench show {found[0].folder}"
+            f"To see the leaderboard of one: bench show {found[0].folder}"
             + (f" --results {results}" * (results != Path("results")))
         )
     else:

@@ -25,18 +25,21 @@ def submit(
         ),
     ] = None,
     results: Annotated[Path, typer.Option(help="Working store to read.", **PATH)] = Path("runs"),
-    older: Annotated[Path | None, typer.Option("-o", "--output", hidden=True, help="The same.", **PATH)] = None,
+    older: Annotated[
+        Path | None, typer.Option("-o", "--output", hidden=True, help="Older name of --results.", **PATH)
+    ] = None,
     to: Annotated[Path, typer.Option(help="Folder of the submission.", **PATH)] = Path("submission"),
     board: Annotated[
         Path | None,
-        option(help="Published store that the rows are for.", default="results, if it is there", **PATH),
+        option(help="Published store that the rows would be added to.", default="results, if it exists", **PATH),
     ] = None,
     bank_dir: BankDir = None,
 ) -> None:
     """Check the records of a working store and pack complete settings into a folder for the board.
 
-    Checked are schema, protocol, bank, grid, versions, provenance and outcomes. Exit code 0: all settings were packed.
-    1: some settings have problems, which are printed, and are left out.
+    It checks schema, protocol, bank, grid, versions, provenance and outcomes.
+    Exit code 0: all settings were packed. 1: settings with problems were left out,
+    and the problems are printed.
     """
     from bench.trials.folders import names_of
     from bench.trials.submission import submit as pack
@@ -53,6 +56,6 @@ def submit(
             say(f"  Note: {note}.")
     for path in made.paths:
         say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
-    say(f"Next: open a pull request with {to}/, as CONTRIBUTING.md says." if made.paths else "Nothing was submitted.")
+    say(f"Next: open a pull request with {to}/ (see CONTRIBUTING.md)." if made.paths else "Nothing was submitted.")
     if any(one.problems for one in made.settings):
         raise typer.Exit(FAILED)

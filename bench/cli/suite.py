@@ -1,4 +1,4 @@
-"""A suite on the command line: its settings run one after the other, are planned together, or are listed."""
+"""Run the settings of a suite one after the other, plan them together, or list them."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def run(
         except UserError as error:
             say(f"bench: {error}", error=True)
             bad.append(setting.name)
-        except typer.Exit:  # it has said what did not finish
+        except typer.Exit:  # the session has printed what did not finish
             bad.append(setting.name)
     if bad:
-        say(f"\nNot complete: {', '.join(bad)}. Run the same command again: what is done is not repeated.", error=quiet)
+        say(f"\nNot complete: {', '.join(bad)}. Run the same command again to finish.", error=quiet)
         raise typer.Exit(FAILED)
 
 
 def plan(name: str, wanted: str | None, own: RunConfig, *, json_output: bool = False) -> None:
-    """Print what a run of a suite would do and cost, a row for each setting; of a single setting the whole plan."""
+    """Print what a run of a suite would do and cost: a row per setting, or the whole plan of a single setting."""
     from bench.cli.planned import as_json, history_of, plans_of, remarks, tell
     from bench.session import Session
     from bench.suites.runs import lacks
@@ -101,7 +101,7 @@ def _table(banks: Mapping[str, BankPlan]) -> Table:
 
 
 def _chosen(name: str, wanted: str | None, own: RunConfig) -> list[tuple[Setting, RunConfig]]:
-    """Return the settings that are to run, each with its run."""
+    """Return the chosen settings, each with the configuration of its run."""
     from bench.suites.runs import runs
     from bench.suites.suite import load
 
@@ -111,7 +111,7 @@ def _chosen(name: str, wanted: str | None, own: RunConfig) -> list[tuple[Setting
 
 
 def listed(name: str | None, json_output: bool) -> None:
-    """Print all suites, or the settings of one with the commands that do the same."""
+    """Print all suites, or the settings of one with the equivalent commands."""
     from bench.suites.runs import commands
     from bench.suites.suite import load, suites
 

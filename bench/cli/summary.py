@@ -1,4 +1,4 @@
-"""What a run ends with: the leaderboard of each of its settings, with the numbers of the report."""
+"""The leaderboard of each setting of a run, printed at its end, with the numbers of the report."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def show(found: Iterable[Board]) -> None:
 
 
 def as_json(session: Session, made: Finished, found: Iterable[Board], *, report: bool) -> dict[str, Any]:
-    """Return what became of a run for machines."""
+    """Return the result of a run as JSON values."""
     config = session.config
     return {
         "settings": [leaderboard.as_json(cell, labels) for cell, labels in found],

@@ -1,4 +1,4 @@
-"""What is printed: names from outside are text, never markup or control codes, and every terminal can show them."""
+"""Printing: names from outside are plain text, never markup or control codes, and print on every terminal."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-WIDTH = 80  # of a log
+WIDTH = 80  # columns of a log
 ASCII = str.maketrans({"−": "-", "–": "-", "∞": "inf", "●": "*", "▲": "^", "▼": "v"})
 
 
 def prepare() -> None:
-    """Let letters that the terminal or log cannot show become `?` instead of an error."""
+    """Print characters that the terminal or log cannot show as `?` instead of raising an error."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError, ValueError):
@@ -34,7 +34,7 @@ def say(text: object = "", *, error: bool = False) -> None:
 
 
 def signs(text: str) -> str:
-    """Return a text whose signs standard output can show: a minus must never become `?`."""
+    """Return a text with ASCII signs if standard output cannot encode its own: a minus must never become `?`."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
@@ -43,19 +43,19 @@ def signs(text: str) -> str:
 
 
 def say_json(value: Any) -> None:
-    """Print JSON for machines, in ASCII, which every encoding leaves as it is."""
+    """Print JSON in ASCII, which does not depend on the encoding of the terminal."""
     print(json.dumps(value, indent=1, default=str))
 
 
 def plain(text: object, style: str = "") -> Text:
-    """Return a text as rich shows it in any console, brackets and all."""
+    """Return a text that rich shows unchanged in any console, brackets included."""
     from rich.text import Text
 
     return Text(clean(text), style=style)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that takes every string as text."""
+    """Return a console that prints every string as plain text."""
     from rich.console import Console
 
     class Plain(Console):
@@ -69,7 +69,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def table(*headers: str, title: str | None = None, caption: str | None = None, **options: Any) -> Table:
-    """Return a table that shows the strings of its rows, title and caption as they are, in any console."""
+    """Return a table that shows the strings of its rows, title and caption unchanged in any console."""
     from rich.table import Table
 
     class Plain(Table):

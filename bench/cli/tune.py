@@ -45,18 +45,19 @@ def tune(
     config: o.Config = None,
     seeds: Annotated[
         str,
-        typer.Option(help="Seeds that every trial is scored on, comma-separated; not those that a run reports."),
+        typer.Option(help="Seeds on which every trial is scored, comma-separated; do not use those of your runs."),
     ] = "100,101,102",
     trials: Annotated[
-        int, typer.Option(min=2, max=100_000, help="Trials for every method; the first has defaults.")
+        int, typer.Option(min=2, max=100_000, help="Trials per method; the first uses its defaults.")
     ] = 20,
-    search_seed: Annotated[int, typer.Option(min=0, help="Start of the sampler, the same for every method.")] = 0,
+    search_seed: Annotated[int, typer.Option(min=0, help="Seed of the sampler, the same for every method.")] = 0,
     json_output: o.Json = False,
     **given: Any,
 ) -> None:
-    """Search parameters of methods on val alone, with the same number of trials and the same seeds for every method.
+    """Search parameters of methods on val, with the same number of trials and the same seeds for every method.
 
-    An interrupted search continues. `bench run --tuned` uses its results, stored in tuned/ of the working store.
+    To continue an interrupted search, run the same command again. The results are
+    stored in tuned/ of the working store; `bench run --tuned` uses them.
     """
     from bench.cli.terminal import console as make_console
 
@@ -86,7 +87,7 @@ def tune(
 
 
 def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Search], list[str]]:
-    """Make the searches of all methods on all banks, and name the methods that have nothing to search."""
+    """Return the searches of all methods on all banks, and the names of methods without a search space."""
     from bench.cli.progress import building
     from bench.config import geometric_budgets
     from bench.plugins.params import label
@@ -102,7 +103,7 @@ def _searches(session: Session, budget: Any, console: Console) -> tuple[list[Sea
         with building(console, source.request.title) as advance:
             bank = source.ensure(session.device, advance)
         if any(search.bank.digest == bank.digest for search in found):
-            continue  # the same images under another path
+            continue  # the same images are given under another path
         own = replace(budget, budgets=budget.budgets or geometric_budgets(bank.manifest.macs))
         found += [Search(bank, method, own, session.config.output / FOLDER) for method in searched]
     return found, without
@@ -126,7 +127,7 @@ def _run(session: Session, searches: list[Search], console: Console) -> None:
 
 
 def dispatch(session: Session, searches: list[Search], ended: Any) -> None:
-    """Run searches with the executor that the configuration asks for."""
+    """Run searches with the executor of the configuration."""
     from bench.config import resolve_dispatch
 
     config = session.config
@@ -147,7 +148,7 @@ def dispatch(session: Session, searches: list[Search], ended: Any) -> None:
 
 
 def _title(search: Search, names: dict[Cell, str]) -> str:
-    """Return the title of a search, which tells its bank from the others."""
+    """Return the title of a search, with the name of its bank if there are several."""
     return search.title if len(names) == 1 else f"{names[search.cell]} · {search.name}"
 
 

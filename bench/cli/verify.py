@@ -15,14 +15,12 @@ from bench.cli.terminal import say
 def verify(
     records: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RECORD…", help="Files of records, or folders: a store, or a submission.", parser=o.path
-        ),
+        typer.Argument(metavar="RECORD…", help="Record files, or folders: a store or a submission.", parser=o.path),
     ],
-    sample: Annotated[int, typer.Option(min=1, help="Operating points of the folders to compute again.")] = 6,
-    draw: Annotated[int | None, o.option(help="Seed of the sample.", default="another sample each time")] = None,
+    sample: Annotated[int, typer.Option(min=1, help="Number of operating points to draw from the folders.")] = 6,
+    draw: Annotated[int | None, o.option(help="Seed of the sample.", default="a new sample each time")] = None,
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="Largest difference of a score, relative to scores above 1.")
+        float, typer.Option(min=0.0, help="Largest accepted difference of a score, relative if the score is above 1.")
     ] = 0.002,
     plugin: o.Plugin = None,
     bank_dir: o.BankDir = None,
@@ -30,8 +28,9 @@ def verify(
 ) -> None:
     """Compute a sample of stored operating points again on this machine and compare their scores.
 
-    Points whose scores agree are flagged as verified in verified.json beside the records; nothing else sets this flag.
-    Exit code 0: all points agree. 1: some differ by more than the tolerance, or failed.
+    Points whose scores agree are flagged as verified in verified.json beside the
+    records; nothing else sets this flag. Exit code 0: all points agree. 1: some
+    differ by more than the tolerance, or failed.
     """
     from bench.api.verify import verify as compute
 

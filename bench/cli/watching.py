@@ -1,4 +1,4 @@
-"""A run as the terminal shows it."""
+"""Show a run in the terminal."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 class OnConsole(Watcher):
-    """Print what a run tells."""
+    """Print the progress and the messages of a run."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
 
     @contextmanager
     def building(self, title: str) -> Iterator[Callable[[int, int], None]]:
-        """Show the images of a bank that is built."""
+        """Show the progress of a bank that is built, in images."""
         with building(self.console, title) as advance:
             yield advance
 
     @contextmanager
     def running(self, session: Session, trials: Sequence[Trial], done: int) -> Iterator[Board]:
-        """Show the trials that run."""
+        """Show the progress of the trials."""
         if trials:
             self.console.print(f"{len(trials)} trials to do: {session.dispatch.title}.")
             if remark := crowded(session):
