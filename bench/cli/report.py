@@ -68,8 +68,8 @@ def report(
     style: Annotated[
         str,
         o.chosen(
-            help="paper: write only figures for a paper (single-column PDFs with 8 pt labels), to paper/ in the report's "
-            "folder.",
+            help="paper: write only figures for a paper (single-column PDFs with 8 pt labels), to paper/ in the "
+            "folder of the report.",
             valid=STYLES,
         ),
     ] = STYLES[0],
