@@ -1,1 +1,1 @@
-"""Tables, figures and site from records alone: deterministic and offline."""
+"""Write tables, figures and a site from stored records; deterministic and offline."""

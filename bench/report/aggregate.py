@@ -1,4 +1,4 @@
-"""From the records of a setting to one row per operating point: every score seed by seed, and what is missing."""
+"""Aggregate the records of a setting into one row per operating point: scores per seed, and flags for missing seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.stats.student import interval
 from bench.trials.folders import without_paths
 from bench.trials.record import Record
 
-REFERENCES = ("static", "hull", "random", "oracle")  # in this order below the methods
+REFERENCES = ("static", "hull", "random", "oracle")  # tables show them in this order below the methods
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,21 @@ class Row:
     kind: str  # "method" or "reference"
     point: str
     budget: float | None
-    exit: int | None  # of a static exit
-    seeds: tuple[int, ...]  # those with a result
-    expected: tuple[int, ...]
-    values: Mapping[str, tuple[float, ...]]  # per seed, NaN where a record lacks one; scores on val begin with val_
+    exit: int | None  # number of the exit if this is a static exit
+    seeds: tuple[int, ...]  # seeds with a result
+    expected: tuple[int, ...]  # seeds of the setting
+    values: Mapping[str, tuple[float, ...]]  # score: one value per seed, NaN if missing; scores on val start with val_
     flags: tuple[Flag, ...] = ()
     reasons: tuple[str, ...] = field(default=(), compare=False)
     pools: float = 0.0  # variance that pools add, as a multiple of that between seeds
 
     @property
     def complete(self) -> bool:
-        """Whether every seed of the setting has a result."""
+        """Return whether every seed of the setting has a result."""
         return bool(self.seeds) and self.seeds == self.expected
 
     def estimate(self, metric: str) -> Estimate | None:
-        """Mean of a score with Student's interval over seeds, None unless every seed of the row has it."""
+        """Return the mean of a score with Student's interval over seeds; None unless every seed of the row has it."""
         values = self.values.get(metric, ())
         if not values or any(map(math.isnan, values)):
             return None
@@ -46,9 +46,9 @@ class Row:
 
 
 def aggregate(records: Iterable[Record], statistics: CellStatistics) -> list[Row]:
-    """Return methods by budget (best accuracy first), then static exits, hull and random by budget, and the oracle.
+    """Return rows of methods by budget (best accuracy first), then static exits, hull, random exits and oracle.
 
-    records: one per operating point and seed. Every method has a row for every budget of the setting, with flags if
+    records: one per operating point and seed. Every method gets a row for every budget of the setting; it has flags if
     seeds are missing.
     """
     held: dict[tuple[str, str, str], dict[int, Record]] = {}

@@ -12,11 +12,11 @@ from bench.report.state import FOLDER, current, index, state_path, unchanged
 def build(
     request: Request, *, jobs: int = 1, force: bool = False, tell: Callable[[str], None] = lambda line: None
 ) -> list[Path]:
-    """Write the report of one or several stores; return the paths of its files, sorted.
+    """Write the report of one or several stores and return the sorted paths of its files.
 
-    A setting is made again only if its records, its searches or the code of reports changed, or with `force`. Files
-    that an earlier report wrote and this one does not have are removed; all other files are left alone.
-    jobs: processes for several settings with many records. tell: gets a line per setting.
+    A setting is rebuilt only if its records, its searches or the code of reports changed, or with `force`. Files of an
+    earlier report that are no longer part of the report are removed; other files in the folder are not touched.
+    jobs: the number of processes, used if several settings have many records. tell: is called with a line per setting.
     """
     state = current(request)
     if not force and request.only is None and (names := unchanged(request, state)) is not None:

@@ -1,4 +1,4 @@
-"""What settings are called: a setting (`Cell`) is one dataset through one frozen backbone under one protocol."""
+"""Names and folders of settings. A setting (`Cell`) is one dataset, one frozen backbone and one protocol."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.trials.record import Cell
 
 @dataclass(frozen=True)
 class Address:
-    """Where the report of a setting is stored below the report's folder, and a name that no other setting has."""
+    """The folder of a setting, relative to the report's folder, and a name that no other setting has."""
 
     folder: PurePosixPath
     name: str
@@ -23,8 +23,8 @@ class Address:
 def addresses(cells: Iterable[Cell]) -> dict[Cell, Address]:
     """Return the address of every setting, in a stable order.
 
-    A dataset and backbone with one setting has the folder `dataset/backbone`; several get one suffix each that names
-    what differs.
+    If a dataset and backbone have one setting, its folder is `dataset/backbone`; if they have several, each folder has
+    a suffix that names the difference.
     """
     held = sorted(set(cells), key=_order)
     often = Counter(title(cell) for cell in held)
@@ -42,13 +42,13 @@ def title(cell: Cell) -> str:
     """Return dataset with its variant, backbone, pixels, exits and protocol."""
     variant = f" ({cell.dataset_variant})" if cell.dataset_variant else ""
     parts = [f"{without_paths(cell.dataset)}{variant}", without_paths(cell.backbone)]
-    parts += [cell.size] if cell.image_size else []  # imported logits need not say
+    parts += [cell.size] if cell.image_size else []  # optional for imported logits
     parts += [f"{len(cell.exit_names)} exits", f"protocol {cell.protocol_version}"]
     return clean(" · ".join(parts))
 
 
 def warnings(cell: Cell) -> list[str]:
-    """Return why the numbers of a setting cannot be compared with others; each begins with a word in capitals."""
+    """Return why the numbers of a setting cannot be compared with others; reasons start with a word in capitals."""
     found = []
     if cell.limit is not None:
         found.append(f"LIMIT {cell.limit}: smoke run on {cell.limit} {cell.modality}s per split, not comparable")

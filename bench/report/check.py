@@ -1,4 +1,4 @@
-"""Whether the files of a report are what the records say."""
+"""Compare the files of a report with those that the records give."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from bench.report.state import LIST, current, unchanged
 def drift(
     request: Request, *, jobs: int = 1, force: bool = False, tell: Callable[[str], None] = lambda line: None
 ) -> list[tuple[Path, str]]:
-    """Make what is not known to be unchanged in memory; return each file that differs, sorted, and how.
+    """Return the sorted files of a report that are 'missing', 'stale' or that 'differ' from the records.
 
-    'missing', 'differs' or 'stale'. Nothing is written, and files that no report has written are ignored.
+    Parts that may have changed are rebuilt in memory. Nothing is written, and files that no report wrote are ignored.
     """
-    # what a report in all formats has of the formats in git is the same as in a report of these alone
+    # the files in git are the same in a report of all formats and in one of only the formats in git
     wider = [replace(request, formats=FORMATS)] if request.formats == PAGE else []
     if not force and request.only is None and any(unchanged(r, current(r)) is not None for r in [request, *wider]):
         return []
     from bench.report.make import make
 
     made = make(request, jobs=jobs, force=force, tell=tell)
-    whole = request.formats != PAGE  # else only the files in git count: a clone has no others
+    whole = request.formats != PAGE  # otherwise compare only the files in git, because a clone has no others
     files = {
         request.out / name: content for name, content in made.files.items() if whole or in_git(name) or name == LIST
     }

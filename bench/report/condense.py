@@ -1,4 +1,4 @@
-"""From the report of a setting to the summary that is kept of it."""
+"""Condense the report of a setting into the summary that is stored."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.trials.record import Record
 
 
 def summarised(report: CellReport, downloads: Iterable[Download] = ()) -> CellSummary:
-    """Return what pages across settings need of a setting."""
+    """Return the summary of a setting, which pages across settings are made from."""
     methods = [record for record in report.records if record.point.kind == "method"]
     points = {(row.method, row.point): row for row in report.rows if row.kind == "method"}
     scores: dict[str, dict[str, dict[str, Estimate]]] = {}
@@ -67,7 +67,7 @@ def _params(records: Sequence[Record]) -> dict[str, dict[str, tuple[str, ...]]]:
 
 
 def provenance(records: Iterable[Record]) -> dict[str, dict[str, int]]:
-    """Count the values of every fact that records state of their making: 'packages.torch': {'2.13.0+cpu': 831}."""
+    """Count the values of each provenance fact: {'packages.torch': {'2.13.0+cpu': 831}}."""
     return merged({key: {value: 1} for key, value in _flat(record.provenance)} for record in records)
 
 

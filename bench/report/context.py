@@ -1,4 +1,4 @@
-"""What the pages of one setting are made from: its records with their statistics, computed once for all its parts."""
+"""The data behind the pages of one setting: its records and their statistics, computed once for all parts."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from bench.tune.history import Tuned
 
 @dataclass(frozen=True)
 class CellReport:
-    """One setting: its records in order of their ids, their statistics, and how its methods look in every figure."""
+    """One setting: its records ordered by id, their statistics, and the look of its methods in figures."""
 
     cell: Cell
     address: Address
     statistics: CellStatistics
     records: Sequence[Record]
     looks: Mapping[str, Look]
-    searches: tuple[Tuned, ...] = ()  # of parameters, on this setting's bank
+    searches: tuple[Tuned, ...] = ()  # parameter searches on this setting's bank
     measured: tuple[Part, ...] = ()  # latencies, per machine
 
     @property
@@ -42,12 +42,12 @@ class CellReport:
 
     @property
     def folder(self) -> str:
-        """Where its report is stored, below the report's folder."""
+        """The folder of this setting, relative to the report's folder."""
         return str(self.address.folder)
 
     @cached_property
     def newest(self) -> list[Record]:
-        """The records that count, by method, point and seed: of several of one point and seed the newest."""
+        """The newest record of each operating point and seed, ordered by method, point and seed."""
         held = [found[0] for found in versions(self.records)]
         return sorted(held, key=lambda r: (r.point.kind, r.point.label, r.point.point, r.point.seed))
 
@@ -67,10 +67,10 @@ def cell_report(
     measured: tuple[Part, ...] = (),
     statistics: CellStatistics | None = None,
 ) -> CellReport:
-    """Compute the statistics of one setting; the order of its records changes nothing.
+    """Return the report of one setting with its statistics; the order of the records does not matter.
 
-    searched: parameter searches; those on another bank are ignored. published: ids of records that were read from a
-    published store, to tell them from one's own. measured: latencies. statistics: of these records, if they are known.
+    searched: parameter searches; those on another bank are ignored. published: ids of the records that were read from a
+    published store. measured: latencies. statistics: those of these records, if they were computed before.
     """
     held = sorted(map(shown, records), key=lambda record: record.id)
     statistics = statistics or summarise(from_records(held, published, address.name), bootstrap)
@@ -84,7 +84,7 @@ NAMES = ("cell", "dataset", "backbone", "point", "label", "note", "reason", "sub
 
 
 def shown(model: M) -> M:
-    """Return a record or a search with its names and sentences clean, as figures, tables and pages show them."""
+    """Return a record or a search with control characters removed from its names and sentences."""
     update: dict[str, Any] = {}
     for name in NAMES:
         value = getattr(model, name, None)
@@ -95,6 +95,6 @@ def shown(model: M) -> M:
 
 
 def cell_reports(records: Iterable[Record], bootstrap: BootstrapConfig | None = None) -> list[CellReport]:
-    """Compute the statistics of every setting that these records belong to."""
+    """Return the reports, with statistics, of all settings that these records belong to."""
     held = by_setting(records)
     return [cell_report(held[cell], address, bootstrap) for cell, address in addresses(held).items()]

@@ -1,4 +1,4 @@
-"""matplotlib and seaborn as they come, whatever MPLBACKEND and matplotlibrc say: figures are the same everywhere."""
+"""Import matplotlib and seaborn with their default settings: MPLBACKEND and matplotlibrc must not change figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 @contextlib.contextmanager
 def _untouched() -> Iterator[None]:
-    """Let matplotlib find its own settings at import: those of a user may be of another version, or not readable."""
+    """Make matplotlib read its own matplotlibrc at import: a user's may be unreadable or for another version."""
     spec = find_spec("matplotlib")
     if "matplotlib" in sys.modules or spec is None or not spec.submodule_search_locations:
         yield
@@ -21,7 +21,9 @@ def _untouched() -> Iterator[None]:
     backend = os.environ.pop("MPLBACKEND", None)
     here = os.open(".", os.O_RDONLY)
     try:
-        os.chdir(Path(spec.submodule_search_locations[0], "mpl-data"))  # it looks for matplotlibrc here first
+        os.chdir(
+            Path(spec.submodule_search_locations[0], "mpl-data")
+        )  # matplotlib looks for matplotlibrc in the current folder first
         yield
     finally:
         os.fchdir(here)
@@ -38,7 +40,7 @@ __all__ = ["defaults", "mpl", "sns"]
 
 
 def defaults() -> dict[str, Any]:
-    """Return matplotlib's own values of all settings that this process has changed, the backend aside."""
+    """Return matplotlib's default values of all settings that this process has changed, except the backend."""
     kept = {"backend", "backend_fallback", "interactive", "toolbar"}
     own = {key: value for key, value in mpl.rcParamsDefault.items() if key not in kept}
     return {key: value for key, value in own.items() if mpl.rcParams[key] != value}

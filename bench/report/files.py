@@ -1,4 +1,4 @@
-"""The files of a report in memory: path within its folder to bytes. Writing and checking start from the same."""
+"""Build the files of a report in memory (path in the report's folder: bytes), for writing and for checking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bench.report.tables import cell_tables, overall_tables
 
 
 def cell_files(report: CellReport, formats: Sequence[str]) -> tuple[dict[str, bytes], CellSummary]:
-    """Return all files of a setting, and what pages across settings need of it."""
+    """Return all files of a setting, and its summary for pages across settings."""
     tables, folder = cell_tables(report), report.folder
     figures = cell_figures(report) if _drawn(formats) else FigureSet(())
     files = _table_files(tables, formats, folder) | _figure_files(figures, formats, folder)
@@ -32,7 +32,7 @@ def cell_files(report: CellReport, formats: Sequence[str]) -> tuple[dict[str, by
 
 
 def overall_files(report: Report, formats: Sequence[str]) -> dict[str, bytes]:
-    """Return the files that concern all settings together."""
+    """Return the files across settings: tables, figures, index and site."""
     tables = overall_tables(report)
     figures = overall_figures(report) if _drawn(formats) else FigureSet(())
     files = _table_files(tables, formats) | _figure_files(figures, formats)
@@ -68,7 +68,7 @@ def _figure_files(figures: FigureSet, formats: Sequence[str], folder: str = "") 
 
 
 def save(root: Path, files: Mapping[str, bytes]) -> None:
-    """Write files below a folder; those that are already so stay untouched."""
+    """Write files below a folder; files that already have the same content are not touched."""
     for name, content in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

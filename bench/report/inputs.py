@@ -1,4 +1,4 @@
-"""What decides the bytes of a report: its code, libraries and stores. Imports nothing heavy."""
+"""Digests of everything that a report depends on: code, libraries and stores. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bench
 
-# What the pages of one setting are made by, relative to the package. Other code makes records, or only calls this.
+# Code that decides the pages of a setting, relative to the package. All other code makes records or only calls this.
 USED = (
     "errors.py", "execution/measurements.py", "metrics", "plugins/registry.py", "plugins/spec.py", "report", "stats",
     "suites", "system", "trials", "tune/history.py", "tune/study.py", "tune/verdict.py",
@@ -26,7 +26,7 @@ def code_digest() -> str:
 
 
 def whole_digest() -> str:
-    """Return a digest of all code of bench and of its methods, whose docstrings the site shows."""
+    """Return a digest of all code of bench and of the built-in methods, whose docstrings the site shows."""
     root = Path(bench.__file__).parents[1]
     return _digest(root, [root / "bench", root / "methods"])
 
@@ -55,9 +55,9 @@ def _files(place: Path) -> Iterator[Path]:
 
 
 def state_of(roots: Iterable[Path], out: Path) -> str:
-    """Return a digest of the names, sizes and times of all files of some stores: equal unless something was written.
+    """Return a digest of the names, sizes and times of all files of some stores; it changes if something is written.
 
-    The folder of the report, which may be within a store, is left out.
+    The folder of the report is left out, because it may be within a store.
     """
     found = hashlib.sha256()
     for root in map(os.path.realpath, roots):
@@ -66,7 +66,7 @@ def state_of(roots: Iterable[Path], out: Path) -> str:
             inner = (name for name in folders if not name.startswith("."))
             folders[:] = sorted(name for name in inner if os.path.join(folder, name) != os.path.realpath(out))  # noqa: PTH118
             for entry in sorted(n for n in names if not n.startswith(".")):
-                path = os.path.join(folder, entry)  # noqa: PTH118  tens of thousands of files
+                path = os.path.join(folder, entry)  # noqa: PTH118  Path is too slow for tens of thousands of files
                 try:
                     stat = os.stat(path)  # noqa: PTH116
                 except OSError:  # a broken link, or a file that was removed meanwhile

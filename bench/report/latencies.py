@@ -10,7 +10,7 @@ from bench.execution.measurements import Measurements, Part, load, path_of
 
 
 def measured(roots: Iterable[Path], cell: Cell) -> tuple[Part, ...]:
-    """Return what every machine measured on a setting; of the same policy in several stores the last one counts.
+    """Return the measurements of all machines on a setting; if several stores have a policy, the last store counts.
 
     Raises UserError if a file of latencies is damaged.
     """

@@ -1,4 +1,4 @@
-"""Make a report in memory: settings whose records did not change are taken from the report's folder."""
+"""Make a report in memory; settings whose records did not change are reused from the report's folder."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from bench.trials.stores import by_setting, open_store, read_all
 from bench.tune.history import FOLDER, Tuned, searches
 
 Tell = Callable[[str], None]
-LEAST = 4_000_000  # bytes of stores from which a process per setting pays
+LEAST = 4_000_000  # size of the stores in bytes above which a process per setting saves time
 
 
 @dataclass
 class Made:
-    """A report: its new files in memory by their paths in the folder, and what is in the folder already."""
+    """A report: its new files in memory by their paths in the folder, and the files that the folder already has."""
 
     report: Report
     files: dict[str, bytes] = field(default_factory=dict)
     unchanged: dict[str, str] = field(default_factory=dict)  # path: digest
-    kept: dict[str, Kept] = field(default_factory=dict)  # folder of a setting: what is stored of it
-    stale: list[str] = field(default_factory=list)  # files of earlier reports that this one has no more
+    kept: dict[str, Kept] = field(default_factory=dict)  # folder of a setting: its state to store
+    stale: list[str] = field(default_factory=list)  # files of earlier reports that this one does not have
     readme: bytes | None = None
 
     def digests(self) -> dict[str, str]:
@@ -45,12 +45,12 @@ class Made:
         return {**self.unchanged, **{name: digest(content) for name, content in self.files.items()}}
 
 
-Held = tuple[Sequence[Record], frozenset[str]]  # the records of a setting, and the ids of those that are published
+Held = tuple[Sequence[Record], frozenset[str]]  # the records of a setting, and the ids of the published ones
 
 
 @dataclass(frozen=True)
 class _Task:
-    """A setting to be made anew; without its records these are read in the process that makes it."""
+    """A setting to rebuild; if `held` is None, the process that rebuilds it reads the records."""
 
     cell: Cell
     address: Address
@@ -60,10 +60,11 @@ class _Task:
 
 
 def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = lambda line: None) -> Made:
-    """Make everything that a report has. Bytes depend on the records alone, not on their order, nor on what is kept.
+    """Return a report in memory. Its bytes depend only on the records, not on their order or on what is reused.
 
+    jobs: the number of processes, used if several settings have many records. force: rebuild all settings.
     Raises UserError for stores without records, for a name in `only` that no setting has, and for a README without
-    markers. jobs: processes for several settings with many records. force: make all settings anew.
+    markers.
     """
     digests, searched = _digests(request), _searches(request)
     places = _wanted(addresses(digests), request.only)
@@ -99,7 +100,7 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
 
 
 def _digests(request: Request) -> dict[Cell, str]:
-    """Return a digest of the stored records of every setting, and of which of them are published ones."""
+    """Return a digest of the records of every setting, which also depends on which of the stores are published."""
     parts: dict[Cell, list[tuple[bool, str]]] = {}
     for path in request.roots:
         for cell, found in open_store(path).digests().items():
@@ -124,7 +125,7 @@ def _wanted(places: Mapping[Cell, Address], only: str | None) -> dict[Cell, Addr
 
 
 def _key(request: Request, records: str, address: Address, searched: Sequence[Tuned], latencies: Sequence[Part]) -> str:
-    """Return a digest of everything that the files of a setting depend on, besides formats."""
+    """Return a digest of everything that the files of a setting depend on, except the formats."""
     bootstrap = asdict(request.bootstrap or BootstrapConfig())
     beside = [found.model_dump_json() for found in (*searched, *latencies)]
     parts = [code_digest(), records, str(address.folder), address.name, bootstrap, beside]
@@ -132,7 +133,7 @@ def _key(request: Request, records: str, address: Address, searched: Sequence[Tu
 
 
 def _reusable(request: Request, address: Address, key: str) -> Kept | None:
-    """Return what is kept of a setting if it would be made again just so."""
+    """Return the stored state of a setting if rebuilding it would give the same result, otherwise None."""
     for out in (request.out, *request.also):
         kept = read_kept(out, str(address.folder))
         if kept is not None and kept.key == key and (not request.formats or _whole(request, kept)):
@@ -141,7 +142,7 @@ def _reusable(request: Request, address: Address, key: str) -> Kept | None:
 
 
 def _whole(request: Request, kept: Kept) -> bool:
-    """Whether all files that are asked for are there as they were written, and their links lead somewhere."""
+    """Return whether all requested files are unchanged on disk and link only to files that are written."""
     if not set(request.formats) <= set(kept.formats):
         return False
     linked = [form for form in PAGE if form in request.formats] == [form for form in PAGE if form in kept.formats]
@@ -155,10 +156,10 @@ def _files_of(kept: Iterable[Kept], formats: Sequence[str]) -> dict[str, str]:
 def _anew(
     request: Request, tasks: Sequence[_Task], jobs: int, tell: Tell
 ) -> Iterable[tuple[Cell, dict[str, bytes], bytes]]:
-    """Make settings anew: yield each with its files and its summary."""
+    """Rebuild settings: yield each with its files and its summary."""
     if not tasks:
         return
-    if not all(map(is_published, request.roots)):  # a published setting is read in no time
+    if not all(map(is_published, request.roots)):  # published settings are fast to read
         held = _read(request, [task.cell for task in tasks])
         tasks = [replace(task, held=held[task.cell]) for task in tasks]
     start = time.monotonic()
@@ -170,7 +171,7 @@ def _anew(
 
 
 def _large(request: Request) -> bool:
-    """Whether there is enough to read that new processes save more than they cost."""
+    """Return whether the stores are large enough for several processes to save time."""
     paths = (path for root in request.roots for path in open_store(root).paths())
     return sum(path.stat().st_size for path in paths) >= LEAST
 
@@ -197,7 +198,7 @@ def _make(request: Request, task: _Task) -> tuple[int, dict[str, bytes], bytes]:
 
 
 def _read(request: Request, cells: Sequence[Cell]) -> dict[Cell, Held]:
-    """Return the records of some settings; of two with the same id the newer counts, or one's own."""
+    """Return the records of some settings; of two with the same id the newer one counts, or the user's own in a tie."""
     own = {(r.cell, r.id): r for r in read_all(request.stores, cells)}
     other = {(r.cell, r.id): r for r in read_all(request.against, cells)}
     found = other | {key: r for key, r in own.items() if key not in other or r.created >= other[key].created}
@@ -206,7 +207,7 @@ def _read(request: Request, cells: Sequence[Cell]) -> dict[Cell, Held]:
 
 
 def _list(request: Request, made: Made) -> None:
-    """Add the list of files in git, and find what earlier reports wrote that this one has no more."""
+    """Add the list of files in git, and find the files of earlier reports that this one does not have."""
     before, folders = listed(request.out), [cell.folder for cell in made.report.cells]
     now = {*made.files, *made.unchanged}
     ours = {p for p in before if has_format(p, request.formats) and (request.only is None or _within(p, folders))}

@@ -1,4 +1,4 @@
-"""The markers in a README between which its leaderboard is written, set only by its owner. Imports nothing heavy."""
+"""The markers in a README between which the leaderboard is written; only its owner adds them. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLOCK = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
 
 
 def read(readme: Path) -> str:
-    """Return the text of a README with its own line ends. Raises UserError if it cannot be read."""
+    """Return the text of a README with its line endings unchanged. Raises UserError if it cannot be read."""
     try:
         return readme.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -20,18 +20,18 @@ def read(readme: Path) -> str:
 
 
 def marked(readme: Path) -> str:
-    """Return the text of a README that has the markers. Raises UserError if it has not, or cannot be read."""
+    """Return the text of a README with markers. Raises UserError if it has no markers or cannot be read."""
     if not has_markers(text := read(readme)):
         raise UserError(f"'{readme}' has no place for a leaderboard: put {BEGIN} and {END} on lines of their own.")
     return text
 
 
 def has_markers(text: str) -> bool:
-    """Whether a text has both markers, in order."""
+    """Return whether a text has both markers in order."""
     return BLOCK.search(text) is not None
 
 
 def own_readme(out: Path) -> Path | None:
-    """Return the README beside the folder of reports, None unless it has the markers."""
+    """Return the README beside the folder of reports if it has the markers, otherwise None."""
     readme = out.resolve().parent / "README.md"
     return readme if readme.is_file() and has_markers(read(readme)) else None

@@ -1,4 +1,4 @@
-"""The Markdown pages of a report: one per setting, and the index of all settings. They link only files kept in git."""
+"""The Markdown pages of a report: one per setting, and the index of all settings. They link only to files in git."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from bench.trials.folders import without_paths
 
 
 def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, formats: Collection[str]) -> str:
-    """Return the page of a setting: warnings, gaps, leaderboard, figures, other tables, the checks of
-    its quality, reasons for missing results.
+    """Return the page of a setting: warnings, gaps, leaderboard, figures, tables, quality checks, reasons for gaps.
 
-    formats: in which files are written beside it; it shows PNGs and links CSV files.
+    formats: the formats of the other files of the report; the page shows PNGs and links to CSV files if there are any.
     """
     seeds = report.statistics.seeds
     counts = f"{len(report.records)} records, {seeds_phrase(len(seeds))} ({', '.join(map(str, seeds))})"
@@ -40,13 +39,13 @@ def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, f
 
 
 def table_parts(table: Table, formats: Collection[str]) -> list[str]:
-    """Return heading, table and the link to its data."""
+    """Return the heading, the table and the link to its data."""
     links = [_link(table)] if "csv" in formats else []
     return [f"## {escape(table.title)}", markdown.render(table).rstrip(), *links]
 
 
 def figure_parts(figure: FigureFile, formats: Collection[str]) -> list[str]:
-    """Return heading, picture and caption; nothing unless pictures are written."""
+    """Return the heading, image and caption of a figure; an empty list if PNGs are not written."""
     if "png" not in formats:
         return []
     title = escape(figure.title)
@@ -72,7 +71,7 @@ def _data(tables: Sequence[Table], formats: Collection[str]) -> list[str]:
 
 
 def _gaps(report: CellReport) -> list[str]:
-    """Say how complete the grid is; an infeasible operating point is an answer, not a gap."""
+    """Describe how complete the grid is; an infeasible operating point is an answer, not a gap."""
     methods = [row for row in report.rows if row.kind == "method"]
     if not methods:
         return ["There are only reference rows: no method has been run."]
@@ -101,7 +100,7 @@ def _reasons(report: CellReport) -> list[str]:
 
 
 def index_page(report: Report, tables: Sequence[Table], figures: FigureSet, formats: Collection[str]) -> str:
-    """Return the index: a row per setting with a link to its page, what holds across settings, and the provenance."""
+    """Return the index: a row per setting with a link to its page, results across settings, and provenance."""
     parts = [
         "# Report",
         "Early-exit methods on frozen backbones. A setting is one dataset through one backbone under one protocol; "
@@ -156,5 +155,5 @@ def _provenance(report: Report) -> list[str]:
 
 
 def bootstrap_phrase(bootstrap: BootstrapConfig) -> str:
-    """Say how much the bootstrap draws."""
+    """Return a sentence on the number of bootstrap draws."""
     return f"Intervals: {bootstrap.draws:,} bootstrap draws, {bootstrap.sample_draws:,} resamples of each test set."

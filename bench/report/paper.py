@@ -9,9 +9,12 @@ from bench.errors import UserError, nearest
 
 
 def write(stores: Sequence[Path], out: Path, only: str | None, tell: Callable[[str], None]) -> list[Path]:
-    """Write the figures of every setting of a store, or of those that `only` names; return their paths."""
+    """Write the figures of every setting of a store, or of the settings in `only`, and return their paths.
+
+    Raises UserError for several stores, and for a name in `only` that no setting has.
+    """
     if len(stores) > 1:
-        raise UserError("--style paper reads one store. Name one of them.")
+        raise UserError("--style paper reads one store. Give only one.")
     from bench.report.figures.paper import figures
     from bench.report.stored import folders, report_of
 

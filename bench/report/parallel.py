@@ -1,4 +1,4 @@
-"""The same work for every setting, on several processes where that pays."""
+"""Do the same work for every setting, in several processes if that saves time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _limits: list[Any] = []
 
 
 class Each(Protocol):
-    """`map` in the order of the items."""
+    """A `map` that keeps the order of the items."""
 
     def __call__(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-        """Yield the result for each item as soon as it and all before it are done."""
+        """Yield the result of each item as soon as it and all items before it are done."""
 
 
 def serially(work: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
-    """Do the work here, one item after the other."""
+    """Do the work in this process, one item after the other."""
     return (work(item) for item in items)
 
 
 class _Pool:
     def __init__(self, jobs: int, threads: int) -> None:
-        # spawned, not forked: this process may have threads of its own
+        # spawned, not forked, because this process may have threads
         self.executor = ProcessPoolExecutor(jobs, get_context("spawn"), _limit, (threads,))
 
     def __enter__(self) -> Each:
@@ -40,7 +40,7 @@ class _Pool:
 
 
 def workers(jobs: int, settings: int) -> AbstractContextManager[Each]:
-    """Return what maps work over settings: up to `jobs` processes, or none for one of them."""
+    """Return a context manager whose value maps work over settings: with up to `jobs` processes, or in this one."""
     count = min(jobs, settings)
     return _Pool(count, max(jobs // count, 1)) if count > 1 else nullcontext(serially)
 

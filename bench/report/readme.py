@@ -1,4 +1,4 @@
-"""The leaderboard in a README, between markers that only its owner sets."""
+"""The leaderboard in a README, between markers that only its owner adds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = ("rank", "method", "own", "nauc", "difference", "p_holm", "plain_differen
 
 
 def updated(readme: Path, report: Report, out: Path) -> str:
-    """Return a README's text with the leaderboard between its markers written again; its links lead to `out`.
+    """Return the text of a README with an updated leaderboard between its markers; links point to `out`.
 
     Raises UserError if it cannot be read or has no markers.
     """

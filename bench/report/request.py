@@ -1,4 +1,4 @@
-"""What a report is asked for: which stores, into which folder, in which formats. Imports nothing heavy."""
+"""The request for a report: which stores to read, which folder to write, in which formats. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from bench.stats.resample import BootstrapConfig
 
 FORMATS = ("md", "csv", "parquet", "latex", "svg", "png", "site")
-PAGE = ("md", "csv", "png")  # pages, and what they link: the formats of which files are in git, see `in_git`
-DRAWN = {"svg", "png"}  # formats that need figures
-ENDINGS = {"latex": "tex"}  # of the others the name is the ending
+PAGE = ("md", "csv", "png")  # formats of pages and of the files they link to, which are in git: see `in_git`
+DRAWN = {"svg", "png"}  # formats of figures
+ENDINGS = {"latex": "tex"}  # for other formats, the file extension is the name of the format
 
 
 @dataclass(frozen=True)
 class Request:
-    """`stores` are the user's own, `against` are published ones beside them; `only` limits it to some settings.
+    """A request for a report.
 
-    also: folders of other reports, whose summaries of settings are taken where no files are asked for.
+    stores: the user's own stores. against: published stores shown beside them. only: a dataset or a setting; None: all.
+    also: folders of other reports, whose summaries are reused if no files are requested.
     """
 
     stores: tuple[Path, ...]
@@ -37,7 +38,7 @@ class Request:
 
     @property
     def roots(self) -> tuple[Path, ...]:
-        """All stores; where two have the same record, the later one counts unless the other's is newer."""
+        """All stores; if two have the same record, the newer one counts, and in a tie that of the later store."""
         return (*self.against, *self.stores)
 
 
@@ -51,11 +52,11 @@ def request_of(
     readme: str | Path | None = None,
     bootstrap: BootstrapConfig | None = None,
 ) -> Request:
-    """Return what a report is asked for.
+    """Return the request for a report.
 
-    against: published stores beside one's own, whose records meet in the same tables and are flagged as published.
-    only: the settings of one dataset (`cifar100`), or one (`cifar100/resnet18`), without index, site and README.
-    readme: gets the leaderboard between its markers. Raises UserError where it has none.
+    against: published stores; their records are shown in the same tables as the user's own and flagged as published.
+    only: a dataset (`cifar100`) or a setting (`cifar100/resnet18`), without index, site and README.
+    readme: the README to write the leaderboard to. Raises UserError if it has no markers.
     """
     several = [stores] if isinstance(stores, str | Path) else stores
     named = None if readme is None else Path(readme)
@@ -66,17 +67,20 @@ def request_of(
 
 
 def is_published(store: Path) -> bool:
-    """Whether a folder is a published store."""
+    """Return whether a folder is a published store."""
     return next(store.glob("*/*/scores.parquet"), None) is not None
 
 
 def target(store: Path) -> Path:
-    """Return where the report of a store is written: within a working store, beside a published one."""
+    """Return the folder of a store's report: inside a working store, beside a published one."""
     return store.parent / "reports" if is_published(store) else store / "report"
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
-    """Turn `md,csv` into formats, in the order of FORMATS. Raises UserError for an unknown format, or none."""
+    """Return the formats in a text such as `md,csv`, in the order of FORMATS.
+
+    Raises UserError if a format is unknown or the text is empty.
+    """
     asked = [word.strip().lower() for word in text.split(",") if word.strip()]
     for word in asked:
         if word not in FORMATS:
@@ -87,7 +91,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def in_git(path: str) -> bool:
-    """Whether a file of the published report is kept in git: pages, the data of tables, pictures that pages show."""
+    """Return whether a file of the published report is kept in git: pages, CSV tables, and PNGs that pages show."""
     p = PurePosixPath(path)
     if p.parts[0] == "site":
         return False
@@ -95,7 +99,7 @@ def in_git(path: str) -> bool:
 
 
 def has_format(path: str, formats: Sequence[str]) -> bool:
-    """Whether a file of a report is of one of these formats."""
+    """Return whether a file of a report has one of these formats."""
     p = PurePosixPath(path)
     if p.parts[0] == "site":
         return "site" in formats

@@ -1,7 +1,7 @@
-"""What an earlier report left in its folder: which files it wrote, and from what. Imports nothing heavy.
+"""The state that a report stores in its folder: the files it wrote, and digests of its inputs. Imports nothing heavy.
 
 `.state/<folder of a setting>.json`: a line with key, formats and files of the setting, and a line with its summary.
-`.state/index.json`: the state of everything that the whole report was made from. `files.json` lists what is in git.
+`.state/index.json`: a digest of all inputs of the report, and its files. `files.json`: the files that are in git.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LIST, FOLDER = "files.json", ".state"
 
 @dataclass(frozen=True)
 class Kept:
-    """A setting's part of the report: what it was made from, in which formats, and its files with their digests."""
+    """The stored state of a setting: a digest of its inputs, its formats, and its files with their digests."""
 
     key: str
     formats: tuple[str, ...]
@@ -31,18 +31,18 @@ class Kept:
     summary: bytes = b""
 
     def write(self) -> bytes:
-        """Return the content of its file."""
+        """Return the content of the state file."""
         head = {"key": self.key, "formats": self.formats, "files": self.files}
         return json.dumps(head).encode() + b"\n" + self.summary + b"\n"
 
 
 def state_path(folder: str) -> str:
-    """Return where the state of a setting is stored within the report."""
+    """Return the path of a setting's state file within the report."""
     return f"{FOLDER}/{folder}.json"
 
 
 def read_kept(out: Path, folder: str) -> Kept | None:
-    """Return what is stored of a setting; None if that is nothing, or damaged."""
+    """Return the stored state of a setting; None if there is none or it is damaged."""
     try:
         head, summary, *_ = read_regular(out / state_path(folder)).split(b"\n")
         known = json.loads(head)
@@ -52,7 +52,7 @@ def read_kept(out: Path, folder: str) -> Kept | None:
 
 
 def _files(known: dict[str, Any]) -> dict[str, str]:
-    """Return the files that a state lists; raises TypeError if they are anything else."""
+    """Return the files that a state lists. Raises TypeError if the list has another form."""
     files = known["files"]
     if not isinstance(files, dict) or not all(isinstance(value, str) for value in files.values()):
         raise TypeError("files without digests")
@@ -60,12 +60,12 @@ def _files(known: dict[str, Any]) -> dict[str, str]:
 
 
 def digest(content: bytes) -> str:
-    """Return the digest that is stored of a file."""
+    """Return the digest of a file's content."""
     return hashlib.sha256(content).hexdigest()
 
 
 def intact(out: Path, files: Mapping[str, str]) -> bool:
-    """Whether all these files are still as they were written."""
+    """Return whether all these files are unchanged on disk."""
     try:
         return all(digest(read_regular(out / name)) == known for name, known in files.items())
     except OSError:
@@ -73,20 +73,20 @@ def intact(out: Path, files: Mapping[str, str]) -> bool:
 
 
 def current(request: Request) -> str:
-    """Return a digest of all that the report depends on; stores by the names, sizes and times of their files."""
+    """Return a digest of all inputs of the report; stores count by the names, sizes and times of their files."""
     bootstrap = asdict(request.bootstrap) if request.bootstrap else None
     parts = [whole_digest(), request.formats, bootstrap, len(request.against), state_of(request.roots, request.out)]
     return digest(json.dumps(parts).encode())
 
 
 def index(state: str, files: Mapping[str, str], readme: bytes | None) -> bytes:
-    """Return the content of the index."""
+    """Return the content of the index file."""
     held = {"state": state, "files": dict(sorted(files.items())), "readme": None if readme is None else digest(readme)}
     return (json.dumps(held) + "\n").encode()
 
 
 def unchanged(request: Request, state: str) -> list[str] | None:
-    """Return the files of the report if all of them are as they would be written again, otherwise None."""
+    """Return the files of the report if writing it again would change none of them, otherwise None."""
     held = _index(request.out)
     if held is None or held["state"] != state or not intact(request.out, held["files"]):
         return None
@@ -123,7 +123,7 @@ def listed(out: Path) -> set[str]:
     except FileNotFoundError:
         in_git = []
     except (OSError, ValueError, RecursionError):
-        raise UserError(f"'{out / LIST}' is damaged. Delete it, and files of old reports by hand.") from None
+        raise UserError(f"'{out / LIST}' is damaged. Delete it and the files of old reports by hand.") from None
     found: list[object] = list(in_git) if isinstance(in_git, list) else []
     found += (_index(out) or {"files": {}})["files"]
     for folder in settings_kept(out):
@@ -133,7 +133,7 @@ def listed(out: Path) -> set[str]:
 
 
 def _safe(paths: Iterable[object]) -> Iterable[str]:
-    """Leave out what a report cannot have written."""
+    """Yield only the paths that a report can have written."""
     for path in (PurePosixPath(p) for p in paths if isinstance(p, str)):
         if path.parts and not path.is_absolute() and ".." not in path.parts and str(path) != LIST:
             yield str(path)

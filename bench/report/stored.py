@@ -1,4 +1,4 @@
-"""Settings of a store or of a DataFrame of records, with their statistics; those of a store are computed once."""
+"""Settings of a store or of a DataFrame of records, with statistics, which are computed once per store."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ Tell = Callable[[str], None]
 
 
 def folders(store: Path) -> list[str]:
-    """Return the names of all settings of a store, as reports name their folders: `banking77/minilm_l6`."""
+    """Return the names of all settings of a store, which are also their folders in reports: `banking77/minilm_l6`."""
     return [str(address.folder) for address in addresses(open_store(store).digests()).values()]
 
 
 def named(text: str, valid: Sequence[str]) -> str:
-    """Return the setting that a name stands for, or the beginning of its dataset or backbone if no other fits.
+    """Return the setting with a name, or with a dataset or backbone that starts with it if that is unique.
 
-    Raises UserError if none fits, or several do.
+    Raises UserError if no setting or several settings match.
     """
     name = text.strip("/")
     found = [name] if name in valid else [one for one in valid if one.startswith(name) or f"/{name}" in one]
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f"'{text}' fits {len(found)} settings: {', '.join(found)}. Write one of them.")
+        raise UserError(f"'{text}' matches {len(found)} settings: {', '.join(found)}. Write one of them.")
     raise UserError(f"There is no setting '{text}'.{nearest(name, valid)} `bench show` lists all settings.")
 
 
 def summaries(
     store: str | Path, setting: str | None = None, tell: Tell = lambda line: None, *, also: Sequence[Path] = ()
 ) -> tuple[CellSummary, ...]:
-    """Return the summary of every setting of a store, or of one, as its report has them.
+    """Return the summaries of all settings of a store, or of one, the same as in its report.
 
-    Those that did not change are taken from the report of the store or from the cache folder. Others are computed,
-    which may take a minute each, and stored in the cache folder. tell: gets a line per setting. also: folders of other
-    reports of these records.
+    Summaries of unchanged settings are read from the report of the store or from the cache folder. Others are computed,
+    which may take a minute each, and stored in the cache folder. tell: is called with a line per setting. also: folders
+    of other reports of these records.
     Raises UserError for a folder without records, and for a setting that it does not have.
     """
     root = user_path(store)
@@ -72,7 +72,7 @@ def summaries(
 
 
 def summaries_of(store: Path, cells: Sequence[Cell], *, also: Sequence[Path] = ()) -> dict[Cell, CellSummary]:
-    """Return the summaries of some settings of a store, those that have records, in the order of their names."""
+    """Return the summaries of those of the given settings that have records in a store, ordered by name."""
     places = addresses(open_store(store).digests())
     names = {cell: str(places[cell].folder) for cell in cells if cell in places}
     found = {cell: summaries(store, names[cell], also=also) for cell in sorted(names, key=lambda cell: names[cell])}
@@ -84,7 +84,7 @@ def _write(content: bytes, file: IO[bytes]) -> None:
 
 
 def report_of(data: pd.DataFrame | str | Path, setting: str | None = None) -> CellReport:
-    """Return what the pages of a setting are made from; the setting must be named where `data` has several."""
+    """Return the report of a setting. Raises UserError if `data` has several settings and none is named."""
     if isinstance(data, str | Path):
         root = user_path(data)
         digests = open_store(root).digests()
@@ -97,7 +97,7 @@ def report_of(data: pd.DataFrame | str | Path, setting: str | None = None) -> Ce
 
 @lru_cache(maxsize=2)
 def _stored(root: Path, cell: Cell, address: Address, digest: str) -> CellReport:
-    """Return the report of a setting of a store; `digest` is that of its records."""
+    """Return the report of a setting of a store. digest: that of its records, which makes the cache valid."""
     from bench.report.context import cell_report
 
     (known,) = summaries(root, str(address.folder))
@@ -105,7 +105,7 @@ def _stored(root: Path, cell: Cell, address: Address, digest: str) -> CellReport
 
 
 def reports_of(frame: pd.DataFrame) -> tuple[CellReport, ...]:
-    """Return the reports of all settings of a DataFrame of records with their outcomes; those last asked for are kept.
+    """Return the reports of all settings of a DataFrame of records with outcomes; the latest results are cached.
 
     Raises UserError for a DataFrame without rows, or without the columns of records.
     """
@@ -138,5 +138,5 @@ def _computed(rows: _Rows) -> tuple[CellReport, ...]:
 
 def _one(setting: str | None, valid: Sequence[str]) -> str:
     if setting is None and len(valid) > 1:
-        raise UserError(f"These are records of {len(valid)} settings. Name one with setting=…: {', '.join(valid)}.")
+        raise UserError(f"The records belong to {len(valid)} settings. Choose one with setting=…: {', '.join(valid)}.")
     return valid[0] if setting is None else named(setting, valid)

@@ -1,4 +1,4 @@
-"""How figures look: colour-blind-safe colours that stay with a method, markers, and the settings that fix the bytes."""
+"""The look of figures: colour-blind-safe colours and markers of methods, and settings that make files reproducible."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-# Okabe and Ito's colours; black and grey are kept for references, yellow is too faint on white
+# Okabe and Ito's colours. Black and grey are reserved for references; yellow is too faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "^", "D", "v", "<")  # all with room inside, to be hollow
+MARKERS = ("o", "s", "^", "D", "v", "<")  # all of them can be drawn hollow
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)))
-# Methods with a look that never changes, so that a new method leaves the figures of all settings as they are: add at
-# the end alone.
+# Methods with a fixed look, so that a new method does not change the figures of other settings. Add only at the end.
 PINNED = (
     "jeidnn", "msdnet_thresh", "entropy_thresh", "anytime_poe", "beem", "boostednet",
     "caching", "eefp", "eenet", "eero", "energy_thresh", "global_thresh",
@@ -22,8 +21,8 @@ PINNED = (
     "patient_confident", "optimal_stopping", "patience", "pcee", "risk_control", "ztw",
     "diff_prob", "class_means", "per_class_thresh", "voting", "js_divergence", "cosee", "palbert",
 )  # fmt: skip
-# What the exits of methods are decided by (`bench.method.Fidelity.family`), for panels. Written here, as a report must
-# not import methods; a test compares.
+# Families of methods (`bench.method.Fidelity.family`), one panel each. They are repeated here because a report must not
+# import methods; a test compares the two.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "own confidence": (
         "global_thresh", "msdnet_thresh", "entropy_thresh", "margin_thresh", "energy_thresh", "per_class_thresh",
@@ -39,17 +38,17 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "risk control": ("risk_control",),
 }  # fmt: skip
 OTHER_FAMILY = "other methods"
-FONT = "DejaVu Sans"  # comes with matplotlib, so that text is as wide everywhere
+FONT = "DejaVu Sans"  # comes with matplotlib, so that text has the same width on every machine
 REFERENCE = "#8A8A8A"
 HULL = "#333333"
 ALARM = "#B00020"
 NOTE = "#444444"
-MISSING = "#6B6B6B"  # words where a value would stand
-OTHERS = "#D9D9D9"  # lines behind the one that a panel is about
-ZONE = "#EDE6C8"  # where a difference or a deviation means nothing
+MISSING = "#6B6B6B"  # text in place of a missing value
+OTHERS = "#D9D9D9"  # lines of methods that a panel does not highlight
+ZONE = "#EDE6C8"  # range in which a difference or deviation is not meaningful
 SHADES = "Blues"  # shares, 0 to 1
 DIVERGING = "PuOr"  # values around zero
-MOST_LINES = len(COLOURS)  # methods that one pair of axes, or a table without a break, can show apart
+MOST_LINES = len(COLOURS)  # methods that readers can tell apart in one plot
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Look:
 
 
 def looks(names: Iterable[str]) -> dict[str, Look]:
-    """Give every method a look that depends on its name; on the other names only if theirs would be the same."""
+    """Return a look per method. It depends on the name, and on other names only if two would get the same look."""
     slots = {name: slot for slot, name in enumerate(PINNED)}
     wanted = sorted(set(names))
     for name in wanted:
@@ -71,9 +70,9 @@ def looks(names: Iterable[str]) -> dict[str, Look]:
 
 
 def distinct(names: Sequence[str], known: Mapping[str, Look]) -> Mapping[str, Look]:
-    """Give each of a few methods a hue and a marker of its own: its usual hue, unless an earlier one has that.
+    """Return looks in which each of a few methods has its own hue and marker: its usual hue unless that is taken.
 
-    More methods than there are hues keep their usual looks.
+    If there are more methods than hues, all keep their usual looks.
     """
     if len(names) > len(COLOURS):
         return known
@@ -87,7 +86,7 @@ def distinct(names: Sequence[str], known: Mapping[str, Look]) -> Mapping[str, Lo
 
 
 def families(names: Iterable[str]) -> dict[str, list[str]]:
-    """Group methods by family, in the order of FAMILIES; within a family the order stays."""
+    """Group methods by family, in the order of FAMILIES; the order within a family is kept."""
     of = {name: family for family, held in FAMILIES.items() for name in held}
     found: dict[str, list[str]] = {}
     for name in names:
@@ -120,8 +119,8 @@ def settings() -> Any:
         "grid.linewidth": 0.7,
         "font.family": FONT,
         "font.sans-serif": [FONT],
-        "axes.titley": 1.0,  # titles stay where they are put: finding a place for each takes a fifth of the time
-        "text.parse_math": False,  # names from records are text, whatever dollars they hold
+        "axes.titley": 1.0,  # fixed titles: placing each automatically takes a fifth of the drawing time
+        "text.parse_math": False,  # names from records are plain text, even with dollar signs
         "svg.hashsalt": "exitbench",
         "svg.fonttype": "path",
         "figure.dpi": 100,

@@ -1,4 +1,4 @@
-"""What is kept of a setting, as JSON: pages across settings need neither its records nor its statistics again."""
+"""The stored summary of a setting (JSON), from which pages across settings are made without reading its records."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCORES = ("accuracy", "macs", "macs_fraction", "nll", "brier", "ece_mass15", "se
 
 
 class Line(NamedTuple):
-    """A record in one line; `scores` are those of SCORES."""
+    """A short form of a record; `scores` are those named in SCORES."""
 
     id: str
     kind: str
@@ -44,7 +44,7 @@ class Line(NamedTuple):
 
 
 class Maker(NamedTuple):
-    """Whose code made records, and whether it is neither the current one nor accepted for the same version."""
+    """The code that made some records. other_code: neither the current code nor accepted for the same version."""
 
     kind: Literal["method", "reference"]
     method: str
@@ -60,7 +60,7 @@ class Maker(NamedTuple):
 
     @property
     def up_to_date(self) -> bool:
-        """Whether the code that is installed now gives the same answer."""
+        """Return whether `other_code` is still right for the code that is installed now."""
         point = Point(
             kind=self.kind, method=self.method, label=self.method, params={}, version=self.version, heads=self.heads,
             code=self.code, point="", budget=None, seed=0,
@@ -70,20 +70,20 @@ class Maker(NamedTuple):
 
 @dataclass(frozen=True)
 class Download:
-    """A table or figure with its files: (form, path relative to the report's folder)."""
+    """A table or figure with its files: (format, path relative to the report's folder)."""
 
     name: str
     title: str
     files: tuple[tuple[str, str], ...]
 
     def path(self, form: str) -> str | None:
-        """Return its path in one form, None if it is not written in that form."""
+        """Return the path of the file in a format, None if it is not written in that format."""
         return dict(self.files).get(form)
 
 
 @dataclass(frozen=True)
 class CellSummary:
-    """One setting as pages across settings see it."""
+    """The data of one setting for pages across settings."""
 
     folder: str
     name: str
@@ -94,13 +94,13 @@ class CellSummary:
     statistics: CellStatistics
     looks: dict[str, Look]
     lines: tuple[Line, ...]  # by id
-    params: dict[str, dict[str, tuple[str, ...]]]  # label: parameter: its values in the records
-    scores: dict[str, dict[str, dict[str, Estimate]]]  # label: point: mean over seeds of some scores
-    provenance: dict[str, dict[str, int]]  # fact: value: records
-    codes: dict[str, dict[str, int]]  # label: digest of the code: records
+    params: dict[str, dict[str, tuple[str, ...]]]  # label: parameter: values in the records
+    scores: dict[str, dict[str, dict[str, Estimate]]]  # label: point: score: mean over seeds
+    provenance: dict[str, dict[str, int]]  # fact: value: number of records
+    codes: dict[str, dict[str, int]]  # label: digest of the code: number of records
     makers: tuple[Maker, ...]
     facts: tuple[tuple[str, str], ...]
-    finder: dict[str, Any]  # what the sliders of the site answer from
+    finder: dict[str, Any]  # data for the sliders of the site
     downloads: tuple[Download, ...] = ()
 
     def of(self, label: str) -> list[Line]:
@@ -110,27 +110,27 @@ class CellSummary:
 
 @dataclass(frozen=True)
 class Report:
-    """All settings in a stable order, and what holds across them."""
+    """All settings in a stable order, and statistics across them."""
 
     cells: tuple[CellSummary, ...]
     bootstrap: BootstrapConfig = field(default_factory=BootstrapConfig)
 
     @cached_property
     def tracks(self) -> tuple[Report, ...]:
-        """The settings of images and those of texts, which share no table; just this report if there is one kind."""
+        """Separate reports for images and texts, which share no tables; only this report if all settings are alike."""
         kinds = sorted({cell.modality for cell in self.cells})
         parts = (tuple(cell for cell in self.cells if cell.modality == kind) for kind in kinds)
         return tuple(Report(cells, self.bootstrap) for cells in parts) if len(kinds) > 1 else (self,)
 
     @cached_property
     def across(self) -> AcrossStatistics:
-        """What holds across the settings of one track."""
+        """Statistics across the settings of one track. Raises ValueError if there are several tracks."""
         if len(self.tracks) > 1:
             raise ValueError("settings of images and of texts do not compare; ask each of the tracks")
         return across([cell.statistics for cell in self.cells], self.bootstrap)
 
     def labelled(self, name: str, title: str, track: Report) -> tuple[str, str]:
-        """Return the name and title that a table or figure of a track has beside those of other tracks."""
+        """Return a name and title for a table or figure of a track; they name the track if there are several."""
         if len(self.tracks) == 1:
             return name, title
         kind = track.cells[0].modality
@@ -138,12 +138,12 @@ class Report:
 
     @property
     def records(self) -> int:
-        """How many records there are."""
+        """The number of records."""
         return sum(len(cell.lines) for cell in self.cells)
 
     @property
     def provenance(self) -> dict[str, dict[str, int]]:
-        """The values of every fact that records state of how they were made, and how many records have each."""
+        """The values of each provenance fact, and the number of records with each value."""
         return merged(cell.provenance for cell in self.cells)
 
 
@@ -158,7 +158,7 @@ def to_json(summary: CellSummary) -> bytes:
 
 
 def from_json(content: bytes) -> CellSummary:
-    """Return the summary in the JSON of `to_json`; raise ValueError if it is damaged."""
+    """Return the summary in the JSON of `to_json`. Raises ValueError if it is damaged."""
     return _adapter().validate_json(content)[0]
 
 

@@ -96,7 +96,7 @@ def test_all_settings_with_their_leading_groups(bench, store):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["cifar"], f"'cifar' fits 2 settings: {FIRST}, {OTHER}"),
+        (["cifar"], f"'cifar' matches 2 settings: {FIRST}, {OTHER}"),
         (["cifar100lt/resnet81"], f"Did you mean '{OTHER}'"),
         (["--results", "no/such"], "'no/such' does not exist"),
     ],

@@ -1,4 +1,7 @@
-"""Accuracy against absolute cost, all networks of a dataset on one axis: does a large network that exits early pay?"""
+"""Accuracy against absolute cost, with all networks of a dataset on one axis.
+
+The figure shows whether a large network that exits early is worth its cost.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ SEEN = "-seen"  # end of a protocol under which the network has seen the trainin
 
 
 def absolute(report: Report) -> Drawing:
-    """Draw the static exits of every network and its best method over MACs, a panel for each dataset with several."""
+    """Draw the static exits and the best method of each network over MACs, a panel per dataset with several networks."""
     data = absolute_data(report)
     panels = list(dict.fromkeys(data["data"]))
     things = f"{report.cells[0].modality}s"
@@ -84,13 +87,16 @@ def _lines(label: str) -> str:
 
 
 def frontier(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the static exits, cheapest first, that are more accurate than all that cost no more."""
+    """Return the static exits, cheapest first, that are more accurate than every exit that does not cost more."""
     static = rows[rows["series"] == "static"].sort_values(["macs", "accuracy"], ascending=[True, False])
     return static[static["accuracy"] > static["accuracy"].cummax().shift(fill_value=-1.0)]
 
 
 def verdict(lead: pd.Series) -> str:
-    """Say how a method compares with other networks' static exits that cost no more; lead: points, NaN if none do."""
+    """Return a phrase that compares a method with static exits of other networks that do not cost more.
+
+    lead: the differences in points, NaN if there is no such exit.
+    """
     known = lead.dropna()
     if known.empty:
         return "no other network costs less"
@@ -100,11 +106,11 @@ def verdict(lead: pd.Series) -> str:
 
 
 def absolute_data(report: Report) -> pd.DataFrame:
-    """Return a row per static exit and per budget of the best method, of datasets with several networks.
+    """Return a row per static exit and per budget of the best method, for datasets with several networks.
 
-    `lead` of a method's point: its accuracy less that of the best static exit, of other networks, that costs no more.
-    Networks that have seen a dataset's training set are beside those that have not: no score of test is biased by that.
-    Smoke runs are left out.
+    `lead` of a method's point: its accuracy minus that of the best static exit of other networks that does not cost
+    more. Networks that have seen the training set are compared with those that have not, because test scores are not
+    biased by that. Smoke runs are left out. Raises Missing if no dataset has several networks.
     """
     groups: dict[str, list[CellSummary]] = defaultdict(list)
     for cell in report.cells:
@@ -135,7 +141,7 @@ def _cell(data: str, cell: CellSummary) -> list[tuple[object, ...]]:
 
 
 def _means(lines: Sequence[Line], where: tuple[str, ...]) -> list[tuple[object, ...]]:
-    """Return mean MACs and accuracy in % over the seeds of every point."""
+    """Return the mean MACs and the mean accuracy in % of each point over its seeds."""
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for line in lines:
         macs, accuracy = line.score("macs"), line.score("accuracy")

@@ -1,4 +1,4 @@
-"""Accuracy against cost: own curves with simultaneous bands, the policies themselves, and the references."""
+"""Accuracy against cost: own curves with simultaneous bands, policies as points, and references."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BANDS = " Bands may overlap though one method is significantly better: all share
 
 
 def accuracy(report: CellReport) -> Drawing:
-    """Draw all methods with scores: on one pair of axes, or in panels where they are many."""
+    """Draw all methods with scores, on one pair of axes or, if there are many, in panels."""
     methods = _with_points(report)
     chart, data = accuracy_chart(report)
     figure = panels(chart) if len(methods) > MOST_LINES else one(chart)
@@ -39,7 +39,7 @@ def accuracy_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
 
 
 def best(report: CellReport) -> Drawing:
-    """Draw the few methods with the largest own gain on one pair of axes, the best shared-head rule among them."""
+    """Draw the few methods with the largest own gain, and the baseline, on one pair of axes."""
     methods = _with_points(report)
     if len(methods) <= MOST_LINES:
         raise Missing(f"The figure of all methods shows each of the {len(methods)} methods as large.")
@@ -63,7 +63,7 @@ def _with_points(report: CellReport) -> list[MethodStatistics]:
 
 
 def curve_data(report: CellReport, methods: list[MethodStatistics], *, bands: bool = True) -> pd.DataFrame:
-    """Return what is drawn: 'policy' points, 'hull' lines and their 'band', 'static exit', 'static hull', 'oracle'."""
+    """Return the data by series: 'policy' points, 'hull' lines, 'band', 'static exit', 'static hull' and 'oracle'."""
     statistics = report.statistics
     rows: list[dict[str, object]] = []
     for m in methods:
@@ -134,7 +134,7 @@ def _chart(
 
 
 def _aside(report: CellReport) -> str:
-    """Say where the oracle is, since it may lie above what the axes show."""
+    """Return a phrase on where the oracle is, because it may be above the range of the axes."""
     oracle = report.statistics.oracle
     known = [(x, y) for x, y in (oracle.line if oracle else ()) if math.isfinite(y)]
     if not known:

@@ -1,4 +1,4 @@
-"""The sheet that a figure is drawn on: what its signs mean and warnings above, axes placed below in inches."""
+"""The sheet that a figure is drawn on: keys and warnings at the top, axes below, placed in inches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEYS = 8.5  # points
 
 @dataclass
 class Sheet:
-    """A figure of fixed size whose body of `width` × `body` inches lies below its header."""
+    """A figure of fixed size with a body of `width` × `body` inches below a header."""
 
     figure: Figure
     width: float
@@ -30,13 +30,13 @@ class Sheet:
     shown: list[Axes] = field(default_factory=list)
 
     def axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        """Add axes; all lengths in inches, from the body's lower left corner."""
+        """Add axes; all lengths are in inches from the lower left corner of the body."""
         box = (left / self.width, bottom / self.height, width / self.width, height / self.height)
         self.shown.append(self.figure.add_axes(box))
         return self.shown[-1]
 
     def text(self, x: float, y: float, text: str, **look: object) -> None:
-        """Write text at a place in inches from the body's lower left corner."""
+        """Write text at (x, y) in inches from the lower left corner of the body."""
         self.figure.text(x / self.width, y / self.height, text, **look)  # type: ignore[arg-type]
 
     def grid(
@@ -51,7 +51,7 @@ class Sheet:
         gap: tuple[float, float],
         top: float,
     ) -> list[Axes]:
-        """Add panels row by row, `row` inches high, with gaps (across, down) between, and `top` inches for titles."""
+        """Add panels row by row, each `row` inches high, with gaps (across, down), and `top` inches for titles."""
         rows = math.ceil(count / columns)
         across, down = gap
         width = (self.width - left - right - (columns - 1) * across) / columns
@@ -62,7 +62,7 @@ class Sheet:
 
 
 def sheet(*, width: float, body: float, keys: Sequence[str] = (), warnings: Sequence[str] = ()) -> Sheet:
-    """Start a figure: the keys of its signs in grey, warnings in red. What it shows is said by its caption."""
+    """Start a figure with keys in grey and warnings in red at the top. The caption explains the rest."""
     blocks = [("; ".join(filter(None, keys)), NOTE, KEYS, "normal")] if any(keys) else []
     blocks += [(warning, ALARM, 9.0, "bold") for warning in warnings]
     lines: list[tuple[str, str, float, str, float]] = []
@@ -82,18 +82,18 @@ def sheet(*, width: float, body: float, keys: Sequence[str] = (), warnings: Sequ
 
 @lru_cache(maxsize=4096)
 def inches(text: str, size: float, weight: str = "normal") -> float:
-    """How wide a line of text is at a font size."""
+    """Return the width of a line of text at a font size in points."""
     font = FontProperties(family=FONT, size=size, weight=weight)
     return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
 
 
 def characters(text: str, room: float, size: float, weight: str) -> int:
-    """How many characters of a text's mean width fit in so many inches."""
+    """Return how many characters of a text fit in `room` inches, by their mean width."""
     return max(8, int(0.94 * room * len(text) / max(inches(text, size, weight), 1e-6)))
 
 
 def fit(names: Sequence[str], room: float, size: float) -> list[str]:
-    """Shorten names to so many inches by leaving out their middle; those that become equal get a number."""
+    """Shorten names to `room` inches by cutting out the middle; names that become equal get a number."""
     found: list[str] = []
     for name in names:
         short, keep = name, len(name)

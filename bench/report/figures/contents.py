@@ -1,4 +1,4 @@
-"""Which figures a report has, in their order."""
+"""The figures of a report, in order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Figures = Sequence[tuple[str, str, Callable[[], Drawing]]]
 
 
 def cell_figures(report: CellReport) -> FigureSet:
-    """Make all figures of a setting that its records allow."""
+    """Return the figures of a setting; those for which the records have no data are left out with a reason."""
     made = _make(
         [
             ("gain", "Own gain against cost", partial(gain, report)),
@@ -48,7 +48,7 @@ def cell_figures(report: CellReport) -> FigureSet:
 
 
 def overall_figures(report: Report) -> FigureSet:
-    """Make the figures over all settings of each track."""
+    """Return the figures across the settings of each track."""
     wanted = (
         ("own_gain", "Own gain over settings", own_gain),
         ("tally", "Settings won, tied, lost", tally),

@@ -1,4 +1,4 @@
-"""Requested and empirical coverage of conformal sets, beside what chance explains."""
+"""Requested and empirical coverage of conformal sets, and the deviation that chance explains."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEYS = ("line: 1 − α", "dots: one budget and seed each", "bar: their mean", "
 
 
 def coverage(report: CellReport) -> Drawing:
-    """Draw for each α and method the coverage of every policy and seed, over the bands of split conformal sets."""
+    """Draw the coverage of every policy and seed for each α and method, with the bands of split conformal sets."""
     data = coverage_data(report)
     names = [m.label for m in report.statistics.methods if m.label in set(data["method"])]
     alphas = sorted(set(data["alpha"]))
@@ -67,7 +67,7 @@ def coverage(report: CellReport) -> Drawing:
 
 
 def _limits(group: pd.DataFrame) -> tuple[float, float]:
-    """Return what is shown, in %: the band and as much again on both sides, less where no dot is there."""
+    """Return the range of the axis in %: the band with its width on both sides, or less if there are no dots."""
     low, high = group["coverage_band_low"].mean() * 100, group["coverage_band_high"].mean() * 100
     least, most = 100 * group["coverage"].min(), 100 * group["coverage"].max()
     wanted = 100 * (1 - group["alpha"].iloc[0])
@@ -79,7 +79,7 @@ def _limits(group: pd.DataFrame) -> tuple[float, float]:
 
 
 def coverage_data(report: CellReport) -> pd.DataFrame:
-    """Return a row per α and operating point with its coverage and both bands. Raises Missing where none is known."""
+    """Return a row per α, operating point and seed with coverage and bands. Raises Missing if no record has them."""
     found = []
     for alpha in ALPHAS:
         name = f"coverage_{KIND}@{alpha:g}"

@@ -1,4 +1,4 @@
-"""The comparison of a setting's methods: differences of own gain to the baseline, and the ranks that each may hold."""
+"""The comparison of a setting's methods: differences of own gain to the baseline, and intervals of ranks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROW = 0.235  # inches per method
 
 
 def critical(report: CellReport) -> Drawing:
-    """Draw per method the difference of its own gain to the baseline's with its interval, and its range of ranks."""
+    """Draw each method's difference of own gain to the baseline, and its rank, both with intervals."""
     statistics = report.statistics
     data = comparison_data(report)
     baseline = statistics.baseline
@@ -57,7 +57,7 @@ def critical(report: CellReport) -> Drawing:
 
 
 def comparison_data(report: CellReport) -> pd.DataFrame:
-    """Return a row per method in the leaderboard's order. Raises Missing where there is nothing to compare."""
+    """Return a row per method in the order of the leaderboard. Raises Missing if there is nothing to compare."""
     statistics = report.statistics
     if statistics.baseline is None:
         raise Missing("There is no baseline: no rule on shared heads has a complete grid.")
@@ -85,7 +85,7 @@ def comparison_data(report: CellReport) -> pd.DataFrame:
 
 
 def differences(axes: Axes, data: pd.DataFrame, labels: list[str], report: CellReport) -> None:
-    """Draw the differences of comparison data with their intervals, a row per method."""
+    """Draw the differences in comparison data with their intervals, a row per method."""
     axes.axvspan(-100 * EQUAL, 100 * EQUAL, color=ZONE, linewidth=0, zorder=0.5)
     axes.axvline(0, color=REFERENCE, linewidth=0.9, zorder=1)
     for y, row in enumerate(rows_of(data)):

@@ -1,4 +1,4 @@
-"""Scores against cost: methods on one pair of axes with labels beside their lines."""
+"""Scores against cost, with all methods on one pair of axes and labels beside their lines."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from bench.report.figures.lines import Line, Reference
 from bench.report.figures.points import cost_label
 from bench.report.style import Look, distinct, settings
 
-BEST = 5  # methods that a figure of many puts forward, besides the baseline
-BANDS = 4  # methods whose bands can still be notes apart on one pair of axes
+BEST = 5  # methods, besides the baseline, that a figure of many methods highlights
+BANDS = 4  # methods whose bands readers can tell apart on one pair of axes
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What a figure of scores against cost is drawn from.
+    """The contents of a figure of scores against cost.
 
-    log: where the largest value is many times the least. focus: show where methods have policies; references may lie
-    outside of that, and `aside` says where they are. bands: draw them. clip: leave out what is far above all
-    others, with its value at the frame. others: methods in grey behind the lines.
+    log: use a logarithmic scale if the largest value is many times the smallest. focus: fit the axes to the policies of
+    methods; references may be outside, and `aside` states where. bands: draw bands. clip: mark values far above all
+    others at the frame, with the value. others: methods in grey behind the lines.
     """
 
     report: CellReport
@@ -48,19 +48,19 @@ class Chart:
     others: Sequence[Line] = ()
 
     def highlighting(self, names: Sequence[str]) -> Chart:
-        """Return the chart with the lines of these methods, in this order, and all others in grey."""
+        """Return the chart with these methods in colour, in this order, and all others in grey."""
         held = {line.name: line for line in self.lines}
         behind = tuple(line for line in self.lines if line.name not in names)
         return replace(self, lines=[held[name] for name in names], others=behind)
 
     @property
     def looks(self) -> Mapping[str, Look]:
-        """How its lines look: each with a hue of its own, if there are few."""
+        """The looks of the lines; each has its own hue if there are few."""
         return distinct([line.name for line in self.lines], self.report.looks)
 
 
 def one(chart: Chart) -> Figure:
-    """Draw all methods on one pair of axes, their names beside the ends of their lines."""
+    """Draw all methods on one pair of axes, with their names at the ends of their lines."""
     report = chart.report
     with mpl.rc_context(settings()):
         names = fit([line.name for line in chart.lines], 2.6, SIZE)
@@ -75,9 +75,9 @@ def one(chart: Chart) -> Figure:
 
 
 def draw(chart: Chart, axes: Axes, *, size: float = 6.0) -> list[Label]:
-    """Draw all methods and references on a pair of axes and name these; return a label for each line that is seen.
+    """Draw all methods and references on a pair of axes, and return a label for each visible line.
 
-    size: of markers, in points.
+    size: size of markers in points.
     """
     shown = ranges(chart)
     shown.apply(axes)
@@ -101,7 +101,7 @@ def draw(chart: Chart, axes: Axes, *, size: float = 6.0) -> list[Label]:
 
 
 def foremost(report: CellReport) -> list[str]:
-    """Return the few complete methods with the largest own gain, and the baseline."""
+    """Return the BEST complete methods by own gain, and the baseline."""
     found = [m.label for m in report.statistics.methods if m.complete][:BEST]
     baseline = report.statistics.baseline
     return [*found, baseline.label] if baseline and baseline.label not in found else found
@@ -116,7 +116,7 @@ class Ranges:
     log: bool
 
     def apply(self, axes: Axes) -> None:
-        """Set them."""
+        """Set the ranges and scales of axes."""
         if self.log:
             axes.set_yscale("log", nonpositive="clip")
             near = self.y[1] / self.y[0] < 20
@@ -128,7 +128,7 @@ class Ranges:
         axes.set_ylim(*self.y)
 
     def beyond(self, axes: Axes, drawn: Sequence[Line], looks: Mapping[str, Look]) -> None:
-        """Mark at the frame where methods are above it, each with its largest value."""
+        """Mark points above the range at the frame, with the largest value of each method."""
         for line in drawn:
             out = line.points[line.points["y"] > self.y[1]]
             if not len(out):
@@ -145,7 +145,7 @@ class Ranges:
 
 
 def ranges(chart: Chart) -> Ranges:
-    """Choose ranges so that all means are seen; intervals may widen them, but not swallow the differences."""
+    """Return ranges that show all means; intervals widen them only as far as differences stay visible."""
     start = min(float(line.points["x"].min()) for line in chart.lines) if chart.focus else -np.inf
     paths = [d for line in chart.lines for d in (line.points, line.line)]
     paths += [] if chart.focus else [r.data for r in chart.references]
@@ -168,7 +168,7 @@ def ranges(chart: Chart) -> Ranges:
 
 
 def _usual(values: NDArray[np.float64]) -> float:
-    """Return what no value exceeds but those far above nearly all others: by twice the range of 95 % of them."""
+    """Return a limit for outliers: the 95 % quantile plus twice the range from the 5 % to the 95 % quantile."""
     low, high = np.quantile(values, [0.05, 0.95])
     return float(high + 2 * max(high - low, 1e-9))
 

@@ -1,4 +1,4 @@
-"""Exit by exit at one budget: how right is an exit on the samples that leave there, and how right on all?"""
+"""The accuracy of each exit at one budget: on the samples that leave there, and on all samples."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from bench.report.figures.grid import area_key, panels
 from bench.report.figures.points import budget_signs, seeds_described, sign_keys
 from bench.report.style import REFERENCE, settings
 
-AREA = 420.0  # points², of a circle that stands for all samples
+AREA = 420.0  # points², area of a circle for all samples
 SCORES = ("share", "accuracy_exited", "accuracy_all")
 
 
 def decomposition(report: CellReport) -> Drawing:
-    """Draw a panel per method at one budget: circles for samples that leave at an exit, a line for all samples."""
+    """Draw a panel per method at one budget: a circle for the samples that leave at an exit, a line for all samples."""
     raw = per_exit(report, SCORES)
     budget = middle_budget(raw)
     raw = raw[raw["budget"] == budget]
@@ -58,7 +58,7 @@ def decomposition(report: CellReport) -> Drawing:
 
 
 def by_exit(raw: pd.DataFrame) -> pd.DataFrame:
-    """Average over seeds; accuracy on leaving samples is that of all of them together, NaN below half a percent."""
+    """Return means over seeds; the accuracy of leaving samples pools all seeds and is NaN if fewer than 0.5 % leave."""
     raw = raw.assign(right=(raw["accuracy_exited"] * raw["share"]).fillna(0.0))
     grouped = raw.groupby(["method", "budget", "exit"], sort=True)
     data = grouped.agg(

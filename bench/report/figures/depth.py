@@ -1,4 +1,4 @@
-"""Where samples leave: the share of each exit along the budgets of a method."""
+"""The exit distribution: the share of samples that leave at each exit, by budget."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from bench.report.figures.grid import WIDTH, panels
 from bench.report.figures.points import CROSSED, point_flags, rows_of, seeds_described
 from bench.report.style import SHADES, settings
 
-SCALE = PowerNorm(0.5, 0, 100)  # small shares count: steps are finer there
-TICKS = 4  # budgets that a panel has room to name
+SCALE = PowerNorm(0.5, 0, 100)  # finer for small shares
+TICKS = 4  # tick labels that fit in a panel
 
 
 def depth(report: CellReport) -> Drawing:
-    """Draw a panel per method: exits by budgets, shaded by the share of test samples."""
+    """Draw a panel per method, with a cell per exit and budget shaded by the share of test samples."""
     data = depth_data(report)
     names = list(dict.fromkeys(data["method"]))
     budgets, exits = sorted(set(data["budget"])), int(data["exit"].max()) + 1
@@ -53,7 +53,7 @@ def depth(report: CellReport) -> Drawing:
 
 
 def depth_data(report: CellReport) -> pd.DataFrame:
-    """Return the mean share of each exit by method (in the leaderboard's order) and budget."""
+    """Return the mean share of each exit by method (in the order of the leaderboard) and budget."""
     found = []
     for m in report.statistics.methods:
         for p in m.points:

@@ -1,4 +1,4 @@
-"""Calibration exit by exit, averaged over methods."""
+"""The calibration of each exit, for methods and for their mean."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COLUMNS = ("ece_mass15_all", "share", "accuracy_exited", "mean_confidence_exited
 
 
 def exit_calibration(report: CellReport) -> Drawing:
-    """Draw ECE per exit on all samples, and confidence minus accuracy of those that leave: methods and their mean."""
+    """Draw the ECE of each exit on all samples, and confidence minus accuracy on the samples that leave there."""
     data = calibration_data(report)
     methods = in_order(report, data)
     complete = int(data[data["method"] != "mean"].groupby("method")["complete"].first().sum())
@@ -103,7 +103,7 @@ def _side(axes: Axes, data: pd.DataFrame, column: str, title: str, label: str, l
 
 
 def _labels(data: pd.DataFrame, methods: Sequence[str], names: Sequence[str], looks: Mapping[str, Look]) -> list[Label]:
-    """Labels at the ends of the lines on the right."""
+    """Return labels for the ends of the lines in the right panel."""
     found = []
     shown = [*((m, short, sample(looks[m])) for m, short in zip(methods, names, strict=True)), ("mean", MEAN, BLACK)]
     for method, short, style in shown:

@@ -1,4 +1,4 @@
-"""What happens at each exit: one row per method, budget, seed and exit."""
+"""Scores per exit: one row per method, budget, seed and exit."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 from bench.report.context import CellReport
 from bench.report.figures.file import Missing
 
-LEAST = 0.005  # share of samples below which an exit says nothing of those that leave
-MIDDLE = 0.5  # the budget that figures of one budget show, or the nearest to it
+LEAST = 0.005  # smallest share of samples for which scores of the leaving samples are shown
+MIDDLE = 0.5  # figures of one budget show the budget nearest to this
 
 
 def per_exit(report: CellReport, columns: Sequence[str]) -> pd.DataFrame:
-    """Return the per-exit scores of methods; NaN where an exit has none.
+    """Return the per-exit scores of methods; missing scores are NaN.
 
     Raises Missing if no record has the first of these columns.
     """
@@ -36,13 +36,13 @@ def per_exit(report: CellReport, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def middle_budget(data: pd.DataFrame) -> float:
-    """Return the budget nearest to MIDDLE at which most methods have data; of two the cheaper."""
+    """Return the budget nearest to MIDDLE at which most methods have data; ties go to the cheaper one."""
     counts = data.groupby("budget")["method"].nunique()
     return float(min(counts.index[counts == counts.max()], key=lambda b: (abs(b - MIDDLE), b)))
 
 
 def in_order(report: CellReport, data: pd.DataFrame) -> list[str]:
-    """Return the methods of the data in the order of the leaderboard: by falling own gain."""
+    """Return the methods of the data in the order of the leaderboard, by descending own gain."""
     there = set(data["method"])
     return [m.label for m in report.statistics.methods if m.label in there]
 

@@ -1,4 +1,4 @@
-"""Scores against cost in a small panel for each family of methods, on common axes, all other methods in grey."""
+"""Scores against cost in a small panel per family of methods, on common axes, with all other methods in grey."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ BAND = 0.12
 
 
 def panels(chart: Chart) -> Figure:
-    """Draw a panel for each family, its methods in colours of their own and named below it."""
+    """Draw a panel per family; its methods have their own colours and are named below it."""
     report = chart.report
     groups = [(family, part) for family, names in families(x.name for x in chart.lines).items() for part in cut(names)]
     rows = [groups[start : start + COLUMNS] for start in range(0, len(groups), COLUMNS)]
     wide = (WIDTH - LEFT - RIGHT - (COLUMNS - 1) * ACROSS) / COLUMNS
-    below = [max(_lines(names, wide) for _, names in row) * NAME + 0.1 for row in rows]  # of each row, for names
+    below = [
+        max(_lines(names, wide) for _, names in row) * NAME + 0.1 for row in rows
+    ]  # inches for names below each row
     height = sum(below) + len(rows) * (TITLE + HIGH + TICKS)
     with mpl.rc_context(settings()):
         keys = [*chart.keys, "grey lines: the other methods", *(f"{r.key}: {r.name}" for r in chart.references)]
@@ -50,7 +52,7 @@ def panels(chart: Chart) -> Figure:
 
 
 def cut(names: Sequence[str]) -> list[Sequence[str]]:
-    """Return the names in parts that have hues enough."""
+    """Split names into parts of at most MOST_LINES, so that each name can have its own hue."""
     return [names[start : start + MOST_LINES] for start in range(0, len(names), MOST_LINES)]
 
 

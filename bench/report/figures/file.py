@@ -1,4 +1,4 @@
-"""A figure as files: SVG and PNG pictures and the data that they draw as CSV; and figures that could not be drawn."""
+"""Figures as files (SVG, PNG, and their data as CSV), and figures that could not be drawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PICTURES: tuple[Literal["svg", "png"], ...] = ("svg", "png")
 
 
 class Missing(Exception):
-    """Why a figure cannot be drawn from these records."""
+    """The reason why a figure cannot be drawn from these records."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class FigureFile:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A figure that was left out, and why, as a sentence."""
+    """A figure that was left out, and the reason as a sentence."""
 
     name: str
     title: str
@@ -58,7 +58,7 @@ class FigureSet:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure before it is rendered, the data that it shows, and what its caption says."""
+    """A figure before it is rendered, the data that it shows, and its caption."""
 
     figure: Figure
     data: pd.DataFrame
@@ -85,7 +85,7 @@ def render(figure: Figure, form: Literal["svg", "png"]) -> bytes:
 
 
 def _small(picture: io.BytesIO) -> bytes:
-    """Return a PNG with 256 colours, which looks the same and is a quarter as large."""
+    """Reduce a PNG to 256 colours, which looks the same and has a quarter of the size."""
     out = io.BytesIO()
     whole = Image.open(picture).convert("RGB")
     whole.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)

@@ -1,4 +1,4 @@
-"""Own gain against cost: what a method's own policies gain over random mixtures of static exits."""
+"""Own gain against cost: the gain of a method's own policies over random mixtures of static exits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FIELDS = ["method", "macs_fraction", "gain", "low", "high", "seeds", "incomplete
 
 
 def gain(report: CellReport) -> Drawing:
-    """Draw the gain of all methods; where they are many, the foremost in colour before the others in grey."""
+    """Draw the gain of all methods; if there are many, the best ones in colour and the others in grey."""
     chart, data = gain_chart(report)
     names = [line.name for line in chart.lines]
     many = len(names) > MOST_LINES
@@ -32,9 +32,9 @@ def gain(report: CellReport) -> Drawing:
 
 
 def gain_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
-    """Return the chart of every method's gain at a cost equal to each budget, in points, and its data.
+    """Return the chart of every method's gain in points at a cost equal to each budget, and its data.
 
-    Raises Missing where no gain is known: it needs static exits.
+    Raises Missing if no method has a gain, which needs static exits.
     """
     data = gain_data(report)
     if not len(data):

@@ -1,4 +1,4 @@
-"""A figure of small panels on common axes, one per method, those of a family side by side."""
+"""A figure of small panels on common axes, one per method, with the methods of a family side by side."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bench.report.context import CellReport
 from bench.report.figures.canvas import Sheet, fit, inches, sheet
 from bench.report.style import families
 
-COLUMNS, FEW = 6, 4  # panels side by side, and how many methods have no headings of families
+COLUMNS, FEW = 6, 4  # panels side by side; up to FEW methods, families have no headings
 WIDTH, LEFT, RIGHT, BOTTOM, TOP = 9.2, 0.7, 0.12, 0.62, 0.32  # inches
 GAP = (0.14, 0.42)
 HEADING = 0.32  # inches
-SIZE = 8.0  # points, of titles
+SIZE = 8.0  # points, size of titles
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The sheet and its panels by method, the number of their columns, and the methods of each row."""
+    """The sheet, its panels by method, the methods of each row, and the bottom and height of the panels in inches."""
 
     page: Sheet
     panels: Mapping[str, Axes]
@@ -34,7 +34,7 @@ class Grid:
         return iter(self.panels.items())
 
     def finish(self) -> None:
-        """Keep tick labels at the left and where no panel is below; call when all is drawn."""
+        """Keep tick labels only at the left and where there is no panel below. Call it after drawing."""
         below = [len(row) for row in self.rows[1:]] + [0]
         for row, under in zip(self.rows, below, strict=True):
             for i, name in enumerate(row):
@@ -43,7 +43,7 @@ class Grid:
 
 
 def titles(names: Sequence[str], room: float, signs: bool) -> list[str]:
-    """Names in so many inches: on two lines, broken after a bracket or a comma if possible, where one is too short."""
+    """Return names that fit in `room` inches: on one line, on two lines, or shortened."""
     room -= 0.25 if signs else 0.0
     found = [_broken(name, room) if inches(name, SIZE) > room else name for name in names]
     long = dict(zip(names, fit(names, room, SIZE), strict=True))
@@ -51,7 +51,7 @@ def titles(names: Sequence[str], room: float, signs: bool) -> list[str]:
 
 
 def _broken(name: str, room: float) -> str:
-    """Return the name on two lines that both fit, the first as long as possible; empty where there is no such break."""
+    """Return the name on two lines that both fit, preferably broken after a bracket or comma; '' if none fits."""
     places = [i for signs in ("[, ", "=_-") for i in range(len(name) - 1, 0, -1) if name[i - 1] in signs]
     for i in places:
         if max(inches(name[:i], SIZE), inches(name[i:], SIZE)) <= room:
@@ -70,9 +70,10 @@ def panels(
     right: float = RIGHT,
     signs: Mapping[str, str] | None = None,
 ) -> Grid:
-    """Start the figure: a panel per method, titled with its name, `row` inches high (of many methods, or of a few).
+    """Start the figure with a panel per method, titled with its name.
 
-    `signs` are put after names, such as × where a policy has collapsed.
+    row: heights of panels in inches for many methods and for a few. signs: are put after names, such as × for a policy
+    that has collapsed.
     """
     many = len(names) > FEW
     columns = COLUMNS if many else max(len(names), 2)
@@ -107,7 +108,7 @@ def panels(
 
 
 def packed(groups: Mapping[str, Sequence[str]], columns: int) -> list[list[tuple[str, Sequence[str]]]]:
-    """Put families into rows, side by side where there is room; of those that are cut the first part alone is named."""
+    """Put families into rows, side by side if they fit; if a family is split, only its first part has the name."""
     rows: list[list[tuple[str, Sequence[str]]]] = []
     for family, names in groups.items():
         for start in range(0, len(names), columns):
@@ -121,7 +122,7 @@ def packed(groups: Mapping[str, Sequence[str]], columns: int) -> list[list[tuple
 
 
 def area_key(grid: Grid, area: float, shares: Sequence[float] = (0.1, 0.5, 1.0)) -> None:
-    """Draw circles of known shares at the foot of the figure, at the right."""
+    """Draw a key of circle areas at the bottom right of the figure."""
     page = grid.page
     axes = page.axes(WIDTH - 2.35, 0.0, 2.25, 0.36)
     axes.set_axis_off()

@@ -1,4 +1,4 @@
-"""Labels that stand beside what they name, none over another."""
+"""Labels beside lines, placed so that they do not overlap."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from matplotlib.axes import Axes
 from bench.report.figures.canvas import inches
 
 SIZE = 8.5  # points
-LEADER, SAMPLE, PAD = 0.16, 0.3, 0.06  # inches of the thin line, of the sample of a line, and before the text
+LEADER, SAMPLE, PAD = 0.16, 0.3, 0.06  # inches: length of the leader, length of the line sample, space before the text
 
 
 @dataclass(frozen=True)
 class Label:
-    """A text for the point (x, y) of the data, and the style of the line that it names."""
+    """A text for the point (x, y) in data coordinates, and the style of the line that it names."""
 
     text: str
     x: float
@@ -26,12 +26,12 @@ class Label:
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], low: float = 0.0, high: float = 1.0) -> list[float]:
-    """Move positions apart, as little as their order allows, so that heights do not overlap within [low, high].
+    """Move positions apart as little as possible, in their order, so that items do not overlap within [low, high].
 
-    Where there is no room for all of them they keep the same distances from `low` up, beyond `high`.
+    If they do not all fit, they are stacked from `low` upwards and exceed `high`.
     """
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
-    # pools of neighbours that touch: (members, the mean of where their lower ends want to be)
+    # pools of neighbours that touch: (members, mean of their preferred lower ends)
     pools: list[tuple[list[int], float]] = []
     for i in order:
         pools.append(([i], wanted[i] - heights[i] / 2))
@@ -64,9 +64,9 @@ def _end(pool: tuple[list[int], float], heights: Sequence[float]) -> float:
 
 
 def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
-    """Write labels to the right of axes: a thin line to the point, a sample of the line, its name. Set limits before.
+    """Write labels to the right of axes, each with a leader to its point, a line sample and the name.
 
-    Labels of points outside the axes have no line; where points nearly meet the first label is the upper one.
+    Set the limits of the axes first. Labels of points outside the axes have no leader.
     """
     if not labels:
         return
@@ -76,7 +76,7 @@ def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
     to_axes = axes.transData + axes.transAxes.inverted()
     places = [tuple(to_axes.transform((label.x, label.y))) for label in labels]
     high = size * 1.35 / 72 / height
-    # ends that nearly meet have no order of their own: the first label is the upper one
+    # points at nearly the same height keep the order of the labels: the first one is the upper one
     wanted = [round(4 * min(max(y, 0.0), 1.0) / high) * high / 4 for _, y in places]
     at = spread(wanted[::-1], [high] * len(labels))[::-1]
     for label, (x, y), place in zip(labels, places, at, strict=True):
@@ -92,5 +92,5 @@ def beside(axes: Axes, labels: Sequence[Label], size: float = SIZE) -> None:
 
 
 def room(texts: Sequence[str], size: float = SIZE) -> float:
-    """How many inches labels take to the right of axes."""
+    """Return the width in inches that labels need to the right of axes."""
     return LEADER + SAMPLE + PAD + max((inches(text, size) for text in texts), default=0.0) + 0.08

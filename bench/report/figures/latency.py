@@ -1,4 +1,4 @@
-"""Accuracy against measured latency on one machine: one panel per batch size."""
+"""Accuracy against measured latency on one machine, with one panel per batch size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CAPTION = (
 
 
 def latency_figure(rows: Sequence[Row], setting: str, machine: str) -> FigureFile:
-    """Draw the rows of one machine on one setting; raise ValueError if there are none."""
+    """Draw the measurements of one machine on one setting. Raises ValueError if there are none."""
     data = latency_data(rows)
     return pack(
         "latency",
@@ -35,7 +35,7 @@ def latency_figure(rows: Sequence[Row], setting: str, machine: str) -> FigureFil
 
 
 def latency_data(rows: Sequence[Row]) -> pd.DataFrame:
-    """Return one row per policy and batch size: accuracy, milliseconds and those that its executed MACs suggest."""
+    """Return a row per policy and batch size: accuracy, milliseconds, and milliseconds expected from executed MACs."""
     return pd.DataFrame(
         [
             {

@@ -1,4 +1,4 @@
-"""How a method's points, line and band are drawn, and the references beside them."""
+"""Draw the points, line and band of a method, and references."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ def _nothing(*columns: str) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Line:
-    """A method's line and band, and its own operating points, in the units of the axes.
+    """A method's operating points, line and band, in the units of the axes.
 
-    points: x, y, low, high, incomplete, collapsed, and `hollow` where that means more than incomplete. Without a line
-    the points are joined.
+    points: x, y, low, high, incomplete, collapsed, and optionally `hollow`. Without a line, the points are joined.
     """
 
     name: str
@@ -37,13 +36,13 @@ class Line:
 
     @property
     def path(self) -> pd.DataFrame:
-        """What is joined."""
+        """The line to draw: `line`, or the points if that is empty."""
         return self.line if len(self.line) else self.points
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A line that is no method; `number` in its data numbers exits, `key` names it where there are no labels."""
+    """A reference line. `number` in its data is the number of an exit; `key` names the line if there are no labels."""
 
     name: str
     data: pd.DataFrame  # x, y
@@ -52,7 +51,7 @@ class Reference:
 
 
 def draw(axes: Axes, line: Line, look: Look, *, band: float, size: float = 6.0) -> None:
-    """Draw one method: its band (or the intervals of its points), its line, its points. band: strength, 0 for none."""
+    """Draw a method: its band (or the intervals of its points), line and points. band: opacity of the band, 0: none."""
     if len(line.band) and band:
         x, low, high = (line.band[key].to_numpy(float) for key in ("x", "low", "high"))
         axes.fill_between(x, low, high, color=look.colour, alpha=band, linewidth=0, zorder=1.8)
@@ -64,7 +63,7 @@ def draw(axes: Axes, line: Line, look: Look, *, band: float, size: float = 6.0) 
 
 
 def markers(axes: Axes, points: pd.DataFrame, look: Look, size: float) -> None:
-    """Draw a method's markers with what is to be said of each point: hollow, or crossed, or both."""
+    """Draw a method's markers; incomplete or `hollow` points are hollow, and collapsed points are crossed out."""
     gone = points["incomplete"].to_numpy(bool)
     gone = gone | points["hollow"].to_numpy(bool) if "hollow" in points else gone
     style: dict[str, Any] = {"linestyle": "none", "marker": look.marker, "markersize": size, "zorder": 5}
@@ -82,14 +81,14 @@ def markers(axes: Axes, points: pd.DataFrame, look: Look, size: float) -> None:
 
 
 def others(axes: Axes, lines: Sequence[Line]) -> None:
-    """Draw other methods as one grey path with gaps."""
+    """Draw other methods in grey, as one path with gaps."""
     xs = [v for line in lines for v in (*line.path["x"], np.nan)]
     ys = [v for line in lines for v in (*line.path["y"], np.nan)]
     axes.plot(xs, ys, color=OTHERS, linewidth=0.7, zorder=1)
 
 
 def reference(axes: Axes, drawn: Reference, *, small: bool) -> None:
-    """Draw a reference; its exits are numbered unless it is small."""
+    """Draw a reference; its exits are numbered unless `small`."""
     style = {**drawn.style, "linewidth": 0.9, "markersize": 2.0} if small else drawn.style
     axes.plot(drawn.data["x"], drawn.data["y"], zorder=2, **style)
     if "number" in drawn.data and not small:

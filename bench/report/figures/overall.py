@@ -1,4 +1,4 @@
-"""Figures over all settings: mean own gain with its interval, and settings won, tied and lost."""
+"""Figures across settings: mean own gain with intervals, and wins, ties and losses."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bench.stats.across import ZONE as EQUAL
 from bench.stats.flags import Flag
 
 ROW = 0.235
-LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # the fractions' colours; no method's line stands here
+LOST, TIED, WON = "#D55E00", "#E4E4E4", "#0072B2"  # colours of the parts of a bar, not of methods
 
 
 def own_gain(report: Report) -> Drawing:
-    """Draw each method's own gain in every setting and its mean with its interval, from FEW settings on."""
+    """Draw each method's own gain in every setting, and its mean with an interval. Needs at least FEW settings."""
     data = own_gain_data(report)
     means = data[data["series"] == "mean"]
     names = list(means["method"])
@@ -47,7 +47,7 @@ def own_gain(report: Report) -> Drawing:
                     [row.gain], [y], look.marker, color=look.colour, markeredgecolor="black", markersize=7, zorder=4
                 )
             else:
-                left = len(mine) > 0 and mine["gain"].mean() > (low + high) / 2  # where there are no dots
+                left = len(mine) > 0 and mine["gain"].mean() > (low + high) / 2  # the side without dots
                 axes.annotate(
                     f"{row.flags}: no mean", (0 if left else 1, y), (4 if left else -4, 0),
                     xycoords=("axes fraction", "data"), textcoords="offset points",
@@ -64,7 +64,7 @@ def own_gain(report: Report) -> Drawing:
 
 
 def _limits(data: pd.DataFrame) -> tuple[float, float]:
-    """The range of the axis: few settings make intervals that would swallow the means; the data has them whole."""
+    """Return the range of the axis; it cuts off long intervals of few settings so that means stay distinguishable."""
     known = data["gain"].dropna()
     span = max(float(known.max() - known.min()), 0.2)
     low = max(float(data["low"].min()), known.min() - 0.6 * span) if data["low"].notna().any() else known.min()
@@ -79,7 +79,10 @@ def _told(flag: Flag) -> str:
 
 
 def own_gain_data(report: Report) -> pd.DataFrame:
-    """Return a row per method for the mean, and one per method and setting with a complete grid; gains in points."""
+    """Return a row per method with its mean, and one per method and setting with a complete grid; gains in points.
+
+    Raises Missing for fewer than FEW valid settings.
+    """
     across = report.across
     counted = [c.statistics for c in report.cells if c.name in across.cells]
     rows: list[dict[str, object]] = []
@@ -116,7 +119,7 @@ def own_gain_data(report: Report) -> pd.DataFrame:
 
 
 def tally(report: Report) -> Drawing:
-    """Draw how many comparisons with other methods, setting by setting, each method wins, ties and loses."""
+    """Draw how many comparisons with other methods, over all settings, each method wins, ties and loses."""
     data = tally_data(report)
     names = list(data["method"])
     with mpl.rc_context(settings()):
@@ -149,7 +152,10 @@ def tally(report: Report) -> Drawing:
 
 
 def tally_data(report: Report) -> pd.DataFrame:
-    """Return wins, ties and losses per method over all pairs and settings; most wins less losses first."""
+    """Return wins, ties and losses per method over all pairs and settings, by descending share of wins minus losses.
+
+    Raises Missing if nothing is counted.
+    """
     pairs = report.across.pairs
     rows = []
     for m in report.across.methods:

@@ -1,4 +1,4 @@
-"""Figures of a setting for a paper: PDFs that are as wide as a column, with labels of 8 points and no titles."""
+"""Figures of a setting for a paper: PDFs of the width of a column, with 8 pt labels and no titles."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CHARTS: dict[str, Make] = {
 
 
 def figures(report: CellReport) -> dict[str, bytes]:
-    """Return the PDFs of a setting by name, those that its records allow."""
+    """Return the PDFs of a setting by name, without those for which the records have no data."""
     drawn: dict[str, Callable[[], Figure]] = {name: partial(_chart, report, make) for name, make in CHARTS.items()}
     drawn["comparison"] = partial(_comparison, report)
     found = {}
@@ -53,7 +53,7 @@ def figures(report: CellReport) -> dict[str, bytes]:
 
 
 def _chart(report: CellReport, make: Make) -> Figure:
-    """Draw a chart with its names below; of many methods, the foremost in colour."""
+    """Draw a chart with a legend below; if there are many methods, only the best ones are in colour."""
     chart, _ = make(report)
     names = [line.name for line in chart.lines]
     if len(names) > MOST_LINES:

@@ -1,4 +1,4 @@
-"""The operating points of a setting as rows of data: values with intervals, costs and flags; and what flags mean."""
+"""The operating points of a setting as rows (values with intervals, costs, flags), and keys that explain the flags."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ CROSSED = "×: collapsed, one exit takes over 95 % in some seed"
 
 
 def points(report: CellReport, metric: str, *others: str) -> pd.DataFrame:
-    """Return methods and static exits where all seeds of a point have a metric, mean over seeds, with 95 % t intervals.
+    """Return means over seeds, with 95 % t intervals, of a metric of methods and static exits.
 
-    `others` are metrics added as plain means; `incomplete` and `collapsed` are what a marker must show.
+    Points are left out unless all their seeds have the metric. others: metrics to add as means. The columns
+    `incomplete` and `collapsed` decide the look of a marker.
     """
     found = [
         _point(report, row, metric, others) for row in report.rows if row.kind == "method" or row.method == "static"
@@ -59,7 +60,7 @@ def rows_of(data: pd.DataFrame) -> list[Any]:
 
 
 def point_flags(report: CellReport, flags: Iterable[Flag], seeds: int) -> dict[str, bool]:
-    """Return what a marker must show of a point with scores at so many seeds."""
+    """Return what the marker of a point must show. seeds: the number of its seeds with scores."""
     return {
         "incomplete": seeds < len(report.statistics.seeds),
         "collapsed": any(flag.kind == "collapsed" for flag in flags),
@@ -67,7 +68,7 @@ def point_flags(report: CellReport, flags: Iterable[Flag], seeds: int) -> dict[s
 
 
 def budget_signs(report: CellReport, budget: float) -> dict[str, str]:
-    """Return a sign per method for a figure of one budget: × where it collapsed, ○ where seeds are missing."""
+    """Return signs per method for a figure of one budget: × if it collapsed, ○ if seeds are missing."""
     found = {}
     for method in report.statistics.methods:
         for point in method.points:
@@ -80,26 +81,26 @@ def budget_signs(report: CellReport, budget: float) -> dict[str, str]:
 
 
 def sign_keys(signs: Mapping[str, str]) -> list[str]:
-    """Return what the signs that occur mean."""
+    """Return explanations of the signs that occur."""
     notes = (("×", CROSSED), ("○", "○: not all seeds"))
     return [text for sign, text in notes if any(sign in shown for shown in signs.values())]
 
 
 def keys(data: pd.DataFrame) -> list[str]:
-    """Return what the markers that occur mean."""
+    """Return explanations of the markers that occur."""
     notes = ((HOLLOW, data["incomplete"].eq(True).any()), (CROSSED, data["collapsed"].eq(True).any()))
     return [text for text, there in notes if there]
 
 
 def seeds_described(counts: Iterable[int], interval: str) -> str:
-    """Say how many seeds stand behind the values and what the interval is; none from one seed."""
+    """Return a phrase with the number of seeds and the kind of interval; one seed has no interval."""
     n = sorted(set(counts)) or [0]
     many = seeds_phrase(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
     return f"mean of {many}, {interval}" if n[-1] > 1 else f"{many}, so no intervals"
 
 
 def cost_label(report: CellReport) -> str:
-    """Label the axis of costs, with what the whole backbone costs."""
+    """Return the label of the cost axis, with the cost of the plain backbone."""
     macs = float(report.records[0].full_macs)
     one = f"{macs / 1e9:.3g} GMACs" if macs >= 1e8 else f"{macs / 1e6:.3g} MMACs"
     return f"realised MACs on test, fraction of the plain backbone (1 = {one})"

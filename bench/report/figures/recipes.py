@@ -1,4 +1,4 @@
-"""Head recipes by exit rules: which of the two makes the difference?"""
+"""Own gain by head recipe and exit rule, to show which of the two matters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def recipes(report: CellReport) -> Drawing:
-    """Draw own gain per rule and head recipe, for rules that were run on several recipes."""
+    """Draw own gain by rule and head recipe, for rules that were run on several recipes."""
     data = recipe_data(report)
     rules, heads = list(dict.fromkeys(data["rule"])), sorted(set(data["heads"]), key=lambda h: (h != "plain", h))
     with mpl.rc_context(settings()):

@@ -1,4 +1,4 @@
-"""Reliability: does a policy that says 80 % answer 80 % of such samples right?"""
+"""Reliability: accuracy by confidence. A calibrated policy is right on 80 % of the samples with confidence 80 %."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from bench.report.style import REFERENCE, settings
 from bench.report.text import seeds_phrase
 from bench.trials.record import Record
 
-AREA = 300.0  # points², of a circle that stands for all samples
-FEWEST = 30  # samples of test below which the accuracy of a bin is noise
+AREA = 300.0  # points², area of a circle for all samples
+FEWEST = 30  # bins with fewer test samples are left out, because their accuracy is noise
 BY_EXIT = (
     "a circle for the samples that leave at each exit, where records have no bins; exits where few leave are left out"
 )
@@ -26,7 +26,7 @@ BY_EXIT = (
 def reliability(report: CellReport) -> Drawing:
     """Draw a panel per method at one budget: accuracy by confidence, over all seeds.
 
-    In bins of equal width where records hold them; else the samples that leave at an exit are a bin.
+    It uses bins of equal width if the records have them; otherwise the samples that leave at an exit are a bin.
     """
     data = binned_data(report)
     binned = data is not None
@@ -68,7 +68,7 @@ def reliability(report: CellReport) -> Drawing:
 
 
 def exit_data(report: CellReport) -> pd.DataFrame:
-    """Return a row per method and exit at which samples leave. Raises Missing where records do not tell."""
+    """Return a row per method and exit at which samples leave. Raises Missing if the records do not have the data."""
     raw = per_exit(report, ("mean_confidence_exited", "accuracy_exited", "share"))
     budget = middle_budget(raw)
     raw = raw[(raw["budget"] == budget) & raw["mean_confidence_exited"].notna()]
@@ -90,10 +90,10 @@ def exit_data(report: CellReport) -> pd.DataFrame:
 
 
 def binned_data(report: CellReport) -> pd.DataFrame | None:
-    """Return a row per method and bin with samples enough, for methods whose records all tell; None where none does.
+    """Return a row per method and bin with enough samples, for methods whose records all have bins; None if none has.
 
-    The seeds share a test set, so that a bin counts the mean number of samples over seeds. Raises Missing where no bin
-    has enough.
+    The seeds share a test set, so the size of a bin is its mean over seeds. Raises Missing if no bin has enough
+    samples.
     """
     budgets = sorted({r.point.budget for r in report.records if r.point.budget is not None})
     if not budgets:
@@ -103,7 +103,7 @@ def binned_data(report: CellReport) -> pd.DataFrame | None:
     for record in report.newest:
         if record.point.kind == "method" and record.point.budget == budget and record.status == "ok":
             held.setdefault(record.point.label, []).append(record)
-    # seeds are put together only where none of a method's is unknown
+    # seeds of a method are pooled only if all of them have bins
     tables = [_bins(label, mine) for label, mine in held.items() if all(record.reliability for record in mine)]
     if not tables:
         return None

@@ -18,7 +18,7 @@ CLIPPED = "Values far above all others are marked at the frame."
 
 
 def ece(report: CellReport) -> Drawing:
-    """Draw the expected calibration error of the answers that were given, 15 bins of equal mass, against cost."""
+    """Draw the expected calibration error (15 bins of equal mass) of the policies against cost."""
     chart, data = ece_chart(report)
     caption = (
         "Expected calibration error (15 bins of equal mass) of the answers that each policy gave on test, at the cost "
@@ -35,7 +35,7 @@ def ece_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
 
 
 def inefficiency(report: CellReport) -> Drawing:
-    """Draw the mean size of LAC sets against cost; sets whose coverage chance cannot explain are hollow."""
+    """Draw the mean size of LAC sets against cost; points whose coverage is not explained by chance are hollow."""
     chart, data = set_size_chart(report)
     methods = data["series"] == "method"
     out, total = int((data["hollow"] & methods).sum()), int(methods.sum())

@@ -1,4 +1,4 @@
-"""A parameter search: how its trials scored one after the other, and which parameters mattered."""
+"""A parameter search: the scores of its trials in order, and the importance of its parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from bench.report.text import seeds_phrase
 from bench.system.files import slug
 from bench.tune.history import Tuned
 
-LEAST = 4  # whole trials below which importances say nothing
+LEAST = 4  # complete trials needed for importances
 
 
 CAPTION = (
@@ -35,10 +35,9 @@ CAPTION = (
 
 
 def search_figures(searches: Sequence[Tuned], looks: Mapping[str, Look]) -> list[FigureFile]:
-    """Draw each search of a setting: its trials one after the other, and what mattered.
+    """Draw each search of a setting: the scores of its trials, and the importance of its parameters.
 
-    looks: of method labels; a method that it lacks is drawn in grey. Bytes depend on the searches alone, not on their
-    order.
+    looks: by method label; other methods are drawn in grey. The bytes do not depend on the order of the searches.
     """
     figures = []
     for search in sorted(searches, key=lambda s: s.subject.method):
@@ -50,11 +49,11 @@ def search_figures(searches: Sequence[Tuned], looks: Mapping[str, Look]) -> list
 
 
 def history_data(search: Tuned) -> pd.DataFrame:
-    """Return one row per trial: number, status, mean score over the seeds it saw, gain, the best so far, parameters.
+    """Return one row per trial: number, status, mean score over its seeds, gain, best gain so far, parameters.
 
-    `gain` is the score minus the defaults' on the same seeds, so that a trial that was stopped early compares with
-    whole ones; `best` is of the same kind, over whole trials. A trial that failed has neither score nor gain, and where
-    the defaults failed nobody has a gain.
+    `gain` is the score minus that of the defaults on the same seeds, so that trials that were stopped early can be
+    compared with complete ones; `best` counts complete trials only. A failed trial has neither score nor gain. If the
+    defaults failed, no trial has a gain.
     """
     rows = sorted(search.history, key=lambda row: row.number)
     usual = rows[0].running if rows[0].number == 0 and rows[0].status == "ok" else []
@@ -78,10 +77,10 @@ def history_data(search: Tuned) -> pd.DataFrame:
 
 
 def importances(search: Tuned) -> dict[str, float]:
-    """Return the share of each parameter in what sets good trials apart, the largest first.
+    """Return the importance of each parameter for good trials, as shares, the largest first.
 
-    PED-ANOVA as Optuna computes it, over the whole trials that were really run. Empty for fewer than four of them, or
-    where all scored the same.
+    PED-ANOVA as Optuna computes it, over the complete trials that were really run. Empty for fewer than LEAST of them,
+    or if all have the same score.
     """
     from optuna.importance import get_param_importances
 
@@ -91,13 +90,13 @@ def importances(search: Tuned) -> dict[str, float]:
     if len(rows) < LEAST or len({row.mean for row in rows}) < 2:
         return {}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that few trials tell little is said on the page
+        warnings.simplefilter("ignore")  # the caption says that few trials give rough values
         found = get_param_importances(study_of(distributions_of(search.subject.space), rows))
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
 def draw(search: Tuned, data: pd.DataFrame, look: Look) -> Figure:
-    """Draw a search: scores by trial on the left, importances on the right where there are any."""
+    """Draw a search: gains by trial on the left, importances (if there are any) on the right."""
     shares = importances(search)
     with mpl.rc_context(settings()):
         figure = Figure(figsize=(8.2, 4.6))
@@ -147,7 +146,7 @@ def _history(axes: Axes, search: Tuned, data: pd.DataFrame, look: Look) -> None:
 
 
 def _floor(gains: pd.Series) -> float:
-    """Return what is too far below the others to be drawn to scale: three times what the best has above the median."""
+    """Return the gain below which trials are not drawn to scale: the median minus 3 × (best − median)."""
     if not len(gains):
         return -math.inf
     top, middle = max(float(gains.max()), 0.0), float(gains.median())

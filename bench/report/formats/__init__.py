@@ -1,4 +1,4 @@
-"""The forms that a table is written in: `render(table)` of each module, by the name of its format."""
+"""The formats of tables: FORMS maps the name of a format to the `render(table)` of its module."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ FORMS: dict[str, Callable[[Table], str | bytes]] = {
     "parquet": parquet.render,
     "latex": latex.render,
 }
-DATA = ("csv", "parquet")  # have all rows and columns of a table; the others only what is for readers
+DATA = ("csv", "parquet")  # these have all rows and columns of a table; other formats have only the visible ones
 
 
 def write(table: Table, form: str) -> bytes:
-    """Return a table in one form, encoded."""
+    """Return a table in one format as bytes."""
     made = FORMS[form](table)
     return made.encode() if isinstance(made, str) else made

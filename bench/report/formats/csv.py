@@ -1,4 +1,4 @@
-"""A table as CSV: nine significant digits, empty where there is nothing, safe to open in a spreadsheet."""
+"""A table as CSV: nine significant digits, missing values empty, safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bench.report.formats.data import DIGITS, Plain, columns
 from bench.report.formats.table import Table
 from bench.system.text import clean
 
-BREAK = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85]")  # where some reader ends a line
+BREAK = re.compile("[\r\n\x0b\x0c\x1c-\x1e\x85]")  # characters that some CSV readers take as the end of a line
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def render(table: Table) -> str:
-    """Return the table of `bench.report.formats.data`."""
+    """Return the columns of `bench.report.formats.data` as CSV."""
     held = columns(table)
     out = io.StringIO()
     rows([[*held], *zip(*held.values(), strict=True)], out)
@@ -25,12 +25,12 @@ def render(table: Table) -> str:
 
 
 def rows(values: Iterable[Iterable[Plain]], out: TextIO) -> None:
-    """Write rows of values."""
+    """Write rows of values to a text file."""
     csv.writer(out, lineterminator="\n").writerows([entry(value) for value in row] for row in values)
 
 
 def entry(value: Plain) -> str:
-    """Write a value; texts are on one line, those that a spreadsheet would take for a formula after an apostrophe."""
+    """Return a value as text on one line; what a spreadsheet would take for a formula gets a leading apostrophe."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,8 +1,8 @@
-"""A table as columns of plain values, unscaled: what CSV and Parquet hold.
+"""A table as columns of plain, unscaled values, for CSV and Parquet.
 
-Numbers are rounded, so that every machine writes the same bytes. An estimate is three columns: `key`, `key_low` and
-`key_high`, its 95 % interval. `key_highlight` says what stands out in the forms for readers
-(best, leading, above, below).
+Numbers are rounded, so that every machine writes the same bytes. An estimate has three columns: `key`, and its 95 %
+interval in `key_low` and `key_high`. `key_highlight` is the highlight of the formats for readers (best, leading, above,
+below).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DIGITS, PLACES = 9, 12
 
 
 def columns(table: Table) -> dict[str, list[Plain]]:
-    """Return every column with one value per row, None where there is none."""
+    """Return every column with one value per row; missing values are None."""
     found: dict[str, list[Plain]] = {}
     for column in table.columns:
         key = column.key
@@ -32,7 +32,7 @@ def columns(table: Table) -> dict[str, list[Plain]]:
 
 
 def plain(value: Value) -> Plain:
-    """Return a value, of an estimate its value, rounded; None where there is none."""
+    """Return a value, or the value of an estimate, rounded; None if it is missing or NaN."""
     if isinstance(value, Estimate):
         value = value.value
     if not isinstance(value, float):
@@ -41,5 +41,5 @@ def plain(value: Value) -> Plain:
 
 
 def rounded(value: float) -> float:
-    """Round to DIGITS significant digits and PLACES places: beyond them, machines differ in how they sum."""
+    """Round to DIGITS significant digits and PLACES decimal places; further digits differ between machines."""
     return float(f"{round(value, PLACES):.{DIGITS}g}") + 0.0

@@ -23,13 +23,13 @@ GREEK = {
     "Λ": "Lambda", "Π": "Pi", "Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
 }  # fmt: skip
 PLAIN |= {letter: rf"$\{name}$" for letter, name in GREEK.items()}
-WIDEST = 36  # letters, and as many millimetres, after which a text is broken
+WIDEST = 36  # longer texts (in letters) are wrapped to this width (in millimetres)
 VALUED = r"\providecommand{\valued}[2]{\begin{tabular}[c]{@{}r@{}}#1\\[-2pt]{\scriptsize #2}\end{tabular}}"
 ARROWS = {"above": r" $\uparrow$", "below": r" $\downarrow$"}
 
 
 def render(table: Table) -> str:
-    """Return a `table` environment; it needs booktabs, graphicx to fit wide ones to the line, and colortbl to shade."""
+    """Return a `table` environment; it needs booktabs, graphicx (to scale wide tables) and colortbl (for shading)."""
     layout = "".join("l" if table.is_text(c) else "r" for c in table.visible)
     label = re.sub(r"[^A-Za-z0-9-]+", "-", table.name)
     head = " & ".join(escape(c.title) for c in table.visible)
@@ -57,7 +57,7 @@ def render(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    """Write a text so that LaTeX shows it as it is, on one line."""
+    """Escape a text for LaTeX and join its lines."""
     return "".join(PLAIN.get(letter, letter) for letter in one_line(text))
 
 

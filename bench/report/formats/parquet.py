@@ -1,4 +1,4 @@
-"""A table as Parquet, with types."""
+"""A table as Parquet, with typed columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.report.formats.table import Table
 
 
 def render(table: Table) -> bytes:
-    """Return the table of `bench.report.formats.data`; title and caption are in the file's metadata."""
+    """Return the columns of `bench.report.formats.data` as Parquet; the metadata have the title and caption."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""A value as a reader sees it, before any form escapes it."""
+"""Values as readers see them, before a format escapes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEADING = ("best", "leading")
 
 @dataclass(frozen=True)
 class Shown:
-    """The text of one entry, its interval ('' where there is none to show), and how it stands out."""
+    """One entry: its text, its interval ('' if none is shown), and its highlight."""
 
     text: str
     interval: str = ""
@@ -23,13 +23,13 @@ class Shown:
 
 
 def shown_rows(table: Table) -> list[list[Shown]]:
-    """Return the entries of all rows that are for readers."""
+    """Return the entries of all visible rows."""
     rows = range(len(table.rows if table.shown is None else table.rows[: table.shown]))
     return [[shown(table.rows[i].get(c.key), c, table.highlights.get((i, c.key))) for c in table.visible] for i in rows]
 
 
 def shown(value: Value, column: Column, highlight: Highlight | None = None) -> Shown:
-    """Write a value: '–' where there is none, '∞' where it has no bound."""
+    """Return a value as readers see it: '–' if it is missing, '∞' if it is infinite."""
     if isinstance(value, Estimate):
         return Shown(number(value.value, column), _interval(value, column) if column.interval else "", highlight)
     if isinstance(value, float):
@@ -38,7 +38,7 @@ def shown(value: Value, column: Column, highlight: Highlight | None = None) -> S
 
 
 def number(value: float, column: Column) -> str:
-    """Write a number with the digits of its column; a p-value below its last digit as '<0.001'."""
+    """Return a number as text with the digits of its column; a p-value that would be rounded to 0 becomes '<0.001'."""
     if math.isnan(value):
         return NOTHING
     if math.isinf(value):

@@ -1,4 +1,4 @@
-"""A table before it is written in any form: Markdown for readers, LaTeX for papers, CSV and Parquet for programs."""
+"""A table before it is written in a format: Markdown for readers, LaTeX for papers, CSV and Parquet for programs."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Literal
 from bench.stats.bootstrap import Estimate
 
 Value = str | int | float | Estimate | None
-# best: bold, and leading; leading: shaded or ●, may be the best; above, below: ▲ ▼, significantly above or below what
-# the caption names
+# leading: shaded or ●, may be the best method. best: also bold. above, below: ▲ ▼, significantly above or below the
+# reference that the caption names.
 Highlight = Literal["best", "leading", "above", "below"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its key in data, its title, and how its numbers are shown (data has them unscaled).
+    """A column: its key in data files, its title, and the format of its numbers (unscaled in data files).
 
-    interval: readers see the 95 % interval beside the value (data always has it). signed: with a plus sign.
-    p: a p-value. data: only in CSV and Parquet, not for readers. note: one line on what it is, for a tooltip.
+    interval: show the 95 % interval beside the value (data files always have it). signed: show a plus sign.
+    p: a p-value. data: only in CSV and Parquet. note: one line that explains the column, for a tooltip.
     """
 
     key: str
@@ -35,10 +35,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of values under columns. `name` is a file's stem, `title` its heading, `caption` all a reader must know.
+    """Rows of values under columns. `name` is the stem of its file, `title` its heading, `caption` the text below it.
 
-    highlights: how the value at (row, column key) is highlighted. shown: only the first so many rows are for readers
-    (None: all, 0: none, the table is data only); CSV and Parquet have every row.
+    highlights: the highlight of the value at (row, column key). shown: the number of first rows that readers see
+    (None: all; 0: none, the table is only in data files); CSV and Parquet have every row.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Table:
 
     @property
     def visible(self) -> list[Column]:
-        """The columns that are for readers."""
+        """The columns that readers see."""
         return [column for column in self.columns if not column.data]
 
     def is_text(self, column: Column) -> bool:
-        """Whether a column holds words."""
+        """Return whether a column has text values."""
         return any(isinstance(row.get(column.key), str) for row in self.rows)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def cell_tables(report: CellReport) -> list[Table]:
-    """Return the tables of a setting in the order of its page; those that its records cannot fill are left out."""
+    """Return the tables of a setting in the order of its page, without those for which the records have no data."""
     from bench.report.tables.budgets import accuracy_table, cost_table
     from bench.report.tables.leaderboard import leaderboard
     from bench.report.tables.longtail import longtail
@@ -30,7 +30,7 @@ def cell_tables(report: CellReport) -> list[Table]:
 
 
 def overall_tables(report: Report) -> list[Table]:
-    """Return the tables across the settings of each track; none where fewer than two settings count."""
+    """Return the tables across the settings of each track; a track with fewer than two valid settings has none."""
     from dataclasses import replace
 
     from bench.report.tables.overall import every_setting, overall, pairs_table

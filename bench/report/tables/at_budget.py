@@ -1,4 +1,4 @@
-"""Scores of records as a table: readers see one budget, data files have them all."""
+"""A table of scores: pages show one budget, data files have all budgets."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Judge = Callable[[Row], Mapping[str, Highlight]]
 def scores_at_budgets(
     report: CellReport, name: str, title: str, columns: Sequence[Column], needed: str, judge: Judge | None = None
 ) -> Table | None:
-    """Return a row per method and budget with these scores, mean over seeds; None where no row has `needed`.
+    """Return a table with a row per method and budget: means of scores over seeds. None if no row has `needed`.
 
-    The shown budget comes first, methods as on the leaderboard, and the plain backbone below them. The caption is for
-    the caller to add. judge: what stands out in a row, by column.
+    The shown budget comes first, with methods in the order of the leaderboard and the plain backbone below them. The
+    caller adds the caption. judge: returns the highlights of a row, by column.
     """
     cell = report.statistics
     budget = shown_budget(cell)

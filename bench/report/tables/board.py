@@ -1,4 +1,4 @@
-"""The leaderboard of a setting with accuracies and the plain backbone in one table: for terminals and notebooks."""
+"""The leaderboard of a setting in one table with accuracies and the plain backbone, for terminals and notebooks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WHOLE = "accuracy@1"
 def board(cell: CellStatistics) -> Table:
     """Return the leaderboard with the accuracy at each budget, and the plain backbone below the static hull.
 
-    What a reader needs first comes first, so that a narrow display can leave columns out at the end.
+    The most important columns come first, so that a narrow display can leave out the last ones.
     """
     table, wide = leaderboard(cell), accuracy_table(cell)
     rows: list[Mapping[str, Value]] = [{**more, **row} for more, row in zip(wide.rows, table.rows, strict=True)]
@@ -43,5 +43,5 @@ def board(cell: CellStatistics) -> Table:
 
 
 def _titled(column: Column) -> Column:
-    """Return a column whose title can be read without its neighbours'."""
+    """Return a column with a title that does not depend on the column before it."""
     return replace(column, title=f"Cost {column.title}") if column.title.startswith("at −") else column

@@ -11,7 +11,7 @@ from bench.stats.results import CellStatistics, CurveStatistics
 
 
 def accuracy_table(cell: CellStatistics) -> Table:
-    """Return own gain and accuracy at a cost equal to each budget: methods by rows, static hull and oracle below."""
+    """Return own gain and accuracy at a cost equal to each budget: a row per method, then static hull and oracle."""
     at = budgets(cell)
     rows: list[dict[str, Value]] = [
         {"method": m.label, **_accuracies(m.curve), **flagged(cell, m.flags)} for m in cell.methods
@@ -57,7 +57,7 @@ def _accuracies(curve: CurveStatistics) -> dict[str, Value]:
 
 
 def cost_table(cell: CellStatistics) -> Table:
-    """Return the realised cost of each method's own policy for each budget, and how it keeps to its budgets."""
+    """Return the realised cost of each method's own policy for each budget, and how well it meets its budgets."""
     rows: list[dict[str, Value]] = []
     highlights: dict[tuple[int, str], Highlight] = {}
     for i, method in enumerate(cell.methods):

@@ -46,7 +46,7 @@ GLOSSARY = (
 
 
 def leaderboard(cell: CellStatistics) -> Table:
-    """Return the methods of a setting by falling own gain, those with gaps below, then static hull and oracle."""
+    """Return the methods of a setting by descending own gain, incomplete ones last, then static hull and oracle."""
     rows: list[dict[str, Value]] = [_row(cell, method) for method in cell.methods]
     for title, curve in (("static hull", cell.static), ("oracle", cell.oracle)):
         if curve is not None:
@@ -70,7 +70,7 @@ def _row(cell: CellStatistics, method: MethodStatistics) -> dict[str, Value]:
 
 
 def compared(told: Comparison | None, prefix: str = "") -> dict[str, Value]:
-    """Return the entries of a comparison; the verdict only where there are p-values."""
+    """Return the entries of a comparison; the verdict is None without p-values."""
     if told is None:
         return {}
     known: dict[str, Value] = {"difference": told.difference, "p": told.p, "p_holm": told.p_holm}

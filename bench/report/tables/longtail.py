@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def longtail(report: CellReport) -> Table | None:
-    """Return the table, or None where no record tells the groups apart."""
+    """Return the table, or None if no record has scores per group."""
     table = scores_at_budgets(report, "longtail", "Long tail", COLUMNS, "accuracy_many")
     if table is None:
         return None

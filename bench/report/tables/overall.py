@@ -1,4 +1,4 @@
-"""Tables across settings: mean own gain with wins, ties and losses; every setting side by side; all pairs."""
+"""Tables across settings: mean own gain with wins, ties and losses; own gain in each setting; all pairs of methods."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ TALLY = ("wins", "ties", "losses")
 
 
 def overall(report: Report) -> Table:
-    """Return methods by falling mean own gain over all settings that count; wins, ties and losses from FEW settings."""
+    """Return methods by descending mean own gain over all valid settings, with wins, ties and losses if there are FEW.
+
+    FEW is in `bench.stats.across`.
+    """
     found = report.across
     rows: list[dict[str, Value]] = []
     for method in found.methods:
@@ -56,7 +59,7 @@ def overall(report: Report) -> Table:
 
 
 def every_setting(report: Report) -> Table:
-    """Return methods by rows and the settings that count by columns: own gain, and NAUC and rank in the data."""
+    """Return own gain with a row per method and a column per valid setting; data files also have NAUC and rank."""
     cells = counted(report)
     rows: list[dict[str, Value]] = []
     highlights: dict[tuple[int, str], Highlight] = {}
@@ -99,7 +102,7 @@ def every_setting(report: Report) -> Table:
 
 
 def pairs_table(report: Report) -> Table:
-    """Return every ordered pair of methods, for programs."""
+    """Return wins, ties and losses of every ordered pair of methods, for data files only."""
     rows: list[dict[str, Value]] = [
         {"method": a, "other": b, "wins": t.wins, "ties": t.ties, "losses": t.losses}
         for (a, b), t in sorted(report.across.pairs.items())
@@ -113,12 +116,12 @@ def pairs_table(report: Report) -> Table:
 
 
 def counted(report: Report) -> list[CellSummary]:
-    """Return the settings that count across settings."""
+    """Return the settings that count in the statistics across settings."""
     return [cell for cell in report.cells if cell.name in report.across.cells]
 
 
 def left_out(across: AcrossStatistics) -> str:
-    """Say which settings do not count, and why; empty where all do."""
+    """Return a sentence on the settings that do not count, and why; empty if all count."""
     if not across.left_out:
         return ""
     return f"Left out: {'; '.join(f'{name} ({reason})' for name, reason in across.left_out)}."

@@ -1,4 +1,4 @@
-"""Every operating point of a setting, for programs."""
+"""Every operating point of a setting, for data files only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORES = (
 
 
 def points(report: CellReport) -> Table:
-    """Return one row per operating point, references included, with its scores, flags and reasons."""
+    """Return one row per operating point, including references, with scores, flags and reasons."""
     cell = report.statistics
     known = {(m.label, p.budget): p for m in cell.methods for p in m.points}
     exits = {p.name: p for p in cell.exits}

@@ -1,4 +1,4 @@
-"""What `bench tune` kept for the methods of a setting, and why."""
+"""The results of `bench tune` for the methods of a setting, and the reasons for them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def searches(report: CellReport) -> Table | None:
-    """Return the parameter searches on a setting's bank by method; None where there is none."""
+    """Return the parameter searches on a setting's bank by method; None if there are none."""
     found = [search for search in sorted(report.searches, key=lambda s: s.subject.method) if search.history]
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""What fitting, playing and scoring took, and on which machine."""
+"""Times of fitting, inference and scoring, and the machines they were measured on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def timing(report: CellReport) -> Table | None:
-    """Return methods by name with seconds, mean over seeds; None where no record has timings."""
+    """Return methods by name with seconds, mean over seeds; None if no record has timings."""
     cell = report.statistics
     timed = [r for r in report.newest if r.point.kind == "method" and r.status == "ok" and r.timings]
     if not timed:
@@ -56,7 +56,7 @@ def timing(report: CellReport) -> Table | None:
 
 
 def _seconds(records: Iterable[Record], name: str) -> Estimate | None:
-    """Average over the points of each seed, then over seeds, with the least and the most of a seed."""
+    """Return the mean over seeds of each seed's mean over points, with the lowest and highest of these."""
     by_seed: dict[int, list[float]] = {}
     for record in records:
         if name in record.timings:
@@ -69,7 +69,7 @@ def _seconds(records: Iterable[Record], name: str) -> Estimate | None:
 
 
 def hardware(provenance: Mapping[str, object]) -> str:
-    """Say what a record was made on: processor, device, threads."""
+    """Return the hardware of a record as text: processor, device and threads."""
     cpu, device = str(provenance.get("cpu") or "an unknown processor"), str(provenance.get("device") or "cpu")
     threads = provenance.get("threads")
     count = f", {threads} thread{'' if threads == 1 else 's'}" if threads else ""

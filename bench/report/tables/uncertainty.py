@@ -1,4 +1,4 @@
-"""How far confidences and prediction sets can be trusted: ECE, NLL, inefficiency and coverage at 95 %."""
+"""The quality of confidences and prediction sets: ECE, NLL, inefficiency and coverage at 95 %."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ COLUMNS = (
 
 
 def uncertainty(report: CellReport) -> Table | None:
-    """Return the table, or None where no record has an ECE."""
+    """Return the table, or None if no record has an ECE."""
     table = scores_at_budgets(report, "uncertainty", "Uncertainty", COLUMNS, "ece_mass15", _outside)
     if table is None:
         return None
@@ -47,7 +47,7 @@ def uncertainty(report: CellReport) -> Table | None:
 
 
 def _outside(row: Row) -> Mapping[str, Highlight]:
-    """Coverage further from 95 % in the mean over seeds than one seed's band allows."""
+    """Highlight coverage whose mean over seeds is outside the band of one seed."""
     value, low, high = (row.estimate(name) for name in (COVERAGE, LOW, HIGH))
     if value is None or low is None or high is None:
         return {}
