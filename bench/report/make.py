@@ -125,7 +125,7 @@ def _wanted(places: Mapping[Cell, Address], only: str | None) -> dict[Cell, Addr
 
 
 def _key(request: Request, records: str, address: Address, searched: Sequence[Tuned], latencies: Sequence[Part]) -> str:
-    """Return a digest of everything that the files of a setting depend on, except the formats."""
+    """Return a digest of everything that the files of a setting depend on, besides formats."""
     bootstrap = asdict(request.bootstrap or BootstrapConfig())
     beside = [found.model_dump_json() for found in (*searched, *latencies)]
     parts = [code_digest(), records, str(address.folder), address.name, bootstrap, beside]

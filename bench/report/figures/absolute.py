@@ -28,7 +28,7 @@ SEEN = "-seen"  # end of a protocol under which the network has seen the trainin
 
 
 def absolute(report: Report) -> Drawing:
-    """Draw the static exits and the best method of each network over MACs, a panel per dataset with several networks."""
+    """Draw static exits and the best method of each network over MACs, a panel per dataset with several networks."""
     data = absolute_data(report)
     panels = list(dict.fromkeys(data["data"]))
     things = f"{report.cells[0].modality}s"

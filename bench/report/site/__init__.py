@@ -1,4 +1,4 @@
-"""The site of a report: static pages that need no network, made from the same objects as tables and figures."""
+"""The site of a report: static pages that work offline, made from the same objects as tables and figures."""
 
 from __future__ import annotations
 

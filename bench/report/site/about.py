@@ -1,4 +1,4 @@
-"""What a method says of itself: the docstring and the source of its class, read without importing it."""
+"""The description of a method: the docstring and the `fidelity` of its class, read without importing it."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from bench.plugins import registry
 
 @dataclass(frozen=True)
 class About:
-    """Docstring of a method, and the texts of its `fidelity` by their names (see `bench.method.Fidelity`)."""
+    """The docstring of a method, and the fields of its `fidelity` (see `bench.method.Fidelity`)."""
 
     text: str | None = None
     source: dict[str, str] = field(default_factory=dict)
 
     @property
     def link(self) -> str:
-        """The address of its paper; '' if there is none, or it is not one that a browser opens as a page."""
+        """The address of the paper; '' if there is none or it is not an http address."""
         found = self.source.get("link", "")
         return found if re.match(r"https?://", found) else ""
 
 
 def about(name: str) -> About:
-    """Return what the method registered under a name says; nothing where it is not installed or does not say."""
+    """Return the description of the method registered under a name; empty if it is not installed or has none."""
     try:
         plugin = registry.plugins("methods").get(name)
-    except UserError:  # two installed methods of one name: neither can be told to be the one that ran
+    except UserError:  # two installed methods have this name, and it is unknown which one ran
         return About()
     if plugin is None:
         return About()
@@ -49,7 +49,7 @@ def about(name: str) -> About:
 
 
 def _fidelity(node: ast.ClassDef) -> dict[str, str]:
-    """Return the constants that a class statement gives its `fidelity`."""
+    """Return the constant fields of the `fidelity` in a class statement."""
     for part in node.body:
         if not isinstance(part, ast.AnnAssign | ast.Assign) or not isinstance(part.value, ast.Call):
             continue
@@ -63,13 +63,13 @@ def _fidelity(node: ast.ClassDef) -> dict[str, str]:
 def _source(module: str) -> Path | None:
     try:
         spec = importlib.util.find_spec(module)
-    except Exception:  # a package that cannot be imported; what others installed must not stop a report
+    except Exception:  # a broken package of a plugin must not stop a report
         return None
     return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
 
 
 def as_html(text: str) -> Markup:
-    """Lay a docstring out: paragraphs, lists of lines that begin with a dash, `code`."""
+    """Return a docstring as HTML: paragraphs, lists (lines that begin with a dash) and `code`."""
     blocks = []
     for block in re.split(r"\n\s*\n", text.strip()):
         items = re.split(r"(?m)^\s*- ", block)
@@ -82,6 +82,6 @@ def as_html(text: str) -> Markup:
 
 
 def inline(text: str) -> Markup:
-    """Lay a line out: `code` between backticks, white space as one blank."""
+    """Return a line as HTML, with `code` between backticks and white space collapsed."""
     parts = re.split(r"`([^`]+)`", " ".join(text.split()))
     return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))

@@ -1,4 +1,4 @@
-"""Files to download: what is stored beside the site, and the records of a setting as one CSV."""
+"""Files to download: tables and figures beside the site, and the records of a setting as one CSV."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ HEAD = ("id", "setting", "dataset", "backbone", "protocol", "kind", "method", "p
 
 
 def beside(there: Collection[str], folder: str, parts: Iterable[Any]) -> list[Download]:
-    """Return the files of a setting's tables and figures ('' for those across settings) that are `there`."""
+    """Return the tables and figures in `parts` with those of their files that are in `there`.
+
+    folder: the folder of a setting, or '' across settings.
+    """
     found = []
     for part in parts:
         room = PurePosixPath(folder) / ("tables" if isinstance(part, Table) else "figures")
@@ -31,14 +34,14 @@ def beside(there: Collection[str], folder: str, parts: Iterable[Any]) -> list[Do
 
 
 def size(figure: Any) -> tuple[int, int] | None:
-    """Return a picture's width and height from its SVG, so that a page keeps its place; None if it states none."""
+    """Return the width and height in the SVG of a figure, with which a page reserves its space; None if not stated."""
     head = figure.files.get(f"{figure.name}.svg", b"")[:2000].decode(errors="replace")
     found = re.search(r'<svg[^>]*viewBox="0 0 ([\d.]+) ([\d.]+)"', head)
     return (round(float(found[1])), round(float(found[2]))) if found else None
 
 
 def records_csv(cells: Iterable[CellSummary], label: str | None = None) -> bytes:
-    """Return one row per record: its setting and point, its status and main scores.
+    """Return a CSV with one row per record: setting, operating point, status and main scores.
 
     label: only the records of this method.
     """

@@ -1,4 +1,4 @@
-"""What numbers depend on: splits, digests, versions and hardware, and what flags and intervals mean."""
+"""What numbers depend on (splits, digests, versions, hardware), and the meaning of flags."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from bench.report.summary import Report
 from bench.trials.folders import without_paths
 
 FLAGS = (
-    ("limit", "A smoke run on a few images per split. Not comparable with anything; left out across settings."),
+    ("limit", "A smoke run on a few samples per split. Its numbers are not comparable; left out across settings."),
     (
         "seen",
-        "The backbone’s weights have seen the training set; val and cal come from the test set. "
+        "The backbone’s weights have seen the training set, so val and cal come from the test set. "
         "Left out across settings.",
     ),
     ("variant", "The images are not the official ones, e.g. recompressed. Compare only within the setting."),
     (
         "few seeds",
-        "Fewer than 6 seeds: intervals, no ranks, no p-values. With 1 seed the intervals cover test samples only.",
+        "Fewer than 6 seeds: intervals, but no ranks or p-values. With 1 seed, intervals cover only test samples.",
     ),
     ("quality", "The setting fails a check of whether it can tell methods apart; left out across settings."),
-    ("no samples", "Records without per-sample outcomes: intervals cover seeds only."),
-    ("no static", "No static exits for some seeds, so there is no static hull to compare with."),
-    ("no oracle", "No oracle, so there is no regret."),
+    ("no samples", "The records have no per-sample outcomes, so intervals cover only seeds."),
+    ("no static", "Some seeds have no static exits, so there is no static hull to compare with."),
+    ("no oracle", "There is no oracle, and therefore no regret."),
     ("not run", "A gap: the operating point has not been run. A method with gaps has no rank."),
     ("failed", "A gap: the run ended with an error, which is stored in the record."),
     ("timeout", "A gap: the run took longer than allowed."),
-    ("infeasible", "The method cannot meet this budget and says so: an answer, not a gap."),
+    ("infeasible", "The method reports that it cannot meet this budget. This is an answer, not a gap."),
     ("collapsed", "More than 95 % of the samples leave at one exit."),
-    ("note", "A note of the method itself, e.g. unreachable: no parameter value spends the whole budget."),
+    ("note", "A note that the method wrote, e.g. unreachable: no parameter value spends the whole budget."),
     ("tuned", "The parameters were chosen by `bench tune`."),
     ("older", "Older records of the same operating point were left out."),
     ("versions", "Records of different versions of the method’s code are mixed."),
     ("other code", "Made by other code of the same version; bench run --rerun changed runs these points again."),
-    ("published", "Records read from a published store, beside one’s own."),
+    ("published", "Records from a published store, shown beside your own."),
 )
 
 SPLITS = (
@@ -47,7 +47,7 @@ SPLITS = (
 
 
 def cell_facts(report: CellReport) -> list[tuple[str, str]]:
-    """Return data, backbone, digests and grid of a setting, as pairs to show."""
+    """Return the data, backbone, digests and grid of a setting as (name, value) pairs."""
     cell, found = report.cell, report.statistics
     budgets = {p.budget for m in found.methods for p in m.points if p.budget is not None}
     return [
@@ -91,12 +91,12 @@ def flags_found(report: Report) -> dict[str, int]:
 
 
 def provenance(report: Report) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Return facts of how the records were made: (fact, [(value, records)])."""
+    """Return the provenance of the records: (fact, [(value, number of records)])."""
     return [(key, [(without_paths(v), n) for v, n in values.items()]) for key, values in report.provenance.items()]
 
 
 def codes(report: Report) -> list[tuple[str, str, int]]:
-    """Return the digests of the code that made each method's records: (method, digest, records)."""
+    """Return the digests of the code that made each method's records: (method, digest, number of records)."""
     found: Counter[tuple[str, str]] = Counter()
     for cell in report.cells:
         for label, digests in cell.codes.items():

@@ -1,4 +1,4 @@
-"""Which method at a budget, or for a loss of accuracy, and what it costs: the data behind the sliders of the site."""
+"""The data behind the sliders of the site: the best methods at a budget or for a loss of accuracy, and their costs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from bench.stats.bootstrap import Estimate
 from bench.stats.compare import MIN_SEEDS
 from bench.stats.results import CurveStatistics, IsoCost, MethodStatistics
 
-DIGITS = 5  # significant ones
+DIGITS = 5  # significant digits
 Numbers = list[float | None]
 
 
 def finder(report: CellReport) -> dict[str, Any]:
-    """Return what the sliders answer from: budgets, losses, methods, the static mix, the plain backbone, commands.
+    """Return the data of the sliders: budgets, losses, methods, the static mix, the plain backbone, commands.
 
-    Accuracies, costs and errors are in percent. `at` has an entry per budget, `iso` one per loss; None: not reached.
+    Accuracies, costs and errors are in percent. `at` has an entry per budget, `iso` an entry per loss; an entry is None
+    if the budget or accuracy is not reached.
     """
     cell, static = report.statistics, report.statistics.static
     budgets = sorted({p.budget for m in cell.methods for p in m.points if p.budget is not None})
@@ -86,14 +87,14 @@ def _at(curve: CurveStatistics | None, budgets: list[float]) -> list[tuple[float
 
 
 def _iso(found: IsoCost) -> dict[str, Any] | None:
-    """Return the least cost for a loss; None where some seed never reaches it, or only beyond the plain backbone."""
+    """Return the lowest cost for a loss; None if some seed does not reach that accuracy within the plain backbone's."""
     if not math.isfinite(found.cost.value):
         return None
     return {"cost": _ends(found.cost), "leading": found.leading}
 
 
 def _mix(report: CellReport, cost: float, value: Estimate) -> dict[str, Any] | None:
-    """Return the best random mixture of static exits at a cost: the shares of samples per exit, mean over seeds."""
+    """Return the best random mixture of static exits at a cost: shares of samples per exit, mean over seeds."""
     static = report.statistics.static
     costs = {p.name: p.cost.value for p in report.statistics.exits}
     if static is None or not math.isfinite(cost) or not math.isfinite(value.value):
@@ -135,7 +136,7 @@ def _percent(row: Row | None, name: str) -> float | None:
 
 
 def _ends(found: Estimate) -> Numbers:
-    """Return an estimate in percent with its interval; None for what is not known."""
+    """Return an estimate in percent and its interval; unknown numbers are None."""
     return [_short(100 * v) for v in (found.value, found.low, found.high)]
 
 

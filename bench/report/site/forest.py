@@ -1,4 +1,4 @@
-"""Methods in a row each, with the interval of their own gain on a common axis."""
+"""A forest plot: one row per method, with the interval of its own gain on a common axis."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from bench.report.style import Look
 from bench.stats.bootstrap import Estimate
 from bench.stats.results import CellStatistics, MethodStatistics
 
-MARGIN = 0.06  # of the axis, left free at both ends
+MARGIN = 0.06  # share of the axis that is left free at each end
 
 
 @dataclass(frozen=True)
 class Line:
-    """One method: where its interval and its mean lie, in percent of the axis (None where unknown)."""
+    """One method: the positions of its interval and its mean in percent of the axis (None if unknown)."""
 
     label: str
     rank: str
@@ -33,7 +33,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Forest:
-    """The lines with the axis's ends, in points, and where zero lies, in percent."""
+    """The lines, the ends of the axis in points, the position of zero in percent, and the count of methods left out."""
 
     lines: list[Line]
     zero: float
@@ -43,7 +43,7 @@ class Forest:
 
 
 def forest(cell: CellStatistics, looks: Mapping[str, Look], most: int | None = None) -> Forest:
-    """Lay out the first `most` methods by own gain (all of them if None), and the baseline in any case."""
+    """Return a forest plot of the first `most` methods by own gain (None: all) and the baseline."""
     known = [m for m in cell.methods if not math.isnan(m.curve.own.value)]
     chosen = known[:most]
     if cell.baseline and cell.baseline.label not in {m.label for m in chosen}:

@@ -1,4 +1,4 @@
-"""A table of the report as the site shows it: sortable by its numbers, methods linked to their pages."""
+"""Tables of the report for the site: sortable, with methods and settings linked to their pages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.report.formats.shown import LEADING, SIGNS, shown_rows
 from bench.report.formats.table import Column, Table, Value
 from bench.stats.bootstrap import Estimate
 
-LINKED = ("method", "setting")  # columns whose words have pages
-LONG = 24  # characters from which a word column may wrap
+LINKED = ("method", "setting")  # columns whose entries link to pages
+LONG = 24  # longer entries (in characters) of text columns may wrap
 
 
 @dataclass(frozen=True)
 class Head:
-    """A heading: its key, text, kind ('number' or 'text') and what it means."""
+    """A column heading: its key, text, kind ('number' or 'text') and explanation."""
 
     key: str
     title: str
@@ -26,7 +26,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Box:
-    """An entry of a table: what is read, what it sorts by, and how it is highlighted."""
+    """An entry of a table: its text, the value that it is sorted by, and its highlight."""
 
     text: str
     value: str
@@ -43,7 +43,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Grid:
-    """All of a table that a page needs. `cut` rows are in the data files alone."""
+    """A table for a page. `cut` is the number of rows that are only in data files."""
 
     name: str
     title: str
@@ -54,17 +54,17 @@ class Grid:
 
     @property
     def notes(self) -> list[Head]:
-        """Headings that have something to explain."""
+        """The headings that have an explanation."""
         return [head for head in self.heads if head.note]
 
 
 def grids(tables: Iterable[Table], links: Mapping[str, str]) -> list[Grid]:
-    """Lay out all tables that are for readers; the others are data alone."""
+    """Return all tables that have visible rows."""
     return [grid(table, links) for table in tables if table.shown != 0]
 
 
 def grid(table: Table, links: Mapping[str, str]) -> Grid:
-    """Lay a table out; a word in the column `method` or `setting` that `links` knows becomes a link."""
+    """Return a table for a page; entries of the columns `method` and `setting` that are in `links` become links."""
     heads = [Head(c.key, c.title, "text" if table.is_text(c) else "number", c.note) for c in table.visible]
     rows = []
     for row, cells in zip(table.rows, shown_rows(table), strict=False):
@@ -90,7 +90,7 @@ def grid(table: Table, links: Mapping[str, str]) -> Grid:
 
 
 def plain(value: Value) -> str:
-    """Write what an entry sorts by: '' if nothing is known."""
+    """Return the value that an entry is sorted by, as text; '' if it is missing."""
     if isinstance(value, Estimate):
         value = value.value
     if value is None or (isinstance(value, float) and math.isnan(value)):

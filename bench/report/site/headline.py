@@ -1,4 +1,4 @@
-"""A setting in four answers: which method leads, by how much, at which cost, how certain."""
+"""Four answers about a setting: which method leads, by how much, at which cost, how certain."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.stats.compare import MIN_SEEDS
 from bench.stats.flags import GAPS
 from bench.stats.results import CellStatistics, MethodStatistics
 
-LOSS = 0.01  # of accuracy, for the cost that the overview names
-MOST = 4  # names in a sentence
+LOSS = 0.01  # the cost in the answers is for this loss of accuracy
+MOST = 4  # a sentence has at most so many names
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of the reader with its answer and what stands behind it."""
+    """A question of the reader, its answer, and the numbers behind the answer."""
 
     question: str
     answer: str
@@ -24,7 +24,7 @@ class Answer:
 
 
 def answers(cell: CellStatistics) -> list[Answer]:
-    """Return the four answers; one that says that nothing is known where no method has a complete grid."""
+    """Return the four answers, or one that states that nothing is known if no method has a complete grid."""
     complete = [m for m in cell.methods if m.complete and not math.isnan(m.curve.own.value)]
     if not complete:
         return [Answer("Which method leads?", "Not known", "No method has results for every budget and seed.")]
@@ -54,7 +54,7 @@ def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStati
     if top.comparison is not None:
         parts.append(f"{gap(top.comparison.difference)} over the baseline {top.comparison.baseline}")
     elif cell.baseline and cell.baseline.label == top.label:
-        parts.append("it is the baseline itself")
+        parts.append("this is the baseline itself")
     if top.against_plain is not None and cell.baseline and cell.plain != cell.baseline.label:
         parts.append(f"{gap(top.against_plain.difference)} over {cell.plain}")
     if len(complete) > 1:
@@ -66,10 +66,10 @@ def _cost(top: MethodStatistics, complete: list[MethodStatistics]) -> Answer:
     found = {m.label: i.cost.value for m in complete for i in m.curve.iso if i.loss == LOSS}
     costs = {label: cost for label, cost in found.items() if math.isfinite(cost)}
     if not costs:
-        return Answer("At which cost?", "None saves", "No method keeps full accuracy minus 1 point on every seed.")
+        return Answer("At which cost?", "No savings", "No method keeps full accuracy minus 1 point on every seed.")
     cheapest = min(sorted(costs), key=lambda label: costs[label])
     own = "" if cheapest == top.label else f"; {top.label}: {percent(costs.get(top.label, math.inf))}"
-    behind = f"least for full accuracy −1 point: {cheapest}{own}"
+    behind = f"lowest cost for full accuracy minus 1 point: {cheapest}{own}"
     return Answer("At which cost?", f"{percent(costs[cheapest])} of MACs", behind)
 
 

@@ -1,4 +1,4 @@
-"""A method's page: its parameters, and its results in every setting."""
+"""The page of a method: its parameters, and its results in every setting."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ RESULTS = (
     Column("own", "Own gain, points", 2, 100, True, True, note="its own curve minus the static hull, mean over costs"),
     Column("nauc", "NAUC with static exits, %", 2, 100, True, note="mean accuracy of the hull with static exits"),
     Column("difference", "Over baseline, points", 2, 100, True, True, note="own gain minus the baseline’s"),
-    Column("verdict", "Verdict", note="of the comparison with the baseline"),
+    Column("verdict", "Verdict", note="result of the comparison with the baseline"),
     Column("plain_difference", f"Over {PLAIN}, points", 2, 100, True, True, note="own gain minus that of a threshold"),
-    Column("plain_verdict", "Verdict", note="of that comparison"),
+    Column("plain_verdict", "Verdict", note="result of that comparison"),
     Column("flags", "Flags"),
 )  # fmt: skip
 POINTS = (
@@ -42,7 +42,7 @@ class Place:
 
 
 def occurrences(report: Report) -> dict[str, list[Place]]:
-    """Return every method's places by its label, labels in order."""
+    """Return the settings of every method by its label, sorted by label."""
     found: dict[str, list[Place]] = {}
     for cell in report.cells:
         for method in cell.statistics.methods:
@@ -51,7 +51,7 @@ def occurrences(report: Report) -> dict[str, list[Place]]:
 
 
 def parameters(places: Sequence[Place]) -> list[tuple[str, str]]:
-    """Return all parameters in the order of the method's own; several values where settings or seeds differ."""
+    """Return all parameters in the method's order; a parameter has several values if settings or seeds differ."""
     found: dict[str, set[str]] = {}
     for place in places:
         for key, values in place.cell.params.get(place.method.label, {}).items():
@@ -60,7 +60,7 @@ def parameters(places: Sequence[Place]) -> list[tuple[str, str]]:
 
 
 def tables(places: Sequence[Place]) -> list[Table]:
-    """Return the method's results: over all costs, and at each of its budgets."""
+    """Return the tables of a method: results over all costs, and operating points at its budgets."""
     results: list[dict[str, Value]] = [_result(p) for p in places]
     points = [row for p in places for row in _points(p)]
     leaders: dict[tuple[int, str], Highlight] = {

@@ -1,4 +1,4 @@
-"""Where pages are stored: each path depends on the name of its setting or method alone."""
+"""The paths of pages, which depend only on the name of a setting or method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST = 80  # characters of a file name's stem
 
 
 def setting_page(folder: str) -> str:
-    """Return the path of a setting's page within the site, by the folder of its report."""
+    """Return the path of a setting's page within the site. folder: the folder of the setting's report."""
     return f"settings/{folder}.html"
 
 
@@ -30,7 +30,7 @@ def method_records(label: str) -> str:
 
 
 def stem(name: str) -> str:
-    """Return a file's stem for a name, with a digest unless the name can be one as it is, whatever the file system."""
+    """Return the stem of a file name, with a digest unless the name is valid and unique on every file system."""
     short = slug(name)
     if short == name == name.lower() and name not in ("index", "unnamed") and len(name) <= LONGEST:
         return name

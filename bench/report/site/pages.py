@@ -23,7 +23,7 @@ from bench.report.site.render import assets, methods_js, page
 from bench.report.summary import Report
 
 FIRST = 6  # methods of a setting on the overview
-TABS = {  # of a setting's page: their tables, besides those that have none
+TABS = {  # tabs of a setting's page and their tables; None: all other tables
     "Leaderboard": ("leaderboard",),
     "Budgets": ("budgets", "costs"),
     "Uncertainty": ("uncertainty", "longtail"),
@@ -35,9 +35,9 @@ Links = Mapping[str, str]
 def setting_page(
     report: CellReport, tables: Sequence[Table], figures: Iterable[Any], there: Collection[str]
 ) -> dict[str, bytes]:
-    """Return the page of a setting by its path within the report. It depends on this setting alone.
+    """Return the page of a setting by its path within the report. It depends only on this setting.
 
-    there: paths of the report's other files; tables and figures among them are linked, and figures shown.
+    there: paths of the report's other files; the page links to tables and figures among them, and shows the figures.
     """
     cell, folder, held = report.statistics, report.folder, list(figures)
     data, links = plot(report), {m.label: method_page(m.label) for m in report.statistics.methods}
@@ -68,7 +68,7 @@ def setting_page(
 
 
 def tabs(found: Sequence[Grid]) -> list[tuple[str, list[Grid]]]:
-    """Sort the tables of a setting into the tabs of its page; tabs without a table are left out."""
+    """Return the tables of a setting by tab of its page; tabs without tables are left out."""
     named = {name for names in TABS.values() for name in names or ()}
     held = (
         (title, [g for g in found if (g.name in names if names else g.name not in named)])
@@ -80,7 +80,7 @@ def tabs(found: Sequence[Grid]) -> list[tuple[str, list[Grid]]]:
 def files(report: Report, tables: Sequence[Table], figures: Iterable[Any], there: Collection[str]) -> dict[str, bytes]:
     """Return the site's other files by their paths within the report (`site/index.html`, …); equal input, equal bytes.
 
-    tables and figures: those across settings. there: paths of the report's other files across settings.
+    tables, figures: those across settings. there: paths of the report's other files across settings.
     """
     labels = {m.label: m.name for c in report.cells for m in c.statistics.methods}
     made = {f"assets/{name}": content for name, content in assets().items()}
@@ -97,7 +97,7 @@ class _Site:
         self.links |= {m.label: method_page(m.label) for c in report.cells for m in c.statistics.methods}
 
     def pages(self) -> dict[str, bytes]:
-        """Make all pages, and the records as CSV, by their paths."""
+        """Return all pages, and the records as CSV, by their paths."""
         made = {"index.html": self._overview(), "protocol.html": self._protocol(), "downloads.html": self._downloads()}
         held = methods.occurrences(self.report)
         made["methods/index.html"] = self._methods(held)
@@ -166,7 +166,7 @@ class _Site:
 
 
 def _page(template: str, path: str, title: str, records: int, links: Links, **context: Any) -> bytes:
-    """Render a page with what all pages know; `root` leads from the page to the site's root."""
+    """Render a page with the context that all pages share; `root` is the path from the page to the site's root."""
     root = "../" * (len(PurePosixPath(path).parts) - 1)
     known: dict[str, Any] = {"plots": False, "finder": [], "records": records, "links": links}
     return page(template, root=root, path=path, title=title, **(known | context))

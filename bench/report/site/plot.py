@@ -13,14 +13,14 @@ from bench.report.style import REFERENCE, Look
 from bench.stats.bootstrap import UNKNOWN
 
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross"}
-SHOWN = 5  # methods that a plot begins with, besides the baseline and the references
+SHOWN = 5  # methods that a plot shows at first, besides the baseline and the references
 PX = 3  # pixels of a dash per unit of the figures' line width
 
 
 SCORES = (
     Score("gain", "Own gain at each cost", "own curve minus the static hull, points", 100, 2, target=0.0),
     Score("accuracy", "Accuracy", "accuracy on test, %", 100, 2),
-    Score("gain_random", "Gain over random exits", "points above the same shares at random", 100, 2),
+    Score("gain_random", "Gain over random exits", "points above random exits with the same shares", 100, 2),
     Score("ece_mass15", "Calibration error", "ECE, % (15 bins of equal mass; lower is better)", 100, 2),
     Score("nll", "Negative log-likelihood", "NLL, nats (lower is better)"),
     Score("brier", "Brier score", "Brier score (lower is better)"),
@@ -36,16 +36,16 @@ class Series:
     """One line of the plot and of its legend."""
 
     name: str
-    colour: str  # '' is the colour of text
+    colour: str  # '': the colour of text
     symbol: str
     dash: str
     line: bool
     shown: bool
-    reference: str = ""  # whose rows it shows, where it is no method
+    reference: str = ""  # name of the reference whose rows it shows; '': a method
 
 
 def plot(report: CellReport) -> dict[str, Any]:
-    """Return series and, per score that any method has, their points; text is escaped for plotly's labels."""
+    """Return the series and, for each score that a method has, their points; text is escaped for plotly's labels."""
     lines = series(report)
     views = [view for score in SCORES if (view := _view(report, score, lines))]
     return {
@@ -64,7 +64,7 @@ def plot(report: CellReport) -> dict[str, Any]:
 
 
 def series(report: CellReport) -> list[Series]:
-    """Return methods in the order of the leaderboard, then what they are measured against."""
+    """Return the methods in the order of the leaderboard, then the references."""
     cell = report.statistics
     leaders = {m.label for m in cell.methods[:SHOWN]}
     if cell.baseline:
@@ -84,7 +84,7 @@ def _of(name: str, look: Look, shown: bool) -> Series:
 
 
 def dash(pattern: Any) -> str:
-    """Turn the figures' dash pattern into plotly's."""
+    """Return plotly's dash pattern for a dash pattern of the figures."""
     if isinstance(pattern, str):
         return {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}.get(pattern, "solid")
     return ",".join(f"{PX * step:g}px" for step in pattern[1])

@@ -1,4 +1,4 @@
-"""Templates to bytes: everything escaped, JSON that cannot leave its element, one policy against the network."""
+"""Render templates: text is escaped, JSON cannot end its element, and a content policy forbids network requests."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ASSETS = ("site.css", "site.js", "tables.js", "finder.js", "plot.js")
 
 
 def page(template: str, **context: Any) -> bytes:
-    """Render one page. `plots`: plotly writes styles into its SVG, so that pages with plots must allow them."""
+    """Render a page. plots: allow inline styles, which plotly writes into its SVG."""
     policy = POLICY.format(inline=" 'unsafe-inline'" if context.get("plots") else "")
     return environment().get_template(template).render(policy=policy, **context).encode()
 
 
 @cache
 def environment() -> Environment:
-    """Return the environment of all templates; a name that a page forgot is an error."""
+    """Return the environment of all templates; an undefined name raises an error."""
     folder = resources.files("bench.report.site") / "templates"
     made = Environment(
         loader=FileSystemLoader(str(folder)),
@@ -46,12 +46,12 @@ def environment() -> Environment:
 
 
 def _finish(value: Any) -> Any:
-    """Clean what a template writes, before it is escaped."""
+    """Remove control characters from the output of a template before it is escaped."""
     return _cleaned(value) if isinstance(value, str) else value
 
 
 def as_json(value: Any) -> Markup:
-    """Write JSON for a `<script type="application/json">`: no text within it can end the element or a line."""
+    """Return JSON for a `<script type="application/json">`; no text in it can end the element or a line."""
     text = json.dumps(_cleaned(value), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -59,16 +59,16 @@ def as_json(value: Any) -> Markup:
 
 
 def methods_js(sources: Mapping[str, Mapping[str, str]]) -> bytes:
-    """Write family and basis of every method by its label, as a script that pages load for their filters.
+    """Return a script with the family and basis of every method, by label, which pages load for their filters.
 
-    Pages of settings do not hold them, so that they depend on their records alone.
+    They are not in the pages of settings, so that these depend only on their records.
     """
     known = {label: {key: held.get(key, "") for key in ("family", "basis")} for label, held in sources.items()}
     return f"window.exitbenchMethods = {as_json(known)};\n".encode()
 
 
 def _cleaned(value: Any) -> Any:
-    """Return JSON values with clean texts."""
+    """Return JSON values with control characters removed from texts."""
     if isinstance(value, str):
         return Markup(clean(value)) if isinstance(value, Markup) else clean(value)
     if isinstance(value, dict):
@@ -77,13 +77,13 @@ def _cleaned(value: Any) -> Any:
 
 
 def soft(name: str) -> Markup:
-    """Let a long name break after its underscores, brackets and signs; what reads aloud needs the name itself too."""
+    """Return a name with places to break after underscores, brackets and signs; screen readers need the plain name."""
     parts = re.split(r"(?<=[_=,/\[])(?=[^_=,/\[])", name)
     return Markup("<wbr>").join(escape(part) for part in parts)
 
 
 def assets() -> dict[str, bytes]:
-    """Return style sheet, script and plotly's bundle by name."""
+    """Return the style sheet, the scripts and plotly's bundle by name."""
     own = resources.files("bench.report.site") / "assets"
     found = {name: (own / name).read_bytes() for name in ASSETS}
     bundle = resources.files("plotly") / "package_data" / "plotly.min.js"

@@ -1,4 +1,4 @@
-"""The points of one line of the plot, with their intervals and what hovering over them tells."""
+"""The points of one line of the plot, with intervals and hover texts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bench.report.context import CellReport
 from bench.report.site.words import count, gap, percent
 from bench.stats.bootstrap import Estimate
 
-ROUNDING = 1e-6  # shortest half of a bar
-Point = tuple[float, float, Estimate, str]  # cost, score, its estimate, what hovering tells
+ROUNDING = 1e-6  # shorter halves of error bars are rounding errors
+Point = tuple[float, float, Estimate, str]  # cost, score, its estimate, hover text
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one view of the plot shows: a metric of the records, its axis and how its numbers are written."""
+    """A view of the plot: a metric of the records, its axis and the format of its numbers."""
 
     key: str
     title: str
@@ -27,11 +27,11 @@ class Score:
     scale: float = 1.0
     digits: int = 3
     log: bool = False
-    target: float | None = None  # a line that the score should keep to
+    target: float | None = None  # the ideal value, drawn as a line
 
 
 def label(text: str) -> str:
-    """Escape what plotly would take for markup in its own texts; it shows entities as the characters they stand for."""
+    """Escape markup for plotly's texts; plotly shows entities as characters."""
     return html.escape(text, quote=False).replace("$", "&#36;")
 
 
@@ -61,7 +61,7 @@ def gains(report: CellReport, name: str) -> list[Point]:
 
 
 def _known(report: CellReport) -> Mapping[tuple[str, str], Estimate]:
-    """Accuracies with the two-level intervals of the statistics, which hold test samples too."""
+    """Return accuracies with the two-level intervals of the statistics, which also cover test samples."""
     cell = report.statistics
     known = {(m.label, p.name): p.accuracy for m in cell.methods for p in m.points}
     known |= {("static", p.name): p.accuracy for p in cell.exits}
@@ -100,7 +100,7 @@ def trace(held: Sequence[Point], score: Score) -> dict[str, Any]:
 
 
 def _length(value: float) -> float | None:
-    """Write half a bar; one that rounding alone made is none, or an axis would have its range."""
+    """Return the length of half an error bar; rounding errors become 0, because they would set the range of an axis."""
     return _short(value) if value > ROUNDING else 0
 
 

@@ -1,4 +1,4 @@
-"""Numbers in the words of the site's pages."""
+"""Numbers as text on the pages of the site."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MINUS = "−"
 
 
 def points(value: float, digits: int = 2) -> str:
-    """Write a difference of accuracies in points, signed."""
+    """Return a difference of accuracies in points with its sign."""
     if math.isnan(value):
         return "–"
     text = f"{100 * value:+.{digits}f}".replace("-", MINUS)
@@ -18,14 +18,14 @@ def points(value: float, digits: int = 2) -> str:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """Write a share in percent."""
+    """Return a share in percent; 'never' if it is infinite."""
     if math.isnan(value):
         return "–"
     return "never" if math.isinf(value) else f"{100 * value:.{digits}f}\u00a0%"
 
 
 def gap(estimate: Estimate | None) -> str:
-    """Write a difference with its interval: `+0.72 [−0.15, +1.59] points`."""
+    """Return a difference with its interval: `+0.72 [−0.15, +1.59] points`."""
     if estimate is None or math.isnan(estimate.value):
         return "unknown"
     ends = f" [{points(estimate.low)}, {points(estimate.high)}]" if estimate.known else ""
@@ -33,5 +33,5 @@ def gap(estimate: Estimate | None) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 seed`, `3 seeds`."""
+    """Return a number with a noun: `1 seed`, `3 seeds`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

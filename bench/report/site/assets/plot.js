@@ -30,7 +30,7 @@
       return made;
     }
 
-    // Ticks of a logarithmic axis, each written in full: 1, 2, 5, 10, 20 …, or even steps within less than a decade.
+    // Ticks of a logarithmic axis: 1, 2, 5, 10, 20 …, or equal steps if the range is less than about a decade.
     function ticks([low, high]) {
       const [from, to] = [10 ** low, 10 ** high];
       const found = [];
@@ -59,7 +59,7 @@
     }
 
     function draw() {
-      if (!box.clientWidth) return; // in a tab that is not shown
+      if (!box.clientWidth) return; // the plot is in a hidden tab
       const view = data.views[Number(picker.value)];
       const style = getComputedStyle(box);
       const axis = { gridcolor: style.borderTopColor, linecolor: style.borderTopColor, zeroline: false, ticks: "outside", tickcolor: style.borderTopColor, automargin: true };

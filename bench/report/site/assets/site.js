@@ -2,7 +2,7 @@
 // Theme, tabs, and the filters by family, fidelity and modality.
 const exitbench = (() => {
   const root = document.documentElement;
-  const remember = (key, value) => { try { localStorage.setItem(`exitbench-${key}`, value); } catch { /* a browser that keeps nothing */ } };
+  const remember = (key, value) => { try { localStorage.setItem(`exitbench-${key}`, value); } catch { /* storage is not available */ } };
   const recall = (key) => { try { return localStorage.getItem(`exitbench-${key}`); } catch { return null; } };
   const tell = (name) => document.dispatchEvent(new Event(name));
 
@@ -61,7 +61,7 @@ const exitbench = (() => {
       links[at].scrollIntoView({ block: "nearest", inline: "nearest" });
       tell("tabchange");
     }
-    function follow() { // a link to something within a panel opens the panel
+    function follow() { // a link to an element within a panel opens the panel
       const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
       const at = panels.findIndex((panel) => target && panel.contains(target));
       show(Math.max(at, 0));
@@ -72,7 +72,7 @@ const exitbench = (() => {
   }
 
   const chosen = {};
-  const known = (label) => (window.exitbenchMethods ?? {})[label]; // nothing for reference lines, which always pass
+  const known = (label) => (window.exitbenchMethods ?? {})[label]; // undefined for reference lines, which pass every filter
   const passes = (label) => !known(label) || ["family", "basis"].every((key) => !chosen[key] || known(label)[key] === chosen[key]);
 
   function filters() {
