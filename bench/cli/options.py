@@ -39,7 +39,7 @@ def chosen(*names: str, help: str, valid: tuple[str, ...], **more: Any) -> Any:
     return option(*names, help=help, autocompletion=words(*valid), metavar="|".join(valid), **more)
 
 
-Json = Annotated[bool, option("--json", help="Print JSON for machines; all other output goes to standard error.")]
+Json = Annotated[bool, option("--json", help="Print the result as JSON; all other output goes to standard error.")]
 DryRun = Annotated[bool, option("-n", "--dry-run", help="Print the plan and stop, as `bench plan` does.")]
 Config = Annotated[
     Path | None,

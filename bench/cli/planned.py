@@ -67,7 +67,7 @@ def tell(session: Session, banks: list[BankPlan], console: Console, *, json_outp
 
 
 def plan_of(session: Session, source: Source | StoredBank, history: History, console: Console) -> BankPlan:
-    """Look for one bank, measure how long a build would take, and estimate the trials on it."""
+    """Return the plan of one bank: its state, its build time (measured on a few batches) and estimates of trials."""
     from bench.bank import source as sources
     from bench.trials.estimate import groups, hardware
     from bench.trials.provenance import provenance
@@ -218,7 +218,7 @@ def _trials(banks: list[BankPlan]) -> Any:
 
 
 def remarks(session: Session, banks: list[BankPlan]) -> list[str]:
-    """Summarise what is done, what the run needs, how long it may take, and where the estimates come from."""
+    """Return sentences on what is done, what the run needs, how long it may take, and the source of the estimates."""
     from bench.config import GEOMETRIC
 
     total = as_json(session, banks)

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from bench.finetune import Progress as Training
     from bench.trials.plan import Trial
 
-MOST = 12  # the table lists at most so many running trials
-PAUSE = 60.0  # a log gets another line after so many seconds
+MOST = 12  # maximum number of running trials in the table
+PAUSE = 60.0  # seconds after which a log gets another line
 
 
 def _progress(console: Console) -> Progress:

@@ -41,5 +41,5 @@ class OnConsole(Watcher):
             yield board
 
     def say(self, line: str) -> None:
-        """Print a line where the console prints."""
+        """Print a line to the stream of the console."""
         say(line, error=self.console.stderr)

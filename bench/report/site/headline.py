@@ -11,7 +11,7 @@ from bench.stats.flags import GAPS
 from bench.stats.results import CellStatistics, MethodStatistics
 
 LOSS = 0.01  # the cost in the answers is for this loss of accuracy
-MOST = 4  # a sentence has at most so many names
+MOST = 4  # maximum number of names in a sentence
 
 
 @dataclass(frozen=True)
