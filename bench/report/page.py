@@ -90,13 +90,13 @@ def _quality(report: CellReport) -> list[str]:
         f"- {'**failed**' if check.passed is False else check.word}: {escape(check.name)} ({escape(check.found)})"
         for check in report.statistics.quality
     ]
-    about = "A setting that fails a check is kept, but left out of what is averaged over settings."
+    about = "A setting that fails a check is kept, but left out of averages over settings."
     return ["## Can this setting tell methods apart?", "\n".join(lines), about]
 
 
 def _reasons(report: CellReport) -> list[str]:
     lines = [f"- {escape(row.method)}, {escape(row.point)}: {escape(r)}" for row in report.rows for r in row.reasons]
-    return ["## Why some have no result", "\n".join(lines)] if lines else []
+    return ["## Reasons for missing results", "\n".join(lines)] if lines else []
 
 
 def index_page(report: Report, tables: Sequence[Table], figures: FigureSet, formats: Collection[str]) -> str:
@@ -104,7 +104,7 @@ def index_page(report: Report, tables: Sequence[Table], figures: FigureSet, form
     parts = [
         "# Report",
         "Early-exit methods on frozen backbones. A setting is one dataset through one backbone under one protocol; "
-        "scores of different settings do not compare.",
+        "scores of different settings are not comparable.",
         "This folder is written by `bench report`, which also makes SVG figures, LaTeX and Parquet tables, and a site "
         "with interactive plots and sortable tables (`site/index.html`). Of the published report git has only "
         "Markdown, CSV and PNG files.",

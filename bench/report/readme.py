@@ -34,7 +34,7 @@ def section(report: Report, root: str) -> str:
     shown = [cell for cell in report.cells if not any(f.kind in INCOMPARABLE for f in cell.statistics.flags)]
     parts = [part for cell in shown for part in _cell(cell, root)]
     if not parts:
-        return "\nThere are no results that count yet.\n\n"
+        return "\nThere are no valid results yet.\n\n"
     parts.append(
         "Own gain: accuracy of a method's own policies minus that of random mixtures of static exits at the same "
         "cost, mean over costs. NAUC with static exits: mean accuracy over costs along the hull of its policies and "

@@ -46,7 +46,7 @@ def depth(report: CellReport) -> Drawing:
         bar.outline.set_visible(False)
     seeds = seeds_described(states["seeds"], "on a scale that is finer for small shares")
     caption = (
-        "Where samples leave: each column is a policy for one budget, each row an exit, the shade the share of test "
+        "Exit distribution: each column is a policy for one budget, each row an exit, the shade the share of test "
         f"samples that leave there, {seeds}."
     )
     return Drawing(grid.page.figure, data, caption)
@@ -62,7 +62,7 @@ def depth_data(report: CellReport) -> pd.DataFrame:
                 known = {"method": m.label, "budget": p.budget, "exit": k, "share": share}
                 found.append(known | {"seeds": len(p.accuracy.seeds)} | notes)
     if not found:
-        raise Missing("No record of a method says where samples leave.")
+        raise Missing("No record of a method has an exit distribution.")
     return pd.DataFrame(found)
 
 

@@ -14,7 +14,7 @@ from bench.report.figures.points import HOLLOW, exit_numbers, keys, points, seed
 from bench.report.style import MOST_LINES
 
 ALPHA = 0.05
-CLIPPED = "Values far above all others are marked at the frame."
+CLIPPED = "Values far above all others are marked at the edge."
 
 
 def ece(report: CellReport) -> Drawing:

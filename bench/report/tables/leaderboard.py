@@ -30,7 +30,7 @@ COLUMNS = (
     Column("plain_p", "p", 3, p=True, data=True),
     Column("plain_p_signflip", "p (sign flips)", 3, p=True, data=True),
     Column("plain_verdict", "Verdict", data=True),
-    Column("cost@0", "Cost at −0", 2, note="least share of the plain backbone's cost that keeps its accuracy"),
+    Column("cost@0", "Cost at −0", 2, note="lowest share of the plain backbone's cost that keeps its accuracy"),
     Column("cost@0.005", "at −0.5", 2, note="the same for half a point less"),
     Column("cost@0.01", "at −1", 2, note="the same for one point less"),
     Column("cost@0.02", "at −2", 2, note="the same for two points less"),
@@ -89,7 +89,7 @@ def _caption(cell: CellStatistics) -> str:
     return caption(
         cell,
         f"Test results, mean over {seeds(cell)}; brackets are 95 % intervals from {bootstrap.draws:,} bootstrap draws "
-        f"of seeds and {bootstrap.sample_draws:,} of test samples.",
+        f"of seeds and held-out pools and {bootstrap.sample_draws:,} of test samples.",
         "Own gain: mean over costs of the accuracy of a method's own policies minus that of the static hull (random "
         "mixtures of static exits). Its curve is the upper hull of its policies, flat above the most expensive one, "
         "and below the cheapest one mixed with the first exit.",
@@ -98,8 +98,8 @@ def _caption(cell: CellStatistics) -> str:
         "exit, to 1, the plain backbone.",
         f"{RANKS} {LEADERS}" if len(cell.seeds) >= MIN_SEEDS else f"Fewer than {MIN_SEEDS} seeds: no ranks.",
         _baseline(cell),
-        "Cost at −δ: the least share of the backbone's cost at which its own curve keeps the backbone's accuracy minus "
-        "δ points, ∞ if some seed never does.",
+        "Cost at −δ: the lowest share of the backbone's cost at which its own curve keeps the backbone's accuracy minus "
+        "δ points, ∞ if some seed never keeps it.",
         f"Hypervolume (data files): reference cost {reference.cost:g} and accuracy {100 * reference.accuracy:.2f} %.",
         GLOSSARY,
     )

@@ -31,7 +31,7 @@ def points(report: CellReport) -> Table:
     text = caption(
         cell,
         "Means over seeds. Accuracy and cost of methods and static exits have 95 % bootstrap intervals over seeds and "
-        "test samples, all else Student's over seeds.",
+        "test samples, all else Student's over seeds and pools.",
     )
     return Table("points", "Operating points", columns, rows, text, shown=0)
 

@@ -33,7 +33,7 @@ def searches(report: CellReport) -> Table | None:
     text = (
         f"{NOTE} Brackets: 95 % intervals over images and seeds. If they are above zero the tuned values are kept, "
         "else the defaults; without numbers no trial scored above the defaults. Every method had the same number of "
-        "trials, and cal and test played no part. `bench run --tuned` uses what was kept."
+        "trials, and cal and test were not used. `bench run --tuned` uses what was kept."
     )
     return Table("searches", "Parameter searches", COLUMNS, [_row(search) for search in found], text)
 

@@ -16,7 +16,7 @@ TIMES = ("fit_seconds", "play_seconds", "score_seconds")
 COLUMNS = (
     Column("method", "Method"),
     Column("fit_seconds", "Fit, s", 2, interval=True, note="one fit of all budgets, per seed"),
-    Column("play_seconds", "Play, s", 2, interval=True, note="one operating point on cal and test"),
+    Column("play_seconds", "Inference, s", 2, interval=True, note="one operating point on cal and test"),
     Column("score_seconds", "Score, s", 2, interval=True, note="all scores of one operating point"),
     Column("points", "Points", note="operating points that were timed, over all seeds"),
     Column("hardware", "Hardware", data=True),
@@ -47,9 +47,9 @@ def timing(report: CellReport) -> Table | None:
     )
     text = caption(
         cell,
-        f"{where}. Seconds, mean over {seeds(cell)}; brackets are the least and the most of a seed. Not part of "
+        f"{where}. Seconds, mean over {seeds(cell)}; brackets are the lowest and highest mean of a seed. Not part of "
         "any comparison.",
-        "Fit: one training run, which serves all budgets of a seed. Play and score: one operating point. Features come "
+        "Fit: one training run, which serves all budgets of a seed. Inference and scoring: one operating point. Features come "
         "from the bank: no pass through the backbone is counted.",
     )
     return Table("timing", "Time", COLUMNS, rows, text)

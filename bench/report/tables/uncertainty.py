@@ -22,7 +22,7 @@ COLUMNS = (
     Column(COVERAGE, "Coverage, %", 2, 100, interval=True, note="share of sets that contain the label, α = 0.05"),
     Column("coverage_low_lac@0.05", "Coverage at least", 2, 100, data=True),
     Column("coverage_high_lac@0.05", "Coverage at most", 2, 100, data=True),
-    Column("exit_gap_lac@0.05", "Worst exit below 95 % by, points", 1, 100, note="largest shortfall of an exit"),
+    Column("exit_gap_lac@0.05", "Largest shortfall of an exit, points", 1, 100, note="largest shortfall of an exit"),
     Column(LOW, "Band from", 2, 100, data=True),
     Column(HIGH, "Band to", 2, 100, data=True),
     Column("aurc", "AURC", 4, data=True),
@@ -37,7 +37,7 @@ def uncertainty(report: CellReport) -> Table | None:
     cell = report.statistics
     text = caption(
         cell,
-        f"Test scores of each method's own policy, mean over {seeds(cell)}; {T_INTERVAL}. Lower is better but for "
+        f"Test scores of each method's own policy, mean over {seeds(cell)}; {T_INTERVAL}. Lower is better except for "
         "accuracy and coverage. ECE: 15 bins of equal mass. Inefficiency: mean number of classes in split conformal "
         "LAC sets for 95 % coverage, calibrated on cal.",
         _band(report),

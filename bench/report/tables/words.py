@@ -13,7 +13,7 @@ FLAGS = (
     Column("setting_flags", "Flags", data=True),
 )
 SHOWN = 0.5  # tables with one budget show the one nearest to this
-T_INTERVAL = "brackets are Student's 95 % intervals over seeds"
+T_INTERVAL = "brackets are Student's 95 % intervals over seeds and held-out pools"
 LEADERS = "Shaded or ●: the leading group, whose rank may be 1. Bold: significantly better than every other."
 
 
