@@ -98,8 +98,8 @@ def _caption(cell: CellStatistics) -> str:
         "exit, to 1, the plain backbone.",
         f"{RANKS} {LEADERS}" if len(cell.seeds) >= MIN_SEEDS else f"Fewer than {MIN_SEEDS} seeds: no ranks.",
         _baseline(cell),
-        "Cost at −δ: the lowest share of the backbone's cost at which its own curve keeps the backbone's accuracy minus "
-        "δ points, ∞ if some seed never keeps it.",
+        "Cost at −δ: the lowest share of the backbone's cost at which its own curve keeps the backbone's accuracy "
+        "minus δ points, ∞ if some seed never keeps it.",
         f"Hypervolume (data files): reference cost {reference.cost:g} and accuracy {100 * reference.accuracy:.2f} %.",
         GLOSSARY,
     )

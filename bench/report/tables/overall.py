@@ -91,8 +91,8 @@ def every_setting(report: Report) -> Table:
     concerns = [f"{c.folder}: {joined(c.statistics.flags)}" for c in cells if c.statistics.flags]
     text = " ".join(
         [
-            "Own gain in points with 95 % bootstrap intervals over seeds, pools and test samples, for complete grids only. "
-            "Methods by mean own gain. Shaded or ●: the leading group of a setting, whose rank may be 1.",
+            "Own gain in points with 95 % bootstrap intervals over seeds, pools and test samples, for complete grids "
+            "only. Methods by mean own gain. Shaded or ●: the leading group of a setting, whose rank may be 1.",
             *(f"{line}." for line in concerns),
             left_out(report.across),
         ]

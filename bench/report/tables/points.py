@@ -30,8 +30,8 @@ def points(report: CellReport) -> Table:
     ]
     text = caption(
         cell,
-        "Means over seeds. Accuracy and cost of methods and static exits have 95 % bootstrap intervals over seeds and "
-        "test samples, all else Student's over seeds and pools.",
+        "Means over seeds. Accuracy and cost of methods and static exits have 95 % bootstrap intervals over seeds, "
+        "pools and test samples, all else Student's over seeds and pools.",
     )
     return Table("points", "Operating points", columns, rows, text, shown=0)
 

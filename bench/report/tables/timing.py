@@ -49,8 +49,8 @@ def timing(report: CellReport) -> Table | None:
         cell,
         f"{where}. Seconds, mean over {seeds(cell)}; brackets are the lowest and highest mean of a seed. Not part of "
         "any comparison.",
-        "Fit: one training run, which serves all budgets of a seed. Inference and scoring: one operating point. Features come "
-        "from the bank: no pass through the backbone is counted.",
+        "Fit: one training run, which serves all budgets of a seed. Inference and scoring: one operating point. "
+        "Features come from the bank: no pass through the backbone is counted.",
     )
     return Table("timing", "Time", COLUMNS, rows, text)
 
