@@ -31,7 +31,7 @@ def publish(
     ] = False,
     bank_dir: BankDir = None,
 ) -> None:
-    """Write the records of a working store to the published store: two Parquet files per setting.
+    """Write the records of a working store to the published store: two Parquet files per setting, and its latencies.
 
     Records are merged with those published before: the newest record of an
     operating point counts, and no published point is lost. Smoke runs (--limit)
@@ -39,12 +39,14 @@ def publish(
     on the logits with NumPy alone (`bench.load_logits`); the banks must be on
     this machine.
     """
+    from bench.execution.measurements import publish as write_latencies
     from bench.trials.folders import names_of
     from bench.trials.publish import CHANGES
     from bench.trials.publish import publish as write
     from bench.trials.published import PublishedStore
 
-    found = write(older or results, to, settings or ())
+    store = older or results
+    found = write(store, to, settings or ())
     names = names_of([*found.smoke, *found.settings])
     for cell in found.smoke:
         say(f"Not published: {names[cell]} is a smoke run on {cell.limit} {cell.modality}s per split.")
@@ -53,7 +55,8 @@ def publish(
         for word, meaning in CHANGES.items():
             if merged.counts[word]:
                 say(f"  {merged.counts[word]} {meaning}")
-    paths = found.paths
+    latencies = [write_latencies(store, to, cell) for cell in found.settings]
+    paths = [*found.paths, *filter(None, latencies)]
     if logits:
         from bench.trials.pack import write_pack
 

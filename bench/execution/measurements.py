@@ -143,3 +143,14 @@ def add(path: Path, cell: Cell, machine: Machine, rows: Sequence[Row]) -> Measur
     text = found.model_dump_json(indent=1) + "\n"
     write_atomic(path, lambda file: file.write(text.encode()))
     return found
+
+
+def publish(store: Path, target: Path, cell: Cell) -> Path | None:
+    """Add what a working store has measured on a setting to a published store; return the path, None if it has nothing.
+
+    Raises UserError if a file of either store is damaged.
+    """
+    parts = load(path_of(store, cell), cell).machines
+    for part in parts:
+        add(path_of(target, cell), cell, part.machine, part.rows)
+    return path_of(target, cell) if parts else None

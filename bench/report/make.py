@@ -15,6 +15,7 @@ from bench.execution.measurements import Part
 from bench.report.cells import Address, addresses
 from bench.report.inputs import code_digest
 from bench.report.latencies import measured
+from bench.report.networks import network_folder
 from bench.report.parallel import workers
 from bench.report.readme import updated
 from bench.report.request import PAGE, Request, has_format, in_git, is_published
@@ -69,8 +70,9 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
     digests, searched = _digests(request), _searches(request)
     places = _wanted(addresses(digests), request.only)
     latencies = {cell: measured(request.roots, cell) for cell in places}
+    stored = {cell: f"{digests[cell]} {network_folder(cell)}" for cell in places}
     keys = {
-        cell: _key(request, digests[cell], address, searched.get(cell.bank_digest, ()), latencies[cell])
+        cell: _key(request, stored[cell], address, searched.get(cell.bank_digest, ()), latencies[cell])
         for cell, address in places.items()
     }
     kept = {} if force else {c: k for c, a in places.items() if (k := _reusable(request, a, keys[c]))}
@@ -124,11 +126,11 @@ def _wanted(places: Mapping[Cell, Address], only: str | None) -> dict[Cell, Addr
     return wanted
 
 
-def _key(request: Request, records: str, address: Address, searched: Sequence[Tuned], latencies: Sequence[Part]) -> str:
+def _key(request: Request, stored: str, address: Address, searched: Sequence[Tuned], latencies: Sequence[Part]) -> str:
     """Return a digest of everything that the files of a setting depend on, besides formats."""
     bootstrap = asdict(request.bootstrap or BootstrapConfig())
     beside = [found.model_dump_json() for found in (*searched, *latencies)]
-    parts = [code_digest(), records, str(address.folder), address.name, bootstrap, beside]
+    parts = [code_digest(), stored, str(address.folder), address.name, bootstrap, beside]
     return digest(json.dumps(parts).encode())
 
 

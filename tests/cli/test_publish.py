@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from tests.helpers.records import records, write
+from bench.execution.measurements import Machine, add, path_of
+from tests.helpers.records import cell, records, write
 
+MACHINE = Machine(cpu="a CPU", device="cpu", threads=1, torch="2", system="Linux")
 SMALL = {"samples": 40, "seeds": [0, 1], "budgets": [0.5]}
 
 
@@ -12,11 +14,14 @@ def test_publish_says_what_it_wrote(bench, tmp_path):
     write(tmp_path / "runs", records(**SMALL, limit=20, bank_digest="c" * 16))
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "mine.txt").write_text("mine")
+    times = path_of(tmp_path / "runs", cell())
+    add(times, cell(), MACHINE, [])
     done = bench("publish")
     assert done.returncode == 0, done.stderr
     assert "smoke run on 20 images per split" in done.stdout
     assert "results/cifar100lt/efficientnet_lite0/outcomes.parquet" in done.stdout and "new" in done.stdout
     assert (tmp_path / "results" / "mine.txt").read_text() == "mine"
+    assert path_of(tmp_path / "results", cell()).read_bytes() == times.read_bytes()
     again = bench("publish", "cifar100lt", "--to", "results")
     assert again.returncode == 0 and "unchanged" in again.stdout and "new" not in again.stdout
 

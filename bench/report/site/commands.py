@@ -1,48 +1,98 @@
-"""The commands that measure a method of a setting again, and that write its policy: with places for both names."""
+"""The commands that measure a method of a setting again and that write its policy, and what records lack for them."""
 
 from __future__ import annotations
 
+import re
 import shlex
-from functools import cache
+from collections.abc import Sequence
 
 from bench.bank.cell import Cell
-from bench.suites.suite import suites
-from bench.trials.folders import place_of, without_paths
+from bench.errors import UserError
+from bench.plugins import registry
+from bench.plugins.spec import parse
+from bench.report.networks import network_folder
+from bench.trials.folders import without_paths
 
 METHOD, BUDGET = "{method}", "{budget}"  # where the page puts its choice
+IMPORTED = "external"  # the protocol of banks that `bench import` made
+FOLDER = "FOLDER"  # what the reader must replace
+PLACE = r"embeddings|block \d+"  # names of intermediate exits
 
 
-def run_command(cell: Cell, seeds: tuple[int, ...]) -> str:
+def run_command(cell: Cell, seeds: Sequence[int]) -> str:
     """Return the `bench run` command of one policy; a budget is {budget}, a method {method}, quoted for a shell."""
-    dataset = shlex.quote(without_paths(cell.dataset))
     chosen = ",".join(map(str, seeds))
     if len(seeds) > 1 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
         chosen = f"{seeds[0]}-{seeds[-1]}"
-    parts = ["bench run", f"--dataset {dataset}", *_network(cell), f"--methods {METHOD}", f"--budgets {BUDGET}"]
+    bank = [f"--dataset {_dataset(cell)}", *_network(cell)]
+    if cell.protocol_version == IMPORTED:
+        bank = [f"--bank {FOLDER}"]
+    parts = ["bench run", *bank, f"--methods {METHOD}", f"--budgets {BUDGET}"]
     return " ".join([*parts, *([f"--seeds {chosen}"] if chosen else [])])
 
 
-def export_command(cell: Cell) -> str:
-    """Return the `bench export` command of one policy, which fits it and writes it into a folder."""
-    dataset = shlex.quote(without_paths(cell.dataset))
-    return " ".join(["bench export", dataset, METHOD, BUDGET, *_network(cell), "-o policy"])
+def export_command(cell: Cell, seeds: Sequence[int]) -> str:
+    """Return the `bench export` command of one policy, which fits it and writes it into a folder; '' if none can."""
+    if cell.protocol_version == IMPORTED:
+        return ""
+    seed = [f"--seed {min(seeds)}"] if seeds and 0 not in seeds else []
+    return " ".join(["bench export", _dataset(cell), METHOD, BUDGET, *_network(cell), *seed, "-o policy"])
 
 
-def exported(command: str, method: str, budget: str = "0.5") -> str:
-    """Return an export command with a method and a budget in their places."""
-    return command.replace(METHOD, shlex.quote(method)).replace(BUDGET, budget)
+def lacking(cell: Cell) -> list[str]:
+    """Return a sentence for every name of a setting that its records do not keep, so that the commands lack it.
+
+    Options that change no name (weights, storage) are not among them; the bank's digest tells whether they differ.
+    """
+    if cell.protocol_version == IMPORTED:
+        return [
+            f"The logits were imported. Write the folder of the bank, which bench import prints, in place of {FOLDER}. "
+            "There is no network, so no policy can be exported."
+        ]
+    names = (without_paths(cell.dataset), without_paths(cell.backbone))
+    found = [
+        f"Records do not contain folders. Write the whole path in {name}."
+        for name, whole in zip(names, (cell.dataset, cell.backbone), strict=True)
+        if name != whole
+    ]
+    if not _is_known("datasets", names[0]):
+        found.append(f"The dataset {names[0]} is from a plugin. Add --plugin FILE.")
+    if FOLDER in _network(cell)[0]:
+        found.append(
+            f"{names[1]} is not in bench list backbones, and its network is not published. Write the folder that "
+            f"bench finetune made in place of {FOLDER}; of a backbone from a plugin write the name, and --plugin FILE."
+        )
+    return found
+
+
+def _dataset(cell: Cell) -> str:
+    return shlex.quote(without_paths(cell.dataset))
 
 
 def _network(cell: Cell) -> list[str]:
-    """Return the options that name the backbone: a network of a suite by its folder, any other by name and size."""
-    folder = _networks().get(str(place_of(cell)))
-    found = [f"--backbone {shlex.quote(folder or without_paths(cell.backbone))}"]
-    if folder is None and cell.modality == "image" and cell.image_size:
+    """Return the options that name the backbone, its input size and exits, and the limit."""
+    name = without_paths(cell.backbone)
+    known = _is_known("backbones", name) or ":" in name  # module:factory
+    found = [f"--backbone {shlex.quote(network_folder(cell) or (name if known else FOLDER))}"]
+    if cell.modality == "image" and cell.image_size:
         found.append(f"--image-size {cell.image_size}")
+    if exits := _exits(cell):
+        found.append(f"--exits {exits}")
     return [*found, *([] if cell.limit is None else [f"--limit {cell.limit}"])]
 
 
-@cache
-def _networks() -> dict[str, str]:
-    """Return the folders of networks that are published beside their records, by the folders of their settings."""
-    return {s.name: str(s.network.folder) for suite in suites().values() for s in suite.settings if s.network}
+def _exits(cell: Cell) -> str:
+    """Return the blocks after which intermediate exits sit, as `--exits` takes them; '' for backbones without it."""
+    names, backbone = cell.exit_names[:-1], cell.backbone
+    elsewhere = ":" in backbone and not _is_known("backbones", backbone)
+    if elsewhere or backbone.startswith("cascade:") or not all(re.fullmatch(PLACE, name) for name in names):
+        return ""
+    return ",".join("-1" if name == "embeddings" else name.removeprefix("block ") for name in names)
+
+
+def _is_known(kind: registry.Kind, text: str) -> bool:
+    """Whether a name is one that exitbench or an installed package provides."""
+    try:
+        return parse(text).name in registry.plugins(kind)
+    except UserError:
+        return False

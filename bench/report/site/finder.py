@@ -10,7 +10,7 @@ from typing import Any
 from bench.execution.measurements import PLAIN
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
-from bench.report.site.commands import export_command, run_command
+from bench.report.site.commands import export_command, lacking, run_command
 from bench.report.site.names import method_page
 from bench.stats.bootstrap import Estimate
 from bench.stats.compare import MIN_SEEDS
@@ -30,30 +30,28 @@ def finder(report: CellReport) -> dict[str, Any]:
     budgets = sorted({p.budget for m in cell.methods for p in m.points if p.budget is not None})
     rows = {(row.kind, row.method, row.budget): row for row in report.rows if row.exit is None}
     last = next((row for row in report.rows if row.exit == len(report.cell.exit_names) - 1), None)
-    latency, machine = _latencies(report)
     return {
         "folder": report.folder,
         "name": report.name,
         "budgets": budgets,
         "losses": [100 * i.loss for i in static.iso] if static else [],
         "ranked": len(cell.seeds) >= MIN_SEEDS,
-        "methods": [_method(m, budgets, rows, latency) for m in cell.methods],
+        "methods": [_method(m, budgets, rows) for m in cell.methods],
         "mix": {
             "at": [_mix(report, b, at.accuracy) for b, at in _at(static, budgets)],
             "iso": [_mix(report, i.cost.value, i.cost) for i in static.iso] if static else [],
         },
-        "plain": {"accuracy": _percent(last, "accuracy"), **_trust(last), "ms": latency.get((PLAIN, None))},
-        "machine": machine,
+        "plain": {"accuracy": _percent(last, "accuracy"), **_trust(last)},
+        "latency": _latency(report),
         "run": run_command(report.cell, cell.seeds),
-        "export": export_command(report.cell),
+        "export": export_command(report.cell, cell.seeds),
+        "lacking": lacking(report.cell),
+        "bank": report.cell.bank_digest[:12],
     }
 
 
 def _method(
-    method: MethodStatistics,
-    budgets: list[float],
-    rows: dict[tuple[str, str, float | None], Row],
-    latency: dict[tuple[str, str | None], float],
+    method: MethodStatistics, budgets: list[float], rows: dict[tuple[str, str, float | None], Row]
 ) -> dict[str, Any]:
     at: list[dict[str, Any] | None] = []
     for budget, found in _at(method.curve, budgets):
@@ -68,7 +66,6 @@ def _method(
                 "leading": found.leading,
                 "cost": _percent(row, "macs_fraction"),
                 **_trust(row),
-                "ms": latency.get((method.label, f"{budget:g}")),
             }
         )
     return {
@@ -114,15 +111,23 @@ def _mix(report: CellReport, cost: float, value: Estimate) -> dict[str, Any] | N
     return {"value": _ends(value), "shares": [[name, round(share)] for name, share in shares if share >= 0.5]}
 
 
-def _latencies(report: CellReport) -> tuple[dict[tuple[str, str | None], float], str]:
-    """Return median milliseconds per sample by (method, budget) of the first machine at its smallest batch size."""
+def _latency(report: CellReport) -> dict[str, Any] | None:
+    """Return median milliseconds per sample of the first machine at its smallest batch size, and where and when.
+
+    `policies`: (method, budget, milliseconds), without budgets that were given in milliseconds.
+    """
     if not report.measured:
-        return {}, ""
+        return None
     part = report.measured[0]
     size = min(row.batch_size for row in part.rows)
-    found = {(r.method, r.budget): _short(r.milliseconds.median / size) for r in part.rows if r.batch_size == size}
-    known = {key: value for key, value in found.items() if value is not None}
-    return known, f"{part.machine.title}; batch size {size}"
+    rows = [row for row in part.rows if row.batch_size == size]
+    known = [(row.method, row.budget, _short(row.milliseconds.median / size)) for row in rows]
+    return {
+        "where": f"{part.machine.title}, batch size {size}",
+        "date": max(row.created for row in rows)[:10],
+        "plain": next((value for method, _, value in known if method == PLAIN), None),
+        "policies": [[m, float(b), value] for m, b, value in known if b is not None and not b.endswith("ms")],
+    }
 
 
 def _trust(row: Row | None) -> dict[str, float | None]:

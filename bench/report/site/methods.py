@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.report.formats.table import Column, Highlight, Table, Value
+from bench.report.site.commands import BUDGET, METHOD
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.leaderboard import compared
 from bench.stats.baseline import PLAIN
@@ -24,7 +27,7 @@ RESULTS = (
 )  # fmt: skip
 POINTS = (
     Column("setting", "Setting"),
-    Column("budget", "Budget", 2, note="the allowed fraction of the plain backbone’s MACs"),
+    Column("budget", "Budget, % of MACs", 1, 100, note="the allowed share of the plain backbone’s MACs"),
     Column("accuracy", "Accuracy, %", 2, 100, interval=True),
     Column("cost", "Cost, % of MACs", 1, 100, interval=True, note="realised on test, heads and gates included"),
     Column("ece", "ECE, %", 2, 100, interval=True, note="15 bins of equal mass"),
@@ -39,6 +42,35 @@ class Place:
 
     cell: CellSummary
     method: MethodStatistics
+
+
+@dataclass(frozen=True)
+class Export:
+    """The command that writes a method's policy of one setting: for a budget, and with {budget} in its place."""
+
+    setting: str
+    budgets: list[str]
+    budget: str
+    template: str
+    command: str
+    lacking: list[str]
+
+
+def exports(places: Sequence[Place]) -> list[Export]:
+    """Return the export command of every setting where the method has results, at the budget next to 0.5."""
+    found = []
+    for place in places:
+        points = place.method.points
+        budgets = [p.budget for p in points if p.budget is not None and math.isfinite(p.accuracy.value)]
+        if not budgets:
+            continue
+        known = place.cell.finder
+        template = known["export"].replace(METHOD, shlex.quote(place.method.label))
+        budget = f"{min(budgets, key=lambda b: abs(b - 0.5)):g}"
+        command = template.replace(BUDGET, budget)
+        names = [f"{b:g}" for b in budgets]
+        found.append(Export(place.cell.name, names, budget, template, command, known["lacking"]))
+    return found
 
 
 def occurrences(report: Report) -> dict[str, list[Place]]:

@@ -10,7 +10,6 @@ from bench.report.context import CellReport
 from bench.report.formats.table import Table
 from bench.report.site import facts, methods
 from bench.report.site.about import about, as_html
-from bench.report.site.commands import exported
 from bench.report.site.downloads import beside, records_csv, size
 from bench.report.site.finder import finder
 from bench.report.site.forest import forest
@@ -126,6 +125,7 @@ class _Site:
         where = held[label]
         name = where[0].method.name
         known = about(name)
+        first, _, rest = (known.text or "").partition("\n\n")
         twins = [other for other, there in held.items() if there[0].method.name == name and other != label]
         return self._page(
             "method.html",
@@ -133,13 +133,14 @@ class _Site:
             label,
             label=label,
             name=name,
-            about=as_html(known.text) if known.text else None,
+            about=as_html(first) if first else None,
+            more=as_html(rest),
             source=known,
             parameters=methods.parameters(where),
             twins=twins,
             grids=grids(methods.tables(where), self.links),
             records_csv=method_records(label),
-            commands=[(p.cell.name, exported(p.cell.finder["export"], label)) for p in where],
+            policies=methods.exports(where),
         )
 
     def _protocol(self) -> bytes:

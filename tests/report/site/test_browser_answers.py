@@ -67,7 +67,7 @@ def test_the_sliders_answer_with_method_cost_trust_mix_and_command(visit, site, 
     held = next(one for one in data if "resnet18" in one["folder"])
     box = page.locator(f'.answer[data-setting="{held["folder"]}"]')
     first = page.locator(".answer .say").first.bounding_box()
-    assert first["y"] + first["height"] < 800  # without scrolling
+    assert first["y"] + first["height"] < 800 and page.evaluate("scrollY") == 0  # without scrolling
     for share in (30, 70):
         page.locator("#budget").fill(str(share))
         at = max(i for i, b in enumerate(held["budgets"]) if 100 * b <= share)
@@ -117,3 +117,13 @@ def test_a_link_into_a_tab_opens_it_and_the_page_stays_short(visit):
     assert page.get_by_role("tab", selected=True).text_content() == "Leaderboard"
     page = visit("cell")
     assert page.evaluate("document.documentElement.scrollHeight") < 3000
+
+
+def test_a_method_page_copies_the_command_that_writes_the_policy_of_a_budget(visit):
+    page = visit("methods/pcee.html", width=375)
+    command = page.locator("pre.command").first
+    assert " 0.5 --backbone" in command.text_content()
+    page.get_by_role("combobox").first.select_option("0.7")
+    assert " 0.7 --backbone" in command.text_content()
+    page.get_by_role("button", name="Copy").first.click()
+    assert page.evaluate("getSelection().toString()").strip() == command.text_content()

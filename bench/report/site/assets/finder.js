@@ -31,6 +31,21 @@
 
   const by = (number) => (a, b) => Number(b.method.complete) - Number(a.method.complete) || number(a) - number(b);
 
+  // The most expensive policy of a method within a share of MACs whose latency was measured: [method, budget, ms].
+  function timed(setting, name, share) {
+    const found = (setting.latency?.policies ?? []).filter(([method, b]) => method === name && b <= share + 1e-9);
+    return found.sort((a, b) => b[1] - a[1])[0];
+  }
+
+  function latency(setting, rows, share) {
+    if (!setting.latency) return null;
+    const found = rows.map((row) => timed(setting, row.method.name, share)).filter(Boolean);
+    const told = found.slice(0, 3).map(([name, b, ms]) => `${name} ${time(ms)} (measured at ${percent(100 * b, 0)} of MACs)`);
+    const more = found.length > 3 ? `, and ${found.length - 3} more in the table` : "";
+    const none = found.length ? "" : ", no policy within this budget";
+    return el("p", { class: "small" }, `Latency per sample: plain backbone ${time(setting.latency.plain)}${["", ...told].join(", ")}${more}${none}. ${setting.latency.where}; measured on ${setting.latency.date}.`);
+  }
+
   // What a setting answers: the rows of methods, best first, each with its policy's scores; and the static mix.
   function atBudget(setting, share) {
     const i = setting.budgets.findLastIndex((b) => b <= share + 1e-9);
@@ -38,7 +53,7 @@
     if (i < 0) return { problem: `The smallest measured budget is ${percent(100 * setting.budgets[0])}.` };
     const rows = setting.methods.filter((m) => m.at[i]).map((method) => ({ method, policy: method.at[i], budget: setting.budgets[i], leading: method.at[i].leading }));
     const where = `Largest measured budget within yours: ${percent(100 * setting.budgets[i])} of MACs`;
-    return { rows: rows.sort(by((row) => -row.policy.accuracy[0])), mix: setting.mix.at[i], where };
+    return { rows: rows.sort(by((row) => -row.policy.accuracy[0])), mix: setting.mix.at[i], where, share };
   }
 
   function atLoss(setting, at) {
@@ -51,7 +66,8 @@
       return { method, policy: method.at[i] ?? {}, budget: setting.budgets[i], cost: found.cost, leading: found.leading };
     });
     const where = `At most ${points} ${points === 1 ? "point" : "points"} below the plain backbone’s ${percent(setting.plain.accuracy)}`;
-    return { rows: rows.sort(by((row) => row.cost[0])), mix: setting.mix.iso[at], where };
+    rows.sort(by((row) => row.cost[0]));
+    return { rows, mix: setting.mix.iso[at], where, share: rows[0]?.budget };
   }
 
   function sentence(setting, rows, lead, costs) {
@@ -69,7 +85,7 @@
     return el("p", { class: "caveat" }, row.policy.gain[2] < 0 ? "Every method is worse than the static mix, which needs no method." : "Not significantly better than the static mix, which needs no method.");
   }
 
-  function facts(setting, row, costs) {
+  function facts(setting, row, costs, share) {
     const p = row.policy;
     const told = costs ? [["Cost", percent(row.cost[0]), `${ends(row.cost, plain(1))} of MACs`]] : [
       ["Accuracy", percent(p.accuracy[0]), ends(p.accuracy, plain(1))],
@@ -77,7 +93,8 @@
       ["Realised cost", percent(p.cost), "of MACs"],
     ];
     told.push(["Calibration error", percent(p.ece), "ECE"], ["Set size", size(p.set), "classes for 95 %"]);
-    if (setting.machine) told.push(["Latency", time(p.ms), `plain ${time(setting.plain.ms)}`]);
+    const known = timed(setting, row.method.name, share);
+    if (known) told.push(["Latency", time(known[2]), `plain ${time(setting.latency.plain)}`]);
     return el("dl", { class: "facts" }, ...told.map(([name, value, unit]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("b", {}, value), " ", el("span", {}, unit)))));
   }
 
@@ -89,26 +106,29 @@
     return el("p", { class: "small" }, `Without a method: the static mix (${shares}) ${value}. ${backbone}`);
   }
 
-  function table(setting, rows, lead, costs) {
-    const timed = Boolean(setting.machine);
-    const heads = ["Method", ...(costs ? ["Cost, %", "Policy"] : ["Accuracy, %", "Over mix", "Cost, %"]), "ECE, %", "Set size", ...(timed ? ["ms"] : [])];
-    const line = (row) => {
+  function table(setting, rows, lead, costs, share) {
+    const shown = rows.slice(0, Math.max(lead.length, SHOWN));
+    const ms = shown.map((row) => timed(setting, row.method.name, share)?.[2]);
+    const clocked = ms.some((value) => value !== undefined);
+    const heads = ["Method", ...(costs ? ["Cost, %", "Policy"] : ["Accuracy, %", "Over mix", "Cost, %"]), "ECE, %", "Set size", ...(clocked ? ["ms"] : [])];
+    const line = (row, i) => {
       const p = row.policy;
       const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
       const own = costs ? [number(row.cost[0], 1), String(row.budget)] : [number(p.accuracy[0], 1), signed(p.gain[0]), number(p.cost, 1)];
-      const cells = [...own, number(p.ece, 1), size(p.set), ...(timed ? [time(p.ms).replace(" ms", "")] : [])];
+      const cells = [...own, number(p.ece, 1), size(p.set), ...(clocked ? [time(ms[i]).replace(" ms", "")] : [])];
       return el("tr", row.leading ? { class: "leading" } : {}, el("th", { scope: "row" }, link(row.method)), ...cells.map((text) => el("td", { class: "number" }, text)));
     };
-    const shown = rows.slice(0, Math.max(lead.length, SHOWN));
     const made = el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((head, i) => el("th", { scope: "col", class: i ? "number" : "" }, head)))), el("tbody", {}, ...shown.map(line)));
     const title = lead.length ? `Leading group (shaded): ${lead.length} of ${rows.length} methods` : `First ${shown.length} of ${rows.length} methods`;
-    return el("details", { class: "group-of" }, el("summary", {}, title), el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title }, made));
+    return el("details", { class: "group-of" }, el("summary", {}, title), el("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": title }, made));
   }
 
   function commands(setting, row) {
     const fill = (text) => text.replace("{method}", () => row.method.word).replace("{budget}", String(row.budget));
-    const code = (text) => el("pre", { class: "command", tabindex: "0" }, fill(text));
-    return el("details", { class: "run" }, el("summary", {}, "Commands to run it"), el("p", { class: "small" }, "Measure it:"), code(setting.run), el("p", { class: "small" }, "Write the policy into a folder for your own inputs:"), code(setting.export));
+    const code = (title, text) => (text ? [el("p", { class: "small" }, title), exitbench.command(fill(text))] : []);
+    const options = `Records do not keep --weights, --dtype, --precision, --channels-last and --views, so the commands take the defaults. If bench bank list shows another bank than ${setting.bank}, the run had other options or other data.`;
+    const lacks = [...setting.lacking, ...(setting.export ? [options] : [])].map((text) => el("p", { class: "small" }, text));
+    return el("details", { class: "run" }, el("summary", {}, "Commands to run it"), ...code("Measure it:", setting.run), ...code("Write the policy into a folder for your own inputs:", setting.export), ...lacks);
   }
 
   function answer(box, costs) {
@@ -126,10 +146,10 @@
       el("p", { class: "where" }, found.where),
       el("p", { class: "say" }, ...sentence(setting, rows, lead, costs)),
       caveat(rows[0], costs),
-      facts(setting, rows[0], costs),
+      facts(setting, rows[0], costs, found.share),
       mixture(setting, found.mix, costs),
-      setting.machine ? el("p", { class: "small" }, `Latency: per sample, ${setting.machine}.`) : null,
-      table(setting, rows, lead, costs),
+      latency(setting, rows, found.share),
+      table(setting, rows, lead, costs, found.share),
       commands(setting, rows[0]),
     ];
     box.replaceChildren(...parts.filter(Boolean));

@@ -1,5 +1,5 @@
 "use strict";
-// Theme, tabs, and the filters by family, fidelity and modality.
+// Theme, tabs, commands to copy, and the filters by family, fidelity and modality.
 const exitbench = (() => {
   const root = document.documentElement;
   const remember = (key, value) => { try { localStorage.setItem(`exitbench-${key}`, value); } catch { /* storage is not available */ } };
@@ -41,6 +41,7 @@ const exitbench = (() => {
       link.addEventListener("click", (event) => {
         event.preventDefault();
         show(i);
+        link.scrollIntoView({ block: "nearest", inline: "nearest" });
         history.replaceState(null, "", link.hash);
       });
       link.addEventListener("keydown", (event) => {
@@ -58,13 +59,13 @@ const exitbench = (() => {
         link.tabIndex = i === at ? 0 : -1;
         panels[i].classList.toggle("shown", i === at);
       });
-      links[at].scrollIntoView({ block: "nearest", inline: "nearest" });
       tell("tabchange");
     }
     function follow() { // a link to an element within a panel opens the panel
       const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
       const at = panels.findIndex((panel) => target && panel.contains(target));
       show(Math.max(at, 0));
+      if (at >= 0) links[at].scrollIntoView({ block: "nearest", inline: "nearest" });
       if (at >= 0 && !panels.includes(target)) target.scrollIntoView();
     }
     addEventListener("hashchange", follow);
@@ -102,10 +103,36 @@ const exitbench = (() => {
     });
   }
 
+  function command(text) { // a command with its button, as in parts.html
+    const [box, pre, button] = ["div", "pre", "button"].map((tag) => document.createElement(tag));
+    [box.className, pre.className, button.className] = ["copyable", "command", "copy"];
+    [pre.tabIndex, pre.textContent, button.type, button.textContent] = [0, text, "button", "Copy"];
+    box.append(pre, button);
+    return box;
+  }
+
+  function copy(event) {
+    const button = event.target.closest?.("button.copy");
+    if (!button) return;
+    const text = button.previousElementSibling;
+    getSelection().selectAllChildren(text); // where the clipboard is not allowed, the text is at least selected
+    navigator.clipboard?.writeText(text.textContent).then(() => { button.textContent = "Copied"; }, () => {});
+  }
+
+  function policy(box) { // the command that exports a policy, for the chosen budget
+    const [budget, text, button] = ["select", "pre", "button"].map((tag) => box.querySelector(tag));
+    budget.addEventListener("change", () => {
+      text.textContent = box.dataset.command.replace("{budget}", budget.value);
+      button.textContent = "Copy";
+    });
+  }
+
+  document.addEventListener("click", copy);
   document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("[data-command]").forEach(policy);
     themeButton();
     filters();
     document.querySelectorAll("nav.tabs").forEach(tabs);
   });
-  return { passes, remember, recall };
+  return { passes, remember, recall, command };
 })();
