@@ -59,8 +59,8 @@ def lacking(cell: Cell) -> list[str]:
         found.append(f"The dataset {names[0]} is from a plugin. Add --plugin FILE.")
     if FOLDER in _network(cell)[0]:
         found.append(
-            f"{names[1]} is not in bench list backbones, and its network is not published. Write the folder that "
-            f"bench finetune made in place of {FOLDER}; of a backbone from a plugin write the name, and --plugin FILE."
+            f"{names[1]} is neither in bench list backbones nor a published network. In place of {FOLDER} write the "
+            "folder that bench finetune made, or for a backbone from a plugin its name and --plugin FILE."
         )
     return found
 

@@ -22,7 +22,8 @@
     return made;
   }
 
-  const link = (method) => el("a", { href: document.documentElement.dataset.root + method.href }, method.name);
+  const soft = (name) => name.split(/(?<=[_=,/[])(?=[^_=,/[])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part])); // as soft() of render.py
+  const link = (method) => el("a", { href: document.documentElement.dataset.root + method.href, "aria-label": method.name }, ...soft(method.name));
 
   function names(methods) {
     const shown = methods.slice(0, 3).map((m) => m.name).join(", ");
@@ -31,18 +32,19 @@
 
   const by = (number) => (a, b) => Number(b.method.complete) - Number(a.method.complete) || number(a) - number(b);
 
-  // The most expensive policy of a method within a share of MACs whose latency was measured: [method, budget, ms].
-  function timed(setting, name, share) {
-    const found = (setting.latency?.policies ?? []).filter(([method, b]) => method === name && b <= share + 1e-9);
+  // [method, budget, ms]: the most expensive policy within a share of MACs whose latency was measured; without a share the row's own policy.
+  function timed(setting, row, share) {
+    const fits = (b) => (share === undefined ? b === row.budget : b <= share + 1e-9);
+    const found = (setting.latency?.policies ?? []).filter(([method, b]) => method === row.method.name && fits(b));
     return found.sort((a, b) => b[1] - a[1])[0];
   }
 
   function latency(setting, rows, share) {
     if (!setting.latency) return null;
-    const found = rows.map((row) => timed(setting, row.method.name, share)).filter(Boolean);
+    const found = rows.map((row) => timed(setting, row, share)).filter(Boolean);
     const told = found.slice(0, 3).map(([name, b, ms]) => `${name} ${time(ms)} (measured at ${percent(100 * b, 0)} of MACs)`);
     const more = found.length > 3 ? `, and ${found.length - 3} more in the table` : "";
-    const none = found.length ? "" : ", no policy within this budget";
+    const none = found.length ? "" : "; no policy for this question was measured";
     return el("p", { class: "small" }, `Latency per sample: plain backbone ${time(setting.latency.plain)}${["", ...told].join(", ")}${more}${none}. ${setting.latency.where}; measured on ${setting.latency.date}.`);
   }
 
@@ -66,8 +68,7 @@
       return { method, policy: method.at[i] ?? {}, budget: setting.budgets[i], cost: found.cost, leading: found.leading };
     });
     const where = `At most ${points} ${points === 1 ? "point" : "points"} below the plain backbone’s ${percent(setting.plain.accuracy)}`;
-    rows.sort(by((row) => row.cost[0]));
-    return { rows, mix: setting.mix.iso[at], where, share: rows[0]?.budget };
+    return { rows: rows.sort(by((row) => row.cost[0])), mix: setting.mix.iso[at], where };
   }
 
   function sentence(setting, rows, lead, costs) {
@@ -93,7 +94,7 @@
       ["Realised cost", percent(p.cost), "of MACs"],
     ];
     told.push(["Calibration error", percent(p.ece), "ECE"], ["Set size", size(p.set), "classes for 95 %"]);
-    const known = timed(setting, row.method.name, share);
+    const known = timed(setting, row, share);
     if (known) told.push(["Latency", time(known[2]), `plain ${time(setting.latency.plain)}`]);
     return el("dl", { class: "facts" }, ...told.map(([name, value, unit]) => el("div", {}, el("dt", {}, name), el("dd", {}, el("b", {}, value), " ", el("span", {}, unit)))));
   }
@@ -108,7 +109,7 @@
 
   function table(setting, rows, lead, costs, share) {
     const shown = rows.slice(0, Math.max(lead.length, SHOWN));
-    const ms = shown.map((row) => timed(setting, row.method.name, share)?.[2]);
+    const ms = shown.map((row) => timed(setting, row, share)?.[2]);
     const clocked = ms.some((value) => value !== undefined);
     const heads = ["Method", ...(costs ? ["Cost, %", "Policy"] : ["Accuracy, %", "Over mix", "Cost, %"]), "ECE, %", "Set size", ...(clocked ? ["ms"] : [])];
     const line = (row, i) => {

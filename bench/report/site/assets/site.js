@@ -103,10 +103,17 @@ const exitbench = (() => {
     });
   }
 
+  const make = (tag, text = "") => { const made = document.createElement(tag); made.textContent = text; return made; };
+
+  function write(pre, text) { // words that break only where they are longer than a line, as in parts.html
+    pre.replaceChildren(...text.split(" ").flatMap((word, i) => [i ? " " : "", make("span", word)]));
+  }
+
   function command(text) { // a command with its button, as in parts.html
-    const [box, pre, button] = ["div", "pre", "button"].map((tag) => document.createElement(tag));
+    const [box, pre, button] = [make("div"), make("pre"), make("button", "Copy")];
     [box.className, pre.className, button.className] = ["copyable", "command", "copy"];
-    [pre.tabIndex, pre.textContent, button.type, button.textContent] = [0, text, "button", "Copy"];
+    [pre.tabIndex, button.type] = [0, "button"];
+    write(pre, text);
     box.append(pre, button);
     return box;
   }
@@ -122,7 +129,7 @@ const exitbench = (() => {
   function policy(box) { // the command that exports a policy, for the chosen budget
     const [budget, text, button] = ["select", "pre", "button"].map((tag) => box.querySelector(tag));
     budget.addEventListener("change", () => {
-      text.textContent = box.dataset.command.replace("{budget}", budget.value);
+      write(text, box.dataset.command.replace("{budget}", budget.value));
       button.textContent = "Copy";
     });
   }
