@@ -15,6 +15,7 @@ from bench.trials.folders import without_paths
 
 METHOD, BUDGET = "{method}", "{budget}"  # where the page puts its choice
 IMPORTED = "external"  # the protocol of banks that `bench import` made
+FIXED = "v1"  # today only of networks trained on the dataset, and of datasets with a pool of their own
 FOLDER = "FOLDER"  # what the reader must replace
 PLACE = r"embeddings|block \d+"  # names of intermediate exits
 
@@ -61,6 +62,11 @@ def lacking(cell: Cell) -> list[str]:
         found.append(
             f"{names[1]} is neither in bench list backbones nor a published network. In place of {FOLDER} write the "
             "folder that bench finetune made, or for a backbone from a plugin its name and --plugin FILE."
+        )
+    if cell.protocol_version == FIXED and network_folder(cell) is None and _is_known("backbones", names[1]):
+        found.append(
+            "These records have one pool for all seeds (protocol v1). exitbench now draws one per seed (v2) unless "
+            "the dataset has a validation split; the page Protocol names the version that made the records."
         )
     return found
 

@@ -80,7 +80,8 @@ BLOCKS = ("block 0", "block 2", "block 14", "head")
 
 
 def test_commands_name_size_exits_and_the_network_s_folder_and_quote_what_a_shell_would_read():
-    plain = cell(dataset="cifar100lt[imbalance=50]", image_size=96, exit_names=BLOCKS)
+    v2 = {"protocol_version": "v2"}
+    plain = cell(dataset="cifar100lt[imbalance=50]", image_size=96, exit_names=BLOCKS, **v2)
     assert run_command(plain, (0, 1, 2)) == (
         "bench run --dataset 'cifar100lt[imbalance=50]' --backbone efficientnet_lite0 --image-size 96 --exits 0,2,14 "
         "--methods {method} --budgets {budget} --seeds 0-2"
@@ -92,10 +93,11 @@ def test_commands_name_size_exits_and_the_network_s_folder_and_quote_what_a_shel
         "--seed 1 -o policy"
     )
     assert run_command(plain, (0, 2)).endswith("--seeds 0,2") and "--seed" not in export_command(plain, (0, 2))
-    text = cell(dataset="banking77", backbone="minilm_l6", modality="text", exit_names=("embeddings", *BLOCKS))
+    text = cell(dataset="banking77", backbone="minilm_l6", modality="text", exit_names=("embeddings", *BLOCKS), **v2)
     assert "--backbone minilm_l6 --exits -1,0,2,14 --methods" in run_command(text, ())
     assert "--exits" not in run_command(cell(backbone="cascade:resnet18@96+resnet50@224", exit_names=BLOCKS), ())
     assert lacking(plain) == lacking(tuned) == lacking(text) == []
+    assert "protocol v1" in lacking(cell())[0]
 
 
 def test_commands_take_the_folder_of_a_published_network_and_say_what_records_do_not_keep(tmp_path, monkeypatch):
