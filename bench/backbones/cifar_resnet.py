@@ -101,7 +101,7 @@ def _build(depth: int, options: Options) -> StagedBackbone:
             raise UserError(
                 f"The weights of {name} are not on this machine. Put {stem}.safetensors (a CIFAR ResNet-{depth} with "
                 "keys conv1, bn1, layer1-3, linear) into $BENCH_DATA/weights or --data-dir, "
-                "or name a file with --weights PATH."
+                "or name a file with --weights PATH. The default, efficientnet_lite0, needs no file."
             )
         state = read_checkpoint(path)
         classes = len(state["linear.weight"]) if "linear.weight" in state else 10
@@ -124,29 +124,29 @@ def _build(depth: int, options: Options) -> StagedBackbone:
 
 @image_sizes(small=32, large=32)
 def cifar_resnet20(**options: Unpack[Options]) -> StagedBackbone:
-    """CIFAR ResNet-20 trained on CIFAR-10, exits after every block."""
+    """CIFAR ResNet-20 trained on CIFAR-10, weights from a file; exits after every block."""
     return _build(20, options)
 
 
 @image_sizes(small=32, large=32)
 def cifar_resnet32(**options: Unpack[Options]) -> StagedBackbone:
-    """CIFAR ResNet-32 trained on CIFAR-10, exits after every 2nd block."""
+    """CIFAR ResNet-32 trained on CIFAR-10, weights from a file; exits after every 2nd block."""
     return _build(32, options)
 
 
 @image_sizes(small=32, large=32)
 def cifar_resnet44(**options: Unpack[Options]) -> StagedBackbone:
-    """CIFAR ResNet-44 trained on CIFAR-10, exits after every 2nd block."""
+    """CIFAR ResNet-44 trained on CIFAR-10, weights from a file; exits after every 2nd block."""
     return _build(44, options)
 
 
 @image_sizes(small=32, large=32)
 def cifar_resnet56(**options: Unpack[Options]) -> StagedBackbone:
-    """CIFAR ResNet-56 trained on CIFAR-10, exits after every 3rd block."""
+    """CIFAR ResNet-56 trained on CIFAR-10, weights from a file; exits after every 3rd block."""
     return _build(56, options)
 
 
 @image_sizes(small=32, large=32)
 def cifar_resnet110(**options: Unpack[Options]) -> StagedBackbone:
-    """CIFAR ResNet-110 trained on CIFAR-10, exits after every 6th block."""
+    """CIFAR ResNet-110 trained on CIFAR-10, weights from a file; exits after every 6th block."""
     return _build(110, options)

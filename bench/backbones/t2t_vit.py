@@ -47,7 +47,7 @@ class StagedT2TViT(StagedBackbone):
 
 @image_sizes(small=224, large=224)
 def t2t_vit_7(**options: Unpack[PooledOptions]) -> StagedBackbone:
-    """T2T-ViT-7, ImageNet-1k; official and fine-tuned checkpoints.
+    """T2T-ViT-7, ImageNet-1k, weights from a file: official and fine-tuned checkpoints.
 
     Looks for the official release file `71.7_T2T_ViT_7.pth.tar`. The weights of another file have seen what `seen` or
     its name says (`cifar10_…`, see `weights.origin_of`); a fine-tuned file has seen ImageNet too, and brings the
@@ -58,7 +58,7 @@ def t2t_vit_7(**options: Unpack[PooledOptions]) -> StagedBackbone:
 
 @image_sizes(small=224, large=224)
 def t2t_vit_14(**options: Unpack[PooledOptions]) -> StagedBackbone:
-    """T2T-ViT-14, ImageNet-1k; official and fine-tuned checkpoints.
+    """T2T-ViT-14, ImageNet-1k, weights from a file: official and fine-tuned checkpoints.
 
     Looks for the official release file `81.5_T2T_ViT_14.pth.tar`; else as `t2t_vit_7`.
     """

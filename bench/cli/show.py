@@ -21,7 +21,7 @@ def show(
         str | None,
         typer.Argument(
             metavar="SETTING",
-            help="DATASET/BACKBONE, or the beginning of either name; all settings if left out.",
+            help="DATASET/BACKBONE, one of the two, or the beginning of either; all settings if left out.",
             autocompletion=completion.settings,
         ),
     ] = None,

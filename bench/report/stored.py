@@ -35,12 +35,13 @@ def folders(store: Path) -> list[str]:
 
 
 def named(text: str, valid: Sequence[str]) -> str:
-    """Return the setting with a name, or with a dataset or backbone that starts with it if that is unique.
+    """Return the setting with a name, else the only one whose dataset or backbone is it, or starts with it.
 
     Raises UserError if no setting or several settings match.
     """
     name = text.strip("/")
-    found = [name] if name in valid else [one for one in valid if one.startswith(name) or f"/{name}" in one]
+    exact = [one for one in valid if name == one or name in one.split("/", 1)]
+    found = exact or [one for one in valid if one.startswith(name) or f"/{name}" in one]
     if len(found) == 1:
         return found[0]
     if found:

@@ -113,6 +113,10 @@ def test_a_store_that_calls_share_is_found(mine):
     assert result.status == "fail" and "let read change nothing that calls share" in result.message
 
 
+def test_equal_classes_have_one_number(mine):
+    assert mine(good).result("labels").message == "20 samples per class."
+
+
 def test_a_docstring_is_demanded(mine):
     assert "mine has no docstring" in mine(good, about=None).result("name").message.replace("function", "mine")
 

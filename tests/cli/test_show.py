@@ -14,6 +14,7 @@ import pytest
 from bench.cli import leaderboard, terminal
 from bench.report.build import build
 from bench.report.request import request_of
+from bench.report.stored import named
 from tests.helpers.figures import report
 from tests.helpers.paths import ROOT
 from tests.helpers.records import records, write
@@ -104,6 +105,11 @@ def test_all_settings_with_their_leading_groups(bench, store):
 def test_mistakes_are_sentences(bench, store, words, says):
     done = bench("show", "--results", store, *words)
     assert done.returncode == 2 and says in " ".join(done.stderr.split()) and not done.stdout
+
+
+@pytest.mark.parametrize(("words", "found"), [("data", "data/net"), ("data/", "data/net"), ("netlong", "datalong/netlong")])
+def test_a_whole_name_is_preferred_to_the_beginning_of_another(words, found):
+    assert named(words, ["data/net", "datalong/netlong"]) == found
 
 
 def test_statistics_are_computed_once(bench, tmp_path):

@@ -73,7 +73,8 @@ def labelled(data: Data) -> str | None:
     counts = np.bincount(labels, minlength=found.num_classes)
     if missing := [found.class_names[c] for c in np.flatnonzero(counts == 0)]:
         return Caution(f"{len(missing)} classes have no sample, for example '{missing[0]}': leave them out.")
-    return f"{counts.min():,} to {counts.max():,} samples per class."
+    least, most = counts.min(), counts.max()
+    return f"{least:,} to {most:,} samples per class." if least < most else f"{most:,} samples per class."
 
 
 def partition(data: Data) -> str:
