@@ -88,7 +88,7 @@ def _detail(kind: Kind, name: str, json_output: bool) -> None:
         shown["parameters_described"] = config
         say_json(shown | ({"fidelity": fidelity(loaded)} if kind == "methods" else {}))
         return
-    say(f"{name} ({origin})\n\n{about}\n")
+    say(f"{name} ({origin})\n\n{about or 'It has no docstring.'}\n")
     if source := fidelity(loaded):
         say(f"Source: {source['citation']}\nFamily: {source['family']}")
         say(f"Implementation: {source['basis']}: {source['detail']}\n")

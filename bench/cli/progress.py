@@ -52,8 +52,12 @@ def _progress(console: Console) -> Progress:
 
 @contextmanager
 def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show that a bank is opened and, if it is built, the progress in images; otherwise the display disappears."""
+    """Show that a bank is opened and, if it is built, the progress in samples; otherwise the display disappears.
+
+    A log gets a line when the build starts and at most one a minute after it.
+    """
     with _progress(console) as progress:
+        due = 0.0 if not console.is_interactive else float("inf")
         looking = progress.add_task(clean(f"opening {title}"), total=None)
         build = progress.add_task(clean(f"bank {title}"), visible=False, start=False)
 
@@ -62,6 +66,11 @@ def building(console: Console, title: str) -> Iterator[Callable[[int, int], None
                 progress.update(looking, visible=False)
                 progress.start_task(build)
             progress.update(build, completed=done, total=total, visible=True)
+            nonlocal due
+            if time.monotonic() >= due:
+                due = time.monotonic() + PAUSE
+                line = f"building bank {clean(title)}: {done:,} of {total:,} samples"
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
 
         try:
             yield advance

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from bench.cli.progress import MOST, Board, clock_time, running
+from bench.cli.progress import MOST, Board, building, clock_time, running
 from bench.trials.plan import Trial
 from tests.helpers.records import cell, point
 
@@ -104,3 +104,13 @@ def test_a_pipe_gets_one_line_for_a_tenth_of_the_trials():
 )
 def test_durations_are_written_for_people(seconds, text):
     assert clock_time(seconds) == text
+
+
+def test_a_log_says_that_a_bank_is_built_but_not_for_every_batch():
+    console = Console(file=io.StringIO(), width=40)
+    with building(console, "data → net, 32 px") as advance:
+        assert "building" not in console.file.getvalue()
+        for done in (0, 64, 128):
+            advance(done, 1000)
+    assert console.file.getvalue().count("building bank data → net, 32 px: 0 of 1,000 samples\n") == 1
+    assert "64 of" not in console.file.getvalue()

@@ -107,7 +107,9 @@ def test_mistakes_are_sentences(bench, store, words, says):
     assert done.returncode == 2 and says in " ".join(done.stderr.split()) and not done.stdout
 
 
-@pytest.mark.parametrize(("words", "found"), [("data", "data/net"), ("data/", "data/net"), ("netlong", "datalong/netlong")])
+@pytest.mark.parametrize(
+    ("words", "found"), [("data", "data/net"), ("data/", "data/net"), ("netlong", "datalong/netlong")]
+)
 def test_a_whole_name_is_preferred_to_the_beginning_of_another(words, found):
     assert named(words, ["data/net", "datalong/netlong"]) == found
 
