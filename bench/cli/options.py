@@ -115,7 +115,7 @@ Budgets = Annotated[
 Seeds = Annotated[
     str | None,
     option(
-        help="Seeds, such as 0-2,7. A seed sets the initialisation, the batch order, and which held-out half is val.",
+        help="Seeds, such as 0-2,7. A seed sets initialisation, batch order, and which samples are val and cal.",
         panel=WHAT,
         default="0,1,2",
     ),

@@ -177,6 +177,8 @@ def _report(session: Session, console: Console) -> Path:
     from bench.report.request import request_of
 
     out = session.config.reports
+    if not console.is_interactive:
+        console.print("Writing the report …")
     try:
         with console.status("Writing the report …") as status:
             build(request_of(session.config.output, out), tell=lambda line: status.update(plain(f"Report: {line}")))
