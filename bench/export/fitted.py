@@ -83,7 +83,7 @@ def compare(fitted: Fitted, bank: Bank, store: Store) -> tuple[str | None, str]:
     else:
         differs = int(np.sum((known.exit_index != exits) | (known.correct != right)))
     if not differs:
-        return record.id, f"It does what the stored record {record.id} says on all {len(exits):,} test samples."
+        return record.id, f"It agrees with the stored record {record.id} on all {len(exits):,} test samples."
     return None, (
         f"It differs from the stored record {record.id} on {differs:,} of {len(exits):,} test samples. "
         "Another machine, device, number of threads or version of the code can cause that; `bench run --rerun all` "
