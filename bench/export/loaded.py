@@ -84,7 +84,8 @@ class LoadedPolicy:
         ]
         full = c.macs[-1]
         lines += [
-            f"exit {k} ({name}) costs {cost / full:.2%}" for k, (name, cost) in enumerate(zip(c.exits, c.costs, strict=True))
+            f"exit {k} ({name}) costs {cost / full:.2%}"
+            for k, (name, cost) in enumerate(zip(c.exits, c.costs, strict=True))
         ]
         return "\n".join([*lines, *([f"Note: {c.note}"] if c.note else [])])
 
