@@ -92,7 +92,7 @@ def head(cell: CellSummary, methods: Collection[str] | None = None) -> list[str]
 
     found = cell.statistics
     unfit = failed(found.quality)
-    quality = f"quality checks failed: {'; '.join(unfit)}" if unfit else "quality checks passed"
+    quality = f"quality checks not met: {'; '.join(unfit)}" if unfit else "quality checks passed"
     shown = len(found.methods) if methods is None else sum(m.label in methods for m in found.methods)
     count = f"{shown} method{'s' * (shown != 1)}, {seeds_phrase(len(found.seeds))}"
     flags = [str(flag) for flag in found.flags if flag.kind not in ("quality", "few seeds")]

@@ -95,7 +95,15 @@ def _quality(report: CellReport) -> list[str]:
 
 
 def _reasons(report: CellReport) -> list[str]:
-    lines = [f"- {escape(row.method)}, {escape(row.point)}: {escape(r)}" for row in report.rows for r in row.reasons]
+    """Return every reason once, with the operating points that it holds for."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in report.rows:
+        for reason in row.reasons:
+            found.setdefault(reason, {}).setdefault(row.method, []).append(row.point)
+    lines = []
+    for reason, held in found.items():
+        where = "; ".join(", ".join([who, *points]) for who, points in held.items())
+        lines.append(f"- {escape(reason)}: {escape(where)}")
     return ["## Reasons for missing results", "\n".join(lines)] if lines else []
 
 

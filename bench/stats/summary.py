@@ -130,7 +130,7 @@ class _Summary:
             quality=quality,
             flags=(
                 *self.flags.cell,
-                *([Flag("quality", f"quality check failed: {'; '.join(unfit)}")] if unfit else []),
+                *([Flag("quality", f"quality check not met: {'; '.join(unfit)}")] if unfit else []),
             ),
             bootstrap=self.bootstrap,
             pools=self.cell.pools,

@@ -278,7 +278,7 @@ def test_the_readme_gets_its_leaderboard_and_nothing_else_changes(tmp_path):
     text = readme.read_bytes().decode()
     assert text.startswith(f"# Mine\r\n\r\nBefore.\r\n{BEGIN}\n") and text.endswith(f"{END}\r\nAfter.\r\n")
     assert "old" not in text and f"(docs/reports/{CELL}/leaderboard.md)" in text and "| static hull |" in text
-    assert "quality check failed: the best own gain is clearly above zero" in text  # kept, and marked
+    assert "quality check not met: the best own gain is clearly above zero" in text  # kept, and marked
     assert drift(results, out, **TEXT, readme=readme) == []
     readme.write_bytes(README.encode())
     assert drift(results, out, **TEXT, readme=readme) == [(readme, "differs")]

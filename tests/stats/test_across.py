@@ -66,9 +66,9 @@ def test_below_five_settings_there_are_means_but_no_intervals_and_no_pairs(one):
 
 def test_settings_that_fail_a_quality_check_are_left_out_and_named(one):
     cells = copies(one, OWN)
-    cells[0] = replace(cells[0], flags=(Flag("quality", "quality check failed: exits"),))
+    cells[0] = replace(cells[0], flags=(Flag("quality", "quality check not met: exits"),))
     found = across(cells, BOOTSTRAP)
-    assert found.left_out == (("cell 0", "quality check failed: exits"),)
+    assert found.left_out == (("cell 0", "quality check not met: exits"),)
     assert found.methods[0].own.value == pytest.approx(0.06) and found.methods[1].own.value == pytest.approx(0.03375)
 
 

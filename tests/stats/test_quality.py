@@ -74,5 +74,5 @@ def test_a_setting_that_fails_is_kept_and_flagged():
     sound, broken = summarise(cell, BOOTSTRAP), summarise(replace(cell, static=worse), BOOTSTRAP)
     assert words(sound.quality)[:3] == ["passed"] * 3 and not sound.flags
     names = "last exit within 1 point of the best; no exit over 2 points below an earlier one"
-    assert [str(flag) for flag in broken.flags] == [f"quality check failed: {names}"]
+    assert [str(flag) for flag in broken.flags] == [f"quality check not met: {names}"]
     assert broken.methods[0].rank is not None
