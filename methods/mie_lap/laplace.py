@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
-from bench.heads.layers import LinearHeads, standardiser
+from bench.heads.layers import LayerHeads, standardiser
 from bench.recipe import Heads
 
 VARIANCES = (0.5, 0.7, 1.0, 1.3, 1.5, 1.7, 2.0, 2.5, 3.0, 4.0)
@@ -34,12 +34,15 @@ class Factors:
 
 def linear_layers(heads: Heads, recipe: str) -> list[nn.Linear]:
     """Return the linear layers of heads that are linear layers only; raise UserError for any other recipe."""
-    if not isinstance(heads, LinearHeads) or heads.needs_previous or type(heads).combine is not Heads.combine:
+    layers = list(heads.layers) if isinstance(heads, LayerHeads) else None
+    linear = [layer for layer in layers or () if isinstance(layer, nn.Linear)]
+    if linear != layers or heads.needs_previous or type(heads).combine is not Heads.combine:
         raise UserError(
             f"mie_lap needs heads whose exits each answer with one linear layer on their own features, which "
-            f"heads={recipe} are not. Valid: plain, distilled and l2w, without a hidden layer (width=0)."
+            f"heads={recipe} are not. Valid: plain, distilled and l2w, without a hidden layer (width=0), and native "
+            "if each of them is one."
         )
-    return [layer for layer in heads.layers if isinstance(layer, nn.Linear)]
+    return linear
 
 
 def kfac(features: Tensor, logits: Tensor) -> Factors:

@@ -21,6 +21,7 @@ from torch import nn
 from bench import heads
 from bench.errors import UserError
 from bench.heads.layers import LinearHeads
+from bench.heads.native import NativeHeads
 from bench.recipe import Heads
 from tests.helpers.tasks import make_task
 
@@ -198,6 +199,10 @@ def test_other_heads_are_refused_with_what_is_valid(kind):
         linear_layers(heads, "ztw")
     layers = [nn.Linear(4, 3), nn.Linear(5, 3)]
     assert linear_layers(LinearHeads(layers), "plain") == layers
+    own = NativeHeads([(layer.weight, layer.bias) for layer in layers])
+    assert [x.weight.tolist() for x in linear_layers(own, "native")] == [x.weight.tolist() for x in layers]
+    with pytest.raises(UserError, match="heads=native are not"):
+        linear_layers(NativeHeads([None]), "native")
 
 
 def test_an_exit_that_costs_nothing_answers():
