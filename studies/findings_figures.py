@@ -24,6 +24,7 @@ JOINT_IMAGES = "cifar100/efficientnet_lite0_joint_cifar100"
 NATIVE = ("learned_exit", "eefp", "jeidnn", "msdnet_thresh", "patience")
 FASHION = "fashion_mnist/t2t_vit_7_tuned_fashion_mnist"
 LONGTAIL = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"
+TUNED, CALTECH = "cifar100/efficientnet_lite0_tuned_cifar100", "caltech101/efficientnet_lite0"
 BACKWARD = "jeidnn[scheme=subsequent]"  # the authors' targets
 WIDE, HIGH = 3.6, 1.9  # inches of a panel
 ENTRY = 0.17  # room for an entry of a legend, as a share of an axis
@@ -141,7 +142,10 @@ def _colours(methods: Sequence[str]) -> dict[str, str]:
     return {name: HULL if name == BASE else next(hues) for name in methods}
 
 
-FOUR = {BANKING: "Banking77", CLINC: "CLINC150", FASHION: "Fashion-MNIST", LONGTAIL: "CIFAR-100-LT"}
+COMPARED = {
+    BANKING: "Banking77", CLINC: "CLINC150", FASHION: "Fashion-MNIST", LONGTAIL: "CIFAR-100-LT", TUNED: "CIFAR-100",
+    CALTECH: "Caltech-101",
+}  # fmt: skip
 SIX = (BASE, "msdnet_thresh", "eefp", "learned_exit", "jeidnn", BACKWARD)
 FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each claim, by what is written over it
     "banking77": {
@@ -180,9 +184,17 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
         "1": lambda axes: gain(axes, LONGTAIL, BASE, "eefp", "learned_exit"),
         "2": lambda axes: gain(axes, LONGTAIL, BASE, "patience"),
         "3": lambda axes: own(axes, LONGTAIL, BASE, "entropy_thresh"),
-        "4": lambda axes: settings_compared(axes, FOUR, "jeidnn", BACKWARD),
+        "4": lambda axes: settings_compared(axes, COMPARED, "jeidnn", BACKWARD),
         "static exits of T2T-ViT-7": partial(exits, setting=FASHION),
         "static exits of EfficientNet-Lite0": partial(exits, setting=LONGTAIL),
+    },
+    "classes": {
+        "1": lambda axes: gain(axes, TUNED, BASE, "ztw"),
+        "2": lambda axes: own(axes, TUNED, "eefp", "margin_thresh", "pcee", column="plain_difference"),
+        "3": lambda axes: settings_compared(axes, {TUNED: "CIFAR-100", CALTECH: "Caltech-101"}, "jeidnn", BASE),
+        "4": lambda axes: gain(axes, CALTECH, BASE, "patience", "voting"),
+        "5": lambda axes: own(axes, TUNED, "oracle", "ztw", BASE),
+        "all methods on Caltech-101": partial(own, setting=CALTECH),
     },
     "small": {
         "1": lambda axes: absolute(

@@ -18,6 +18,8 @@ SETTINGS = {  # what the page calls them, and the heads
     "clinc150/minilm_l6": ("CLINC150 × MiniLM", ""),
     "fashion_mnist/t2t_vit_7_tuned_fashion_mnist": ("Fashion-MNIST × T2T-ViT-7, trained on it", ""),
     "cifar100lt/efficientnet_lite0_tuned_cifar100lt": ("CIFAR-100-LT × EfficientNet-Lite0, tuned on it", ""),
+    "cifar100/efficientnet_lite0_tuned_cifar100": ("CIFAR-100 × EfficientNet-Lite0, tuned on it", ""),
+    "caltech101/efficientnet_lite0": ("Caltech-101 × EfficientNet-Lite0", ""),
     "cifar100/efficientnet_lite0_joint_cifar100": ("CIFAR-100 × EfficientNet-Lite0, joint, native heads", NATIVE),
     "banking77/minilm_l6_joint_banking77": ("Banking77 × MiniLM, joint, native heads", NATIVE),
 }

@@ -62,7 +62,19 @@ def test_what_the_text_says_of_groups_and_differences(page):
     texts = boards["clinc150/minilm_l6"]
     assert f"has {(texts['method_highlight'] == 'leading').sum()} of {texts['rank'].notna().sum()} methods" in page
     tuned = boards[findings.CLAIMS]
-    assert tuned.loc["eefp", "plain_difference"] > 0 and tuned.loc["eefp", "plain_p_holm"] < 0.05
+    assert tuned.loc["eefp", "plain_difference"] > 0 and tuned.loc["eefp", "plain_p_holm"] > 0.05
+    best = boards["cifar100/efficientnet_lite0_tuned_cifar100"]
+    assert (
+        best["rank"].iloc[0] == "1" and best.index[0] == "ztw" and f"the {best['rank'].notna().sum() - 1} other" in page
+    )
+    assert (best.loc[["eefp", "margin_thresh"], "plain_p_holm"] < 0.05).all()
+    for name in ("cifar100/efficientnet_lite0_tuned_cifar100", "caltech101/efficientnet_lite0"):
+        assert (
+            boards[name].loc["jeidnn", "plain_p_holm"]
+            > 0.05
+            > boards[name].loc["jeidnn[scheme=subsequent]", "plain_p_holm"]
+        )
+    assert (boards["caltech101/efficientnet_lite0"].loc[["eefp", "margin_thresh"], "plain_p_holm"] > 0.05).all()
     ours = tuned.loc["jeidnn"]
     assert ours["plain_difference_low"] < 0 < ours["plain_difference"]
     for board in boards.values():
