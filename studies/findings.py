@@ -26,8 +26,8 @@ SETTINGS = {  # of the tables across settings, and their names there
     "caltech101/efficientnet_lite0": "Caltech-101 × EfficientNet-Lite0",
 }
 ACROSS = (
-    "global_thresh", "entropy_thresh", "eefp", "msdnet_thresh", "patience", "beem", "ztw", "learned_exit",
-    "jeidnn", "jeidnn[scheme=subsequent]", "lookahead",
+    "global_thresh", "entropy_thresh", "eefp", "msdnet_thresh", "patience", "beem", "ztw", "per_class_thresh",
+    "learned_exit", "jeidnn", "jeidnn[scheme=subsequent]", "lookahead",
 )  # fmt: skip
 JOINT_IMAGES = "cifar100/efficientnet_lite0_joint_cifar100"
 JOINT = "banking77/minilm_l6_joint_banking77"

@@ -181,7 +181,7 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
         "3": lambda axes: own(axes, JOINT_IMAGES, *(f"{name}[heads=native]" for name in (*NATIVE, BASE))),
     },
     "images": {
-        "1": lambda axes: gain(axes, LONGTAIL, BASE, "eefp", "learned_exit"),
+        "1": lambda axes: gain(axes, LONGTAIL, BASE, "per_class_thresh", "eefp"),
         "2": lambda axes: gain(axes, LONGTAIL, BASE, "patience"),
         "3": lambda axes: own(axes, LONGTAIL, BASE, "entropy_thresh"),
         "4": lambda axes: settings_compared(axes, COMPARED, "jeidnn", BACKWARD),

@@ -63,6 +63,8 @@ def test_what_the_text_says_of_groups_and_differences(page):
     assert f"has {(texts['method_highlight'] == 'leading').sum()} of {texts['rank'].notna().sum()} methods" in page
     tuned = boards[findings.CLAIMS]
     assert tuned.loc["eefp", "plain_difference"] > 0 and tuned.loc["eefp", "plain_p_holm"] > 0.05
+    better = tuned[(tuned["plain_difference"] > 0) & (tuned["plain_p_holm"] < 0.05)]
+    assert better.index.tolist() == ["per_class_thresh"]
     best = boards["cifar100/efficientnet_lite0_tuned_cifar100"]
     assert (
         best["rank"].iloc[0] == "1" and best.index[0] == "ztw" and f"the {best['rank'].notna().sum() - 1} other" in page
