@@ -84,7 +84,7 @@ def test_execution_that_differs_is_an_error(small_bank, bench, monkeypatch):
     monkeypatch.setattr(Network, "execute", stuck)
     done = bench(*words, "--verify-executed", "40")
     assert done.returncode == 1, done.stderr
-    assert "DIFFER FOR ANOTHER REASON" in done.stdout and "executed: 1." in done.stdout
+    assert "DIFFER FOR ANOTHER REASON" in done.stdout and "disagrees with the simulation: 1." in done.stdout
 
 
 @pytest.mark.slow

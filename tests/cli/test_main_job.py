@@ -37,7 +37,7 @@ def test_the_job_ends_with_records_a_report_and_their_paths(finished):
 def test_records_carry_provenance_and_no_names(finished):
     folder, _ = finished
     for record in results(folder / "runs").values():
-        assert record["schema_version"] == 3 and record["cell"]["protocol_version"] == "v1"
+        assert record["schema_version"] == 3 and record["cell"]["protocol_version"] == "v2"
         assert record["provenance"]["packages"]["torch"]
         assert str(folder) not in json.dumps(record)
 

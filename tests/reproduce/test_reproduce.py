@@ -125,7 +125,7 @@ def test_a_file_found_by_name_that_does_not_fit_fails_its_cell(command, images, 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["msdnet"], "'msdnet' is not a paper"),
+        (["msdnet"], "'msdnet' is not a valid paper"),
         (["jeidnn", "--preset", "release"], "Did you mean 'released'"),
         (["jeidnn", "--cost", "flops"], "layers, macs"),
         (["jeidnn", "--cells", "svhn/t2t_vit_14"], "Did you mean 'svhn/t2t_vit_7'"),

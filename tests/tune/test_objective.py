@@ -130,7 +130,7 @@ def test_a_score_never_opens_cal_or_test(bank, monkeypatch):
     rows, _ = Evaluator("cpu", 1).last(bank, method, 0, (0.4, 0.6, 1.0))
     _, _, val, cal = bank.roles(0)
     assert set(rows.tolist()) < set(val.tolist())
-    assert [split for split, _ in opened] == ["train", "pool"] * 2
+    assert [split for split, _ in opened] == ["train", bank.roles(0).held] * 2
     for _, at in opened[1::2]:
         assert at == set(val.tolist()) and not at & set(cal.tolist())
 
@@ -146,4 +146,4 @@ def test_what_is_kept_between_trials_changes_no_score(bank):
             )
     tasks = [task for found in used._parts.values() for task, _ in (*found.ways, found.last)]
     assert all(len(task.shared_cache) <= objective.KEPT for task in tasks)
-    assert len({task.train.features[0].data_ptr() for task in tasks}) == 1  # one copy for all seeds
+    assert len({task.train.features[0].data_ptr() for task in tasks}) == 2  # one copy for each seed, which has its own

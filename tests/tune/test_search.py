@@ -21,7 +21,7 @@ def test_a_search_ends_with_its_file(search_of, run_all):
     assert stored == search.result() and stored.kept in ("tuned", "defaults") and stored.reason
     assert [row.number for row in rows] == list(range(6)) == [row.number for row in stored.history]
     assert stored.history[0].params == {"beta": 1.0}
-    assert stored.subject.bank_digest == search.bank.digest and stored.subject.protocol_version == "v1"
+    assert stored.subject.bank_digest == search.bank.digest and stored.subject.protocol_version == "v2"
     assert stored.protocol.seeds == (0, 1) and stored.protocol.window == (0.4, 1.0)
     assert stored.versions["optuna"] and stored.versions["torch"]
     assert all(0 < score < 1 for row in stored.history for score in row.scores)

@@ -43,7 +43,7 @@ def test_bytes_depend_on_the_records_alone_not_on_their_order():
     grid = {"methods": ["jeidnn", "msdnet_thresh"], "budgets": (0.3, 0.7), "lift": 0.5}
     held = records(**grid)
     assert cell_figures(one_cell(held)) == cell_figures(one_cell(held[::-1]))
-    held = [r for i in range(5) for r in records(**grid, dataset=f"set{i}", samples=100)]
+    held = [r for i in range(5) for r in records(**grid, dataset=f"set{i}", samples=100, protocol_version="v2")]
     found = overall_figures(report(held))
     assert found == overall_figures(report(held[::-1])) and [f.name for f in found] == ["own_gain", "tally"]
     assert all(len(f.caption.split()) < 60 for f in found)
