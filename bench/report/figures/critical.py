@@ -130,7 +130,8 @@ def _ranks(axes: Axes, data: pd.DataFrame, report: CellReport) -> None:
     for y, row in enumerate(rows_of(data)):
         if pd.notna(row.first_rank):
             colour = report.looks[row.method].colour
-            axes.plot([row.first_rank, row.last_rank], [y, y], color=colour, linewidth=4, solid_capstyle="round")
+            ends = [row.first_rank, row.last_rank]  # dots at the ends: a line without length is not drawn
+            axes.plot(ends, [y, y], "o-", color=colour, linewidth=4, markersize=4, markeredgewidth=0)
     axes.set_ylim(len(data) - 0.4, -0.6)
     axes.set_xlim(0.4, int(data["first_rank"].notna().sum()) + 0.6)
     axes.set_yticks([])
