@@ -151,9 +151,15 @@ def _allocate(path: Path, shape: tuple[int, ...], dtype: str | np.dtype) -> None
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     array.flush()
     del array
+    with path.open("r+b") as file:
+        reserve(file.fileno(), path.stat().st_size)
+
+
+def reserve(handle: int, size: int) -> None:
+    """Give an open file so many bytes on the disk, where the system can; raise OSError if the disk is full."""
     if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file, _unsupported_is_fine():
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        with _unsupported_is_fine():
+            os.posix_fallocate(handle, 0, size)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.bank.partial import reserve
 from bench.errors import UserError
 from bench.exits import PART
 from bench.method import ExitData
@@ -34,7 +34,7 @@ def gathered(array: np.ndarray, rows: np.ndarray, folder: Path) -> np.memmap:
 
 def _copied(array: np.ndarray, rows: np.ndarray, folder: Path) -> np.memmap:
     with tempfile.TemporaryFile(dir=folder) as file:
-        os.posix_fallocate(file.fileno(), 0, len(rows) * array.shape[1] * array.dtype.itemsize)
+        reserve(file.fileno(), len(rows) * array.shape[1] * array.dtype.itemsize)
         held = np.memmap(file, array.dtype, "w+", shape=(len(rows), array.shape[1]))
     for start in range(0, len(rows), GATHERED):
         held[start : start + GATHERED] = array[rows[start : start + GATHERED]]
