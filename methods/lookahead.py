@@ -16,9 +16,9 @@ from bench import heads
 from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold, rule_fractions
-from bench.rules.states import DIGITS, state, state_macs
+from bench.rules.states import DIGITS, every_state, state_macs, states
 
-ROWS = 2048  # samples that walk down the trees at once
+ROWS = 512  # samples that walk down the trees at once
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,13 @@ class Lookahead(Method):
         right = (logits.argmax(-1) == task.val.labels[:, None]).cpu().numpy()
         score = TreeScore(exits, c.trees, c.depth).to(logits.device)
         score.costs.copy_(rule_fractions(task, fitted, lambda k: score.macs(k, task.num_classes)))
+        inputs = states(logits).round(decimals=DIGITS)
         with threadpool_limits(1):  # scikit-learn's threads race for the process's warning filters
             for k in range(exits - 1):
-                x = features(k, logits[:, : k + 1]).cpu().numpy()
+                x = inputs[:, : k + 1].flatten(1).cpu().numpy()
                 for j in range(k, exits):
                     score.grow(k, j, x, right[:, j], c.rate, c.least, task.seed)
         return one_threshold(task, budgets, fitted, score)
-
-
-def features(k: int, answers: Tensor) -> Tensor:
-    """Return the states of exits 0 … k side by side [N, (k+1)·F] from the answers [N, k+1, C]."""
-    return torch.cat([state(i, answers[:, : i + 1]) for i in range(k + 1)], -1).round(decimals=DIGITS)
 
 
 class TreeScore(Score):
@@ -95,11 +91,7 @@ class TreeScore(Score):
     def __init__(self, exits: int, trees: int, depth: int) -> None:
         super().__init__()
         self.trees, self.depth = trees, depth
-        shape = (
-            max(exits - 1, 0),
-            exits,
-            trees,
-        )  # gate, exit that is predicted, tree; then nodes in breadth-first order
+        shape = max(exits - 1, 0), exits, trees  # gate, exit that is predicted; then nodes in breadth-first order
         inner = 2**depth - 1
         self.register_buffer("feature", torch.zeros(*shape, inner, dtype=torch.int64))
         self.register_buffer("threshold", torch.full((*shape, inner), torch.inf, dtype=torch.float64))
@@ -133,16 +125,24 @@ class TreeScore(Score):
 
     def right(self, k: int, x: Tensor) -> Tensor:
         """Return the probabilities [N, K-k] that exits k … K-1 are right, from the features x [N, F] of gate k."""
-        feature, threshold, value = (v[k, k:].flatten(0, 1) for v in (self.feature, self.threshold, self.value))
-        tree = torch.arange(len(feature), device=x.device)
-        place = torch.zeros(len(x), len(feature), dtype=torch.int64, device=x.device)
-        for _ in range(self.depth):
-            place = 2 * place + 1 + (x.gather(1, feature[tree, place]) > threshold[tree, place]).long()
-        said = value[tree, place - feature.shape[1]].unflatten(1, (-1, self.trees)).sum(-1)
-        return (said + self.base[k, k:]).sigmoid()
+        feature, threshold, said = (v[k, k:].flatten(0, 1) for v in (self.feature, self.threshold, self.value))
+        rows, said = x.T.contiguous(), said[..., None]
+        for level in reversed(range(self.depth)):  # from the leaves up: each node takes the value of one of its sides
+            nodes = slice(2**level - 1, 2 ** (level + 1) - 1)
+            said = torch.where(rows[feature[:, nodes]] > threshold[:, nodes, None], said[:, 1::2], said[:, ::2])
+        return (said[:, 0].unflatten(0, (-1, self.trees)).sum(1).T + self.base[k, k:]).sigmoid()
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
-        r = torch.cat([self.right(k, part) for part in features(k, logits).split(ROWS)])
+        return self._at(k, every_state(logits).round(decimals=DIGITS))
+
+    def all(self, logits: Tensor) -> Tensor:
+        inputs = states(logits).round(decimals=DIGITS)
+        gates = [self._at(k, inputs[:, : k + 1]) for k in range(inputs.shape[1])]
+        return torch.stack(gates, 1) if gates else inputs.new_empty(len(inputs), 0)
+
+    def _at(self, k: int, inputs: Tensor) -> Tensor:
+        """Return the scores [N] of gate k from the states [N, k+1, F] of exits 0 … k."""
+        r = torch.cat([self.right(k, part) for part in inputs.flatten(1).split(ROWS)])
         return -((r[:, 1:] - r[:, :1]) / (self.costs[k + 1 :] - self.costs[k])).amax(-1).round(decimals=DIGITS)
 
     def macs(self, k: int, classes: int) -> int:

@@ -15,7 +15,7 @@ from bench.exits import first_true, mean_cost
 from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
 from bench.rules import ThresholdPolicy, logistic, rule_fractions, too_small
-from bench.rules.states import DIGITS, Ridge, StateScore, along, hinges, knots, states
+from bench.rules.states import DIGITS, Ridge, StateBasis, StateScore, along, hinges, knots, states
 
 INF = float("inf")
 
@@ -72,11 +72,11 @@ class OptimalStopping(Method):
         odds = logistic.solve(inputs, wrong[None, :, :-1], inputs.new_ones(1, inputs.shape[1]))[0][0, ..., None]
         features = along(inputs, odds)
         at = knots(features, c.knots)
-        basis = hinges(features, at)
-        macs = StateScore(basis[0], basis[0, :, 0], directions=odds, at=at).macs
+        values, basis = hinges(features, at), StateBasis(odds, at)
+        macs = StateScore(values[0], values[0, :, 0], basis=basis).macs
         costs = rule_fractions(task, fitted, lambda k: macs(k, task.num_classes))
         order = torch.randperm(len(wrong), generator=torch.Generator().manual_seed(task.seed)).to(wrong.device)
-        problem = Stopping(basis[order], wrong[order], costs, c.folds, c.ridge)
+        problem = Stopping(values[order], wrong[order], costs, c.folds, c.ridge)
         steepest = 2 / max(float(costs.diff().min()), 1e-6) if len(costs) > 1 else 1.0
         coarse = problem.solve([0.0, *np.geomspace(1e-3, steepest, c.points), INF])
 
@@ -85,7 +85,7 @@ class OptimalStopping(Method):
             chosen = points.choose(budget)
             if chosen is None:
                 return too_small(budget, float(costs[0]))
-            score = StateScore(points.weight[chosen], points.bias[chosen], directions=odds, at=at)
+            score = StateScore(points.weight[chosen], points.bias[chosen], basis=basis)
             policy = ThresholdPolicy(fitted, score, torch.zeros_like(costs), task.num_classes)
             limit = max(coarse.cost)
             if limit < budget and points.cost[chosen] == limit:

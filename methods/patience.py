@@ -10,11 +10,9 @@ import torch
 from torch import Tensor
 
 from bench import heads
-from bench.exits import at_exits, first_true, mean_cost
 from bench.method import Fidelity, Infeasible, Method, Policy, Task
-from bench.recipe import Heads
-from bench.rules import HeadsPolicy, rule_fractions
-from bench.rules.mixing import mixtures
+from bench.rules import Score
+from bench.rules.mixing import mixed_levels
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,17 @@ def run_lengths(predicted: Tensor) -> Tensor:
     return torch.stack(runs, 1)
 
 
-class RunPolicy(HeadsPolicy):
-    """Leave at the first exit that ends a run of `run` equal predictions."""
+class Runs(Score):
+    """The number of consecutive exits up to exit k that predict the same class."""
 
-    def __init__(self, heads: Heads, run: int, exits: int, classes: int, note: str = "") -> None:
-        super().__init__(heads, exits)
-        self.run, self.classes, self.note = run, classes, note
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        return run_lengths(logits.argmax(-1))[:, k].double()
 
-    def leave(self, k: int, logits: Tensor) -> Tensor:
-        if k + 1 < self.run:
-            return torch.zeros(logits.shape[0], dtype=torch.bool, device=logits.device)
-        recent = logits[:, k + 1 - self.run :].argmax(-1)
-        return (recent == recent[:, -1:]).all(1)
+    def macs(self, k: int, classes: int) -> int:
+        return classes  # the search for the largest logit
 
-    def gate_macs(self, k: int) -> int:
-        return self.classes  # the search for the largest logit
+    def all(self, logits: Tensor) -> Tensor:
+        return run_lengths(logits.argmax(-1))[:, :-1].double()
 
 
 class Patience(Method):
@@ -82,28 +76,11 @@ class Patience(Method):
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Evaluate all levels on val at once, then mix two of them per budget."""
-        fitted, exits, classes = heads.fit(self.config.heads, task), task.num_exits, task.num_classes
-        answers = fitted.logits(task.val)
-        predicted = answers.argmax(-1)
-        correct = predicted == task.val.labels[:, None]
-        costs = rule_fractions(task, fitted, lambda k: classes)
-        levels = range(0 if self.config.counting == "gmum" else 1, max(exits, 2))
-        runs = [t if self.config.counting == "lgvit" else t + 1 for t in levels]
-        gates = run_lengths(predicted)[:, :-1]
-        left = first_true(gates >= torch.tensor(runs, device=gates.device)[:, None, None])
-        policies = [RunPolicy(fitted, run, exits, classes) for run in runs]
-        found = mixtures(policies, left, correct, answers[:, 0], costs, budgets, task.seed, classes / task.macs[-1])
+        fitted, counting = heads.fit(self.config.heads, task), self.config.counting
+        levels = range(0 if counting == "gmum" else 1, max(task.num_exits, 2))
+        runs = torch.tensor([t if counting == "lgvit" else t + 1 for t in levels], dtype=torch.float64)
 
-        cost = mean_cost(left, costs).tolist()
-        right = at_exits(correct, left).double().mean(1).tolist()
-        best = max(range(len(levels)), key=lambda i: (right[i], -cost[i]))
-        note = (
-            f"unreachable: no patience that costs more than t={levels[best]} ({cost[best]:.4f} of the plain backbone) "
-            "is right more often on val"
-        )
-        noted = RunPolicy(fitted, runs[best], exits, classes, note)
-        short = cost[best] < float(costs[-1])
-        return [
-            noted if p is policies[best] and short and cost[best] < b else p
-            for p, b in zip(found, budgets, strict=True)
-        ]
+        def unreachable(i: int, cost: float) -> str:
+            return f"patience that costs more than t={levels[i]} ({cost:.4f} of the plain backbone)"
+
+        return mixed_levels(task, budgets, fitted, Runs(), runs.to(task.device), unreachable)

@@ -10,12 +10,10 @@ import torch
 from torch import Tensor
 
 from bench import heads
-from bench.exits import at_exits, first_true, mean_cost
 from bench.method import Fidelity, Infeasible, Method, Policy, Task
 from bench.plugins.params import tunable
-from bench.recipe import Heads
-from bench.rules import HeadsPolicy, rule_fractions
-from bench.rules.mixing import mixtures
+from bench.rules import Score
+from bench.rules.mixing import mixed_levels
 
 
 @dataclass(frozen=True)
@@ -30,20 +28,21 @@ class VotingConfig:
             raise ValueError(f"power={self.power:g} must be at least 0 and below 1: at 1 the first exit always wins.")
 
 
-class VotePolicy(HeadsPolicy):
-    """Leave at the first exit k whose prediction has at least level·(k+1)^power votes of the exits so far."""
+class Votes(Score):
+    """The votes for the prediction of exit k among the exits so far, over (k+1)^power."""
 
-    def __init__(self, heads: Heads, exits: int, classes: int, power: float, level: float, note: str = "") -> None:
-        super().__init__(heads, exits)
-        self.classes, self.power, self.level, self.note = classes, power, level, note
+    def __init__(self, power: float) -> None:
+        super().__init__()
+        self.power = power
 
-    def leave(self, k: int, logits: Tensor) -> Tensor:
-        predicted = logits.argmax(-1)
-        votes = (predicted == predicted[:, -1:]).sum(1)
-        return votes.double() / (k + 1) ** self.power >= self.level
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        return shares(logits.argmax(-1), self.power)[:, k]
 
-    def gate_macs(self, k: int) -> int:
-        return self.classes + 1  # the search for the largest logit, and the division
+    def macs(self, k: int, classes: int) -> int:
+        return classes + 1  # the search for the largest logit, and the division
+
+    def all(self, logits: Tensor) -> Tensor:
+        return shares(logits[:, :-1].argmax(-1), self.power)
 
 
 class Voting(Method):
@@ -77,30 +76,12 @@ class Voting(Method):
 
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Evaluate all levels on val at once, then mix two of them per budget."""
-        fitted, exits, classes = heads.fit(self.config.heads, task), task.num_exits, task.num_classes
-        answers = fitted.logits(task.val)
-        predicted = answers.argmax(-1)
-        correct = predicted == task.val.labels[:, None]
-        score = shares(predicted[:, :-1], self.config.power)
-        levels = torch.cat([score.flatten().unique(), score.new_tensor([torch.inf])])
-        left = first_true(score >= levels[:, None, None])
-        costs = rule_fractions(task, fitted, lambda k: classes + 1)
-        cost = mean_cost(left, costs).tolist()
-        right = at_exits(correct, left).double().mean(1).tolist()
-        best = max(range(len(levels)), key=lambda i: (right[i], -cost[i]))
-        note = f"unreachable: no number of votes that costs more than {cost[best]:.4f} is right more often on val"
-
-        def policy(i: int, note: str = "") -> VotePolicy:
-            return VotePolicy(fitted, exits, classes, self.config.power, float(levels[i]), note)
-
-        policies = [policy(i) for i in range(len(levels))]
-        coin_cost = classes / task.macs[-1]
-        found = mixtures(policies, left, correct, answers[:, 0], costs, budgets, task.seed, coin_cost)
-        short = cost[best] < float(costs[-1])
-        return [
-            policy(best, note) if p is policies[best] and short and cost[best] < b else p
-            for p, b in zip(found, budgets, strict=True)
-        ]
+        fitted, score = heads.fit(self.config.heads, task), Votes(self.config.power)
+        values = score.all(fitted.logits(task.val)).flatten().unique()
+        levels = torch.cat([values, values.new_tensor([torch.inf])])
+        return mixed_levels(
+            task, budgets, fitted, score, levels, lambda _, cost: f"number of votes that costs more than {cost:.4f}"
+        )
 
 
 def shares(predicted: Tensor, power: float) -> Tensor:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from bench.exits import at_exits, mean_cost
-from bench.method import Infeasible, Policy
-from bench.rules.policies import HeadsPolicy, too_small
+from bench.exits import at_exits, first_true, mean_cost
+from bench.method import Infeasible, Policy, Task
+from bench.recipe import Heads
+from bench.rules.policies import HeadsPolicy, ThresholdPolicy, rule_fractions, too_small
+from bench.rules.scores import Score
 
 
 def coin(logits: Tensor, seed: int) -> Tensor:
@@ -39,8 +41,11 @@ class Mixture(HeadsPolicy):
         self.cheap, self.expensive, self.share, self.seed, self.classes = cheap, expensive, share, seed, classes
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
-        lucky = coin(logits[:, 0], self.seed) < self.share
-        return torch.where(lucky, self.expensive.leave(k, logits), self.cheap.leave(k, logits))
+        return torch.where(self.lucky(logits[:, 0]), self.expensive.leave(k, logits), self.cheap.leave(k, logits))
+
+    def lucky(self, first: Tensor) -> Tensor:
+        """Return whose coin says the expensive policy, bool [N], from the answers of exit 0 [N, C]."""
+        return coin(first, self.seed) < self.share
 
     def macs(self, k: int) -> int:
         return self.expensive.macs(k) + (self.classes if k == 0 else 0)
@@ -60,6 +65,38 @@ def upper_hull(cost: Tensor, value: Tensor) -> list[int]:
 
 def _slope(cost: Tensor, value: Tensor, i: int, j: int) -> float:
     return float(value[j] - value[i]) / max(float(cost[j] - cost[i]), 1e-300)
+
+
+def mixed_levels(
+    task: Task,
+    budgets: Sequence[float],
+    heads: Heads,
+    score: Score,
+    levels: Tensor,
+    unreachable: Callable[[int, float], str],
+) -> list[Policy | Infeasible]:
+    """Return per budget the level of a score with few values, or the mixture of two, that spends it on val.
+
+    levels [L]: thresholds of the score, one for all exits. A budget below the cheapest level is infeasible; one above
+    the most accurate level gets that level and a note, `unreachable` of its index and its cost.
+    """
+    logits = heads.logits(task.val)
+    correct = logits.argmax(-1) == task.val.labels[:, None]
+    left = first_true(score.all(logits) >= levels[:, None, None])
+    costs = rule_fractions(task, heads, lambda k: score.macs(k, task.num_classes))
+    rows = levels[:, None].expand(-1, task.num_exits)
+    policies = [ThresholdPolicy(heads, score, row, task.num_classes) for row in rows]
+    coin_cost = task.num_classes / task.macs[-1]
+    found = mixtures(policies, left, correct, logits[:, 0], costs, budgets, task.seed, coin_cost)
+    cost = mean_cost(left, costs).tolist()
+    right = at_exits(correct, left).double().mean(1).tolist()
+    best = max(range(len(rows)), key=lambda i: (right[i], -cost[i]))
+    noted = ThresholdPolicy(heads, score, rows[best], task.num_classes)
+    noted.note = f"unreachable: no {unreachable(best, cost[best])} is right more often on val"
+    short = cost[best] < float(costs[-1])
+    return [
+        noted if p is policies[best] and short and cost[best] < b else p for p, b in zip(found, budgets, strict=True)
+    ]
 
 
 def mixtures(

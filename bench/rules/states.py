@@ -6,10 +6,12 @@ Axes as in exits.py; F features of a state, E directions in it, M knots of each,
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from bench.exits import by_rows
 from bench.rules.scores import Score
 
 MARGIN = 20.0  # nats at which the log-margin is cut off: beyond e^20 to 1 a prediction is certain
@@ -25,31 +27,51 @@ def state(k: int, answers: Tensor, top: int = 3) -> Tensor:
     number of consecutive exits up to here that did, over k; the largest p_1 of exits 0 … k. With a single class: 1, 0,
     …, 0, 20, ….
     """
-    z = answers[:, k].double()
-    peak, label = z.max(-1, keepdim=True)
-    z = z - peak
-    e = z.exp()
-    total = e.sum(-1)
-    classes = z.shape[-1]
-    best = z.topk(min(max(top, 2), classes)).values
-    largest = z.new_zeros(z.shape[0], top)
-    largest[:, : min(top, classes)] = best[:, :top].exp() / total[:, None]
-    spread = (total.log() - (e * z).sum(-1) / total) / math.log(max(classes, 2))
-    margin = best[:, 1].neg().clamp(0, MARGIN) if classes > 1 else torch.full_like(total, MARGIN)
-    same, streak, confidence = torch.zeros_like(total), torch.zeros_like(total), 1 / total
-    if k:
-        earlier = answers[:, :k]
-        peaks, labels = earlier.max(-1, keepdim=True)
-        agrees = (labels.squeeze(-1) == label).double().flip(-1)
-        same, streak = agrees[:, 0], agrees.cumprod(-1).sum(-1) / k
-        confidence = torch.maximum(confidence, 1 / (earlier - peaks).exp().sum(-1).amin(-1).double())
-    return torch.cat([largest, torch.stack([spread, margin, same, streak, confidence], -1)], -1)
+    return _joined(k, _alone(answers[:, k], top), *_peaks(answers))
 
 
 def states(answers: Tensor, top: int = 3) -> Tensor:
     """Return the states [N, K-1, top + 5] at every gate from the answers [N, K, C] of all exits."""
-    gates = [state(k, answers[:, : k + 1], top) for k in range(answers.shape[1] - 1)]
-    return torch.stack(gates, 1) if gates else answers.new_empty(len(answers), 0, top + HISTORY, dtype=torch.float64)
+    return by_rows(partial(every_state, top=top), answers[:, :-1])
+
+
+def every_state(answers: Tensor, top: int = 3) -> Tensor:
+    """Return the states [N, K, top + 5] at every exit from the answers [N, K, C] of all of them."""
+    if not answers.shape[1]:
+        return answers.new_empty(len(answers), 0, top + HISTORY, dtype=torch.float64)
+    alone, (labels, totals) = _alone(answers, top), _peaks(answers)
+    return torch.stack([_joined(k, alone[:, k], labels, totals) for k in range(answers.shape[1])], 1)
+
+
+def _alone(answers: Tensor, top: int) -> Tensor:
+    """Return what a state says of each answer [..., C] by itself: float64 [..., top + 2]."""
+    z = answers.double()
+    z = z - z.amax(-1, keepdim=True)
+    e = z.exp()
+    total = e.sum(-1)
+    classes = z.shape[-1]
+    best = z.topk(min(max(top, 2), classes)).values
+    largest = z.new_zeros(*z.shape[:-1], top)
+    largest[..., : min(top, classes)] = best[..., :top].exp() / total[..., None]
+    spread = (total.log() - (e * z).sum(-1) / total) / math.log(max(classes, 2))
+    margin = best[..., 1].neg().clamp(0, MARGIN) if classes > 1 else torch.full_like(total, MARGIN)
+    return torch.cat([largest, torch.stack([spread, margin], -1)], -1)
+
+
+def _peaks(answers: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the predictions [N, K], and one over their probabilities [N, K], of answers [N, K, C]."""
+    peaks, labels = answers.max(-1, keepdim=True)
+    return labels.squeeze(-1), (answers - peaks).exp().sum(-1).double()
+
+
+def _joined(k: int, alone: Tensor, labels: Tensor, totals: Tensor) -> Tensor:
+    """Append agreement and confidence up to exit k [N, 3] to what its answer says alone [N, F]; see `_peaks`."""
+    same, streak, confidence = torch.zeros_like(alone[:, 0]), torch.zeros_like(alone[:, 0]), alone[:, 0]
+    if k:
+        agrees = (labels[:, :k] == labels[:, k, None]).double().flip(-1)
+        same, streak = agrees[:, 0], agrees.cumprod(-1).sum(-1) / k
+        confidence = torch.maximum(confidence, 1 / totals[:, :k].amin(-1))
+    return torch.cat([alone, torch.stack([same, streak, confidence], -1)], -1)
 
 
 def state_macs(classes: int) -> int:
@@ -78,32 +100,54 @@ def hinges(features: Tensor, at: Tensor) -> Tensor:
     return torch.cat([features, (features[..., None] - at).clamp_min(0).flatten(-2)], -1)
 
 
-class StateScore(Score):
-    """Per exit, a function that is linear in the state, or in the hinges of the state and of directions in it."""
+class StateBasis(nn.Module):
+    """The state, or the hinges of the state and of directions in it: what a `StateScore` weighs, at every gate."""
 
-    weight: Tensor
-    bias: Tensor
     directions: Tensor
     at: Tensor
 
-    def __init__(
-        self, weight: Tensor, bias: Tensor, top: int = 3, directions: Tensor | None = None, at: Tensor | None = None
-    ) -> None:
-        """Take weight [G, (F+E)·(1+M)] and bias [G], directions [G, F, E], and knots `at` [G, F+E, M]."""
+    def __init__(self, directions: Tensor, at: Tensor, top: int = 3) -> None:
+        """Take directions [G, F, E] and the knots of states and directions, `at` [G, F+E, M]."""
         super().__init__()
         self.top = top
-        none = weight.new_empty(*weight.shape, 0)
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
-        self.register_buffer("directions", none if directions is None else directions)
-        self.register_buffer("at", none if at is None else at)
+        self.register_buffer("directions", directions)
+        self.register_buffer("at", at)
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
-        basis = hinges(along(state(k, logits, self.top), self.directions[k]), self.at[k])
-        return ((basis * self.weight[k]).sum(-1) + self.bias[k]).round(decimals=DIGITS)
+        """Return the basis [N, (F+E)·(1+M)] at gate k from the answers [N, k+1, C] of exits 0 … k."""
+        return hinges(along(state(k, logits, self.top), self.directions[k]), self.at[k])
+
+    def all(self, logits: Tensor) -> Tensor:
+        """Return the basis [N, K-1, (F+E)·(1+M)] at every gate from the answers [N, K, C] of all exits."""
+        return hinges(along(states(logits, self.top), self.directions), self.at)
+
+
+class StateScore(Score):
+    """Per exit, a function that is linear in a basis of the state; many scores may share the basis."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, weight: Tensor, bias: Tensor, top: int = 3, basis: StateBasis | None = None) -> None:
+        """Take weight [G, B] and bias [G] for a basis, by default the states with `top` probabilities themselves."""
+        super().__init__()
+        none = weight.new_empty(*weight.shape, 0)
+        self.basis = StateBasis(none, none, top) if basis is None else basis
+        self.register_buffer("weight", weight)
+        self.register_buffer("bias", bias)
+
+    def forward(self, k: int, logits: Tensor) -> Tensor:
+        return ((self.basis(k, logits) * self.weight[k]).sum(-1) + self.bias[k]).round(decimals=DIGITS)
+
+    def all(self, logits: Tensor) -> Tensor:
+        return self.weigh(self.basis.all(logits))
+
+    def weigh(self, values: Tensor) -> Tensor:
+        """Return the scores [N, K-1] from the values of the basis [N, K-1, B]."""
+        return ((values * self.weight).sum(-1) + self.bias).round(decimals=DIGITS)
 
     def macs(self, k: int, classes: int) -> int:
-        return state_macs(classes) + self.directions[k].numel() + self.weight.shape[-1]
+        return state_macs(classes) + self.basis.directions[k].numel() + self.weight.shape[-1]
 
 
 class Ridge:

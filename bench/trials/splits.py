@@ -19,6 +19,8 @@ from bench.metrics.samples import Measured
 from bench.metrics.stored import to_arrays
 from bench.recipe import Heads
 from bench.rules import Score, ThresholdPolicy, shared_heads
+from bench.rules.mixing import Mixture
+from bench.rules.states import StateBasis, StateScore
 from bench.trials.kept import Kept, SharedOutcomes
 
 KEPT = 2  # sets of heads whose answers are held at once
@@ -31,7 +33,7 @@ class SharedAnswers:
         self.data = data
         self.logits = exit_answers(heads, data)  # [N, K, C]
         self.scored = Answers(to_numpy(self.logits), to_numpy(data.labels).astype(np.int64), name, several)
-        self._score: tuple[Score, Tensor] | None = None
+        self._held: tuple[Score | StateBasis, Tensor] | None = None
 
     def outcomes(self, policy: Policy, backbone_macs: Sequence[int]) -> Outcomes:
         """Return what one policy on these heads does."""
@@ -40,12 +42,18 @@ class SharedAnswers:
     @torch.no_grad()
     def _gates(self, policy: Policy) -> Tensor | None:
         """Return who would stop at each exit [N, K-1] by thresholds on a score, computed once for all budgets."""
+        if isinstance(policy, Mixture):
+            sides = self._gates(policy.expensive), self._gates(policy.cheap)
+            lucky = policy.lucky(self.logits[:, 0])[:, None]
+            return None if sides[0] is None or sides[1] is None else torch.where(lucky, *sides)
         if not isinstance(policy, ThresholdPolicy) or type(policy).leave is not ThresholdPolicy.leave:
             return None
-        if self._score is None or self._score[0] is not policy.score:
-            parts = [policy.score.all(part) for part in self.logits.split(BATCH)]
-            self._score = (policy.score, torch.cat(parts))
-        return self._score[1] >= policy.thresholds[:-1]
+        source = policy.score.basis if isinstance(policy.score, StateScore) else policy.score
+        if self._held is None or self._held[0] is not source:
+            self._held = (source, torch.cat([source.all(part) for part in self.logits.split(BATCH)]))
+        values = self._held[1]
+        scores = policy.score.weigh(values) if isinstance(policy.score, StateScore) else values
+        return scores >= policy.thresholds[:-1]
 
 
 @dataclass(frozen=True, eq=False)

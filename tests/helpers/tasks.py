@@ -7,6 +7,7 @@ import torch
 from bench.heads.plain import PlainConfig
 from bench.method import ExitData, Task
 from bench.recipe import Heads
+from bench.rules import Score, ThresholdPolicy
 
 
 def make_split(n: int, *, exits: int, classes: int, dims: int, seed: int) -> ExitData:
@@ -55,3 +56,8 @@ def given_task(logits: torch.Tensor, labels: torch.Tensor, *, macs: tuple[int, .
     task = Task(data, data, macs, classes, 0, torch.device("cpu"))
     task.shared_cache["heads", "plain", PlainConfig()] = GivenHeads()
     return task
+
+
+def level_policy(score: Score, level: float, exits: int, classes: int) -> ThresholdPolicy:
+    """The policy that leaves where a score is at least one level, the same for all exits."""
+    return ThresholdPolicy(GivenHeads(), score, torch.full((exits,), level, dtype=torch.float64), classes)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from bench.methods.beem import BEEM, AgreementScore, BEEMConfig, error_thresholds
-from bench.methods.patience import Patience, PatienceConfig, RunPolicy, run_lengths
+from bench.methods.patience import Patience, PatienceConfig, Runs, run_lengths
 from bench.methods.patient_confident import Patient, PatientConfident, PatientConfidentConfig
 
 from bench.exits import entropy
@@ -16,7 +16,7 @@ from bench.inference import simulate
 from bench.method import Infeasible
 from bench.rules import ThresholdPolicy
 from bench.rules.mixing import Mixture
-from tests.helpers.tasks import GivenHeads, given_task, make_task
+from tests.helpers.tasks import GivenHeads, given_task, level_policy, make_task
 
 BUDGETS = [0.1, 0.3, 0.45, 0.6, 0.8, 1.0]
 METHODS = {
@@ -71,12 +71,16 @@ def counted(sequence, patience, counting):
     return len(sequence) - 1
 
 
+def level(policy):
+    """The threshold of a policy that has the same one at all exits."""
+    (found,) = policy.thresholds.unique().tolist()
+    return found
+
+
 def levels(counting, sequence):
     """The level policies of a variant, t = 1 … K-1 and for gmum also 0, as `Patience` builds them."""
     first = 2 if counting == "pabee" else 1
-    return [
-        RunPolicy(GivenHeads(), run, len(sequence), 3) for run in range(first, len(sequence) + (counting != "lgvit"))
-    ]
+    return [level_policy(Runs(), run, len(sequence), 3) for run in range(first, len(sequence) + (counting != "lgvit"))]
 
 
 @pytest.mark.parametrize(
@@ -99,8 +103,8 @@ def test_patience_stops_where_the_published_counter_does(counting):
 
 def test_tied_logits_count_as_the_first_class():
     logits = torch.tensor([[[1.0, 1.0, 0.0], [2.0, 0.0, 2.0], [0.0, 1.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]])
-    assert left_at(RunPolicy(GivenHeads(), 2, 5, 3), logits) == 1
-    assert left_at(RunPolicy(GivenHeads(), 3, 5, 3), logits) == 4
+    assert left_at(level_policy(Runs(), 2, 5, 3), logits) == 1
+    assert left_at(level_policy(Runs(), 3, 5, 3), logits) == 4
 
 
 def staircase():
@@ -114,11 +118,12 @@ def test_the_fit_of_patience_plays_each_level():
     task = given_task(*staircase())
     found = Patience().fit(task, [0.49, 0.6, 0.8, 0.93, 1.5])
     assert isinstance(found[0], Infeasible) and "0.5833" in str(found[0])
-    assert found[1].run == 2 and not found[1].note
+    assert level(found[1]) == 2 and not found[1].note
     assert simulate(found[1], task.val, task.macs).exit_index.tolist() == [1, 1, 2, 2, 1, 1]
-    assert found[3].run == 3 and found[3].note.startswith("unreachable: no patience that costs more than t=2 (0.9167")
+    assert level(found[3]) == 3
+    assert found[3].note.startswith("unreachable: no patience that costs more than t=2 (0.9167")
     assert found[4].note == found[3].note
-    assert isinstance(found[2], Mixture) and (found[2].cheap.run, found[2].expensive.run) == (2, 3)
+    assert isinstance(found[2], Mixture) and (level(found[2].cheap), level(found[2].expensive)) == (2, 3)
     assert not found[2].note
 
 

@@ -8,11 +8,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from bench.methods.lookahead import Lookahead, LookaheadConfig, TreeScore, features
+from bench.methods.lookahead import Lookahead, LookaheadConfig, TreeScore
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from bench import heads
 from bench.inference import simulate
+from bench.rules.states import DIGITS, every_state
 from tests.helpers.tasks import make_task
 
 SMALL = LookaheadConfig(trees=7, depth=3)
@@ -62,7 +63,7 @@ def test_a_sample_leaves_where_nothing_later_is_worth_its_cost(task):
     price = -float(policy.thresholds[0])
     for row, left in zip(answers[:40], played.exit_index[:40].tolist(), strict=True):
         for k in range(left + (left < 3)):
-            r = policy.score.right(k, features(k, row[None, : k + 1]))[0]
+            r = policy.score.right(k, every_state(row[None, : k + 1]).round(decimals=DIGITS).flatten(1))[0]
             worth = (r[1:] - r[0] - price * (policy.score.costs[k + 1 :] - policy.score.costs[k])).max()
             assert (worth <= 1e-6) == (k == left)
     assert len(played.exit_index.unique()) == 4

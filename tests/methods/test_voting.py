@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bench.methods.voting import VotePolicy, Voting, VotingConfig, shares
+from bench.methods.voting import Votes, Voting, VotingConfig, shares
 
 from bench.inference import simulate
 from bench.method import Infeasible
 from bench.rules.mixing import Mixture
-from tests.helpers.tasks import GivenHeads, given_task
+from tests.helpers.tasks import given_task, level_policy
 
 
 def answers(*sequences, classes=3):
@@ -44,7 +44,7 @@ def test_a_sample_leaves_with_the_winner_of_all_votes(power):
     levels = sorted({n / (k + 1) ** power for k in range(5) for n in range(1, k + 2)})
     for sequence in sequences:
         for level in levels:
-            policy = VotePolicy(GivenHeads(), 6, 3, power, level)
+            policy = level_policy(Votes(power), level, 6, 3)
             at = left_at(policy, answers(sequence))
             place, voted = winner(sequence, power, level)
             assert at == place
@@ -80,7 +80,7 @@ def test_a_level_that_spends_less_than_the_budget_says_so():
 
 def test_power_moves_decisions_and_one_is_refused():
     logits = answers([0, 1, 0, 2])
-    at = [left_at(VotePolicy(GivenHeads(), 4, 3, power, 1.2), logits) for power in (0.1, 0.9)]
+    at = [left_at(level_policy(Votes(power), 1.2, 4, 3), logits) for power in (0.1, 0.9)]
     assert at == [2, 3]
     with pytest.raises(ValueError, match="power=1"):
         VotingConfig(power=1.0)

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from bench.rules.states import Ridge, StateScore, along, hinges, knots, state, state_macs, states
+from bench.rules.states import Ridge, StateBasis, StateScore, along, hinges, knots, state, state_macs, states
 
 
 def rows(*probabilities: list[float]) -> torch.Tensor:
@@ -65,7 +65,7 @@ def test_a_state_score_is_linear_in_the_hinges_of_the_state_and_its_directions()
     torch.testing.assert_close(features[..., 8], torch.einsum("ngf,gf->ng", inputs, directions[..., 0]))
     at = knots(features, 2)
     weight, bias = torch.randn(2, 27, generator=g, dtype=torch.float64), torch.tensor([0.5, -2.0], dtype=torch.float64)
-    score = StateScore(weight, bias, directions=directions, at=at)
+    score = StateScore(weight, bias, basis=StateBasis(directions, at))
     expected = torch.einsum("ngb,gb->ng", hinges(features, at), weight) + bias
     torch.testing.assert_close(score.all(answers), expected, atol=1e-8, rtol=0)
     assert score.macs(1, 5) == state_macs(5) + 8 + 27
