@@ -43,9 +43,9 @@ class SharedAnswers:
     def _gates(self, policy: Policy) -> Tensor | None:
         """Return who would stop at each exit [N, K-1] by thresholds on a score, computed once for all budgets."""
         if isinstance(policy, Mixture):
-            sides = self._gates(policy.expensive), self._gates(policy.cheap)
+            expensive, cheap = self._gates(policy.expensive), self._gates(policy.cheap)
             lucky = policy.lucky(self.logits[:, 0])[:, None]
-            return None if sides[0] is None or sides[1] is None else torch.where(lucky, *sides)
+            return None if expensive is None or cheap is None else torch.where(lucky, expensive, cheap)
         if not isinstance(policy, ThresholdPolicy) or type(policy).leave is not ThresholdPolicy.leave:
             return None
         source = policy.score.basis if isinstance(policy.score, StateScore) else policy.score
