@@ -34,17 +34,17 @@ def export(
         ),
     ],
     budget: Annotated[str, typer.Argument(metavar="BUDGET", help="Fraction of the plain backbone's MACs, e.g. 0.5.")],
-    folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write.", **o.PATH)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder or NAME.zip to write.", **o.PATH)],
     seed: Annotated[int, typer.Option(min=0, help="Seed of the run whose policy is exported.")] = 0,
     results: Annotated[
-        Path, typer.Option(help="Working store whose record the policy is compared with.", **o.PATH)
+        Path, typer.Option(help="Store, working or published, whose record the policy is compared with.", **o.PATH)
     ] = Path("runs"),
     store: Annotated[Path | None, typer.Option(hidden=True, help="Older name of --results.", **o.PATH)] = None,
     with_backbone: Annotated[
         bool,
         typer.Option(
             "--with-backbone/--without-backbone",
-            help="Copy the backbone's weights into the folder, or store only their source and digest.",
+            help="Also write the backbone's weights, or only their source and digest.",
         ),
     ] = True,
     onnx: Annotated[
@@ -62,7 +62,7 @@ def export(
     ] = None,
     **given: Any,
 ) -> None:
-    """Write a fitted policy into a folder, as safetensors and JSON: `bench.load_policy(FOLDER)` runs it on raw inputs.
+    """Write a fitted policy into a folder or a .zip: `bench.load_policy` runs it on raw images or texts.
 
     The policy is fitted again, as in a run with the same options, and compared
     with the run's record if there is one. policy.json shows its thresholds.
@@ -75,10 +75,10 @@ def export(
     dataset, network = (setting, backbone) if backbone else split_setting(setting)
     given |= {"dataset": [dataset], "methods": [method], "budgets": budget, "seeds": [seed], "output": store or results}
     settings = o.run_config(config, given | ({"backbone": [network]} if network else {}))
-    _export(settings, folder, make_console(stderr=True), with_backbone=with_backbone, onnx=onnx)
+    _export(settings, output, make_console(stderr=True), with_backbone=with_backbone, onnx=onnx)
 
 
-def _export(config: RunConfig, folder: Path, console: Console, **how: bool) -> None:
+def _export(config: RunConfig, output: Path, console: Console, **how: bool) -> None:
     from bench.cli.progress import building
     from bench.export.request import export_policy
 
@@ -87,6 +87,6 @@ def _export(config: RunConfig, folder: Path, console: Console, **how: bool) -> N
 
         raise UserError("`bench export` writes one policy at a time. Give one budget and one backbone.")
     with building(console, f"{config.dataset[0]} → {config.backbone[0]}") as advance:
-        told = export_policy(config, folder, **how, progress=advance)
+        told = export_policy(config, output, **how, progress=advance)
     for line in told:
         say(line)

@@ -17,14 +17,19 @@ from bench.method import Infeasible, Policy
 from bench.plugins.params import label
 from bench.trials.outcomes import unpack
 from bench.trials.plan import method_points
+from bench.trials.published import PublishedStore
+from bench.trials.record import record_id
 from bench.trials.run import SLACK, correct, summary
 from bench.trials.splits import SeedSplits, load_splits
 from bench.trials.store import Store, read
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bench.bank.bank import Bank
+    from bench.bank.cell import Cell
     from bench.method import Method
-    from bench.trials.record import Point
+    from bench.trials.record import Point, Record
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,14 @@ def fit(bank: Bank, method: Method, budget: float, seed: int, *, device: str = "
     return found
 
 
-def compare(fitted: Fitted, bank: Bank, store: Store) -> tuple[str | None, str]:
-    """Return the id of the stored record that a policy agrees with (None if there is none), and a sentence about it."""
-    path = store.path(cell_of(bank), fitted.point)
-    if not path.exists():
-        return None, f"'{store.root}' has no record of this operating point to compare the policy with."
-    record = read(path)
+def compare(fitted: Fitted, bank: Bank, root: Path) -> tuple[str | None, str]:
+    """Return the id of the record of a store that a policy agrees with (None if there is none), and a sentence on it.
+
+    root: the folder of a working or a published store.
+    """
+    record = _record(root, cell_of(bank), fitted.point)
+    if record is None:
+        return None, f"'{root}' has no record of this operating point to compare the policy with."
     if record.status != "ok":
         return None, f"The stored record of this operating point is '{record.status}': {record.reason}."
     known, test = unpack(record), fitted.outcomes["test"]
@@ -89,3 +96,11 @@ def compare(fitted: Fitted, bank: Bank, store: Store) -> tuple[str | None, str]:
         "Another machine, device, number of threads or version of the code can cause that; `bench run --rerun all` "
         "runs it again."
     )
+
+
+def _record(root: Path, cell: Cell, point: Point) -> Record | None:
+    path = Store(root).path(cell, point)
+    if path.exists():
+        return read(path)
+    wanted = record_id(cell, point)
+    return next((record for record in PublishedStore(root).records([cell]) if record.id == wanted), None)

@@ -20,6 +20,7 @@ from bench.export import folder as files
 from bench.export.folder import BACKBONE, REMEDY, TENSORS, Contents
 from bench.export.network import rebuilt
 from bench.export.raw import squares, texts
+from bench.export.zipped import unpacked
 from bench.inference import Outcomes, execute, exit_macs, simulate
 from bench.inputs import Preparation, size_text
 from bench.inputs.images import Transform
@@ -99,7 +100,7 @@ def load(
     data_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
 ) -> LoadedPolicy:
-    """Load a folder that `bench export` wrote.
+    """Load a folder or a .zip that `bench export` wrote.
 
     backbone, weights, data_dir: the network in place of the one that the folder names; needed where it has no weights
     of its own and they are not the pretrained ones. plugins: files that define the method, as for `--plugin`. Nothing
@@ -107,7 +108,13 @@ def load(
     folder that is damaged, changed, or of a newer format, and for a network with other weights.
     """
     load_files(plugins)
-    folder = Path(folder)
+    with unpacked(Path(folder)) as held:
+        return _load(held, device=device, backbone=backbone, weights=weights, data_dir=data_dir)
+
+
+def _load(
+    folder: Path, *, device: str, backbone: str | None, weights: str | Path | None, data_dir: str | Path | None
+) -> LoadedPolicy:
     contents = files.read(folder)
     tensors = tensors_of(folder / TENSORS)
     policy = policy_of(contents, {k: v for k, v in tensors.items() if k.startswith("policy")})

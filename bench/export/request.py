@@ -9,7 +9,6 @@ from bench.config import resolve_device
 from bench.errors import UserError
 from bench.plugins.files import load_files
 from bench.trials.plan import load_methods
-from bench.trials.store import Store
 
 if TYPE_CHECKING:
     from bench.bank.source import Progress
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
 def export_policy(
     config: RunConfig,
-    folder: Path,
+    output: Path,
     *,
     with_backbone: bool = True,
     onnx: bool = False,
@@ -26,19 +25,20 @@ def export_policy(
 ) -> list[str]:
     """Fit the first method of a run at its first budget and seed, write it, and return what to tell the user.
 
-    Raises UserError for what cannot be exported; the folder then keeps what it had.
+    output: a folder, or the name of a .zip. Raises UserError for what cannot be exported; `output` then stays as it was.
     """
     from bench.bank.source import Request, Source
     from bench.export.fitted import compare, fit
     from bench.export.onnx import check_installed
     from bench.export.write import check_target, write
+    from bench.export.zipped import to_fill
 
     if onnx:
         check_installed()
     load_files(config.plugin)
     device = resolve_device(config.device)
     (method,) = load_methods(config.methods[:1])
-    check_target(folder)
+    check_target(output)
     request = Request.of(config, config.dataset[0], config.backbone[0])
     if request.precision != "float32":
         raise UserError(f"A policy of a bank in {request.precision} cannot be exported. Fit it on one in float32.")
@@ -47,8 +47,14 @@ def export_policy(
         raise UserError("ONNX files are written for policies on images. Export a policy on texts without --onnx.")
     bank = source.ensure(device, progress)
     fitted = fit(bank, method, config.budgets[0], config.seeds[0], device=device, threads=config.threads)
-    record, sentence = compare(fitted, bank, Store(config.output))
+    record, sentence = compare(fitted, bank, config.output)
     plan = source.plan
-    told = write(folder, fitted, bank, plan, request, record=record, with_backbone=with_backbone, onnx=onnx)
-    size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
-    return [*told, sentence, f"Policy: {folder.resolve()} ({size / 1e6:.1f} MB)"]
+    with to_fill(output) as folder:
+        told = write(folder, fitted, bank, plan, request, record=record, with_backbone=with_backbone, onnx=onnx)
+    held = output.iterdir() if output.is_dir() else [output]
+    size = sum(path.stat().st_size for path in held if path.is_file())
+    return [*told, sentence, f"Policy: {output.resolve()} ({_size(size)})"]
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

@@ -19,6 +19,7 @@ from bench.export.loaded import LoadedPolicy, load, policy_of
 from bench.export.network import spec_of, weights_of
 from bench.export.numbers import numbers
 from bench.export.onnx import write_onnx
+from bench.export.zipped import check_zip, is_zip
 from bench.inference import exit_macs, simulate
 from bench.system.files import OUTPUT_MARK, check_writable, write_atomic
 from bench.trials.modules import describe
@@ -34,8 +35,13 @@ if TYPE_CHECKING:
 CHECKED = 64  # test samples that ONNX files are checked with
 
 
-def check_target(folder: Path) -> None:
-    """Raise UserError if a folder holds anything but an exported policy, or cannot be written to."""
+def check_target(output: Path) -> None:
+    """Raise UserError if a folder or .zip holds anything but an exported policy, or cannot be written."""
+    if is_zip(output):
+        check_zip(output)
+        check_writable(output.parent, "folder", "--output")
+        return
+    folder = output
     held = {path.name for path in folder.iterdir()} - {OUTPUT_MARK} if folder.is_dir() else set()
     if held and FILE not in held:
         raise UserError(
