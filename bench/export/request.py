@@ -25,7 +25,7 @@ def export_policy(
 ) -> list[str]:
     """Fit the first method of a run at its first budget and seed, write it, and return what to tell the user.
 
-    output: a folder, or the name of a .zip. Raises UserError for what cannot be exported; `output` then stays as it was.
+    output: a folder, or the name of a .zip. Raises UserError for what cannot be exported; what `output` has is kept.
     """
     from bench.bank.source import Request, Source
     from bench.export.fitted import compare, fit

@@ -63,7 +63,7 @@ def _pack(parts: Sequence[Path], target: IO[bytes]) -> None:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Yield the folder of an exported policy: `path`, or if it is a file, a temporary one with the contents of the .zip.
+    """Yield the folder of an exported policy: `path`, or if it is a .zip, a temporary one with its contents.
 
     Raises UserError for a file that is not the .zip of an exported policy, or would be absurdly large.
     """

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from bench.execution.measurements import Part
 from bench.report.aggregate import Row, aggregate
 from bench.report.cells import Address, addresses
+from bench.report.policies import Policy
 from bench.report.style import Look, looks
 from bench.stats.load import from_records
 from bench.stats.resample import BootstrapConfig
@@ -34,6 +35,7 @@ class CellReport:
     looks: Mapping[str, Look]
     searches: tuple[Tuned, ...] = ()  # parameter searches on this setting's bank
     measured: tuple[Part, ...] = ()  # latencies, per machine
+    policies: tuple[Policy, ...] = ()  # exported ones, published beside the records
 
     @property
     def name(self) -> str:
@@ -65,18 +67,20 @@ def cell_report(
     searched: Iterable[Tuned] = (),
     published: Collection[str] = (),
     measured: tuple[Part, ...] = (),
+    policies: tuple[Policy, ...] = (),
     statistics: CellStatistics | None = None,
 ) -> CellReport:
     """Return the report of one setting with its statistics; the order of the records does not matter.
 
     searched: parameter searches; those on another bank are ignored. published: ids of the records that were read from a
-    published store. measured: latencies. statistics: those of these records, if they were computed before.
+    published store. measured: latencies. policies: exported ones to offer. statistics: those of these records, if they
+    were computed before.
     """
     held = sorted(map(shown, records), key=lambda record: record.id)
     statistics = statistics or summarise(from_records(held, published, address.name), bootstrap)
     own = tuple(s for s in map(shown, searched) if s.subject.bank_digest == held[0].cell.bank_digest)
     labels = {record.point.label for record in held if record.point.kind == "method"}
-    return CellReport(held[0].cell, address, statistics, held, looks(labels), own, measured)
+    return CellReport(held[0].cell, address, statistics, held, looks(labels), own, measured, policies)
 
 
 M = TypeVar("M", bound=BaseModel)

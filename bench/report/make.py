@@ -17,6 +17,7 @@ from bench.report.inputs import code_digest
 from bench.report.latencies import measured
 from bench.report.networks import network_folder
 from bench.report.parallel import workers
+from bench.report.policies import Policy, policies
 from bench.report.readme import updated
 from bench.report.request import PAGE, Request, has_format, in_git, is_published
 from bench.report.state import LIST, Kept, digest, intact, listed, read_kept, settings_kept, state_path
@@ -46,6 +47,7 @@ class Made:
         return {**self.unchanged, **{name: digest(content) for name, content in self.files.items()}}
 
 
+Beside = tuple[tuple[Tuned, ...], tuple[Part, ...], tuple[Policy, ...]]  # of a setting: searches, latencies, policies
 Held = tuple[Sequence[Record], frozenset[str]]  # the records of a setting, and the ids of the published ones
 
 
@@ -57,6 +59,7 @@ class _Task:
     address: Address
     searched: tuple[Tuned, ...]
     measured: tuple[Part, ...]
+    policies: tuple[Policy, ...]
     held: Held | None = None
 
 
@@ -69,12 +72,10 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
     """
     digests, searched = _digests(request), _searches(request)
     places = _wanted(addresses(digests), request.only)
-    latencies = {cell: measured(request.roots, cell) for cell in places}
+    latencies, exported = {cell: measured(request.roots, cell) for cell in places}, policies(request.roots)
+    beside = {cell: (searched.get(cell.bank_digest, ()), latencies[cell], exported.get(cell, ())) for cell in places}
     stored = {cell: f"{digests[cell]} {network_folder(cell)}" for cell in places}
-    keys = {
-        cell: _key(request, stored[cell], address, searched.get(cell.bank_digest, ()), latencies[cell])
-        for cell, address in places.items()
-    }
+    keys = {cell: _key(request, stored[cell], address, beside[cell]) for cell, address in places.items()}
     kept = {} if force else {c: k for c, a in places.items() if (k := _reusable(request, a, keys[c]))}
     made = {cell: from_json(kept[cell].summary) for cell in kept}
     for cell in [cell for cell, summary in made.items() if not all(maker.up_to_date for maker in summary.makers)]:
@@ -83,7 +84,7 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
         tell(f"{address.folder}: {'unchanged' if cell in kept else 'making …'}")
     files: dict[str, bytes] = {}
     found: dict[str, Kept] = {}
-    tasks = [_Task(c, a, searched.get(c.bank_digest, ()), latencies[c]) for c, a in places.items() if c not in kept]
+    tasks = [_Task(c, a, *beside[c]) for c, a in places.items() if c not in kept]
     for cell, mine, content in _anew(request, tasks, jobs, tell):
         own = {name: digest(value) for name, value in mine.items()}
         files |= mine
@@ -126,11 +127,12 @@ def _wanted(places: Mapping[Cell, Address], only: str | None) -> dict[Cell, Addr
     return wanted
 
 
-def _key(request: Request, stored: str, address: Address, searched: Sequence[Tuned], latencies: Sequence[Part]) -> str:
+def _key(request: Request, stored: str, address: Address, beside: Beside) -> str:
     """Return a digest of everything that the files of a setting depend on, besides formats."""
-    bootstrap = asdict(request.bootstrap or BootstrapConfig())
-    beside = [found.model_dump_json() for found in (*searched, *latencies)]
-    parts = [code_digest(), stored, str(address.folder), address.name, bootstrap, beside]
+    bootstrap, (searched, latencies, exported) = asdict(request.bootstrap or BootstrapConfig()), beside
+    others = [found.model_dump_json() for found in (*searched, *latencies)]
+    others += [f"{policy.path.name} {policy.digest}" for policy in exported]
+    parts = [code_digest(), stored, str(address.folder), address.name, bootstrap, others]
     return digest(json.dumps(parts).encode())
 
 
@@ -190,6 +192,7 @@ def _make(request: Request, task: _Task) -> tuple[int, dict[str, bytes], bytes]:
         searched=task.searched,
         published=published,
         measured=task.measured,
+        policies=task.policies,
     )
     if not request.formats:
         return len(records), {}, to_json(summarised(report))
@@ -221,4 +224,5 @@ def _list(request: Request, made: Made) -> None:
 
 
 def _within(path: str, folders: Iterable[str]) -> bool:
-    return any(path.startswith((f"{folder}/", f"site/settings/{folder}.")) for folder in folders)
+    own = ("{}/", "site/settings/{}.", "site/policies/{}/")
+    return any(path.startswith(tuple(start.format(folder) for start in own)) for folder in folders)

@@ -24,6 +24,11 @@ def setting_records(folder: str) -> str:
     return f"records/{folder}.csv"
 
 
+def setting_policy(folder: str, name: str) -> str:
+    """Return the path of an exported policy of a setting within the site."""
+    return f"policies/{folder}/{name}"
+
+
 def method_records(label: str) -> str:
     """Return the path of the CSV of a method's records within the site."""
     return f"methods/{stem(label)}.csv"

@@ -15,8 +15,9 @@ from bench.report.site.finder import finder
 from bench.report.site.forest import forest
 from bench.report.site.grid import Grid, grids
 from bench.report.site.headline import answers
-from bench.report.site.names import method_page, method_records, setting_records
+from bench.report.site.names import method_page, method_records, setting_policy, setting_records
 from bench.report.site.names import setting_page as page_of_setting
+from bench.report.site.offers import offers
 from bench.report.site.plot import plot, series
 from bench.report.site.render import assets, methods_js, page
 from bench.report.summary import Report
@@ -34,7 +35,9 @@ Links = Mapping[str, str]
 def setting_page(
     report: CellReport, tables: Sequence[Table], figures: Iterable[Any], there: Collection[str]
 ) -> dict[str, bytes]:
-    """Return the page of a setting by its path within the report. It depends only on this setting.
+    """Return the page of a setting, and its exported policies, by their paths within the report.
+
+    They depend only on this setting.
 
     there: paths of the report's other files; the page links to tables and figures among them, and shows the figures.
     """
@@ -61,9 +64,11 @@ def setting_page(
         records_csv=setting_records(folder),
         pictures=[(f, d, size(f)) for d in pictures if d.path("svg") and (f := drawn[d.name])],
         downloads=[*beside(there, folder, tables), *pictures],
+        offers=offers(report),
         facts=facts.cell_facts(report),
     )
-    return {f"site/{page_of_setting(folder)}": made}
+    copied = {setting_policy(folder, policy.path.name): policy.path.read_bytes() for policy in report.policies}
+    return {f"site/{name}": content for name, content in {page_of_setting(folder): made, **copied}.items()}
 
 
 def tabs(found: Sequence[Grid]) -> list[tuple[str, list[Grid]]]:
