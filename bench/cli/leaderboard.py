@@ -30,9 +30,9 @@ def about(cell: CellSummary) -> dict[str, Any]:
 
     found = cell.statistics
     leading = [
-        {"method": m.label, "own": number(m.curve.own), "own_low": m.curve.own.low, "own_high": m.curve.own.high}
+        {"method": m.label, "own": number(own), "own_low": number(own.low), "own_high": number(own.high)}
         for m in found.methods
-        if m.leading
+        if m.leading and (own := m.curve.own)
     ]
     return _finite(
         {

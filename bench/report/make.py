@@ -12,6 +12,7 @@ from pathlib import Path
 from bench.bank.cell import Cell
 from bench.errors import UserError, nearest
 from bench.execution.measurements import Part
+from bench.report import statistics
 from bench.report.cells import Address, addresses
 from bench.report.inputs import code_digest
 from bench.report.latencies import measured
@@ -19,7 +20,7 @@ from bench.report.networks import network_folder
 from bench.report.parallel import workers
 from bench.report.policies import Policy, policies
 from bench.report.readme import updated
-from bench.report.request import PAGE, Request, has_format, in_git, is_published
+from bench.report.request import PAGE, STATISTICS, Request, has_format, in_git, is_published
 from bench.report.state import LIST, Kept, digest, intact, listed, read_kept, settings_kept, state_path
 from bench.report.summary import Report, from_json, report_of, to_json
 from bench.stats.resample import BootstrapConfig
@@ -60,6 +61,7 @@ class _Task:
     searched: tuple[Tuned, ...]
     measured: tuple[Part, ...]
     policies: tuple[Policy, ...]
+    key: str  # of its statistics
     held: Held | None = None
 
 
@@ -76,15 +78,20 @@ def make(request: Request, *, jobs: int = 1, force: bool = False, tell: Tell = l
     beside = {cell: (searched.get(cell.bank_digest, ()), latencies[cell], exported.get(cell, ())) for cell in places}
     stored = {cell: f"{digests[cell]} {network_folder(cell)}" for cell in places}
     keys = {cell: _key(request, stored[cell], address, beside[cell]) for cell, address in places.items()}
+    known = {cell: statistics.key_of(digests[cell], address, request.bootstrap) for cell, address in places.items()}
     kept = {} if force else {c: k for c, a in places.items() if (k := _reusable(request, a, keys[c]))}
     made = {cell: from_json(kept[cell].summary) for cell in kept}
+    if not request.formats:
+        others = {c: a for c, a in places.items() if c not in made}
+        made |= {c: one for c, a in others.items() if (one := statistics.read(request.also, a, known[c]))}
     for cell in [cell for cell, summary in made.items() if not all(maker.up_to_date for maker in summary.makers)]:
-        del kept[cell], made[cell]
+        del made[cell]
+        kept.pop(cell, None)
     for cell, address in places.items():
-        tell(f"{address.folder}: {'unchanged' if cell in kept else 'making …'}")
+        tell(f"{address.folder}: {'unchanged' if cell in made else 'making …'}")
     files: dict[str, bytes] = {}
     found: dict[str, Kept] = {}
-    tasks = [_Task(c, a, *beside[c]) for c, a in places.items() if c not in kept]
+    tasks = [_Task(c, a, *beside[c], known[c]) for c, a in places.items() if c not in made]
     for cell, mine, content in _anew(request, tasks, jobs, tell):
         own = {name: digest(value) for name, value in mine.items()}
         files |= mine
@@ -199,6 +206,8 @@ def _make(request: Request, task: _Task) -> tuple[int, dict[str, bytes], bytes]:
     from bench.report.files import cell_files
 
     files, summary = cell_files(report, request.formats)
+    if "csv" in request.formats:
+        files[f"{report.folder}/{STATISTICS}"] = statistics.write(summary, task.key)
     return len(records), files, to_json(summary)
 
 

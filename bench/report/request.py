@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 FORMATS = ("md", "csv", "parquet", "latex", "svg", "png", "site")
 PAGE = ("md", "csv", "png")  # formats of pages and of the files they link to, which are in git: see `in_git`
 DRAWN = {"svg", "png"}  # formats of figures
+STATISTICS = "statistics.json.bz2"  # a file per setting, written with the CSV tables
 ENDINGS = {"latex": "tex"}  # for other formats, the file extension is the name of the format
 
 
@@ -91,11 +92,11 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def in_git(path: str) -> bool:
-    """Return whether a file of the published report is kept in git: pages, CSV tables, and PNGs that pages show."""
+    """Return whether a file of the published report is kept in git: pages and their PNGs, CSV tables, statistics."""
     p = PurePosixPath(path)
     if p.parts[0] == "site":
         return False
-    return p.suffix in (".md", ".png") or (p.suffix == ".csv" and p.parent.name == "tables")
+    return p.name == STATISTICS or p.suffix in (".md", ".png") or (p.suffix == ".csv" and p.parent.name == "tables")
 
 
 def has_format(path: str, formats: Sequence[str]) -> bool:
@@ -103,6 +104,8 @@ def has_format(path: str, formats: Sequence[str]) -> bool:
     p = PurePosixPath(path)
     if p.parts[0] == "site":
         return "site" in formats
+    if p.name == STATISTICS:
+        return "csv" in formats
     if p.parent.name == "figures" and not DRAWN & set(formats):
         return False
     return p.suffix.removeprefix(".") in {ENDINGS.get(name, name) for name in formats}

@@ -54,9 +54,9 @@ def summaries(
 ) -> tuple[CellSummary, ...]:
     """Return the summaries of all settings of a store, or of one, the same as in its report.
 
-    Summaries of unchanged settings are read from the report of the store or from the cache folder. Others are computed,
-    which may take a minute each, and stored in the cache folder. tell: is called with a line per setting. also: folders
-    of other reports of these records.
+    Summaries of unchanged settings are read from the report of the store or from the cache folder; those from the files
+    of statistics lack what only pages need. Others are computed, which may take a minute each, and stored in the cache
+    folder. tell: is called with a line per setting. also: folders of other reports of these records.
     Raises UserError for a folder without records, and for a setting that it does not have.
     """
     root = user_path(store)

@@ -18,16 +18,16 @@ Name = tuple[str, str]  # module and the name of a definition in it; an empty na
 
 
 @cache
-def code_digest(made_by: type | FunctionType) -> str:
+def code_digest(made_by: type | FunctionType, rooms: tuple[str, ...] = ROOMS) -> str:
     """Return a digest (16 hex digits) of a definition and of all definitions that it refers to, directly or not.
 
-    References are followed within the rooms above and the definition's own package. The digest does not depend on
+    References are followed within these rooms and the definition's own package. The digest does not depend on
     docstrings, comments, annotations, formatting, imports, on a class's `version` or `fidelity`, or on which module
     defines what. It is computed once per process, so a file that is edited later does not change it.
     """
     module, package = made_by.__module__, made_by.__module__.partition(".")[0]
     own = () if package == "bench" else (package,)
-    return _code((*(f"bench.{room}" for room in ROOMS), *own)).digest((module, made_by.__qualname__.partition(".")[0]))
+    return _code((*(f"bench.{room}" for room in rooms), *own)).digest((module, made_by.__qualname__.partition(".")[0]))
 
 
 @cache

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import PurePosixPath
 from types import SimpleNamespace
 
 import pytest
 
 from bench.cli import leaderboard, terminal
 from bench.report.build import build
+from bench.report.cells import Address
 from bench.report.request import request_of
+from bench.report.statistics import read
 from bench.report.stored import named
 from tests.helpers.figures import report
 from tests.helpers.paths import ROOT
@@ -121,6 +126,22 @@ def test_statistics_are_computed_once(bench, tmp_path):
     assert "made from" in bench(*words).stderr
     assert bench(*words).stderr == "" and {p.name for p in tmp_path.iterdir()} == {"runs"}
     write(tmp_path / "runs", held)
+    assert "made from" in bench(*words).stderr
+
+
+def test_a_clone_shows_the_statistics_of_its_report(bench, store, tmp_path, monkeypatch):
+    shutil.copytree(store, tmp_path / "runs", ignore=shutil.ignore_patterns(".state"))
+    words = ["show", FIRST, "--results", tmp_path / "runs", "--json"]
+    monkeypatch.setenv("BENCH_CACHE", str(tmp_path / "cache"))
+    known = bench("show", FIRST, "--results", store, "--json").stdout
+    assert (bench(*words).stderr, bench(*words).stdout) == ("", known)
+    path = tmp_path / "runs" / "report" / FIRST / "statistics.json.bz2"
+    key, text = bz2.decompress(path.read_bytes()).split(b"\n", 1)
+    where = Address(PurePosixPath(FIRST), "")
+    for damaged in (key + b"\n[]", b""):
+        path.write_bytes(bz2.compress(damaged))
+        assert read([store / "none", tmp_path / "runs" / "report"], where, key.decode()) is None
+    path.write_bytes(bz2.compress(b"0" * 64 + b"\n" + text))
     assert "made from" in bench(*words).stderr
 
 

@@ -140,7 +140,8 @@ def test_check_names_what_drifted(tmp_path):
     write(results, [one.model_copy(update={"metrics": one.metrics | {"ece_mass15": 0.5}})])
     found = {str(p.relative_to(out)) for p, how in drift(results, out, **TEXT) if how == "differs"}
     assert f"{CELL}/tables/uncertainty.tex" not in found  # readers see budget 0.5 there
-    assert found == {f"{CELL}/tables/{name}.{e}" for name in ("uncertainty", "points") for e in ("csv", "parquet")}
+    tables = {f"{CELL}/tables/{name}.{e}" for name in ("uncertainty", "points") for e in ("csv", "parquet")}
+    assert found == {*tables, f"{CELL}/statistics.json.bz2"}
 
 
 def test_stale_files_are_found_and_removed_and_no_others(tmp_path):
