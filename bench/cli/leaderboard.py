@@ -51,12 +51,17 @@ def about(cell: CellSummary) -> dict[str, Any]:
 
 def as_json(cell: CellSummary, methods: Collection[str] | None = None) -> dict[str, Any]:
     """Return a setting and its leaderboard as JSON values: unscaled, all columns. methods: only these labels."""
+    return about(cell) | rows(_board(cell, methods))
+
+
+def rows(shown: Table) -> dict[str, Any]:
+    """Return the rows and the caption of a table as JSON values."""
     from bench.report.formats.data import columns
 
-    shown = _board(cell, methods)
     held = columns(shown)
-    rows = [dict(zip(held, values, strict=True)) for values in zip(*held.values(), strict=True)]
-    return about(cell) | _finite({"rows": rows, "caption": shown.caption})
+    values = [dict(zip(held, row, strict=True)) for row in zip(*held.values(), strict=True)]
+    found: dict[str, Any] = _finite({"rows": values, "caption": shown.caption})
+    return found
 
 
 def _board(cell: CellSummary, methods: Collection[str] | None) -> Table:
@@ -109,31 +114,44 @@ def wrapped(text: str, indent: str = "") -> None:
 
 def show(cell: CellSummary, methods: Collection[str] | None = None) -> None:
     """Print the leaderboard with as many columns as fit the terminal. methods: only the methods with these labels."""
-    from bench.report.formats.shown import shown_rows
-
     made = _board(cell, methods)
     for line in head(cell, methods):
         wrapped(line)
     say()
-    rows = [[_text(entry, column) for entry, column in zip(row, made.visible, strict=True)] for row in shown_rows(made)]
-    out = console()
-    count, name, needed = _fitting(made.visible, rows, out.width)
-    grid = table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
-    for i, column in enumerate(made.visible[:count]):
-        wide = name if column.key == "method" else _width(column, [row[i] for row in rows])
-        words = column.key in WORDS
-        title = "\n".join(textwrap.wrap(signs(column.title), wide, break_on_hyphens=False))
-        grid.add_column(title, justify="left" if words else "right", width=wide, overflow="fold", no_wrap=not words)
-    for row in rows:
-        grid.add_row(*map(signs, row[:count]))
-    shown, out.width = out.width, max(out.width, needed)  # a line may be too long, but no number is cut
-    out.print(grid, crop=False)
+    count = grid(made)
     say()
     wrapped(_caption(cell.statistics, [column.key for column in made.visible[:count]]))
-    if hidden := [column.title for column in made.visible[count:]]:
-        wrapped(f"Left out at {shown} columns, see --json: {'; '.join(hidden)}.")
+    left_out(made, count)
     if line := overthinking(cell.statistics):
         wrapped(line)
+
+
+def grid(made: Table) -> int:
+    """Print a table with as many columns as fit the terminal, and return their number."""
+    from bench.report.formats.shown import shown_rows
+
+    lines = [
+        [_text(entry, column) for entry, column in zip(row, made.visible, strict=True)] for row in shown_rows(made)
+    ]
+    out = console()
+    count, name, needed = _fitting(made.visible, lines, out.width)
+    shown = table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    for i, column in enumerate(made.visible[:count]):
+        wide = name if column.key == "method" else _width(column, [row[i] for row in lines])
+        words = column.key in WORDS
+        title = "\n".join(textwrap.wrap(signs(column.title), wide, break_on_hyphens=False))
+        shown.add_column(title, justify="left" if words else "right", width=wide, overflow="fold", no_wrap=not words)
+    for row in lines:
+        shown.add_row(*map(signs, row[:count]))
+    out.width = max(out.width, needed)  # a line may be too long, but no number is cut
+    out.print(shown, crop=False)
+    return count
+
+
+def left_out(made: Table, count: int) -> None:
+    """Name the columns of a table that did not fit the terminal. count: the number of those that did."""
+    if hidden := [column.title for column in made.visible[count:]]:
+        wrapped(f"Left out at {console().width} columns, see --json: {'; '.join(hidden)}.")
 
 
 def overthinking(cell: CellStatistics) -> str:

@@ -28,15 +28,25 @@ def show(
     results: Annotated[Path, typer.Option(help="Store to read, published or working (runs).", **o.PATH)] = Path(
         "results"
     ),
+    budget: Annotated[
+        float | None,
+        o.option(
+            help="Show the methods of SETTING at its largest budget up to this share of the plain backbone's MACs.",
+            default="the leaderboard over all costs",
+        ),
+    ] = None,
     json_output: o.Json = False,
 ) -> None:
     """Show the leaderboard of a setting, or all settings with their leading methods, from stored records.
 
-    Statistics that are not in the cache folder yet are computed first, which may
-    take a minute per setting.
+    Statistics that neither the report nor the cache folder has are computed
+    first, which may take a minute per setting.
     """
     from bench.report.stored import summaries
 
+    if budget is not None:
+        _at_budget(setting, results, budget, json_output)
+        return
     found = summaries(results, setting, tell=_progress)
     if json_output:
         say_json([board.about(cell) for cell in found] if setting is None else board.as_json(found[0]))
@@ -49,6 +59,20 @@ def show(
         )
     else:
         board.show(found[0])
+
+
+def _at_budget(setting: str | None, results: Path, budget: float, json_output: bool) -> None:
+    from bench.cli import at_budget
+    from bench.errors import UserError
+    from bench.report.stored import summaries
+
+    if setting is None:
+        raise UserError("--budget needs a setting: bench show SETTING --budget B. `bench show` lists all settings.")
+    (cell,) = summaries(results, setting, tell=_progress)
+    if json_output:
+        say_json(at_budget.as_json(cell, budget))
+    else:
+        at_budget.show(cell, budget)
 
 
 def _progress(line: str) -> None:

@@ -105,6 +105,8 @@ def test_all_settings_with_their_leading_groups(bench, store):
         (["cifar"], f"'cifar' matches 2 settings: {FIRST}, {OTHER}"),
         (["cifar100lt/resnet81"], f"Did you mean '{OTHER}'"),
         (["--results", "no/such"], "'no/such' does not exist"),
+        ([FIRST, "--budget", "0.2"], "has no budget within 0.2. Its budgets: 0.3, 0.5."),
+        (["--budget", "0.5"], "--budget needs a setting"),
     ],
 )
 def test_mistakes_are_sentences(bench, store, words, says):
@@ -143,6 +145,31 @@ def test_a_clone_shows_the_statistics_of_its_report(bench, store, tmp_path, monk
         assert read([store / "none", tmp_path / "runs" / "report"], where, key.decode()) is None
     path.write_bytes(bz2.compress(b"0" * 64 + b"\n" + text))
     assert "made from" in bench(*words).stderr
+
+
+def test_one_budget_has_the_numbers_of_the_report(bench, store, monkeypatch):
+    told = json.loads(bench("show", FIRST, "--results", store, "--budget", "0.6", "--json").stdout)
+    assert told["budget"] == 0.5 and told["setting"] == FIRST and "leading" not in told
+    rows = {row["method"]: row for row in told["rows"]}
+    assert list(rows)[3:] == ["static hull", "plain backbone", "oracle"]
+    gains = [row["gain"] for row in list(rows.values())[:3]]
+    assert gains == sorted(gains, reverse=True) and any(row["method_highlight"] == "leading" for row in rows.values())
+    for wanted in table(store / "report" / FIRST, "budgets"):
+        found = rows[wanted["method"]]
+        for key in ("accuracy@0.5", "accuracy@0.5_low", "accuracy@0.5_high", "gain@0.5"):
+            assert same(found[key.replace("@0.5", "")], wanted[key]), key
+    for wanted in table(store / "report" / FIRST, "costs"):
+        assert same(rows[wanted["method"]]["cost"], wanted["cost@0.5"])
+    for wanted in table(store / "report" / FIRST, "uncertainty"):
+        if wanted["budget"] == "0.5" and wanted["method"] != "plain backbone":
+            keys = ("ece_mass15", "set_size_lac@0.05")
+            assert [same(rows[wanted["method"]][key], wanted[key]) for key in keys] == [True, True]
+    monkeypatch.setenv("COLUMNS", "80")
+    text = bench("show", FIRST, "--results", store, "--budget", "0.6").stdout
+    assert "The largest budget within 0.6 that was measured is 0.5." in text and "ECE, %" in text
+    assert "was measured" not in bench("show", FIRST, "--results", store, "--budget", "0.3").stdout
+    few = bench("show", OTHER, "--results", store, "--budget", "1").stdout
+    assert "Fewer than 6 seeds: no ranks." in " ".join(few.split())
 
 
 @pytest.mark.slow
