@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.terminal import console, say, signs, table
+from bench.system.text import counted
 
 if TYPE_CHECKING:
     from bench.report.formats.shown import Shown
@@ -92,16 +93,15 @@ def head(cell: CellSummary, methods: Collection[str] | None = None) -> list[str]
 
     methods: count only the methods with these labels.
     """
-    from bench.report.text import seeds_phrase
     from bench.stats.quality import failed
 
     found = cell.statistics
     unfit = failed(found.quality)
     quality = f"quality checks not met: {'; '.join(unfit)}" if unfit else "quality checks passed"
     shown = len(found.methods) if methods is None else sum(m.label in methods for m in found.methods)
-    count = f"{shown} method{'s' * (shown != 1)}, {seeds_phrase(len(found.seeds))}"
+    about = f"{counted(shown, 'method')}, {counted(len(found.seeds), 'seed')}"
     flags = [str(flag) for flag in found.flags if flag.kind not in ("quality", "few seeds")]
-    return [cell.name, "; ".join([f"{count}, {quality}", *flags])]
+    return [cell.name, "; ".join([f"{about}, {quality}", *flags])]
 
 
 def wrapped(text: str, indent: str = "") -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.terminal import say_json
+from bench.system.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,7 +107,8 @@ def crowded(session: Session) -> str:
     jobs, threads, cores = session.dispatch.jobs, session.config.threads, cpu_count()
     if session.config.ray_address is not None or jobs is None or jobs * threads <= max(cores, threads):
         return ""
-    return f"{jobs} trials of {threads} threads share {cores} cores: more jobs than cores do not make a run faster."
+    share = f"{counted(jobs, 'trial')} of {counted(threads, 'thread')} share {counted(cores, 'core')}"
+    return f"{share}: more jobs than cores do not make a run faster."
 
 
 def as_json(session: Session, banks: list[BankPlan]) -> dict[str, Any]:
@@ -187,7 +189,8 @@ def _print(session: Session, console: Console, banks: list[BankPlan]) -> None:
     shown = table("bank", "samples", "bank is", "size", "build", title="Plan: banks")
     for b in banks:
         look = b.bank_status
-        state = f"partly built, {look.to_compute:,} samples left" if look.state == "partial" else look.state
+        left = counted(look.to_compute or 0, "sample")
+        state = f"partly built, {left} left" if look.state == "partial" else look.state
         images = "unknown" if look.images is None else f"{look.images:,}"
         shown.add_row(b.title, images, state, _size(look.bytes), duration(b.build_seconds))
     console.print(shown)
@@ -223,13 +226,17 @@ def remarks(session: Session, banks: list[BankPlan]) -> list[str]:
 
     total = as_json(session, banks)
     trials, points, needs = total["trials"], total["points"], total["needs"]
-    gpus = f" and {needs['gpus_per_trial']:g} GPU" if needs["gpus_per_trial"] else ""
+    gpus = needs["gpus_per_trial"]
+    device = f" and {gpus:g} GPU{'s' * (gpus > 1)}" if gpus else ""
+    number = len(session.config.budgets) or GEOMETRIC
+    budgets = {1: "its budget", 2: "both budgets"}.get(number, f"all {number} budgets")
     lines = [
         f"Trials: {trials['todo']} to do of {trials['total']} ({trials['done']} done, {trials['failed']} failed, "
         f"{trials['missing']} missing); operating points done: {points['done']} of {points['total']}.",
         *_changed(points["changed"]),
-        f"A trial is one method and seed with all {len(session.config.budgets) or GEOMETRIC} budgets; it takes "
-        f"{needs['threads_per_trial']} CPU threads{gpus} on {total['device']}. Executor: {session.dispatch.title}.",
+        f"A trial is one method and seed with {budgets}; it takes "
+        f"{counted(needs['threads_per_trial'], 'CPU thread')}{device} on {total['device']}. "
+        f"Executor: {session.dispatch.title}.",
     ]
     if remark := crowded(session):
         lines.append(remark)
@@ -247,7 +254,8 @@ def _changed(points: int) -> list[str]:
     """Return a remark on stored points made by other code of the same version, unless their number is 0."""
     if not points:
         return []
-    return [f"Made by other code of the same version: {points} operating points; `--rerun changed` runs them again."]
+    again = f"`--rerun changed` runs {'it' if points == 1 else 'them'} again."
+    return [f"Made by other code of the same version: {counted(points, 'operating point')}; {again}"]
 
 
 def _time(total: dict[str, Any]) -> str:

@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.cli.terminal import plain
-from bench.system.text import clean
+from bench.system.text import clean, counted
 from bench.trials.folders import names_of
 from bench.trials.plan import REFERENCES
 
@@ -183,7 +183,8 @@ def running(console: Console, trials: Sequence[Trial], kept: int) -> Iterator[Bo
     """Show trials as they start and finish: a live table on a terminal, otherwise a line from time to time."""
     board = Board(trials)
     if kept:
-        console.print(f"{kept} operating points were done already.", highlight=False)
+        verb = "was" if kept == 1 else "were"
+        console.print(f"{counted(kept, 'operating point')} {verb} done already.", highlight=False)
     if not trials:
         yield board
     elif console.is_interactive:

@@ -10,6 +10,7 @@ import typer
 from bench.cli import completion
 from bench.cli.options import PATH, BankDir
 from bench.cli.terminal import say
+from bench.system.text import counted
 
 
 def publish(
@@ -51,7 +52,7 @@ def publish(
     for cell in found.smoke:
         say(f"Not published: {names[cell]} is a smoke run on {cell.limit} {cell.modality}s per split.")
     for cell, merged in found.settings.items():
-        say(f"{names[cell]}, {cell.size}: {len(merged.records)} operating points.")
+        say(f"{names[cell]}, {cell.size}: {counted(len(merged.records), 'operating point')}.")
         for word, meaning in CHANGES.items():
             if merged.counts[word]:
                 say(f"  {merged.counts[word]} {meaning}")

@@ -12,6 +12,7 @@ from bench.cli import options as o
 from bench.cli.completion import words
 from bench.cli.guard import FAILED
 from bench.cli.terminal import plain, say, say_json
+from bench.system.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -151,7 +152,7 @@ def _state(result: Result) -> str:
     if ran := result.ran:
         data = f"{ran.protocol} on {ran.variant} images" if ran.variant else ran.protocol
         sizes = f"{ran.sizes['train']:,} train and {ran.sizes['test']:,} test images"
-        parts += [data, sizes, f"{len(ran.seeds)} seed{'s' * (len(ran.seeds) > 1)}", result.method]
+        parts += [data, sizes, counted(len(ran.seeds), "seed"), result.method]
     elif result.status == "ready":
         parts.append(f"not run; without --dry-run it would run with {result.method}")
     else:

@@ -10,6 +10,7 @@ import typer
 from bench.cli import options as o
 from bench.cli.guard import FAILED
 from bench.cli.terminal import plain, say_json
+from bench.system.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,7 +165,7 @@ def _finish(session: Session, watcher: OnConsole, made: Finished, told: Told) ->
     if report is not None:
         watcher.say(f"Report:  {report.resolve()}")
     if made.troubles:
-        watcher.say(f"\n{len(made.troubles)} operating points did not finish:")
+        watcher.say(f"\n{counted(len(made.troubles), 'operating point')} did not finish:")
         for title, reason in made.troubles:
             watcher.say(f"  {title}: {reason}")
         raise typer.Exit(FAILED)

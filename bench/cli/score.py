@@ -13,6 +13,7 @@ from bench.cli import options as o
 from bench.cli.guard import FAILED
 from bench.cli.terminal import console as make_console
 from bench.cli.terminal import say, say_json
+from bench.system.text import counted
 
 if TYPE_CHECKING:
     from bench.trials.rescore import Rescored
@@ -78,21 +79,23 @@ def told(done: list[Rescored], *, dry_run: bool = False) -> list[str]:
     """Return lines that say what was added, and for each reason what could not be computed and what to do."""
     gained = [one for one in done if one.added]
     verb = "would gain" if dry_run else "gained"
-    lines = [f"{len(gained)} of {len(done)} records {verb} scores."]
+    lines = [f"{len(gained)} of {counted(len(done), 'record')} {verb} scores."]
     names = Counter(name for one in gained for name in one.added)
     if names:
         lines.append(f"  new: {_some(names)}")
     problems = Counter(one.problem for one in done if one.problem)
-    for problem, count in problems.items():
+    for problem, number in problems.items():
         first = next(one.record for one in done if one.problem == problem)
         which = f"Record {first.id} ({first.point.label}, {first.point.point}, seed {first.point.seed})"
-        lines.append(f"{which}{f' and {count - 1} more' if count > 1 else ''} is unchanged: {problem}.")
+        lines.append(f"{which}{f' and {number - 1} more' if number > 1 else ''} is unchanged: {problem}.")
     short: dict[tuple[str, ...], Counter[str]] = {}
     for one in done:
         for name, lacks in one.lacking.items():
             short.setdefault(lacks, Counter())[name] += 1
     for lacks, counts in short.items():
-        lines.append(f"{max(counts.values())} records lack {', '.join(lacks)}, needed for {_some(counts)}.")
+        most = max(counts.values())
+        lack = f"{counted(most, 'record')} {'lacks' if most == 1 else 'lack'}"
+        lines.append(f"{lack} {', '.join(lacks)}, needed for {_some(counts)}.")
     if short or problems:
         lines.append("To get these scores, run the points again: `bench run --rerun all` with the options of that run.")
     return lines

@@ -11,6 +11,7 @@ from bench.cli import completion
 from bench.cli.guard import FAILED
 from bench.cli.options import PATH, BankDir, option
 from bench.cli.terminal import say
+from bench.system.text import counted
 
 BOARD = Path("results")
 
@@ -49,7 +50,7 @@ def submit(
     names = names_of(one.cell for one in made.settings)
     for one in made.settings:
         title = f"{names[one.cell]}, {one.cell.size}"
-        say(f"{title}: {'not submitted.' if one.problems else f'{len(one.records)} operating points.'}")
+        say(f"{title}: {'not submitted.' if one.problems else counted(len(one.records), 'operating point') + '.'}")
         for problem in one.problems:
             say(f"  {problem[0].upper()}{problem[1:]}.")
         for note in one.notes:

@@ -10,6 +10,7 @@ from bench.api.running import Watcher
 from bench.cli.planned import crowded
 from bench.cli.progress import Board, building, running
 from bench.cli.terminal import say
+from bench.system.text import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +35,7 @@ class OnConsole(Watcher):
     def running(self, session: Session, trials: Sequence[Trial], done: int) -> Iterator[Board]:
         """Show the progress of the trials."""
         if trials:
-            self.console.print(f"{len(trials)} trials to do: {session.dispatch.title}.")
+            self.console.print(f"{counted(len(trials), 'trial')} to do: {session.dispatch.title}.")
             if remark := crowded(session):
                 self.console.print(remark)
         with running(self.console, trials, done) as board:

@@ -29,6 +29,11 @@ def one_line(text: object) -> str:
     return clean(" ".join(str(text).split()))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with a noun: `1 seed`, `3,000 seeds`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def storable(text: str) -> str:
     r"""Return a name that every file can hold: bytes of a file name that are not UTF-8 become `\xe9`."""
     return _BYTES.sub(_visible, text)

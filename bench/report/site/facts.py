@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from bench.report.context import CellReport
-from bench.report.site.words import count, percent
+from bench.report.site.words import percent
 from bench.report.summary import Report
+from bench.system.text import counted
 from bench.trials.folders import without_paths
 
 FLAGS = (
@@ -63,7 +64,7 @@ def cell_facts(report: CellReport) -> list[tuple[str, str]]:
         ("MACs of the plain backbone", ", ".join(f"{m:,}" for m in sorted({r.full_macs for r in report.records}))),
         ("Feature bank digest", cell.bank_digest),
         ("Protocol", cell.protocol_version),
-        ("Limit", "none" if cell.limit is None else count(cell.limit, cell.modality) + " per split"),
+        ("Limit", "none" if cell.limit is None else counted(cell.limit, cell.modality) + " per split"),
         ("Test samples", ", ".join(f"{s:,}" for s in found.samples) or "–"),
         ("Seeds", ", ".join(map(str, found.seeds))),
         ("Budgets", ", ".join(f"{b:g}" for b in sorted(budgets)) or "–"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from bench.report.site.words import count, gap, percent, points
+from bench.report.site.words import gap, percent, points
 from bench.stats.compare import MIN_SEEDS
 from bench.stats.flags import GAPS
 from bench.stats.results import CellStatistics, MethodStatistics
+from bench.system.text import counted
 
 LOSS = 0.01  # the cost in the answers is for this loss of accuracy
 MOST = 4  # maximum number of names in a sentence
@@ -78,10 +79,10 @@ def _sure(cell: CellStatistics, complete: list[MethodStatistics]) -> Answer:
     known = {m.label for m in complete}
     found = sum(a in known and b in known for a, b in cell.sure)
     gaps = sum(any(flag.kind in GAPS for flag in m.flags) for m in cell.methods)
-    behind = [f"{found} of {count(pairs, 'pair')} of methods differ significantly (95\u00a0%)"] if pairs else []
-    behind += [f"{count(gaps, 'method')} with gaps, not ranked"] if gaps else []
+    behind = [f"{found} of {counted(pairs, 'pair')} of methods differ significantly (95\u00a0%)"] if pairs else []
+    behind += [f"{counted(gaps, 'method')} with gaps, not ranked"] if gaps else []
     judged = [m.comparison.verdict for m in complete if m.comparison and m.comparison.p_holm is not None]
     if judged:
         better = judged.count("significantly better")
         behind.append(f"{better} of {len(judged)} significantly better than the baseline (Holm-corrected)")
-    return Answer("How certain?", count(len(cell.seeds), "seed"), "; ".join(behind) or "one method")
+    return Answer("How certain?", counted(len(cell.seeds), "seed"), "; ".join(behind) or "one method")

@@ -10,8 +10,9 @@ from typing import Any
 
 from bench.report.aggregate import Row
 from bench.report.context import CellReport
-from bench.report.site.words import count, gap, percent
+from bench.report.site.words import gap, percent
 from bench.stats.bootstrap import Estimate
+from bench.system.text import counted
 
 ROUNDING = 1e-6  # shorter halves of error bars are rounding errors
 Point = tuple[float, float, Estimate, str]  # cost, score, its estimate, hover text
@@ -77,7 +78,7 @@ def _hover(row: Row, value: Estimate, cost: Estimate, score: Score) -> str:
         *([f"budget {row.budget:g}"] if row.budget is not None else []),
         f"{score.title.lower()} {shown[0]}{ends}",
         f"cost {cost.value:.3f} of the backbone’s MACs",
-        count(len(row.seeds), "seed") + ("" if row.complete else f" of {len(row.expected)}"),
+        counted(len(row.seeds), "seed") + ("" if row.complete else f" of {len(row.expected)}"),
         *(label(str(flag)) for flag in row.flags),
     ]
     return "<br>".join(lines)

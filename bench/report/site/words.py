@@ -30,8 +30,3 @@ def gap(estimate: Estimate | None) -> str:
         return "unknown"
     ends = f" [{points(estimate.low)}, {points(estimate.high)}]" if estimate.known else ""
     return f"{points(estimate.value)}{ends} points"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with a noun: `1 seed`, `3 seeds`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
