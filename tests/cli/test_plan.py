@@ -61,7 +61,7 @@ def test_the_plan_as_json_counts_what_is_there(finished, bench):
 def test_a_plan_counts_the_points_of_the_budgets_of_each_bank(finished, bench):
     plan = planned(bench, "--budgets", "auto")
     assert plan["points"]["total"] == 2 * ((2 + 2) * 12 + 3 + 1)
-    assert "with all 12 budgets" in bench("plan", *JOB[1:], "--budgets", "auto").stdout
+    assert "with all 12 budgets; it takes 1 CPU thread on cpu." in bench("plan", *JOB[1:], "--budgets", "auto").stdout
 
 
 def test_expected_times_are_shared_by_the_jobs(finished, bench):
