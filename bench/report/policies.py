@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from bench.bank.cell import Cell
 from bench.errors import UserError
-from bench.system.files import open_regular
+from bench.system.files import read_regular
 
 FOLDER, FILE, BACKBONE = "policies", "policy.json", "backbone.safetensors"
 MOST_BYTES = 1 << 26  # of policy.json
@@ -78,10 +79,9 @@ def policies(roots: Iterable[Path]) -> dict[Cell, tuple[Policy, ...]]:
 
 def _read(path: Path) -> Policy:
     try:
-        with open_regular(path) as file:
-            digest, size = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-            with zipfile.ZipFile(file) as archive, archive.open(FILE) as member:
-                facts = Facts.model_validate(json.loads(member.read(MOST_BYTES)))
+        content = read_regular(path)
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(FILE) as member:
+            facts = Facts.model_validate(json.loads(member.read(MOST_BYTES)))
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, KeyError, ValueError) as error:
         if isinstance(error, ValidationError):
             error = ValueError(f"{error.error_count()} values of {FILE} are not valid")
@@ -89,4 +89,4 @@ def _read(path: Path) -> Policy:
             f"'{path}' is not an exported policy ({error}). Write it again with `bench export … -o {path}`, or "
             "delete it."
         ) from None
-    return Policy(path, size, digest, facts)
+    return Policy(path, len(content), hashlib.sha256(content).hexdigest(), facts)
