@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,12 +19,14 @@ from tests.helpers.paths import GOLDEN, SHARED
 
 if TYPE_CHECKING:  # the process that starts the others needs no torch
     from bench.bank.bank import Bank
+    from tests.helpers.forked import Forked
 
 # Read when torch and numpy are imported. Without byte code a hundred processes would compile all that they import.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONDONTWRITEBYTECODE": ""}
 sys.dont_write_bytecode = False
 gc.disable()  # until all tests are collected
 
+STARTS_RAY = re.compile(r"^pytestmark = \[?pytest\.mark\.ray", re.MULTILINE)
 LONGEST = ("ray", "browser", "docs")  # marks of tests that are slow, in the order in which they begin
 
 # An example may take long on a busy machine. In continuous integration the examples are always the same.
@@ -32,6 +34,13 @@ settings.register_profile("here", deadline=None)
 settings.register_profile("gate", deadline=None, derandomize=True)
 settings.register_profile("deep", deadline=None, max_examples=20_000, database=None)  # for tests/fuzz
 settings.load_profile("gate" if os.environ.get("CI") else "here")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file that would import Ray if all its tests are left out."""
+    if config.option.markexpr != "not ray" or collection_path.suffix != ".py":
+        return None
+    return STARTS_RAY.search(collection_path.read_text(encoding="utf-8")) is not None or None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -50,13 +59,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
-    """Let a process take whole files, so that their fixtures are made once, and one process all that starts Ray."""
+    """Let a process take whole files, so that their fixtures are made once; two take those that start Ray."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
-            return "ray" if Path(file).stem.startswith("test_ray") else file
+            path = Path(file)
+            if not path.stem.startswith("test_ray"):
+                return file
+            return "ray executors" if path.parent.name == "executors" else "ray commands"
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
@@ -135,21 +147,23 @@ def bench(environment, tmp_path, monkeypatch) -> Callable[..., SimpleNamespace]:
 
 
 @pytest.fixture
-def start(environment, tmp_path) -> Iterator[Callable[..., subprocess.Popen]]:
-    """Start `bench …` as a process of its own, in an empty folder; what still runs after the test is killed."""
-    started: list[subprocess.Popen] = []
+def start(environment, tmp_path) -> Iterator[Callable[..., Forked]]:
+    """Start `bench …`, or a script, as a process of its own in an empty folder; it does not outlive the test.
 
-    def begin(*words: object, **options: Any) -> subprocess.Popen:
-        command = [sys.executable, "-m", "bench", *map(str, words)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
-        started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, **(pipes | options)))
+    `first` is called in the process before the command, and must be picklable.
+    """
+    from tests.helpers.forked import Forked
+
+    started: list[Forked] = []
+
+    def begin(*words: object, first: Callable[[], Any] = int) -> Forked:
+        started.append(Forked([str(word) for word in words], tmp_path, environment, first))
         return started[-1]
 
     yield begin
     for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ class Child:
     """A process that calls `prepare(*given)` and then hands every job to the function that this returned."""
 
     def __init__(self, prepare: Callable[..., Answer], *given: Any) -> None:
-        context = _context()
+        context = process_context()
         self.pipe, theirs = context.Pipe()
         arguments = (theirs, dict(os.environ), prepare, given)
         self.process = context.Process(target=_serve, args=arguments, name="exitbench trials")
@@ -64,7 +64,7 @@ def plugin_files() -> tuple[Path, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _context() -> Any:
+def process_context() -> Any:
     """Return how children begin: on Linux as copies of a process that has imported what they need, and done no more."""
     if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from bench.errors import UserError
+from bench.executors.child import process_context
 from bench.system.cpus import cpu_count
 
 GRACE = 3.0  # seconds in which further processes may say why they fail, once one has
@@ -136,14 +137,15 @@ def launch(devices: int, device: str, work: Callable[..., None], args: Sequence[
 
     Raises UserError with what one of them raised, or if one was ended from outside; the others are ended then.
     """
-    context = multiprocessing.get_context("spawn")
+    context = process_context()
     with tempfile.TemporaryDirectory() as folder:
         processes, pipes = [], []
         try:
             for rank in range(devices):
                 here, there = context.Pipe(duplex=False)
                 group = Group(torch.device(device, rank) if device == "cuda" else torch.device(device), rank, devices)
-                process = context.Process(target=_process, args=(there, group, Path(folder, "meet"), work, args))
+                where = group, Path(folder, "meet")
+                process = context.Process(target=_process, args=(there, dict(os.environ), *where, work, args))
                 process.start()
                 there.close()
                 processes.append(process)
@@ -191,8 +193,17 @@ def _watch(processes: Sequence[Any], pipes: list[Connection], tell: Tell) -> Non
         raise RuntimeError(said.get("error", "a process of the training ended without a reason"))
 
 
-def _process(pipe: Connection, group: Group, meeting: Path, work: Callable[..., None], args: Sequence[Any]) -> None:
+def _process(
+    pipe: Connection,
+    environment: dict[str, str],
+    group: Group,
+    meeting: Path,
+    work: Callable[..., None],
+    args: Sequence[Any],
+) -> None:
     """Join the others, work, and tell what comes of it."""
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, cpu_count() // group.size))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
-import subprocess
-import sys
 import threading
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +14,14 @@ import pytest
 
 from bench.bank import build as building
 from bench.errors import UserError
-from tests.helpers.banks import FakeBackbone, FakeImages, assert_same_arrays, build, find, splits
-from tests.helpers.paths import ROOT
-
-CHILD = """
-import sys
-from pathlib import Path
-import torch
-torch.set_num_threads(1)
-sys.path.insert(0, {tests!r})
-from tests.helpers.banks import FakeBackbone, FakeImages, build, find, splits
-images, backbone = FakeImages.random(), FakeBackbone()
-backbone.log, backbone.pause = Path({log!r}), {pause}
-build(images, backbone, splits(images), root=Path({root!r}), batch_size=8, views=1, checkpoint_seconds=0)
-"""
+from bench.executors.child import process_context
+from tests.helpers.banks import FakeBackbone, FakeImages, assert_same_arrays, build, build_slowly, find, splits
 
 
-def child(tmp_path: Path, log: Path, pause: float) -> subprocess.Popen[bytes]:
-    code = CHILD.format(tests=str(ROOT), log=str(log), root=str(tmp_path), pause=pause)
-    return subprocess.Popen([sys.executable, "-c", code])
+def child(tmp_path: Path, log: Path, pause: float) -> BaseProcess:
+    process = process_context().Process(target=build_slowly, args=(tmp_path, log, pause))
+    process.start()
+    return process
 
 
 def finished(root: Path) -> int:
@@ -48,10 +35,10 @@ def test_a_killed_build_goes_on_where_it_was(images: FakeImages, tmp_path: Path)
     log = tmp_path / "calls"
     process = child(tmp_path, log, pause=0.2)
     while finished(tmp_path) < 16:
-        assert process.poll() is None, "the build was over before it could be killed"
+        assert process.exitcode is None, "the build was over before it could be killed"
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     done = finished(tmp_path)
     assert 16 <= done < 60
     assert find(images, FakeBackbone(), splits(images), root=tmp_path, views=1) is None
@@ -195,6 +182,8 @@ def test_of_two_builders_one_builds(images: FakeImages, tmp_path: Path) -> None:
 def test_two_builder_processes(images: FakeImages, tmp_path: Path) -> None:
     log = tmp_path / "calls"
     processes = [child(tmp_path, log, pause=0.01) for _ in range(2)]
-    assert [p.wait() for p in processes] == [0, 0]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
     assert sum(map(int, log.read_text().split())) == 60 * 2 + 60
     assert find(images, FakeBackbone(), splits(images), root=tmp_path, views=1) is not None

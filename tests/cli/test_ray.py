@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import load_records
+from bench.executors import deadline
 from tests.helpers.commands import JOB, begun, numbers, results_safely
 from tests.helpers.processes import family, survivors
 
@@ -54,7 +55,10 @@ PLUGIN = '''
 """Methods that misbehave."""
 from dataclasses import dataclass
 import os, time
+from bench.executors import deadline
 from bench.methods.msdnet_thresh import MSDNetThreshold
+
+deadline.GRACE = 0.5
 
 class Raises(MSDNetThreshold):
     """Raise."""
@@ -80,7 +84,8 @@ class Hangs(MSDNetThreshold):
 '''
 
 
-def test_faults_become_records_a_list_and_exit_code_1(finished, bench, tmp_path):
+def test_faults_become_records_a_list_and_exit_code_1(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(deadline, "GRACE", deadline.GRACE)  # put back what the plugin file changes here
     (tmp_path / "bad.py").write_text(PLUGIN)
     bad = ["--plugin", "bad.py", "--methods", "raises,dies,hangs,msdnet_thresh", "--seeds", "0", "--budgets", "0.6,1"]
     done = bench(*JOB, *bad, "--timeout", "6", "--retries", "0", "--no-report")

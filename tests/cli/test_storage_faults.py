@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from functools import partial
 
 import pytest
 
@@ -17,7 +18,7 @@ LARGEST = 2000  # bytes of a file that can still be written; a record takes more
 def test_a_full_disk_is_a_sentence_and_the_run_goes_on_from_there(finished, bench, start, tmp_path):
     assert bench(*JOB, "--seeds", "0").returncode == 0
     before = {path: path.read_bytes() for path in results_safely(tmp_path / "runs")}
-    full = start(*JOB, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST, LARGEST)))
+    full = start(*JOB, first=partial(resource.setrlimit, resource.RLIMIT_FSIZE, (LARGEST, LARGEST)))
     _, errors = full.communicate(timeout=300)
     assert full.returncode == 2 and "Traceback" not in errors, errors
     assert errors.startswith("bench: A record could not be written to the working store 'runs'")

@@ -13,7 +13,6 @@ from bench.datasets.known import CLASSES
 from bench.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("tiny")
-FULL = dict(official.FAMILY)
 NAMES = [*CLASSES["cifar10"][:9], "lorry"]
 LABELS = np.arange(200) % 10, np.sort(np.arange(100) % 10)
 
@@ -198,12 +197,3 @@ def test_the_data_folder_may_be_the_archives_own(tmp_path, put_archive, monkeypa
     assert [len(datasets.load("cifar10", data_dir=folder)) for folder in (base, tmp_path / "link", ".")] == [300] * 3
     renamed = base.rename(tmp_path / "batches")
     assert len(datasets.load("cifar10", data_dir=renamed)) == 300
-
-
-@pytest.mark.slow
-def test_a_lossless_copy_of_cifar100_is_official(shared, monkeypatch):
-    folder = shared / "data" / "lossless"
-    if not (folder / "cifar100").is_dir():
-        pytest.skip("needs the lossless CIFAR-100")
-    monkeypatch.setitem(official.FAMILY, "cifar100", FULL["cifar100"])
-    assert datasets.load("cifar100", data_dir=folder).variant is None

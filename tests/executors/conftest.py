@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,14 @@ from tests.helpers.paths import ROOT
 from tests.helpers.trials import FAULTY
 
 Work = list[tuple[Bank, Trial]]
+HASTY = '''
+"""A process that loads this file ends sooner after a trial that hangs."""
+from bench.executors import deadline
+from bench.methods.msdnet_thresh import MSDNetThreshold
+deadline.GRACE = 0.5
+class Hasty(MSDNetThreshold):
+    name = "hasty"
+'''
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +56,14 @@ def work(bank, tmp_path) -> Callable[..., Work]:
         return [(bank, t) for bank, t in ready.work if references or t.method != "references"]
 
     return make
+
+
+@pytest.fixture
+def hasty(tmp_path) -> Path:
+    """A plugin file for workers, not for this process."""
+    file = tmp_path / "hasty.py"
+    file.write_text(HASTY)
+    return file
 
 
 @pytest.fixture

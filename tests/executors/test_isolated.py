@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from bench.executors import isolated, serial
-from tests.helpers.paths import ROOT
 from tests.helpers.trials import FAULTY, by_title
 
 pytestmark = pytest.mark.slow
@@ -22,11 +20,11 @@ pytestmark = pytest.mark.slow
 def run(tmp_path, work, settings):
     """Run faulty methods in a child and return the (single) record of each, and how long each took."""
 
-    def go(*names: str, **options):
+    def go(*names: str, plugins=(FAULTY,), **options):
         trials = work(*(f"{name}[mark={tmp_path}]" for name in names), budgets=(0.9,))
         done, begun = {}, []
         for trial, results in serial.run(
-            trials, settings(**{"timeout": 60.0} | options), lambda t: begun.append(t.method), plugins=[FAULTY]
+            trials, settings(**{"timeout": 60.0} | options), lambda t: begun.append(t.method), plugins=plugins
         ):
             done[trial.method] = results[0][0]
         assert begun == list(done) == list(names)
@@ -77,10 +75,11 @@ def test_faults_become_records_and_the_run_goes_on(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_hangs_is_ended(run, monkeypatch):
+def test_what_hangs_is_ended(run, monkeypatch, hasty):
+    monkeypatch.setattr(isolated, "GRACE", 0.5)
     monkeypatch.setattr(isolated, "SLACK", 0.5)
     start = time.monotonic()
-    done = run("sleeps", "stubborn", "stopped", timeout=1.0)
+    done = run("sleeps", "stubborn", "stopped", timeout=1.0, plugins=[FAULTY, hasty])
     assert {name: record.status for name, record in done.items()} == {
         "sleeps": "timeout",
         "stubborn": "timeout",
@@ -136,7 +135,7 @@ def test_no_child_outlives_the_run(work, settings, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_child_outlives_its_parent(number, bank, tmp_path):
+def test_no_child_outlives_its_parent(number, bank, start, tmp_path):
     """A driver that is interrupted or killed in the middle of a trial leaves nothing behind."""
     code = f"""
 import sys
@@ -156,8 +155,7 @@ if __name__ == "__main__":
 """
     script = tmp_path / "driver.py"
     script.write_text(code)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    driver = subprocess.Popen([sys.executable, str(script)], env=environment, stderr=subprocess.PIPE, text=True)
+    driver = start(script)
     limit = time.monotonic() + 60
     while not (pids := _pids(tmp_path, "sleeps")) and time.monotonic() < limit:
         time.sleep(0.1)

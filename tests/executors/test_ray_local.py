@@ -62,9 +62,9 @@ def test_faults_become_records_and_the_run_goes_on(local, work, settings, tmp_pa
     assert tries == dict.fromkeys(statuses, 2)
 
 
-def test_a_trial_that_hangs_is_ended_and_tried_again(local, work, settings, tmp_path):
+def test_a_trial_that_hangs_is_ended_and_tried_again(local, work, settings, tmp_path, hasty):
     trials = work(f"stubborn[mark={tmp_path}]", budgets=(0.9,))
-    ((_, results),) = run(trials, settings(retries=1, timeout=1.0), cluster=Cluster(jobs=1), plugins=[FAULTY])
+    ((_, results),) = run(trials, settings(retries=1, timeout=1.0), cluster=Cluster(jobs=1), plugins=[FAULTY, hasty])
     (record,) = (r for r, _ in results)
     assert record.status == "timeout"
     assert "no result within 1 second" in record.reason and "had to be ended (2 attempts)" in record.reason

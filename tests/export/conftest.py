@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,17 @@ def exported(small_bank, tmp_path_factory) -> Path:
     work = tmp_path_factory.mktemp("exported")
     export_policy(RunConfig(**ONE, output=work / "runs"), work / "policy")
     return work / "policy"
+
+
+@pytest.fixture(scope="session")
+def operators_once():
+    """Let the ONNX exporter read its list of operators once, not for each file."""
+    pytest.importorskip("onnxscript")
+    from torch.onnx._internal._lazy_import import onnxscript_apis as apis
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(apis, "get_torchlib_ops", functools.cache(apis.get_torchlib_ops))
+        yield
 
 
 @pytest.fixture

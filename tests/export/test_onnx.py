@@ -32,6 +32,7 @@ def exported(tmp_path, method: str) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("operators_once")
 @pytest.mark.parametrize("method", ["jeidnn[epochs=2,points=4]", "ztw[heads=ztw[epochs=1]]", "patient_confident"])
 def test_the_files_decide_as_torch_does(small_bank, tmp_path, digits, method):
     told = exported(tmp_path, method)
@@ -56,6 +57,7 @@ def test_the_files_decide_as_torch_does(small_bank, tmp_path, digits, method):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("operators_once")
 @pytest.mark.parametrize(
     ("method", "says"), [("beem", "its stage 0"), ("jeidnn[preset=paper,epochs=2,points=4]", "its stage")]
 )

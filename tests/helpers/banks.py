@@ -143,6 +143,14 @@ def build(
     return build_plan(Plan(dataset, backbone, rows, dtype, views), root, **options)
 
 
+def build_slowly(root: Path, log: Path, pause: float) -> None:
+    """Build a bank, as a process of its own, with a pause and a note before every batch."""
+    torch.set_num_threads(1)
+    images, backbone = FakeImages.random(), FakeBackbone()
+    backbone.log, backbone.pause = log, pause
+    build(images, backbone, splits(images), root=root, batch_size=8, views=1, checkpoint_seconds=0)
+
+
 def find(
     dataset: FakeImages, backbone: FakeBackbone, rows: Splits, root: Path, dtype="float16", views=0
 ) -> Bank | None:

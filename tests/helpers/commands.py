@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from pathlib import Path
 
 from bench.trials.store import Store
+from tests.helpers.forked import Forked
 
 SMALL_CONFIG = {
     "dataset": "digits", "backbone": "cifar_resnet20", "weights": "random", "exits": "2,5", "threads": 1,
@@ -29,9 +29,9 @@ def results_safely(folder: Path) -> list[Path]:
     return Store(folder).paths() if folder.exists() else []
 
 
-def begun(process: subprocess.Popen, folder: Path, enough: int, seconds: float = 150) -> None:
+def begun(process: Forked, folder: Path, enough: int, seconds: float = 150) -> None:
     """Wait until a run has stored so many records; fail if it ends before."""
     end = time.monotonic() + seconds
     while process.poll() is None and len(results_safely(folder)) < enough and time.monotonic() < end:
         time.sleep(0.01)
-    assert process.poll() is None, process.stderr.read() if process.stderr else ""
+    assert process.poll() is None, process.communicate()[1]

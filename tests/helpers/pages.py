@@ -14,6 +14,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import pytest
+
 from tests.helpers.paths import ROOT
 
 BLOCK = re.compile(r"(?:<!-- (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL)
@@ -61,9 +63,26 @@ class Shell:
         words = [str(name) for word in words for name in (sorted(Path().glob(word)) if "*" in word else [word])]
         if program == "bench":
             done = self._bench(*words)
+        elif (program, words[:2]) == ("python", ["-m", "pytest"]):
+            done = _pytest(words[2:])
         else:
             command = [{"python": sys.executable}.get(program, program), *words]
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}
             done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
         return done.stdout
+
+
+def _pytest(words: list[str]) -> SimpleNamespace:
+    """Run pytest in the current folder within this process, which has imported what its tests need."""
+    without = [f"-pno:{name}" for name in ("cacheprovider", "faulthandler", "timeout", "xdist")]
+    before = dict(sys.modules), list(sys.path)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            code = pytest.main([*words, *without])
+    finally:
+        sys.path[:] = before[1]
+        for name in sys.modules.keys() - before[0].keys():
+            if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(Path.cwd()):
+                sys.modules.pop(name)
+    return SimpleNamespace(returncode=int(code), stdout=printed.getvalue(), stderr="")

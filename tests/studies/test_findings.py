@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import re
 import sys
@@ -10,12 +11,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bench
 from tests.helpers.paths import ROOT
 
 sys.path.insert(0, str(ROOT / "studies"))
 findings = importlib.import_module("findings")
 figures = importlib.import_module("findings_figures")
 sys.path.remove(str(ROOT / "studies"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _records_once():
+    """Read the records of a setting once for all tables and figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "load_records", functools.cache(bench.load_records))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 
 from bench.tune.edges import at_edges
 from bench.tune.history import read, searches
+from tests.helpers.forked import Forked
 from tests.helpers.searches import TUNE, without_times
 
 JOB = ["--methods", "eefp,patient_confident,entropy_thresh", "--trials", "6", "--seeds", "0,1"]
@@ -118,7 +118,7 @@ def test_a_method_of_others_changes_no_other_search(tune, tmp_path):
     assert meddler.history[1].scores == (1.0,)  # what it changed counts from its second trial on
 
 
-def _wait_for(true, driver: subprocess.Popen, seconds: float = 120) -> None:
+def _wait_for(true, driver: Forked, seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert driver.poll() is None, "it ended before it could be stopped"
