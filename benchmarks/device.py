@@ -118,7 +118,7 @@ def section(name: str, device: torch.device) -> Figures:
 def bank(device: torch.device, figures: Figures) -> None:
     """Compare a build with the bare forward pass; a ratio of 1 is a build that costs nothing beside it."""
     real = device.type == "cuda"
-    images, size, batch, rounds = (10_000, 224, 256, 3) if real else (40, 32, 16, 1)
+    images, size, batch, rounds = (10_000, 224, 256, 3) if real else (40, 16, 16, 1)
     dataset = noise(images, 32 if real else 16, 10)
     name = "efficientnet_lite0" if real else "cifar_resnet20"
     backbone = backbones.load(name, num_classes=10, image_size=size, weights="random")

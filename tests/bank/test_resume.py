@@ -33,7 +33,7 @@ def finished(root: Path) -> int:
 @pytest.mark.slow
 def test_a_killed_build_goes_on_where_it_was(images: FakeImages, tmp_path: Path) -> None:
     log = tmp_path / "calls"
-    process = child(tmp_path, log, pause=0.2)
+    process = child(tmp_path, log, pause=0.5)
     while finished(tmp_path) < 16:
         assert process.exitcode is None, "the build was over before it could be killed"
         time.sleep(0.02)

@@ -58,7 +58,7 @@ import os, time
 from bench.executors import deadline
 from bench.methods.msdnet_thresh import MSDNetThreshold
 
-deadline.GRACE = 0.5
+deadline.GRACE = 2.0
 
 class Raises(MSDNetThreshold):
     """Raise."""

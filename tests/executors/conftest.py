@@ -26,7 +26,7 @@ HASTY = '''
 """A process that loads this file ends sooner after a trial that hangs."""
 from bench.executors import deadline
 from bench.methods.msdnet_thresh import MSDNetThreshold
-deadline.GRACE = 0.5
+deadline.GRACE = 2.0
 class Hasty(MSDNetThreshold):
     name = "hasty"
 '''

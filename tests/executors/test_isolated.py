@@ -76,7 +76,7 @@ def test_faults_become_records_and_the_run_goes_on(run, tmp_path):
 
 @pytest.mark.slow
 def test_what_hangs_is_ended(run, monkeypatch, hasty):
-    monkeypatch.setattr(isolated, "GRACE", 0.5)
+    monkeypatch.setattr(isolated, "GRACE", 2.0)
     monkeypatch.setattr(isolated, "SLACK", 0.5)
     start = time.monotonic()
     done = run("sleeps", "stubborn", "stopped", timeout=1.0, plugins=[FAULTY, hasty])
