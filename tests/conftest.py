@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the process that starts the others needs no torch
 
 # Read when torch and numpy are imported. Without byte code a hundred processes would compile all that they import.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "agg", "PYTHONDONTWRITEBYTECODE": ""}
-os.environ["RAY_worker_niceness"] = "0"  # by default Ray's workers wait for whatever else runs on a machine
+os.environ |= {"RAY_worker_niceness": "0"}  # by default Ray's workers wait for whatever else runs on a machine
 sys.dont_write_bytecode = False
 gc.disable()  # until all tests are collected
 

@@ -91,7 +91,7 @@ def test_nodes_that_come_and_go_lose_no_trial_and_change_no_number(cluster, work
 
 def test_a_driver_outside_the_cluster_reaches_it_through_rays_client(cluster, driver):
     process = driver(2, f"'ray://127.0.0.1:{CLIENT}'")
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert (process.returncode, err) == (0, ""), out
     assert sorted(out.splitlines()) == [f"done {s} ok" for s in range(2)]
 
