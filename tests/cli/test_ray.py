@@ -84,11 +84,11 @@ class Hangs(MSDNetThreshold):
 '''
 
 
-def test_faults_become_records_a_list_and_exit_code_1(bench, tmp_path, monkeypatch):
+def test_faults_become_records_a_list_and_exit_code_1(small_bank, bench, tmp_path, monkeypatch):
     monkeypatch.setattr(deadline, "GRACE", deadline.GRACE)  # put back what the plugin file changes here
     (tmp_path / "bad.py").write_text(PLUGIN)
     bad = ["--plugin", "bad.py", "--methods", "raises,dies,hangs,msdnet_thresh", "--seeds", "0", "--budgets", "0.6,1"]
-    done = bench(*JOB, *bad, "--timeout", "12", "--retries", "0", "--no-report")
+    done = bench(*JOB, *bad, "--timeout", "15", "--retries", "0", "--no-report")
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stdout + done.stderr
     frame = load_records(tmp_path / "runs").groupby("method")["status"].agg(set)
     assert frame["raises"] == frame["dies"] == {"failed"}
