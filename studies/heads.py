@@ -71,13 +71,13 @@ def draw(found: pd.DataFrame, path: Path) -> None:
         order = found.groupby("rule")["plain_difference"].mean().fillna(0).sort_values(ascending=False).index
         bound = found["plain_difference"].abs().quantile(0.9)
         for axes, (setting, title) in zip(panels, SETTINGS.items(), strict=True):
-            wide = found[found["setting"] == setting].pivot(index="rule", columns="heads")
-            values = wide["plain_difference"].loc[order, list(HEADS)].fillna(0)  # the base itself has no difference
+            wide = found[found["setting"] == setting].set_index(["rule", "heads"])
+            cells = pd.MultiIndex.from_product([order, HEADS])
+            values = wide["plain_difference"].reindex(cells).fillna(0).to_numpy().reshape(-1, len(HEADS))  # base: 0
             image = axes.imshow(values, cmap="PuOr", vmin=-bound, vmax=bound, aspect="auto")
             for y, rule in enumerate(order):
                 for x, heads in enumerate(HEADS):
-                    value = float(values.loc[rule, heads])
-                    sure = float(wide["plain_p_holm"].loc[rule, heads]) < 0.05
+                    value, sure = values[y, x], wide.loc[(rule, heads), "plain_p_holm"] < 0.05
                     colour = "white" if abs(value) > 0.75 * bound else "black"
                     weight = "bold" if sure else "normal"
                     text = "base" if (rule, heads) == (BASE, "plain") else f"{value:+.2f}".replace("-", "−")
@@ -86,7 +86,7 @@ def draw(found: pd.DataFrame, path: Path) -> None:
             axes.set_yticks(range(len(order)), order)
             axes.set_title(title)
             axes.grid(visible=False)
-        figure.colorbar(image, ax=panels, label="own gain minus that of one threshold on linear heads, points", aspect=40)
+        figure.colorbar(image, ax=panels, label="own gain, points, minus one threshold on linear heads", aspect=40)
         path.write_bytes(render(figure, "png"))
     plt.close(figure)
 
