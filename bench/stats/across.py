@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from bench.stats.resample import BootstrapConfig
 from bench.stats.results import CellStatistics, MethodStatistics
 
 ZONE = 0.005  # of own gain: within half a point two methods are practically equal
+NATIVE = re.compile(r"\[heads=native\]|,heads=native|heads=native,")
 FEW = 5  # settings below which there are no intervals over settings, wins, ties and losses
 
 
@@ -48,17 +50,32 @@ class AcrossStatistics:
     note: str
 
 
+def named_alike(cell: CellStatistics) -> CellStatistics:
+    """Return a setting whose methods have the names that they have in other settings.
+
+    On a network that was trained with its exits, a method is what it does on those: `eefp[heads=native]` is called
+    `eefp`, and the `eefp` on heads that were trained afterwards is left out.
+    """
+    native = {NATIVE.sub("", m.label): m for m in cell.methods if NATIVE.search(m.label)}
+    if not native:
+        return cell
+    kept = (m for m in cell.methods if m.label not in native)
+    methods = [replace(m, label=NATIVE.sub("", m.label)) for m in kept]
+    return replace(cell, methods=tuple(methods))
+
+
 def across(cells: Sequence[CellStatistics], bootstrap: BootstrapConfig | None = None) -> AcrossStatistics:
     """Average gains over settings and count wins.
 
     Smoke runs, backbones that have seen the data and settings that fail a quality check are left out. The interval
     treats settings as drawn at random: it is that of `bootstrap` with settings in the place of seeds. It includes the
     variance within a setting, since settings differ by that too. A method that lacks a setting has no mean. Below FEW
-    settings there are no intervals and no pairs. Raises UserError if two settings have the same name.
+    settings there are no intervals and no pairs. Methods have the names of `named_alike`. Raises UserError if two
+    settings have the same name.
     """
     if len({c.name for c in cells}) < len(cells):
         raise UserError("Two of these settings have the same name; give each dataset, backbone and bank once.")
-    found = sorted(cells, key=lambda c: c.name)
+    found = sorted(map(named_alike, cells), key=lambda c: c.name)
     reasons = {c.name: [str(m) for m in c.flags if m.kind in LEFT_OUT] for c in found}
     kept = [c for c in found if not reasons[c.name]]
     names = tuple(c.name for c in kept)

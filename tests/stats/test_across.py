@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bench.errors import UserError
-from bench.stats.across import across
+from bench.stats.across import across, named_alike
 from bench.stats.bootstrap import Estimate
 from bench.stats.flags import Flag
 from bench.stats.resample import BootstrapConfig
@@ -106,3 +106,15 @@ def test_no_cells_and_twins(one):
     assert across([], BOOTSTRAP).methods == ()
     with pytest.raises(UserError, match="same name"):
         across([one, one], BOOTSTRAP)
+
+
+def test_a_method_on_a_networks_own_exits_stands_for_the_method(one):
+    """b on heads that were trained afterwards is left out where b runs on native heads; c has heads of its own."""
+    cells = copies(one, OWN)
+    a, b, c = sorted(cells[0].methods, key=lambda m: m.label)
+    native = replace(a, label="b[heads=native]"), replace(a, label="a[heads=native,power=2]")
+    joint = named_alike(replace(cells[0], methods=(a, b, c, *native)))
+    assert {m.label: m.curve.own.value for m in joint.methods} == {"a": 0.06, "b": 0.06, "c": 0.01, "a[power=2]": 0.06}
+    assert named_alike(cells[0]) is cells[0]
+    means = {m.label: m.own for m in across([replace(cells[0], methods=(a, c, *native)), *cells[1:]]).methods}
+    assert means["b"].value == pytest.approx((0.06 + 0.03 + 0.035 + 0.04 + 0.03) / 5) and means["a[power=2]"] is None

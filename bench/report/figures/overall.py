@@ -14,7 +14,7 @@ from bench.report.figures.file import Drawing, Missing
 from bench.report.figures.points import rows_of
 from bench.report.style import MISSING, REFERENCE, settings
 from bench.report.summary import Report
-from bench.stats.across import FEW
+from bench.stats.across import FEW, named_alike
 from bench.stats.across import ZONE as EQUAL
 from bench.stats.flags import Flag
 
@@ -84,7 +84,7 @@ def own_gain_data(report: Report) -> pd.DataFrame:
     Raises Missing for fewer than FEW valid settings.
     """
     across = report.across
-    counted = [c.statistics for c in report.cells if c.name in across.cells]
+    counted = [named_alike(c.statistics) for c in report.cells if c.name in across.cells]
     rows: list[dict[str, object]] = []
     for m in across.methods:
         s = m.own

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bench.report.formats.table import Column, Highlight, Table, Value
 from bench.report.summary import CellSummary, Report
 from bench.report.tables.words import joined
-from bench.stats.across import ZONE, AcrossStatistics
+from bench.stats.across import ZONE, AcrossStatistics, named_alike
 from bench.stats.flags import Flag
 
 TALLY = ("wins", "ties", "losses")
@@ -67,7 +67,7 @@ def every_setting(report: Report) -> Table:
         row: dict[str, Value] = {"method": label}
         told: list[Flag] = []
         for cell in cells:
-            method = next((m for m in cell.statistics.methods if m.label == label), None)
+            method = next((m for m in named_alike(cell.statistics).methods if m.label == label), None)
             if method is None:
                 told.append(Flag("not run", f"not run: {cell.folder}"))
             elif not method.complete:
@@ -92,7 +92,8 @@ def every_setting(report: Report) -> Table:
     text = " ".join(
         [
             "Own gain in points with 95 % bootstrap intervals over seeds, pools and test samples, for complete grids "
-            "only. Methods by mean own gain. Shaded or ●: the leading group of a setting, whose rank may be 1.",
+            "only. Methods by mean own gain. Shaded or ●: the leading group of a setting, whose rank may be 1. On a "
+            "network that was trained with its exits, methods use those.",
             *(f"{line}." for line in concerns),
             left_out(report.across),
         ]
