@@ -23,7 +23,10 @@ SETTINGS = {  # of the tables across settings, and their names there
     "fashion_mnist/t2t_vit_7_tuned_fashion_mnist": "Fashion-MNIST × T2T-ViT-7, trained on it",
     "cifar100lt/efficientnet_lite0_tuned_cifar100lt": "CIFAR-100-LT × EfficientNet-Lite0, tuned on it",
     "cifar100/efficientnet_lite0_tuned_cifar100": "CIFAR-100 × EfficientNet-Lite0, tuned on it",
+    "cifar10/efficientnet_lite0_tuned_cifar10": "CIFAR-10 × EfficientNet-Lite0, tuned on it",
+    "cifar10/cifar_resnet56": "CIFAR-10 × ResNet-56, trained on it",
     "caltech101/efficientnet_lite0": "Caltech-101 × EfficientNet-Lite0",
+    "caltech101/clip_vit_b16": "Caltech-101 × CLIP ViT-B/16",
 }
 ACROSS = (
     "global_thresh", "entropy_thresh", "eefp", "msdnet_thresh", "patience", "beem", "ztw", "per_class_thresh",
@@ -111,11 +114,15 @@ def across(root: Path) -> str:
     lines = [f"| method | {' | '.join(SETTINGS.values())} |", "|---|" + "--:|" * len(SETTINGS)]
     for label in ACROSS:
         rows = (board.loc[label] if label in board.index else None for board in boards)
-        cells = (
-            "–" if r is None else f"{signed(r['own'])} [{signed(r['own_low'])}, {signed(r['own_high'])}]" for r in rows
-        )
+        cells = ("–" if r is None else gain(r) for r in rows)
         lines.append(f"| `{label}` | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def gain(row: pd.Series) -> str:
+    """Return an own gain with its interval below it, so that a table of many settings stays narrow."""
+    low, high = signed(row["own_low"]), signed(row["own_high"])
+    return f"{signed(row['own'])}<br><sub>[{low},&nbsp;{high}]</sub>"
 
 
 def claims(root: Path) -> str:

@@ -24,6 +24,8 @@ JOINT_IMAGES = "cifar100/efficientnet_lite0_joint_cifar100"
 NATIVE = ("learned_exit", "eefp", "jeidnn", "msdnet_thresh", "patience")
 FASHION = "fashion_mnist/t2t_vit_7_tuned_fashion_mnist"
 LONGTAIL = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"
+TEN, RESNET = "cifar10/efficientnet_lite0_tuned_cifar10", "cifar10/cifar_resnet56"
+CLIP = "caltech101/clip_vit_b16"
 TUNED, CALTECH = "cifar100/efficientnet_lite0_tuned_cifar100", "caltech101/efficientnet_lite0"
 BACKWARD = "jeidnn[scheme=subsequent]"  # the authors' targets
 WIDE, HIGH = 3.6, 1.9  # inches of a panel
@@ -126,7 +128,7 @@ def settings_compared(axes: Axes, settings_: Mapping[str, str], first: str, seco
             axes.plot([value], [y + shift], "o", color=colour, ms=4, label=name if y == 0 else None)
     axes.axvline(0, color=REFERENCE, lw=1, ls="--")
     axes.set_yticks(range(len(settings_)), list(settings_.values()))
-    axes.set_ylim(len(settings_) + 1.4, -0.6)  # a legend below
+    axes.set_ylim(1.35 * len(settings_) + 0.8, -0.6)  # a legend below
     axes.set_xlabel("own gain, points")
     axes.grid(visible=False, axis="y")
 
@@ -144,7 +146,7 @@ def _colours(methods: Sequence[str]) -> dict[str, str]:
 
 COMPARED = {
     BANKING: "Banking77", CLINC: "CLINC150", FASHION: "Fashion-MNIST", LONGTAIL: "CIFAR-100-LT", TUNED: "CIFAR-100",
-    CALTECH: "Caltech-101",
+    TEN: "CIFAR-10", RESNET: "ResNet-56", CALTECH: "Caltech-101", CLIP: "CLIP",
 }  # fmt: skip
 SIX = (BASE, "msdnet_thresh", "eefp", "learned_exit", "jeidnn", BACKWARD)
 FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each claim, by what is written over it
@@ -191,9 +193,12 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each
     "classes": {
         "1": lambda axes: gain(axes, TUNED, BASE, "ztw"),
         "2": lambda axes: own(axes, TUNED, "eefp", "margin_thresh", "pcee", column="plain_difference"),
-        "3": lambda axes: settings_compared(axes, {TUNED: "CIFAR-100", CALTECH: "Caltech-101"}, "jeidnn", BASE),
-        "4": lambda axes: gain(axes, CALTECH, BASE, "patience", "voting"),
-        "5": lambda axes: own(axes, TUNED, "oracle", "ztw", BASE),
+        "3": lambda axes: settings_compared(
+            axes, {key: COMPARED[key] for key in (TUNED, TEN, RESNET, CALTECH, CLIP)}, "jeidnn", BASE
+        ),
+        "4": lambda axes: own(axes, RESNET, "eero", "optimal_stopping", "jeidnn", "ztw", BASE),
+        "5": lambda axes: gain(axes, CALTECH, BASE, "patience", "voting"),
+        "6": lambda axes: own(axes, TUNED, "oracle", "ztw", BASE),
         "all methods on Caltech-101": partial(own, setting=CALTECH),
     },
     "small": {

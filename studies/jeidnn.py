@@ -19,7 +19,10 @@ SETTINGS = {  # what the page calls them, and the heads
     "fashion_mnist/t2t_vit_7_tuned_fashion_mnist": ("Fashion-MNIST × T2T-ViT-7, trained on it", ""),
     "cifar100lt/efficientnet_lite0_tuned_cifar100lt": ("CIFAR-100-LT × EfficientNet-Lite0, tuned on it", ""),
     "cifar100/efficientnet_lite0_tuned_cifar100": ("CIFAR-100 × EfficientNet-Lite0, tuned on it", ""),
+    "cifar10/efficientnet_lite0_tuned_cifar10": ("CIFAR-10 × EfficientNet-Lite0, tuned on it", ""),
+    "cifar10/cifar_resnet56": ("CIFAR-10 × ResNet-56, trained on it", ""),
     "caltech101/efficientnet_lite0": ("Caltech-101 × EfficientNet-Lite0", ""),
+    "caltech101/clip_vit_b16": ("Caltech-101 × CLIP ViT-B/16", ""),
     "cifar100/efficientnet_lite0_joint_cifar100": ("CIFAR-100 × EfficientNet-Lite0, joint, native heads", NATIVE),
     "banking77/minilm_l6_joint_banking77": ("Banking77 × MiniLM, joint, native heads", NATIVE),
 }

@@ -160,7 +160,7 @@ def test_a_complete_folder_ends_with_zero(tmp_path, fresh):
     record, arrays = fresh
     Store(tmp_path).write(record, Kept(arrays))
     done = run("-o", tmp_path)
-    assert (done.exit_code, done.output.strip()) == (0, "0 of 1 records gained scores.")
+    assert (done.exit_code, done.output.strip()) == (0, "0 of 1 record gained scores.")
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "text", "pickle"])

@@ -201,8 +201,8 @@ def test_uncertainty_shows_one_budget_and_keeps_all_as_data():
     assert column(table, "method")[:4] == [*order, "plain backbone"]
     assert column(table, "budget")[:4] == [0.5, 0.5, 0.5, None] and len(table.rows) == 13
     row = next(r for r in report.rows if (r.method, r.point) == (order[0], "budget=0.5"))
-    assert table.rows[0]["ece_mass15"] == row.estimate("ece_mass15")
-    assert table.rows[0]["coverage_lac@0.05"] == row.estimate("coverage_lac@0.05")
+    assert vars(table.rows[0]["ece_mass15"]) == vars(row.estimate("ece_mass15"))
+    assert vars(table.rows[0]["coverage_lac@0.05"]) == vars(row.estimate("coverage_lac@0.05"))
     assert "within 94.0–96.0 %" in table.caption
     assert markdown.render(table).count("\n| ") == 5
 
