@@ -27,7 +27,7 @@ def test_the_job_ends_with_records_a_report_and_their_paths(finished):
     assert set(frame["status"]) == {"ok", "infeasible"}
     assert str(folder / "runs" / "report" / "README.md") in printed
     page = folder / "runs" / "report" / "digits" / "cifar_resnet20"
-    assert {p.suffix for p in page.rglob("*.*")} == {".md", ".csv", ".parquet", ".tex", ".svg", ".png"}
+    assert {p.suffix for p in page.rglob("*.*")} == {".md", ".csv", ".parquet", ".tex", ".svg", ".png", ".bz2"}
     text = (page / "leaderboard.md").read_text()
     for name in ("jeidnn", "msdnet_thresh", "static hull", "plain backbone", "oracle"):
         assert name in text
