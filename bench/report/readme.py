@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
-from bench.report.formats import markdown
-from bench.report.formats.table import Table
+from bench.report.formats.shown import Shown, shown
+from bench.report.formats.table import Value
 from bench.report.markers import BEGIN, BLOCK, END, marked
 from bench.report.summary import CellSummary, Report
-from bench.report.tables.leaderboard import leaderboard
-from bench.report.text import escape, link, seeds_phrase
-from bench.stats.flags import INCOMPARABLE
+from bench.report.tables.leaderboard import COLUMNS
+from bench.report.text import escape, link
+from bench.stats.baseline import PLAIN
+from bench.stats.flags import INCOMPARABLE, Flag
+from bench.stats.results import MethodStatistics
 
-ROWS = 5
-KEYS = ("rank", "method", "own", "nauc", "difference", "p_holm", "plain_difference", "plain_p_holm")
+FIRST = ("First", "Second", "Third", "Fourth", "Fifth")
+OWN = next(column for column in COLUMNS if column.key == "own")
 
 
 def updated(readme: Path, report: Report, out: Path) -> str:
@@ -30,31 +31,45 @@ def updated(readme: Path, report: Report, out: Path) -> str:
 
 
 def section(report: Report, root: str) -> str:
-    """Return the first ROWS methods of every comparable setting, with links to their pages below `root`."""
-    shown = [cell for cell in report.cells if not any(f.kind in INCOMPARABLE for f in cell.statistics.flags)]
-    parts = [part for cell in shown for part in _cell(cell, root)]
-    if not parts:
+    """Return a row per comparable setting: its first methods and their own gains, with links to pages below `root`."""
+    kept = [cell for cell in report.cells if not any(f.kind in INCOMPARABLE for f in cell.statistics.flags)]
+    if not kept:
         return "\nThere are no valid results yet.\n\n"
-    parts.append(
-        "Own gain: accuracy of a method's own policies minus that of random mixtures of static exits at the same "
-        "cost, mean over costs. NAUC with static exits: mean accuracy over costs along the hull of its policies and "
-        "all static exits. Brackets are 95 % intervals. Rank: 95 % confidence interval; ●: may be the best. p: "
-        "Holm-corrected. "
-        f"{link('All tables, figures and captions', f'{root}/README.md')}."
+    rows = [["Setting", *FIRST, escape(PLAIN)], ["---"] * (len(FIRST) + 2), *(_row(cell, root) for cell in kept)]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+    return (
+        f"\n{table}\n\nThe first methods of each setting by own gain, in points: accuracy of a method's own policies "
+        "minus that of random mixtures of static exits at the same cost, mean over costs, with 95 % intervals. ●: may "
+        f"be the best; ▲: significantly better than one threshold for all exits ({PLAIN}). "
+        f"{link('All tables and figures', f'{root}/README.md')}.\n\n"
     )
-    return "\n" + "\n\n".join(parts) + "\n\n"
 
 
-def _cell(cell: CellSummary, root: str) -> list[str]:
+def _row(cell: CellSummary, root: str) -> list[str]:
     found = cell.statistics
-    table, count = leaderboard(found), len(found.methods)
-    columns = [c for c in table.columns if c.key in KEYS]
-    rows = [*table.rows[: min(ROWS, count)], *(r for r in table.rows[count:] if r["method"] == "static hull")]
-    highlights = {key: h for key, h in table.highlights.items() if key[0] < min(ROWS, count)}
-    short: Table = replace(table, columns=columns, rows=rows, highlights=highlights, caption="")
-    first = f"the first {ROWS} of {count} methods" if count > ROWS else f"{count} method{'s' * (count != 1)}"
-    about = "; ".join(str(flag) for flag in found.flags if flag.kind != "few seeds")
-    baseline = f"; baseline {escape(found.baseline.label)}" if found.baseline else ""
-    what = f"{first}, {seeds_phrase(len(found.seeds))}{baseline}{f'; {escape(about)}' if about else ''}"
-    page = link(escape(cell.name), f"{root}/{cell.folder}/leaderboard.md")
-    return [f"**{page}**: {what}", markdown.render(short).rstrip()]
+    plain = next((m for m in found.methods if m.label == found.plain), None)
+    first = [_method(method) for method in found.methods[: len(FIRST)]]
+    about = [_short(flag) for flag in found.flags if flag.kind != "few seeds"]
+    page = link(f"{escape(cell.dataset)}<br>{escape(cell.backbone)}", f"{root}/{cell.folder}/leaderboard.md")
+    return [
+        "<br>".join([page, *(f"<sub>{escape(text)}</sub>" for text in about)]),
+        *first,
+        *["–"] * (len(FIRST) - len(first)),
+        _gain(plain.curve.own if plain else None),
+    ]
+
+
+def _method(method: MethodStatistics) -> str:
+    better = method.against_plain is not None and method.against_plain.verdict == "significantly better"
+    marks = ("●&nbsp;" if method.leading else "") + escape(method.label).replace("\\[", "<br>\\[", 1)
+    return f"{marks}{'&nbsp;▲' if better else ''}<br>{_gain(method.curve.own)}"
+
+
+def _gain(own: Value) -> str:
+    value: Shown = shown(own, OWN)
+    interval = escape(value.interval).replace(" ", "&nbsp;")
+    return f"{value.text}<br><sub>{interval}</sub>" if interval else value.text
+
+
+def _short(flag: Flag) -> str:
+    return "quality check not met" if flag.kind == "quality" else str(flag)

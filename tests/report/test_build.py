@@ -278,8 +278,8 @@ def test_the_readme_gets_its_leaderboard_and_nothing_else_changes(tmp_path):
     build(results, out, **TEXT, readme=readme)
     text = readme.read_bytes().decode()
     assert text.startswith(f"# Mine\r\n\r\nBefore.\r\n{BEGIN}\n") and text.endswith(f"{END}\r\nAfter.\r\n")
-    assert "old" not in text and f"(docs/reports/{CELL}/leaderboard.md)" in text and "| static hull |" in text
-    assert "quality check not met: the best own gain is clearly above zero" in text  # kept, and marked
+    assert "\nold" not in text and f"(docs/reports/{CELL}/leaderboard.md)" in text and "| global_thresh |" in text
+    assert "<sub>quality check not met</sub>" in text  # kept, and marked
     assert drift(results, out, **TEXT, readme=readme) == []
     readme.write_bytes(README.encode())
     assert drift(results, out, **TEXT, readme=readme) == [(readme, "differs")]
@@ -293,7 +293,8 @@ def test_a_readme_shows_only_the_first_methods_and_cells_that_count(tmp_path):
     readme.write_text(f"{BEGIN}{END}")
     build(write(tmp_path / "results", held), tmp_path / "reports", **TEXT, readme=readme)
     text = readme.read_text()
-    assert "the first 5 of 7 methods, 2 seeds; baseline" in text and text.count("\n| ") == 2 + 5 + 1
+    row = next(line for line in text.splitlines() if "lite0" in line)
+    assert text.count("\n| ") == 3 and row.count("<br><sub>\\[") == 5 and row.count(" | ") == 6
     assert "limit 9" not in text
 
 
