@@ -75,6 +75,10 @@ def test_links_lead_somewhere(page):
     assert broken_links(page) == []
 
 
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) < 1000
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.stem)
 def test_every_command_of_a_page_is_valid(page):
     for words in commands(page):
