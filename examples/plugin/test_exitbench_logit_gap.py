@@ -1,4 +1,4 @@
-"""Tests of logit_gap: the contract of every method, and its own rule on numbers worked by hand."""
+"""Tests of logit_gap: the contract of every method, and its own rule on numbers computed by hand."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 SOURCE = Template('''\
-"""The gap between the two best logits, with one quantile for all exits. Replace the rule by your own."""
+"""The gap between the two best logits, with one quantile for all exits. Replace the rule with your own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.plugins.params import tunable
 from bench.rules import Score, many_thresholds
 from torch import Tensor
 
-POINTS = 257  # operating points that are tried on val
+POINTS = 257  # candidate operating points on val
 
 
 @dataclass(frozen=True)
@@ -32,34 +32,34 @@ class ${cls}Config:
 
     def __post_init__(self) -> None:
         if not 0 < self.growth < float("inf"):
-            raise ValueError(f"growth={self.growth} must be a number above 0")  # the user reads this sentence
+            raise ValueError(f"growth={self.growth} must be a number above 0")  # shown to the user
 
 
 class Gap(Score):
     """The best logit minus the second best; a sample leaves where the score reaches its exit's threshold."""
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
-        """Return scores [N] at exit k from the answers [N, k+1, C] of exits 0 … k: later ones cannot be seen."""
+        """Return the scores [N] at exit k from the logits [N, k+1, C] of exits 0 … k; later exits are not visible."""
         best = logits[:, k].double().topk(min(2, logits.shape[-1])).values
         return best[:, 0] - best[:, -1]
 
     def macs(self, k: int, classes: int) -> int:
-        """Count the multiply-accumulates of the score per sample at exit k. Every cost is counted."""
+        """Return the multiply-accumulates per sample that the score adds at exit k."""
         return classes
 
 
 class $cls(Method):
-    """Leave where the gap between the two best logits is among the largest of its exit ($name).
+    """Leave where the gap between the two best logits is among the largest at that exit ($name).
 
-    The first line above is the summary in `bench list`: name the paper there. Then say what the rule is: at exit k the
-    share s·growth^k (at most 1) of all val samples may leave, and T_k is the smallest of their gaps; a sample leaves at
-    the first k with gap >= T_k. Last, say how it differs from the paper, and why.
+    The first line above is the summary in `bench list`: name the paper there. Then define the rule: at exit k the share
+    s·growth^k (at most 1) of all val samples may leave, and T_k is the smallest of their gaps; a sample leaves at the
+    first k with gap >= T_k. Finally, explain how the code differs from the paper, and why.
     """
 
     name: ClassVar[str] = "$name"
-    # Editing the code means running it again, until you state `version: ClassVar[int] = 1` here. Then records are kept
-    # when the code changes: raise the version when numbers may change.
-    fidelity: ClassVar[Fidelity] = Fidelity(  # where it comes from: `bench list methods $name` shows it
+    # Every change of the code makes the method run again, unless you set `version: ClassVar[int] = 1` here. Records are
+    # then kept when the code changes; raise the version when numbers may change.
+    fidelity: ClassVar[Fidelity] = Fidelity(  # its source: `bench list methods $name` shows it
         title="The gap between the two best logits",
         authors="your name",
         venue="unpublished",
@@ -74,7 +74,7 @@ class $cls(Method):
     def fit(self, task: Task, budgets: Sequence[float]) -> Sequence[Policy | Infeasible]:
         """Return one policy per budget: the share s with the largest val cost that fits it.
 
-        A method sees task.train (for heads) and task.val (for everything else), never the images it is scored on.
+        A method sees task.train (for heads) and task.val (for everything else), never the samples it is scored on.
         """
         fitted = heads.fit(self.config.heads, task)  # trained once per task: all methods share the result
         score = Gap()
@@ -85,7 +85,7 @@ class $cls(Method):
 
 
 def quantiles(gaps: Tensor, shares: Tensor) -> Tensor:
-    """Return thresholds [P, K]: those that shares [P, K-1] of the gaps [N, K-1] reach; a share of 0 gives +inf."""
+    """Return the thresholds [P, K] that shares [P, K-1] of the gaps [N, K-1] reach; a share of 0 gives +inf."""
     ascending = torch.cat([gaps.sort(0).values, gaps.new_full((1, gaps.shape[1]), torch.inf)])
     rows = len(gaps) - (shares * len(gaps)).round().long()
     thresholds = ascending.gather(0, rows)
@@ -93,7 +93,7 @@ def quantiles(gaps: Tensor, shares: Tensor) -> Tensor:
 ''')
 
 TEST = Template('''\
-"""Tests of $name: the contract of every method, and its own rule on numbers worked by hand."""
+"""Tests of $name: the contract of every method, and its own rule on numbers computed by hand."""
 
 from __future__ import annotations
 
