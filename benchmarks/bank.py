@@ -1,12 +1,12 @@
-"""Print how fast a bank is built, as a fraction of the bare frozen forward pass at the same batch size and device.
+"""Compare the speed of a bank build with that of the bare frozen forward pass, at the same batch size and device.
 
     python benchmarks/bank.py [--dataset mnist5k] [--backbone efficientnet_lite0] [--image-size 96] [--limit 640]
 
 The bare pass runs the backbone over prepared batches in memory: no reading, resizing, checking or writing. The two
-take turns, the first of each round alternating, so that whatever else the machine does hits both alike. A build is
-timed whole: reading, forward, writing, checksums, rename; without the probe, which does not depend on throughput.
-Two ratios of processor times (all threads) are printed too, because other work on the cores moves them less: that of
-the two sides and, with one thread on a CPU, the share of a build's own processor time that is its forward passes.
+alternate, and so does which of them runs first, so other load on the machine affects both equally. The time of a build
+includes reading, forward passes, writing, checksums and rename, but not the probe, which does not depend on throughput.
+Two ratios of processor times (all threads) are printed too, because other load affects them less: that of the bare pass
+to the build and, with one thread on a CPU, the share of a build's processor time that its forward passes take.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bench.system.memory import reuse_freed_memory
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure builds and bare forward passes, and print their ratios."""
     options = arguments()
     torch.set_num_threads(options.threads)
     dataset = datasets.load(options.dataset, data_dir=options.data_dir)
@@ -50,9 +50,9 @@ def main() -> None:
         f"(median of {len(rounds)} rounds, {min(rounds):.1%} to {max(rounds):.1%}); "
         f"by processor time {statistics.median(work):.1%}"
     )
-    print(f"with freed memory kept, a forward pass takes {kept:.1%} of the processor time that it takes without")
+    print(f"a forward pass that reuses freed memory takes {kept:.1%} of the processor time of one that does not")
     if device.type == "cpu" and options.threads == 1:
-        print(f"{statistics.median(shares):.1%} of a build's own processor time are forward passes")
+        print(f"forward passes take {statistics.median(shares):.1%} of a build's processor time")
 
 
 def memory_kept(plan: Plan, batch_size: int, device: torch.device) -> float:
@@ -68,7 +68,7 @@ def memory_kept(plan: Plan, batch_size: int, device: torch.device) -> float:
 
 
 def compare(plan: Plan, batch_size: int, device: torch.device, rounds: int) -> dict[str, list[float]]:
-    """Return for each round the bare pass over the build by both clocks, the forward passes' share, and images/s."""
+    """Return per round the ratio of bare pass to build by both clocks, the forward passes' share, and images/s."""
     found: dict[str, list[float]] = {name: [] for name in ("wall", "processor", "share", "bare", "built")}
     batches = prepared(plan, batch_size, device)
     with ready(plan, device):
@@ -88,7 +88,7 @@ def compare(plan: Plan, batch_size: int, device: torch.device, rounds: int) -> d
 
 
 def prepared(plan: Plan, batch_size: int, device: torch.device) -> list[torch.Tensor]:
-    """The same batches as a build's, ready on the device."""
+    """Return the batches of a build, on the device."""
     batches = []
     for split, rows in plan.rows.items():
         order = rows.argsort()
@@ -98,18 +98,18 @@ def prepared(plan: Plan, batch_size: int, device: torch.device) -> list[torch.Te
 
 
 def clocks() -> tuple[float, float]:
-    """Wall clock and processor time of this process, in seconds."""
+    """Return wall-clock time and processor time of this process, in seconds."""
     return time.perf_counter(), time.process_time()
 
 
 def since(start: tuple[float, float]) -> tuple[float, float]:
-    """What both clocks have advanced."""
+    """Return the seconds by which both clocks have advanced since `start`."""
     wall, cpu = clocks()
     return wall - start[0], cpu - start[1]
 
 
 def forward_pass(plan: Plan, batches: list[torch.Tensor]) -> tuple[float, float]:
-    """Seconds of the bare forward pass, by both clocks."""
+    """Return the seconds of the bare forward pass, by both clocks."""
     start = clocks()
     with torch.inference_mode():
         for batch in batches:
@@ -120,7 +120,7 @@ def forward_pass(plan: Plan, batches: list[torch.Tensor]) -> tuple[float, float]
 
 
 def whole_build(plan: Plan, batch_size: int, device: torch.device) -> tuple[float, float, float]:
-    """Seconds of a build into a fresh folder, by both clocks, and the processor time of its forward passes."""
+    """Return the seconds of a build into a fresh folder by both clocks, and the CPU seconds of its forward passes."""
     classes, width = plan.dataset.num_classes, plan.dims[-1]
     nothing = (torch.zeros(len(probe.GRID), classes, width), torch.zeros(len(probe.GRID), classes))
     inside = 0.0
@@ -149,7 +149,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--limit", type=int, default=640, help="images of each split")
+    parser.add_argument("--limit", type=int, default=640, help="images per split")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)

@@ -1,10 +1,10 @@
-"""Faults on purpose: 60 trials on a cluster of three nodes while workers, a node and the driver are killed.
+"""Run 60 trials on a cluster of three nodes while workers, a node and the driver are killed.
 
     python benchmarks/chaos.py [--seed 0]
 
-The cluster's nodes all run on this machine. At set numbers of finished trials a random worker is killed (six times),
-one node (once) and the driver (once, then it is started again). In the end every trial must be there exactly once and
-equal, to the byte, to what a serial run gives.
+The cluster's nodes all run on this machine. After fixed numbers of finished trials a random worker is killed (six
+times), one node (once) and the driver (once; it is then started again). In the end every trial must be stored exactly
+once and be byte-identical to that of a serial run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from bench.session import Session
 from bench.trials.plan import Trial
 from bench.trials.store import Store
 
-SECONDS = 1.0  # what a trial takes on the cluster beside its own work, so that there is something to interrupt
+SECONDS = 1.0  # pause of a trial on the cluster, so that there is time to interrupt it
 WORKERS, NODE, DRIVER = (4, 10, 16, 32, 42, 50), 22, 36  # finished trials after which each is killed
-LIMIT = 330.0  # seconds in which all must be done
+LIMIT = 330.0  # seconds within which all trials must finish
 PLUGIN = '''
 import os, time
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ def planned(made: Session) -> list[tuple[Bank, Trial]]:
 
 
 def drive(address: str, folder: Path) -> None:
-    """Be the driver: run what is missing, store it, and write down each trial that was stored."""
+    """Run and store the missing trials, as the driver, and log the records of each stored trial."""
     from bench.executors.ray import Cluster, run
 
     made = session(folder, "chaos")
@@ -92,13 +92,13 @@ def drive(address: str, folder: Path) -> None:
 
 
 def outcomes(folder: Path) -> dict[str, str]:
-    """Return what must be the same of each record of a results folder, by the record's id."""
+    """Return the fields of each record in a results folder that must equal the serial run's, by the record's id."""
     keep = {"status", "metrics", "val", "per_exit", "cell", "point"}
     return {record.id: record.model_dump_json(include=keep) for record in Store(folder).records()}
 
 
 class Chaos:
-    """The cluster, the driver, and what kills them."""
+    """Starts a cluster and the driver, and kills workers, a node and the driver."""
 
     def __init__(self, folder: Path, seed: int) -> None:
         from ray.cluster_utils import Cluster
@@ -121,7 +121,7 @@ class Chaos:
         print(f"{time.monotonic() - self.start:6.1f} s, {self.done():2} trials done: {what}", flush=True)
 
     def kill_worker(self) -> None:
-        """Kill a random process in which trials run."""
+        """Kill a random process that runs trials."""
         raylets = {node.all_processes["raylet"][0].process.pid for node in self.cluster.list_all_nodes()}
         while not (pids := [pid for pid in _pids() if _parent(pid) in raylets and _is_worker(pid)]):
             time.sleep(0.2)
@@ -155,7 +155,7 @@ class Chaos:
     def wait(self, reached) -> None:
         while not reached():
             if time.monotonic() - self.start > LIMIT:
-                raise SystemExit(f"Not done within {LIMIT:g} seconds; {self.done()} trials are.")
+                raise SystemExit(f"Only {self.done()} trials finished within {LIMIT:g} seconds.")
             if self.driver.poll() is not None and not reached():
                 raise SystemExit(f"The driver ended early, with exit code {self.driver.returncode}.")
             time.sleep(0.1)
@@ -197,7 +197,7 @@ def main() -> None:
 
 
 def compare(folder: Path, seed: int) -> None:
-    """Run the trials serially and under chaos, and compare."""
+    """Run the trials serially and with faults; raise SystemExit if the records differ."""
     from bench.executors import serial
 
     start = time.monotonic()
@@ -206,7 +206,7 @@ def compare(folder: Path, seed: int) -> None:
     for _, results in serial.run(work, Settings("cpu", 1, {})):
         for record, samples in results:
             made.store.write(record, samples)
-    print(f"Serial: {len(work)} trials in {time.monotonic() - start:.1f} s. Now three nodes and chaos:", flush=True)
+    print(f"Serial: {len(work)} trials in {time.monotonic() - start:.1f} s. Now three nodes, with faults:", flush=True)
     os.environ["CHAOS_SECONDS"] = str(SECONDS)
     chaos = Chaos(folder, seed)
     try:
@@ -218,7 +218,7 @@ def compare(folder: Path, seed: int) -> None:
     twice = len(stored) - len(set(stored))
     same = sum(found.get(key) == value for key, value in expected.items())
     print(f"Operating points of the {len(work)} trials: {len(expected)}; stored: {len(found)}, {twice} of them twice.")
-    print(f"Identical to the serial run's: {same}. In all {time.monotonic() - start:.0f} s.")
+    print(f"Identical to the serial run's: {same}. Total time: {time.monotonic() - start:.0f} s.")
     if found != expected or twice:
         raise SystemExit(
             f"FAILED: {len(expected.keys() - found)} operating points are missing, {len(found) - same} differ."

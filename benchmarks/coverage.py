@@ -1,14 +1,14 @@
-"""Does the bootstrap keep its promises? Simulate cells of known truth; print coverage and type-I errors.
+"""Simulate settings with known accuracies; print the coverage and the type-I errors of the bootstrap.
 
     python benchmarks/coverage.py [--simulations 600] [--seeds 3 6 10]
 
-A sample is answered right by method m at cost j and seed s where a latent normal exceeds a threshold:
+Method m answers sample i correctly at cost j and seed s if a latent normal is positive:
 
     level_mj + seeds·a_ms + pools·v_ms + √shared·b_i + √common·h_mi + √(1 - shared - common)·e_msi > 0
 
-b: how hard sample i is for everybody; h: for method m, whatever its seed; e: chance; a: what a seed does to a whole
-run; v: what its val does, whose ten parts are drawn from the 20 parts of a fixed pool (v1) or from 100 parts (v2). The
-true accuracy is Φ(level / √(1 + seeds² + pools²)).
+b: difficulty of sample i for all methods; h: difficulty for method m at all seeds; e: chance; a: effect of a seed on a
+whole run; v: effect of its val, whose ten parts are drawn from the 20 parts of a fixed pool (v1) or from 100 parts
+(v2). The true accuracy is Φ(level / √(1 + seeds² + pools²)).
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from bench.stats.resample import BootstrapConfig, sample_means
 
 @dataclass(frozen=True)
 class World:
-    """How much of the noise belongs to whom, on the latent scale."""
+    """Components of the noise, on the latent scale."""
 
-    seeds: float = 0.0  # sd of what a seed does to a whole run
+    seeds: float = 0.0  # sd of a seed's effect on a whole run
     shared: float = 0.5  # variance of a sample's difficulty, the same for all methods and seeds
     common: float = 0.2  # variance of a sample's difficulty for one method, the same for its seeds
     levels: tuple[float, ...] = (0.0, 0.15, 0.3, 0.45, 0.55, 0.62, 0.66, 0.68)
     samples: int = 1000
-    pools: float = 0.0  # sd of what a val does to a whole run
-    version: str = ""  # of the protocol, by which the vals of seeds overlap
-    counted: bool = True  # whether intervals know of it
+    pools: float = 0.0  # sd of a val's effect on a whole run
+    version: str = ""  # of the protocol, which determines how much the vals of seeds overlap
+    counted: bool = True  # whether intervals include pools
 
     def val(self, seeds: int, methods: int, rng: np.random.Generator) -> np.ndarray:
-        """What the val of each seed does to each method, [S, M]."""
+        """Return the effect of each seed's val on each method [S, M]."""
         if not self.pools:
             return np.zeros((seeds, methods))
         parts = rng.standard_normal((round(PARTS / COMMON.get(self.version, FIXED)), methods))
@@ -50,7 +50,7 @@ class World:
         return self.pools * np.stack(drawn) / np.sqrt(PARTS)
 
     def truth(self) -> np.ndarray:
-        """The true accuracy at every level."""
+        """Return the true accuracy at every level."""
         return stats.norm.cdf(np.array(self.levels) / np.sqrt(1 + self.seeds**2 + self.pools**2))
 
 
@@ -73,7 +73,7 @@ BOOTSTRAP = BootstrapConfig(draws=2000, sample_draws=400)
 def simulate(
     world: World, methods: int, seeds: int, rng: np.random.Generator, bootstrap: BootstrapConfig, tag: str
 ) -> tuple[np.ndarray, Draws]:
-    """Return values [1+R, S, M, J] of one simulated cell and the shared draws to judge them with."""
+    """Return values [1+R, S, M, J] of one simulated setting, and the bootstrap draws that all methods share."""
     n, levels = world.samples, np.array(world.levels)
     shared = np.sqrt(world.shared) * rng.standard_normal((n, 1, 1))
     own = np.sqrt(world.common) * rng.standard_normal((n, 1, methods))
@@ -96,9 +96,9 @@ def coverage(
     plain: int = 400,
     stream: int = 0,
 ) -> dict[str, float]:
-    """Return the share of simulations in which intervals and bands hold the truth.
+    """Return the share of simulations in which intervals and bands contain the true value.
 
-    plain: simulations in which the literal two-level bootstrap is tried too, which is slow. stream: of random numbers.
+    plain: simulations for which the literal two-level bootstrap, which is slow, is computed too. stream: random stream.
     """
     rng = np.random.default_rng(seeds + 10_000 * stream)
     truth = world.truth()
@@ -127,7 +127,7 @@ def coverage(
 def errors(
     world: World, methods: int, seeds: int, simulations: int, bootstrap: BootstrapConfig = BOOTSTRAP
 ) -> dict[str, float]:
-    """Return the family-wise error of the comparison table, and of ranks, on methods that are truly equal."""
+    """Return the family-wise error of the comparison table and of ranks, for methods of equal accuracy."""
     rng = np.random.default_rng(1000 + seeds)
     one = replace(world, levels=(0.3,))
     wrong = {"holm": 0, "single": 0.0, "sign flip with holm": 0, "ranks": 0}
@@ -144,7 +144,7 @@ def errors(
 
 
 def main() -> None:
-    """Print everything."""
+    """Print coverage and errors for each source of noise and number of seeds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[3, 6, 10])

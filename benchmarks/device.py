@@ -1,15 +1,15 @@
-"""Exercise all that runs on a GPU and write one JSON; without a GPU a dry run on the CPU, small and in seconds.
+"""Run everything that uses a GPU and write one JSON file; without a GPU, a small dry run on the CPU.
 
     python benchmarks/device.py [-o device.json] [--only bank,agreement,jeidnn,resident,ray] [--dry-run]
 
 bank: builds against the bare forward pass, in float32 and bfloat16, contiguous and channels-last.
-agreement: every method fitted on the CPU and on the device, and what both policies do on test.
+agreement: every method fitted on the CPU and on the device, and how both policies differ on test.
 jeidnn: a fused λ grid against one λ at a time. resident: a bank of 12 exits held on the device, and a fit on it.
 ray: trials that share one GPU under Ray, against the same trials in one process.
 
-It needs no data, no weights and no network, and ends within 8 minutes: each section has a limit of time. A section
+It needs no data, no weights and no network, and ends within 8 minutes: each section has a time limit. A section
 that fails is in the JSON with its reason, and the others still run; the exit code is then 1. On a GPU each section has
-a process of its own. The JSON is written after every section.
+its own process. The JSON is written after every section.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ COMPUTE = {
     "bfloat16 channels-last": {"precision": "bfloat16", "channels_last": True},
 }
 BUDGETS = (0.5, 0.7, 1.0)
-START_UP = 10  # seconds that a section's own process may take before and after it
-APART = 0.05  # accuracy or relative cost on test by which two devices may differ: they draw other random numbers
+START_UP = 10  # seconds that a section's process may take to start and to end
+APART = 0.05  # allowed difference of accuracy or relative cost on test; devices draw different random numbers
 RAY = "--methods msdnet_thresh,entropy_thresh,jeidnn --dataset digits --backbone cifar_resnet20 --weights random"
 Figures = dict[str, Any]
 
 
 class Skipped(Exception):
-    """A section that needs a GPU."""
+    """Raised by a section that needs a GPU."""
 
 
 def main() -> int:
@@ -85,21 +85,21 @@ def main() -> int:
 
 
 def apart(name: str, limit: float, *words: str) -> Figures:
-    """Run one section in a process of its own, so that a GPU error or a call that hangs does not reach the others."""
+    """Run one section in its own process, so that a GPU error or a hanging call does not affect the others."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "section.json"
         command = [sys.executable, __file__, "--only", name, "-o", str(target), *words]
         try:
             ended = subprocess.run(command, stdout=subprocess.PIPE, timeout=limit)
         except subprocess.TimeoutExpired:
-            return {"status": "failed", "reason": f"it hung and was ended after {limit:g} s", "figures": {}}
+            return {"status": "failed", "reason": f"it hung and was stopped after {limit:g} s", "figures": {}}
         if target.exists():
             return json.loads(target.read_text(encoding="utf-8"))["sections"][name]
-        return {"status": "failed", "reason": f"its process ended with {ended.returncode}", "figures": {}}
+        return {"status": "failed", "reason": f"its process exited with code {ended.returncode}", "figures": {}}
 
 
 def section(name: str, device: torch.device) -> Figures:
-    """Run one section within its time; return its status, seconds, figures so far and, unless it is ok, the reason."""
+    """Run one section within its limit; return its status, seconds, figures so far and, unless it is ok, the reason."""
     function, limit = SECTIONS[name]
     figures: Figures = {}
     status, reason, start = "ok", {}, time.perf_counter()
@@ -116,7 +116,7 @@ def section(name: str, device: torch.device) -> Figures:
 
 
 def bank(device: torch.device, figures: Figures) -> None:
-    """Compare a build with the bare forward pass; a ratio of 1 is a build that costs nothing beside it."""
+    """Compare a build with the bare forward pass; a ratio of 1 means that a build takes no extra time."""
     real = device.type == "cuda"
     images, size, batch, rounds = (10_000, 224, 256, 3) if real else (40, 16, 16, 1)
     dataset = noise(images, 32 if real else 16, 10)
@@ -152,7 +152,7 @@ def difference(one: list[torch.Tensor], other: list[torch.Tensor]) -> float:
 
 
 def agreement(device: torch.device, figures: Figures) -> None:
-    """Fit every method on both devices; figures of what differs on test, per method and budget."""
+    """Fit every method on both devices and compare them on test, per method and budget."""
     from bench import datasets
 
     dataset = datasets.load("digits")
@@ -171,7 +171,7 @@ def agreement(device: torch.device, figures: Figures) -> None:
             if isinstance(figures[name], str) or any(max(f["accuracy"], f["cost"]) > APART for f in figures[name]):
                 apart.append(name)
     if apart:
-        raise UserError(f"Differ by more than {APART} or fail: {', '.join(apart)}.")
+        raise UserError(f"These methods fail, or differ by more than {APART} between devices: {', '.join(apart)}.")
 
 
 def play(name: str, task: Task, test: Any) -> list[Outcomes | Infeasible]:
@@ -203,7 +203,7 @@ def jeidnn(device: torch.device, figures: Figures) -> None:
 
 
 def resident(device: torch.device, figures: Figures) -> None:
-    """Hold a bank of 12 blocks × 384 features on the device and fit on it; nothing may be left on the host."""
+    """Load a bank of 12 blocks × 384 features onto the device and fit on it; no part may stay on the host."""
     images, name = (60_000, "deit_small") if device.type == "cuda" else (400, "t2t_vit_7")
     dataset = noise(images, 16 if device.type == "cuda" else 8, 20)
     backbone = backbones.load(name, num_classes=20, image_size=32, weights="random")
@@ -228,7 +228,7 @@ def resident(device: torch.device, figures: Figures) -> None:
 
 
 def ray(device: torch.device, figures: Figures) -> None:
-    """Run trials on quarters of a GPU, and the same in one process; accuracies of each point must agree."""
+    """Run trials on quarters of a GPU, and the same trials in one process; the accuracy of each point must agree."""
     if device.type != "cuda":
         raise Skipped("fractional GPUs need a GPU")
     accuracies = []
@@ -245,7 +245,7 @@ def ray(device: torch.device, figures: Figures) -> None:
             accuracies.append(recorded(store))
     figures["points"] = len(accuracies[0])
     if accuracies[0].keys() != accuracies[1].keys():
-        raise UserError(f"{len(accuracies[0])} points in one process, {len(accuracies[1])} under Ray.")
+        raise UserError(f"Points differ: {len(accuracies[0])} in one process, {len(accuracies[1])} under Ray.")
     figures["largest_difference"] = max(abs(a - accuracies[1][key]) for key, a in accuracies[0].items())
     if figures["largest_difference"] > APART:
         raise UserError("Accuracies differ between one process and Ray.")
@@ -262,7 +262,7 @@ def recorded(store: Path) -> dict[str, float]:
 
 
 def noise(count: int, side: int, classes: int) -> ImageDataset:
-    """Draw images of random pixels whose mean brightness tells the class."""
+    """Draw images of random pixels whose mean brightness depends on the class."""
     rng = np.random.default_rng(0)
     labels = np.arange(count) % classes
     pixels = (
@@ -287,7 +287,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("device.json"))
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, comma-separated")
-    parser.add_argument("--dry-run", action="store_true", help="run small and on the CPU even where there is a GPU")
+    parser.add_argument("--dry-run", action="store_true", help="a small run on the CPU, even if there is a GPU")
     options = parser.parse_args()
     if unknown := set(options.only.split(",")) - set(SECTIONS):
         parser.error(f"there is no section {', '.join(sorted(unknown))}; valid: {', '.join(SECTIONS)}")

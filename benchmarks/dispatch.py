@@ -1,10 +1,10 @@
-"""What it costs to hand out one more trial: 100 trivial trials, serial against Ray.
+"""Measure the overhead of one more trial: 100 trivial trials, serial against Ray.
 
     python benchmarks/dispatch.py [--trials 100] [--jobs 1]
 
-A trivial trial is a threshold method at a budget that no exit can meet: heads are trained once, then nothing is left to
-do. The marginal time of a trial is the time between the first and the last result over the trials between them;
-starting up is shown apart.
+A trivial trial is a threshold method at a budget that no exit can meet: after heads are trained once, nothing is left
+to compute. The marginal time of a trial is the time between the first and the last result, divided by the number of
+trials between them; start-up time is printed separately.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def measure(name: str, work: Work, run: Callable[[Work], Iterable]) -> float:
     stamps = [time.perf_counter() - start for _ in run(work)]
     total = time.perf_counter() - start
     marginal = (stamps[-1] - stamps[0]) / (len(stamps) - 1)
-    print(f"{name:>12}: first result after {stamps[0]:6.2f} s, then {marginal:.4f} s per trial, in all {total:6.2f} s")
+    print(f"{name:>12}: first result after {stamps[0]:6.2f} s, then {marginal:.4f} s per trial, total {total:6.2f} s")
     return marginal
 
 

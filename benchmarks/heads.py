@@ -1,9 +1,9 @@
-"""Print how long each head recipe takes to train on a made-up bank of CLIP's shape, and what its heads are worth.
+"""Print the training time and the accuracy of each head recipe on a synthetic bank of CLIP's shape.
 
     python benchmarks/heads.py [RECIPE …] [--samples 9754] [--exits 12] [--dims 768] [--classes 100] [--threads 1]
 
-Seconds by the wall and by the processor (all threads): the latter stays steady where other work shares the cores.
-Accuracy is that of the answers on val, at the first intermediate exit, the middle one and the last.
+Times are wall-clock and processor seconds (all threads); other load affects the latter less. Accuracies are those on
+val, at the first intermediate exit, the middle one and the last.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def made_up(options: argparse.Namespace) -> Task:
-    """Draw features in which a class's mean stands out more and more with depth."""
+    """Return a synthetic task whose classes are easier to separate at deeper exits."""
     generator = torch.Generator().manual_seed(0)
     means = torch.randn(options.classes, options.dims, generator=generator)
     parts = {}

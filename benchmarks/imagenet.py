@@ -1,11 +1,11 @@
-"""One seed of four methods on a synthetic bank of ImageNet's shape: memory, CPU seconds, and how fast heads learn.
+"""Run four methods with one seed on a synthetic bank of ImageNet's shape; print memory, CPU seconds and training speed.
 
     python benchmarks/imagenet.py [--share 1.0] [--epochs 1] [--methods msdnet_thresh,…] [--threads 2] [--folder DIR]
 
 The bank has 1,281,167 train, 50,000 pool and 50,000 test rows of 12 exits × 384 float16 numbers and 1,000 classes:
-13.8 GB; with `--share` so much of each split, and less where the disk is short, which is said. It stays in `--folder`
-if that is given and is used again. A plain matrix product of a batch and a plain read of the features stand beside the
-training, in the same process. `--epochs` counts those of the heads (40 by default elsewhere).
+13.8 GB. `--share` takes a share of each split; if the disk has less room, a smaller share is used and a line says so.
+With `--folder` the bank is kept there and used again. For comparison, a plain matrix product of a batch and a plain
+read of the features are timed in the same process. `--epochs` counts those of the heads (40 by default elsewhere).
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ SIZES = {"train": 1_281_167, "pool": 50_000, "test": 50_000}
 EXITS, WIDTH, CLASSES, BATCH = 13, 384, 1000, 256
 METHODS = "msdnet_thresh,jeidnn,pcee,learned_exit"
 BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-BLOCK = 16_384  # rows made at once
+BLOCK = 16_384  # rows written at once
 SPARE = 4 << 30  # bytes of the disk that stay free
 
 
 def main() -> None:
-    """Make the bank, run the methods and print."""
+    """Build the bank, run the methods and print the measurements."""
     options = arguments()
     torch.set_num_threads(options.threads)
     folder = options.folder or Path(tempfile.mkdtemp(prefix="imagenet-"))
@@ -66,7 +66,7 @@ def main() -> None:
             played = [r.timings.get("play_seconds", 0) + r.timings.get("score_seconds", 0) for r, _ in results]
             states = sorted({r.status for r, _ in results})
             print(
-                f"{name}: {'/'.join(states)}; {spent:.0f} CPU s, fit {fit:.0f} s, {np.median(played):.1f} s a point "
+                f"{name}: {'/'.join(states)}; {spent:.0f} CPU s, fit {fit:.0f} s, {np.median(played):.1f} s per point "
                 f"(first {played[0]:.1f}); peak {memory():.2f} GB; {record.reason or record.metrics.get('accuracy')}",
                 flush=True,
             )
@@ -86,7 +86,7 @@ def memory() -> float:
 
 
 def reading(bank: Bank) -> float:
-    """Return GB/s of reading the train split's features from first to last."""
+    """Return the speed of reading the train split's features in order, in GB/s."""
     began, total = time.perf_counter(), 0
     for k in range(EXITS):
         with (bank.path / array_file("train", 0, k, EXITS)).open("rb", buffering=0) as file:
@@ -96,7 +96,7 @@ def reading(bank: Bank) -> float:
 
 
 def multiplying() -> float:
-    """Return GFLOP/s of the product that is most of a training step."""
+    """Return the speed of the matrix product that takes most of a training step, in GFLOP/s."""
     inputs, weight = torch.randn(EXITS - 1, BATCH, WIDTH), torch.randn(EXITS - 1, WIDTH, CLASSES)
     inputs.bmm(weight)
     began, rounds = time.perf_counter(), 30
@@ -106,7 +106,7 @@ def multiplying() -> float:
 
 
 def made(folder: Path, share: float) -> Path:
-    """Return the folder of the bank; write it if it is not there."""
+    """Return the folder of the bank; write it if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     row = 2 * EXITS * WIDTH
     room = (shutil.disk_usage(folder).free - SPARE) / (row * sum(SIZES.values()))
@@ -114,7 +114,7 @@ def made(folder: Path, share: float) -> Path:
     if (path / FILE).exists():
         return path
     if room < share:
-        print(f"the disk has room for {room:.0%} of ImageNet: that much is made", flush=True)
+        print(f"the disk has room for only {room:.0%} of ImageNet, so --share is reduced to that", flush=True)
         share = max(0.01, room)
     path.mkdir(exist_ok=True)
     sizes = {split: max(CLASSES, int(count * share)) for split, count in SIZES.items()}
@@ -139,7 +139,7 @@ def made(folder: Path, share: float) -> Path:
 
 
 def blocks(k: int, labels: np.ndarray, centres: torch.Tensor) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield features of exit k: the centre of the class, fainter at early exits, and noise."""
+    """Yield features of exit k: the centre of the class, fainter at early exits, plus noise."""
     generator = torch.Generator().manual_seed(k)
     noise = torch.randn(2 * BLOCK, WIDTH, generator=generator)
     signal = 0.03 + 0.12 * k / (EXITS - 1)

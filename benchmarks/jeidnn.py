@@ -1,4 +1,4 @@
-"""JEI-DNN's speed: a fused λ grid against one λ at a time, and against a loop that re-runs the backbone every epoch.
+"""Time JEI-DNN's fused λ grid against one λ at a time, and against a loop that re-runs the backbone every epoch.
 
     python benchmarks/jeidnn.py [--points 24] [--epochs 2] [--real BANK_FOLDER] [--device cpu]
 
@@ -26,7 +26,7 @@ from bench.plugins import registry
 def synthetic_task(
     device: torch.device, samples: int = 10_000, exits: int = 12, width: int = 384, classes: int = 100
 ) -> Task:
-    """Draw a task of 12 intermediate exits whose features see the class through less and less noise."""
+    """Return a synthetic task in which the noise of the features decreases with depth."""
     generator = torch.Generator().manual_seed(0)
     means = torch.randn(exits + 1, classes, width, generator=generator) * 0.3
 
@@ -44,7 +44,7 @@ def synthetic_task(
 
 
 def clock(function: Callable[[], object], device: torch.device) -> tuple[float, object]:
-    """Return seconds and result of a call."""
+    """Return the seconds that a call takes, and its result."""
     start = time.perf_counter()
     result = function()
     if device.type == "cuda":
@@ -82,7 +82,7 @@ def compare(title: str, task: Task, preset: str, points: int, epochs: int, singl
 
 
 def gemm_rate(device: torch.device) -> float:
-    """Return the GFLOP/s of a plain matrix product of the shape that a fused head step has, [64, 384] × [384, 2400]."""
+    """Return the GFLOP/s of a plain matrix product of the shape of a fused head step, [64, 384] × [384, 2400]."""
     a, b = torch.randn(64, 384, device=device), torch.randn(384, 2400, device=device)
     for _ in range(20):
         a @ b
@@ -91,7 +91,7 @@ def gemm_rate(device: torch.device) -> float:
 
 
 def achieved(task: Task, points: int) -> tuple[float, float]:
-    """Return the GFLOP/s of fused head steps of `paper`, and the milliseconds of one."""
+    """Return the GFLOP/s of fused head steps with the preset `paper`, and the milliseconds of one step."""
     from bench.methods.jeidnn.bilevel import Bilevel, BilevelSchedule
 
     costs = torch.linspace(0.1, 1, task.num_exits)
@@ -149,13 +149,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=24)
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--singles", type=int, default=6, help="how many points are really run one by one")
-    parser.add_argument("--real", type=Path, help="a bank's folder, see `bench bank list`")
+    parser.add_argument("--singles", type=int, default=6, help="number of points that are run one by one")
+    parser.add_argument("--real", type=Path, help="folder of a bank; `bench bank list` prints them")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--loop-steps", type=int, default=200, help="timed steps of the published loop; 0 leaves it out"
-    )
+    parser.add_argument("--loop-steps", type=int, default=200, help="timed steps of the published loop; 0 omits it")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)

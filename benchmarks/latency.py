@@ -1,9 +1,9 @@
-"""Print what really stopping early costs when nobody leaves, as a share of the plain backbone's time.
+"""Print the overhead of early-exit inference if no sample leaves, as a share of the plain backbone's time.
 
     python benchmarks/latency.py [--backbone efficientnet_lite0] [--image-size 96] [--batch-size 64] [--repeats 15]
 
-The sides take turns in one run. The policy's heads and gates compute nothing, so that what is measured is the rest: the
-features of every exit, and compaction: stacked answers, the question who leaves, and the host's wait for the answer.
+The variants alternate in one run. The policy's heads and gates compute nothing, so the overhead is that of the features
+of every exit and of compaction: stacking answers, checking which samples leave, and the host's wait for the result.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ from bench.method import Policy
 
 
 class Nobody(Policy):
-    """Keeps every sample to the last exit, and computes nothing on the way."""
+    """Sends every sample to the last exit, with heads and gates that compute nothing."""
 
     def head(self, k: int, features: Tensor, previous: Sequence[Tensor]) -> Tensor:
-        """Return as many of the features as there are classes."""
+        """Return the first two features as logits of the two classes."""
         return features[:, :2]
 
     def leave(self, k: int, logits: Tensor) -> Tensor:
-        """Let nobody leave."""
+        """Return that no sample leaves [N]."""
         return logits.new_zeros(len(logits), dtype=torch.bool)
 
     def macs(self, k: int) -> int:
-        """Cost nothing."""
+        """Return 0."""
         return 0
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the overhead and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--image-size", type=int, default=96)
@@ -77,7 +77,7 @@ def main() -> None:
         f"{options.threads} thread(s), {options.repeats} repeats: {statistics.median(found['plain']):.1f} ms"
     )
     for name, side, beside in (
-        ("early exiting, nobody leaves", "executed", "plain"),
+        ("early exit, no sample leaves", "executed", "plain"),
         ("  of which features of exits", "features", "plain"),
         ("  of which compaction", "executed", "features"),
     ):

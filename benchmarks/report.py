@@ -1,8 +1,8 @@
-"""Time a whole report: made-up records of 15 methods × 8 budgets × 10 seeds × 4 settings, and their references.
+"""Time a whole report: synthetic records of 15 methods × 8 budgets × 10 seeds × 4 settings, and their references.
 
     python benchmarks/report.py [--samples 10000] [--keep FOLDER]
 
-Writes the records, then times `bench report` and `bench report --check` as a user has them, wall-clock and CPU.
+Writes the records, then times the commands `bench report` and `bench report --check`, in wall-clock and CPU seconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CELLS = [
 
 
 def timed(command: Sequence[str]) -> tuple[float, float]:
-    """Run a command; return seconds by the clock and of all cores."""
+    """Run a command; return its wall-clock seconds and the CPU seconds of all cores."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -41,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=10_000, help="test samples of each setting")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--keep", type=Path, help="folder for records and report; else a temporary one")
+    parser.add_argument("--keep", type=Path, help="folder for records and report (default: a temporary one)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = args.keep or Path(temporary)

@@ -1,8 +1,8 @@
-"""How long scoring one operating point takes, family by family, and how large its stored outcomes are.
+"""Print the time to score one operating point, by family of scores, and the size of its stored outcomes.
 
     OMP_NUM_THREADS=1 python benchmarks/scoring.py [--test 10000] [--cal 2500] [--classes 100] [--exits 12]
 
-Prints CPU seconds, the best of five, warm: time on one core without what other programs take of it.
+Times are CPU seconds, the best of five calls, so they do not include the time of other programs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bench.metrics.stored import from_arrays, to_arrays
 
 
 def drawn(n: int, exits: int, classes: int, seed: int) -> Outcomes:
-    """Outcomes whose later exits are better."""
+    """Return random outcomes whose later exits are better."""
     g = torch.Generator().manual_seed(seed)
     labels = torch.randint(classes, (n,), generator=g)
     stack = 1.5 * torch.randn(n, exits, classes, generator=g)
@@ -33,7 +33,7 @@ def drawn(n: int, exits: int, classes: int, seed: int) -> Outcomes:
 
 
 def seconds(make: Callable[[], object], repeats: int = 5) -> float:
-    """The least CPU time of several calls."""
+    """Return the least CPU time of several calls."""
     times = []
     for _ in range(repeats):
         start = time.process_time()
@@ -59,7 +59,7 @@ def main() -> None:
     rows = [("gathering", seconds(gather)), *((f.title, seconds(lambda f=f: f.make(point))) for f in FAMILIES)]
     for title, took in sorted(rows, key=lambda row: -row[1])[:15]:
         print(f"{took:8.3f} s  {title}")
-    print(f"{seconds(lambda: score(gather())):8.3f} s  everything")
+    print(f"{seconds(lambda: score(gather())):8.3f} s  all scores")
     file = io.BytesIO()
     print(f"{seconds(lambda: np.savez_compressed(io.BytesIO(), **to_arrays(point)), 2):8.3f} s  storing outcomes")
     np.savez_compressed(file, **to_arrays(point))

@@ -1,12 +1,12 @@
-"""What one setting costs: every method, seed and budget on one bank, through `bench run`, from fit to stored records.
+"""Time `bench run` on one setting: every method, seed and budget on one bank, from fit to stored records.
 
     python benchmarks/setting.py --data-dir DIR [--seeds 10] [--dataset cifar100lt] [--backbone efficientnet_lite0]
                                  [--methods all] [--bench PATH]…
 
-Builds the bank first if it is missing; that is not counted. Prints CPU and wall seconds of the run, per operating
-point, and of each method. `--bench` names the `bench` command of another checkout; given several times, the runs
-follow each other on the same bank options, so that two versions are compared in one go. With `--jobs` above 1 the
-trials run in processes of Ray, whose CPU seconds are not counted: compare the sums of the methods then.
+Builds the bank first if it is missing; this time is not counted. Prints CPU and wall seconds of the run, per operating
+point, and of each method. `--bench` names the `bench` command of another checkout; given several times, the commands
+run one after the other with the same options, which compares versions. With `--jobs` above 1 the trials run in Ray's
+processes, whose CPU seconds are not counted: compare the sums per method instead.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ def main() -> None:
     parser.add_argument("--methods", default="all")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--bench", action="append", help="a bench command; the one beside this Python by default")
+    parser.add_argument("--bench", action="append", help="a bench command (default: that of this Python environment)")
     args = parser.parse_args()
     commands = args.bench or [str(Path(sys.executable).with_name("bench"))]
     found = [measured(command, args) for command in commands]
     for command, facts in zip(commands, found, strict=True):
         print(f"\n{command}")
         print(f"  {facts['points']} points, {facts['cpu']:,.0f} CPU s, {facts['wall']:,.0f} s wall; ", end="")
-        print(f"{facts['cpu'] / facts['points']:.3f} CPU s a point; store {facts['megabytes']:,.0f} MB")
+        print(f"{facts['cpu'] / facts['points']:.3f} CPU s per point; store {facts['megabytes']:,.0f} MB")
         for method, times in sorted(facts["methods"].items(), key=lambda item: -sum(item[1].values())):
             told = ", ".join(f"{name.removesuffix('_seconds')} {value:.1f}" for name, value in times.items())
             print(f"  {method:<24}{sum(times.values()):8.1f} s: {told}")
     if len(found) > 1:
-        print("\nCPU seconds of the others over those of the last:")
+        print("\nCPU seconds relative to the last command:")
         for command, facts in zip(commands[:-1], found[:-1], strict=True):
             print(f"  {command}: {facts['cpu'] / found[-1]['cpu']:.2f} times")
 
 
 def measured(command: str, args: argparse.Namespace) -> dict[str, Any]:
-    """Run one setting in a store of its own; return its points, times and size."""
+    """Run one setting in its own store; return its points, times and size."""
     where = ["--dataset", args.dataset, "--backbone", args.backbone]
     where += ["--data-dir", str(args.data_dir)] if args.data_dir else []
     subprocess.run([command, "bank", "build", *where], check=True)
@@ -81,7 +81,7 @@ def measured(command: str, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def read(store: Path) -> dict[str, Any]:
-    """Sum the timings of all records by method; a fit counts once a seed, whatever the number of budgets."""
+    """Return the number of points, timings summed by method (a fit counts once per seed), and the store's MB."""
     methods: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     fits: dict[tuple[str, int], float] = {}
     points = 0

@@ -1,7 +1,7 @@
-"""How much a search can harm conformal coverage: the images that choose parameters are cal for other seeds.
+"""Print how much a parameter search changes conformal coverage, if the images that it used are cal for other seeds.
 
-Candidates without any real difference, each with noise of its own, are searched as `bench tune` does it: images of
-several val halves choose, those kept back decide. Then each of three policies (the defaults, the best on the images
+Candidates that differ by noise only are searched as in `bench tune`: images of several val halves choose the best one,
+and reserved images decide whether it is kept. Then each of three policies (the defaults, the best on the images
 that chose, what the search keeps) is calibrated on the cal half of another seed, and its coverage is measured on fresh
 images at a nominal 95 %. Prints one line per policy and pool size. Run: python benchmarks/tuning_leak.py
 """
@@ -13,8 +13,8 @@ import argparse
 import numpy as np
 
 TRIALS, SEEDS, DECIDERS, FRESH = 20, 3, 5, 20_000
-EASY = 1.4  # mean margin of the true class in units of what images differ by: about 9 % errors
-OWN = 0.3  # noise of each candidate's own in the same units: two of them disagree on about 5 % of images
+EASY = 1.4  # mean margin of the true class, in standard deviations over images: about 9 % errors
+OWN = 0.3  # sd of each candidate's noise, in the same units: two candidates disagree on about 5 % of images
 
 
 def once(rng: np.random.Generator, pool: int) -> dict[str, float]:
@@ -41,7 +41,7 @@ def once(rng: np.random.Generator, pool: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print coverages in per cent with their standard errors."""
+    """Print coverages in percent with their standard errors."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=400)
     repeats = parser.parse_args().repeats

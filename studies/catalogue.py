@@ -1,4 +1,4 @@
-"""Write the tables of docs/catalogue.md again, from what methods, heads, datasets and backbones say of themselves.
+"""Update the tables of docs/catalogue.md from the descriptions of methods, heads, datasets and backbones.
 
 python studies/catalogue.py
 """
@@ -13,7 +13,7 @@ from pages import write
 from bench.plugins import registry
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "catalogue.md"
-FAMILIES = {  # bench.method.Family, and what the page calls them
+FAMILIES = {  # bench.method.Family, and the headings of the page
     "confidence": "Confidence of one exit",
     "agreement": "Agreement of exits",
     "calibrated": "Calibrated confidence",

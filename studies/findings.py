@@ -1,4 +1,4 @@
-"""Write the tables and the figure of docs/findings.md again, from the published records and their report."""
+"""Update the tables and the figure of docs/findings.md from the published records and their report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.stats.student import interval
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "findings.md"
 SETTING = "banking77/minilm_l6"
-SETTINGS = {  # of the tables across settings, and their names there
+SETTINGS = {  # in the tables across settings, and their names there
     "banking77/minilm_l6": "Banking77 × MiniLM",
     "clinc150/minilm_l6": "CLINC150 × MiniLM",
     "fashion_mnist/t2t_vit_7_tuned_fashion_mnist": "Fashion-MNIST × T2T-ViT-7, trained on it",
@@ -34,13 +34,13 @@ ACROSS = (
 )  # fmt: skip
 JOINT_IMAGES = "cifar100/efficientnet_lite0_joint_cifar100"
 JOINT = "banking77/minilm_l6_joint_banking77"
-CLAIMS = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"  # where the claims of JEI-DNN's paper are looked at
+CLAIMS = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"  # where JEI-DNN's claims are examined in detail
 COMPARED = ("jeidnn", "global_thresh")
 CLAIMED = (0.215, 0.464, 0.774)  # budgets
 BUDGETS = (0.183, 0.291, 0.462, 0.735)
-AT = 0.291  # the budget at which calibration and set sizes are told
+AT = 0.291  # the budget at which calibration and set sizes are shown
 FIGURE = ROOT / "docs" / "findings.png"
-SHOWN = {  # colours that the colour-blind can tell apart, and markers
+SHOWN = {  # colour-blind-safe colours, and markers
     "global_thresh": ("#0072B2", "o"),
     "energy_thresh": ("#E69F00", "s"),
     "patience": ("#009E73", "^"),
@@ -76,7 +76,7 @@ def exits(frame: pd.DataFrame) -> str:
 
 
 def methods(frame: pd.DataFrame, board: pd.DataFrame) -> str:
-    """Return all methods by falling own gain: accuracy at some budgets, and ECE and set size at one of them."""
+    """Return all methods by decreasing own gain: accuracy at some budgets, and ECE and set size at one of them."""
     ok = frame[(frame["kind"] == "method") & (frame["status"] == "ok")]
     accuracy = ok.pivot_table(index="method", columns="budget", values="accuracy")
     at = ok[ok["budget"] == AT].groupby("method")[["ece_mass15", "set_size_lac@0.05"]].mean()
@@ -181,7 +181,7 @@ def gains(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(frame: pd.DataFrame) -> None:
-    """Draw what every method's policies gain over random mixtures of static exits, against their cost."""
+    """Draw the gain of every method's policies over random mixtures of static exits against their cost."""
     found = gains(frame)
     figure, axes = plt.subplots(figsize=(7.2, 4.0), dpi=130, layout="constrained")
     for label, part in found.groupby("method"):

@@ -1,4 +1,4 @@
-"""Draw what each claim of docs/findings.md shows: a figure for each section, a panel for each numbered claim."""
+"""Draw the figures of docs/findings.md: one for each section, with a panel for each numbered claim."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.report.style import HULL, OTHERS, REFERENCE, settings
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "findings"
 BASE = "global_thresh"  # one threshold, in black
-HUES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # that the colour-blind can tell apart
+HUES = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # colour-blind safe
 BANKING, CLINC, JOINT = "banking77/minilm_l6", "clinc150/minilm_l6", "banking77/minilm_l6_joint_banking77"
 JOINT_IMAGES = "cifar100/efficientnet_lite0_joint_cifar100"
 NATIVE = ("learned_exit", "eefp", "jeidnn", "msdnet_thresh", "patience")
@@ -39,7 +39,7 @@ def table(setting: str, name: str) -> pd.DataFrame:
 
 
 def own(axes: Axes, setting: str, *methods: str, column: str = "own") -> None:
-    """Draw own gains with their 95 % intervals; without methods, of all, those of the leading group in colour.
+    """Draw own gains with 95 % intervals; if no methods are given, all of them, with the leading group in colour.
 
     column: `plain_difference` for own gains minus that of one threshold.
     """
@@ -72,9 +72,9 @@ def exits(axes: Axes, setting: str, *methods: str) -> None:
 
 
 def gain(axes: Axes, setting: str, *methods: str, room: float = ENTRY) -> None:
-    """Draw what methods gain over the static hull at each cost, with 95 % intervals; all other methods in grey.
+    """Draw the gain of methods over the static hull at each cost, with 95 % intervals; all other methods in grey.
 
-    room: for each entry of a legend, as a share of the axis.
+    room: height of a legend entry, as a share of the axis.
     """
     board = table(setting, "budgets").set_index("method")
     costs = [key.removeprefix("gain@") for key in board if key.startswith("gain@") and key.count("_") == 0]
@@ -128,7 +128,7 @@ def settings_compared(axes: Axes, settings_: Mapping[str, str], first: str, seco
             axes.plot([value], [y + shift], "o", color=colour, ms=4, label=name if y == 0 else None)
     axes.axvline(0, color=REFERENCE, lw=1, ls="--")
     axes.set_yticks(range(len(settings_)), list(settings_.values()))
-    axes.set_ylim(1.35 * len(settings_) + 0.8, -0.6)  # a legend below
+    axes.set_ylim(1.35 * len(settings_) + 0.8, -0.6)  # room for a legend
     axes.set_xlabel("own gain, points")
     axes.grid(visible=False, axis="y")
 
@@ -149,7 +149,7 @@ COMPARED = {
     TEN: "CIFAR-10", RESNET: "ResNet-56", CALTECH: "Caltech-101", CLIP: "CLIP",
 }  # fmt: skip
 SIX = (BASE, "msdnet_thresh", "eefp", "learned_exit", "jeidnn", BACKWARD)
-FIGURES: dict[str, dict[str, Panel]] = {  # by the file's name: a panel for each claim, by what is written over it
+FIGURES: dict[str, dict[str, Panel]] = {  # by file name: a panel for each claim, by its title
     "banking77": {
         "1": partial(exits, setting=BANKING),
         "2": lambda axes: exits(axes, BANKING, BASE),

@@ -1,4 +1,4 @@
-"""Write the table of docs/jeidnn.md again, from the reports of the published settings.
+"""Update the table of docs/jeidnn.md from the reports of the published settings.
 
 python studies/jeidnn.py
 """
@@ -13,7 +13,7 @@ from pages import signed, write
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "jeidnn.md"
 NATIVE = "heads=native"
-SETTINGS = {  # what the page calls them, and the heads
+SETTINGS = {  # names on the page, and the heads
     "banking77/minilm_l6": ("Banking77 × MiniLM", ""),
     "clinc150/minilm_l6": ("CLINC150 × MiniLM", ""),
     "fashion_mnist/t2t_vit_7_tuned_fashion_mnist": ("Fashion-MNIST × T2T-ViT-7, trained on it", ""),

@@ -1,10 +1,10 @@
-"""Simulate settings to check what the own gain claims: coverage of its intervals, errors among equal methods.
+"""Simulate settings of equal methods; print the coverage of the intervals of own gains, and the shares of false claims.
 
     python -m studies.own_gain --simulations 400
 
-Every simulation draws a new setting: test samples that all seeds share, heads that differ by seed, and methods that see
-with the same noise which answers are right. All of `summarise` is used, members of curves chosen on cal included. The
-true own gain is the mean of all estimates, whose own error is small beside one interval.
+Every simulation draws a new setting: test samples that all seeds share, heads that differ by seed, and methods whose
+scores indicate right answers with the same amount of noise. The whole of `summarise` is used, including the choice of
+curve members on cal. The true own gain is the mean of all estimates; its error is small compared with one interval.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ BOOTSTRAP = BootstrapConfig(draws=600, sample_draws=150)
 
 @dataclass(frozen=True)
 class Found:
-    """Shares over simulations: intervals that hold the truth, and settings with an error among equal methods."""
+    """Shares over simulations: intervals that contain the true value, and settings with a false claim."""
 
     truth: float
     coverage: float  # of the intervals of all methods' own gains
     holm: float  # some method is significantly better or worse than the baseline, by Holm
-    ranks: float  # some true rank is outside of its interval; equal methods hold every rank
+    ranks: float  # some rank interval lacks a rank; equal methods may have every rank
     plain: float  # the same as holm, against plain thresholds
 
 
 def setting(rng: np.random.Generator, methods: int, seeds: int, samples: int, spread: float = 0.05) -> CellData:
-    """Return a made-up setting of equal methods; `spread` is how much heads differ over seeds."""
+    """Return a simulated setting of equal methods; `spread` is the sd of the heads' level over seeds."""
     hard = {split: rng.standard_normal((samples, 1)) for split in SPLITS}
     entries: dict[str, list[OperatingPoint]] = {"static": [], **{name: [] for name in names(methods)}}
     for seed in range(seeds):
@@ -100,7 +100,7 @@ def _scores(taken: np.ndarray, leave: np.ndarray) -> dict[str, float]:
 def simulate(
     methods: int, seeds: int, simulations: int, samples: int = 400, bootstrap: BootstrapConfig = BOOTSTRAP
 ) -> Found:
-    """Return what the statistics of so many simulated settings of equal methods claim rightly and wrongly."""
+    """Return coverage and shares of false claims over `simulations` simulated settings of equal methods."""
     rng = np.random.default_rng([methods, seeds])
     intervals: list[tuple[float, float, float]] = []
     wrong = {"holm": 0, "plain": 0, "ranks": 0}

@@ -69,8 +69,8 @@ def test_all_sections_fit_into_eight_minutes():
 @pytest.mark.slow
 def test_a_section_in_a_process_of_its_own():
     assert device.apart("ray", 300, "--dry-run")["reason"] == "fractional GPUs need a GPU"
-    assert device.apart("ray", 0.01, "--dry-run")["reason"] == "it hung and was ended after 0.01 s"
-    assert device.apart("ray", 300, "--wrong")["reason"] == "its process ended with 2"
+    assert device.apart("ray", 0.01, "--dry-run")["reason"] == "it hung and was stopped after 0.01 s"
+    assert device.apart("ray", 300, "--wrong")["reason"] == "its process exited with code 2"
 
 
 def test_an_unknown_section_is_named(ran, capsys):
