@@ -1,1 +1,1 @@
-"""Policies run on images or texts: whether stopping early gives what was simulated, and how long it takes here."""
+"""Execute policies on images or texts: check real early stopping against the simulation, and measure latency."""

@@ -1,4 +1,4 @@
-"""Whether policies that really stop early decide what was simulated on the bank, sample by sample."""
+"""Compare policies that really stop early with their simulation on the bank, sample by sample."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.method import ExitData, Policy
 
 BATCH = 64
 DRAWS = 64
-LAST_BITS = 2.0**-16  # relative: what another batch size may change in a feature
+LAST_BITS = 2.0**-16  # largest relative change of a feature by another batch size
 K = TypeVar("K")
 
 
@@ -27,12 +27,12 @@ class Agreement:
     exits_equal: float  # share of samples
     predictions_equal: float  # share of samples
     logit_difference: float  # the largest, of samples that left at the same exit
-    rounding: int  # samples with another exit or prediction, which rounding as large as the bank's can cause
-    unexplained: int  # samples with another exit or prediction, which it does not cause
+    rounding: int  # samples whose exit or prediction differs, explained by the bank's rounding
+    unexplained: int  # samples whose exit or prediction differs for another reason
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What a record states, by name."""
+        """Return the scores that a record stores, by name."""
         return {f"executed_{name}": float(value) for name, value in vars(self).items()}
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Agreement:
 
 @torch.inference_mode()
 def agreements(network: Network, policies: Mapping[K, Policy], count: int) -> dict[K, Agreement]:
-    """Execute policies on so many test samples, read again from the dataset, and compare with the bank's features."""
+    """Execute policies on `count` test samples, read from the dataset again, and compare them with their simulation."""
     positions = network.positions(count)
     held: dict[K, list[tuple[Tensor, Tensor]]] = {key: [] for key in policies}
     with network.running():
@@ -62,14 +62,14 @@ def agreements(network: Network, policies: Mapping[K, Policy], count: int) -> di
 
 
 def tolerance(network: Network) -> float:
-    """Return by how much a feature of the bank may differ from the one computed now, relative."""
+    """Return the largest expected relative difference between a stored feature and the same one computed now."""
     if network.plan.precision == "bfloat16":
         return 2.0**-8
     return 2.0**-11 if network.bank.manifest.dtype == "float16" else LAST_BITS
 
 
 def agreement(policy: Policy, data: ExitData, executed: Outcomes, macs: tuple[int, ...], rounding: float) -> Agreement:
-    """Compare executed outcomes with simulated ones on `data`, whose features were rounded by so much, relative."""
+    """Compare executed outcomes with simulated ones on `data`, whose features have this relative rounding."""
     simulated = simulate(policy, data, macs)
     same_exit = simulated.exit_index == executed.exit_index
     same_answer = simulated.logits.argmax(-1) == executed.logits.argmax(-1)
@@ -89,7 +89,7 @@ def agreement(policy: Policy, data: ExitData, executed: Outcomes, macs: tuple[in
 def _reached(
     policy: Policy, data: ExitData, executed: Outcomes, macs: tuple[int, ...], rows: Tensor, rounding: float
 ) -> int:
-    """Count the rows whose executed exit and prediction come out of features changed at random by the rounding."""
+    """Count the rows whose executed exit and prediction also result from features with random changes of that size."""
     if not len(rows):
         return 0
     generator = torch.Generator().manual_seed(0)

@@ -1,4 +1,4 @@
-"""One latency job on a setting: fit the methods on the bank, measure their policies, store what was measured."""
+"""Measure latencies on a setting: fit the methods on the bank, time their policies and store the results."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ class Wanted:
     def __post_init__(self) -> None:
         sizes = list(self.batch_sizes)
         if not sizes or min(sizes) < 1 or len(set(sizes)) < len(sizes):
-            raise UserError("--batch-sizes takes different numbers above 0, as in 1,8,64,256.")
+            raise UserError("--batch-sizes must be distinct numbers above 0, such as 1,8,64,256.")
         if any(not 0 < m < float("inf") for m in self.milliseconds):
-            raise UserError("A budget in milliseconds is above 0, as in 5ms.")
+            raise UserError("A budget in milliseconds must be above 0, such as 5ms.")
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The policies to measure, and what methods said of budgets that they cannot meet."""
+    """The policies to measure, and a message for each budget that a method cannot meet."""
 
     policies: list[Measured]
     infeasible: list[str]
-    exit_milliseconds: list[float]  # [K], where a budget asked for them
+    exit_milliseconds: list[float]  # [K]; empty unless a budget is in milliseconds
 
 
 def prepare(network: Network, methods: Sequence[Configured], wanted: Wanted, threads: int) -> Prepared:
@@ -82,12 +82,12 @@ def run(
 ) -> Iterator[tuple[int, list[Row]]]:
     """Measure policies at each batch size and store the rows; yield them with the batch size. Calls advance per repeat.
 
-    Raises UserError if what is stored is damaged.
+    Raises UserError if the stored measurements are damaged.
     """
     reuse_freed_memory()
     cell = cell_of(network.bank)
     path, machine = path_of(store, cell), Machine.here(str(network.device), threads)
-    load(path, cell)  # an error now rather than after the measurements
+    load(path, cell)  # fail now rather than after the measurements
     for size in wanted.batch_sizes:
         with threadpool_limits(threads):
             torch.set_num_threads(threads)

@@ -22,7 +22,7 @@ from bench.recipe import Heads
 
 
 class Measured(NamedTuple):
-    """A policy to measure, and what names it."""
+    """A policy to measure, with its method and budget."""
 
     method: str
     budget: str
@@ -30,7 +30,7 @@ class Measured(NamedTuple):
 
 
 class Upto(Policy):
-    """All samples exit at one exit; every head on the way runs, and a gate looks at its confidence."""
+    """All samples leave at one exit; every head up to it runs, with a max-probability gate."""
 
     def __init__(self, fitted: Heads, exit_index: int) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ class Machine(_Model):
 
     @property
     def title(self) -> str:
-        """The machine as a display names it."""
+        """The name of the machine in displays."""
         where = "" if self.device == "cpu" else f"{self.device}, "
         return f"{where}{self.cpu}, {self.threads} thread{'s' * (self.threads > 1)}, torch {self.torch}"
 
@@ -76,10 +76,10 @@ class Row(_Model):
     budget: str | None = Field(description="'0.5': a fraction of the backbone's MACs; '5ms'; None: plain backbone")
     seed: int
     batch_size: int
-    images: int = Field(description="test images that every repeat ran through")
+    images: int = Field(description="test images in each repeat")
     repeats: int
-    milliseconds: Spread = Field(description="measured: of a batch")
-    speed_up: float = Field(description="measured: the plain backbone's median of the same run over this one")
+    milliseconds: Spread = Field(description="measured, per batch")
+    speed_up: float = Field(description="measured: the plain backbone's median in the same run over this one")
     cost_counted: float = Field(description="mean MACs on all of test over the plain backbone's, simulated")
     cost_executed: float = Field(description="mean MACs of the images that ran over the plain backbone's")
     accuracy: float = Field(description="on all of test, simulated")
@@ -87,7 +87,7 @@ class Row(_Model):
 
     @property
     def key(self) -> tuple[str, str | None, int, int]:
-        """What a later measurement on the same machine replaces."""
+        """The key of a row: a later measurement with the same key on the same machine replaces it."""
         return self.method, self.budget, self.seed, self.batch_size
 
 
@@ -110,7 +110,7 @@ class Measurements(_Model):
         return next((part.rows for part in self.machines if part.machine == machine), ())
 
     def added(self, machine: Machine, rows: Sequence[Row]) -> Measurements:
-        """Return the measurements with these rows of a machine in place of its earlier ones of the same keys."""
+        """Return the measurements with these rows of a machine, which replace its earlier rows with the same keys."""
         new = {row.key for row in rows}
         kept = [row for row in self.of(machine) if row.key not in new]
         others = [part for part in self.machines if part.machine != machine]
@@ -124,7 +124,7 @@ def path_of(store: Path, cell: Cell) -> Path:
 
 
 def load(path: Path, cell: Cell) -> Measurements:
-    """Return a setting's measurements, none if there is no file; raise UserError if it is damaged."""
+    """Return a setting's measurements, empty if there is no file; raise UserError if it is damaged."""
     try:
         found = Measurements.model_validate_json(read_regular(path, MOST_BYTES))
     except FileNotFoundError:
@@ -138,7 +138,7 @@ def load(path: Path, cell: Cell) -> Measurements:
 
 
 def add(path: Path, cell: Cell, machine: Machine, rows: Sequence[Row]) -> Measurements:
-    """Store rows of a machine beside what is stored; return everything."""
+    """Add rows of a machine to the stored measurements; return all of them."""
     found = load(path, cell).added(machine, rows)
     text = found.model_dump_json(indent=1) + "\n"
     write_atomic(path, lambda file: file.write(text.encode()))
@@ -146,7 +146,7 @@ def add(path: Path, cell: Cell, machine: Machine, rows: Sequence[Row]) -> Measur
 
 
 def publish(store: Path, target: Path, cell: Cell) -> Path | None:
-    """Add what a working store has measured on a setting to a published store; return the path, None if it has nothing.
+    """Add a setting's measurements from a working store to a published store; return the path, or None without any.
 
     Raises UserError if a file of either store is damaged.
     """

@@ -49,7 +49,7 @@ class Network:
             yield
 
     def positions(self, count: int) -> np.ndarray:
-        """Return so many positions of test samples, spread evenly; all of them if there are fewer."""
+        """Return `count` positions of test samples, spread evenly, or all of them if there are fewer."""
         size = len(self.plan.rows[TEST])
         return np.arange(min(count, size)) * size // min(count, size)
 
@@ -60,11 +60,11 @@ class Network:
             yield laid_out(self.plan, chunk.view(self.plan, 0, self.device))
 
     def features(self, positions: np.ndarray) -> ExitData:
-        """Return what the bank holds of test samples."""
+        """Return the bank's data of test samples."""
         return self.bank.exit_data(TEST, positions, head=self.head, device=self.device)
 
     def execute(self, policy: Policy, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the exits taken [B] and the logits left with [B, C], really stopping early."""
+        """Run a policy, really stopping early; return the exits taken [B] and the logits there [B, C]."""
         try:
             return execute_batch(policy, self.plan.backbone, inputs, head=self.head, precision=self.plan.precision)
         except Exception as error:

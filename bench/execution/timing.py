@@ -23,8 +23,8 @@ def measure(
 ) -> dict[K, list[float]]:
     """Return for every subject the milliseconds per batch of each repeat: one pass over all batches.
 
-    The subjects take turns within a repeat, each repeat beginning with another one, so that whatever else the machine
-    does affects all of them alike. The batches are on the device before.
+    The subjects take turns within a repeat, and each repeat starts with a different one, so that other load on the
+    machine affects all of them alike. The batches must be on the device.
     """
     for run in subjects.values():
         for _ in range(WARM_UP):

@@ -22,10 +22,10 @@ IMAGES, UNEXPLAINED = "executed_images", "executed_unexplained"  # scores of a v
 def verify(
     network: Network, cell: Cell, methods: Sequence[Configured], budgets: Sequence[float], store: Store, images: int
 ) -> Iterator[tuple[Point, Agreement]]:
-    """Fit methods again and execute the policies of their stored points on so many test samples; yield each agreement.
+    """Refit methods and execute the policies of their stored points on `images` test samples; yield each agreement.
 
-    The agreement is added to the scores of the point's record. Points without a policy, and those that agreed on as
-    many samples before, are left out.
+    The agreement is added to the scores of the point's record. Points without a policy, and those that already agreed
+    on as many samples, are left out.
     """
     task = None
     count = len(network.positions(images))
@@ -45,7 +45,7 @@ def verify(
 
 
 def _to_check(store: Store, cell: Cell, point: Point, count: int) -> Path | None:
-    """Return the path of a point's record if its policy was not executed on as many samples, or differed there."""
+    """Return the path of a point's record; None if it has no scores or its policy agreed on as many samples before."""
     if store.status(cell, point) != "ok":
         return None
     path = store.path(cell, point)

@@ -1,4 +1,4 @@
-"""How a worker gets a bank: by its path if the worker sees it, otherwise as bytes, sent once to each node."""
+"""Give workers a bank: by its path if the node can read it, otherwise as bytes that are sent once to each node."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def files_of(bank: Bank) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def resolve(bank_ref: BankRef, fetch: Callable[[], Files]) -> Bank:
-    """Open a bank at its path, otherwise at this node's copy, which the first worker of the node writes.
+    """Open a bank at its path, or else this node's copy, which the first worker of the node writes.
 
     `fetch` gets the files from the driver. Raises BankError if neither is available.
     """
@@ -67,7 +67,7 @@ def copies() -> Path:
 
 
 def _write(folder: Path, files: Files) -> None:
-    """Write a copy that is complete or absent, whenever this process ends."""
+    """Write a copy atomically: if this process is killed, the copy is complete or absent."""
     partial = folder.with_name(f"{folder.name}.partial")
     for leftover in (partial, folder):
         shutil.rmtree(leftover, ignore_errors=True)

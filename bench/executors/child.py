@@ -1,4 +1,4 @@
-"""A child process that answers one job after the other: it can be ended, and what it touches is its own."""
+"""A child process that answers one job after the other; it can be killed and shares no state with its parent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NEEDED = "bench.executors.worker"  # imports what every child needs
 
 
 class Child:
-    """A process that calls `prepare(*given)` and then hands every job to the function that this returned."""
+    """A process that calls `prepare(*given)` and then passes every job to the function that it returns."""
 
     def __init__(self, prepare: Callable[..., Answer], *given: Any) -> None:
         context = process_context()
@@ -46,7 +46,7 @@ class Child:
             return None
 
     def end(self) -> str:
-        """End the child and what it started, if it still lives; say how it ended."""
+        """End the child and the processes that it started, if it is alive; return how it ended."""
         atexit.unregister(self.end)
         self.process.join(0.2 if self.pipe.closed or not self.process.is_alive() else 0)
         if self.process.is_alive():
@@ -65,7 +65,7 @@ def plugin_files() -> tuple[Path, ...]:
 
 
 def process_context() -> Any:
-    """Return how children begin: on Linux as copies of a process that has imported what they need, and done no more."""
+    """Return the multiprocessing context of children: on Linux, forks of a server that has imported what they need."""
     if not sys.platform.startswith("linux"):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

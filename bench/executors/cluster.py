@@ -17,7 +17,7 @@ from bench.executors.folder import WORK, swept
 from bench.executors.worker import Settings
 from bench.system.cpus import cpu_count
 
-# Set before ray is imported: it reads them then. No telemetry, no change of directory, no loggers and no progress
+# Set before the import of ray, which reads them. No telemetry, no change of directory, no loggers and no progress
 # output of its own, no state saved for its own resume, no second Ray started implicitly.
 for _name, _value in {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -36,13 +36,13 @@ import ray  # noqa: E402
 
 ATTEMPTS = 3  # to reach a cluster through Ray's client
 LOST = "Starting Ray client server failed"
-KNOCK = 5.0  # seconds in which a machine of the cluster must take a connection
+KNOCK = 5.0  # seconds for a machine of the cluster to accept a connection
 LOGGERS = ("ray", "ray.tune", "ray.train", "ray.data", "ray.air")
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What a run may use: a cluster's address or this machine, and the share of it that each trial takes."""
+    """The resources of a run: a cluster's address or this machine, and what each trial takes of them."""
 
     address: str | None = None  # None: this machine; else auto, HOST:PORT or ray://HOST:PORT
     jobs: int | None = None  # trials at once; None: as many as fit
@@ -50,9 +50,9 @@ class Cluster:
 
 
 def need(cluster: Cluster, settings: Settings) -> dict[str, float]:
-    """Return what one trial takes; a trial on CUDA for which no share is named takes a whole GPU.
+    """Return the resources that one trial takes; by default, a trial on CUDA takes a whole GPU.
 
-    Raises UserError for a share above one that is not whole.
+    Raises UserError for a share of GPUs above 1 that is not a whole number.
     """
     gpus = cluster.gpus_per_trial or (1.0 if settings.device.startswith("cuda") else 0.0)
     if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
@@ -64,8 +64,8 @@ def need(cluster: Cluster, settings: Settings) -> dict[str, float]:
 def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[Path | None]:
     """Connect to the cluster, or start Ray here for at most `most` trials at once; at the end stop what was started.
 
-    Yields the folder of a Ray that was started here; everything in it is removed, even if this process is killed.
-    A process that is connected already stays connected. Raises UserError if Ray cannot be reached or started.
+    Yields the folder of a Ray that was started here, else None; the folder is removed even if this process is killed. A
+    process that is already connected stays connected. Raises UserError if Ray cannot be reached or started.
     """
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -96,7 +96,7 @@ def connected(cluster: Cluster, settings: Settings, most: int) -> Iterator[Path 
 
 @contextlib.contextmanager
 def _within(folder: Path) -> Iterator[None]:
-    """Start Ray elsewhere than here: its workers would import files of this folder that have the name of a module."""
+    """Start Ray in another folder: in this one, its workers would import files that have the name of a module."""
     here = os.open(".", os.O_RDONLY)
     try:
         os.chdir(folder)
@@ -120,7 +120,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _start(options: dict[str, Any]) -> None:
-    """Call ray.init; repeat it if the head lost the process that it forks for a client (gRPC's threads may end it)."""
+    """Call ray.init; retry it if the process that the head forks for a client died (gRPC's threads can kill it)."""
     for left in reversed(range(ATTEMPTS)):
         try:
             ray.init(**options)
@@ -157,9 +157,9 @@ def _unreachable(cluster: Cluster, error: Exception) -> UserError:
 
 
 def alive(nodes: set[str]) -> set[str]:
-    """Return the ids of those nodes that live; the cluster may take half a minute to notice that one is gone.
+    """Return the ids of the nodes that are alive.
 
-    A node lives while its raylet takes connections.
+    A node is alive while its raylet accepts connections; the cluster may take half a minute to notice that one is gone.
     """
     return {node["NodeID"] for node in ray.nodes() if node["NodeID"] in nodes and node["Alive"] and _answers(node)}
 
@@ -172,7 +172,7 @@ def _answers(node: dict[str, Any]) -> bool:
 
 
 def slots(needed: dict[str, float], at_once: int | None = None) -> int:
-    """Return how many trials the cluster can do at once now; raise UserError if no node has room for one."""
+    """Return how many trials the cluster can run at once now; raise UserError if no node has room for one."""
     rooms = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     count = sum(min(int(room.get(k, 0) / v + 1e-9) for k, v in needed.items()) for room in rooms)
     if count == 0:

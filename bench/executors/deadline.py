@@ -1,4 +1,4 @@
-"""A hard limit on the time of one trial: first an exception in the trial, then the end of its process."""
+"""A hard limit on the time of one trial: first an exception in the trial, then its process is killed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-GRACE = 5.0  # seconds between the exception and the end of the process
+GRACE = 5.0  # seconds between the exception and the kill
 
 
 class TrialTimeout(BaseException):
@@ -22,8 +22,8 @@ class TrialTimeout(BaseException):
 def deadline(seconds: float | None, *, kill: bool = False) -> Iterator[None]:
     """Raise TrialTimeout in the block after `seconds`, and again every second until it ends.
 
-    With `kill`, a process that is still in the block GRACE seconds later ends, whatever it does: the watch is a thread
-    of the interpreter that needs neither the interpreter's lock nor its signals. None: no limit.
+    With `kill`, a process that is still in the block GRACE seconds later is killed, whatever it does: the watchdog
+    thread needs neither the interpreter's lock nor signals. None: no limit.
     """
     if seconds is None:
         yield
@@ -37,7 +37,7 @@ def deadline(seconds: float | None, *, kill: bool = False) -> Iterator[None]:
             raise TrialTimeout(f"no result within {seconds:g} seconds")
 
     before = signal.signal(signal.SIGALRM, ring)
-    sink = open(os.devnull, "w") if kill else None  # noqa: SIM115, PTH123 - must stay open while the watch runs
+    sink = open(os.devnull, "w") if kill else None  # noqa: SIM115, PTH123 - must stay open while the watchdog runs
     try:
         if sink is not None:
             faulthandler.dump_traceback_later(seconds + GRACE, exit=True, file=sink)
@@ -46,10 +46,10 @@ def deadline(seconds: float | None, *, kill: bool = False) -> Iterator[None]:
             yield
         finally:
             over = True
-    finally:  # reached even where the bell rang on the line above; it rings a second later at the earliest
+    finally:  # reached even if the signal arrived on the line above; the next one is a second away
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-        if rest:  # somebody's own alarm was on its way
+        if rest:  # the caller's own alarm was pending
             signal.setitimer(signal.ITIMER_REAL, max(rest - (time.monotonic() - began), 0.001), interval)
         if sink is not None:
             faulthandler.cancel_dump_traceback_later()

@@ -1,4 +1,4 @@
-"""The temporary folder of a run that starts Ray, which disappears with all its processes however the run ends."""
+"""The temporary folder of a run that starts Ray; it is removed and its processes are ended however the run ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.errors import UserError
 from bench.executors import sweeper
 
 WORK = "work"  # within the folder: where Ray is started
-LONGEST = 24  # characters of the place of the folder; Ray's sockets are 70 deeper, and a socket's path has 107 at most
+LONGEST = 24  # characters of the path above the folder; Ray adds 70, and the path of a socket has 107 at most
 PATIENCE = 15.0  # seconds that sweeping may take
 
 
@@ -45,6 +45,6 @@ def place() -> str:
         if real.isascii() and len(real) <= LONGEST and os.access(real, os.W_OK | os.X_OK):
             return real
     raise UserError(
-        f"Ray needs a folder for its sockets whose path is ASCII and has at most {LONGEST} characters; neither $TMPDIR "
-        "nor /tmp is one that can be written to. Set RAY_TMPDIR, or run with --executor serial."
+        f"Ray needs a writable folder for its sockets whose path is ASCII and has at most {LONGEST} characters; "
+        "neither $TMPDIR nor /tmp is such a folder. Set RAY_TMPDIR, or run with --executor serial."
     )

@@ -1,4 +1,4 @@
-"""Trials of the serial executor in child processes: they can be ended, and a method can harm no other process."""
+"""Run trials of the serial executor in child processes, which can be killed without harm to other processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.trials.record import Status
 from bench.trials.run import Result
 
 OWN = "exitbench"  # the owner of the child for the methods of exitbench
-SLACK = 5.0  # seconds beyond a trial's own watch before the parent ends it: it may be stopped, or stuck in the kernel
+SLACK = 5.0  # seconds after a trial's own deadline before the parent kills it: it may be stopped or stuck in the kernel
 
 
 class Keeper:
@@ -62,7 +62,7 @@ class Keeper:
 
 
 def _worker(settings: Settings, plugins: Sequence[Path]) -> Callable[[tuple[Bank, Trial]], list[Result]]:
-    """Return, in the child, what runs a trial."""
+    """Return the function that runs a trial in the child."""
     from bench.plugins.files import load_files
 
     load_files(plugins)

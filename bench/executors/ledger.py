@@ -32,18 +32,18 @@ class Attempt:
 
 @dataclass
 class Entry:
-    """What is known of one trial."""
+    """The state of one trial."""
 
     attempts: list[Attempt] = field(default_factory=list)
     closed: bool = False
-    doubt: float | None = None  # since when its processes seem to have died too often
+    doubt: float | None = None  # when its processes first seemed to have died too often
 
 
 class Ledger:
-    """The object in one small process of the cluster that workers ask before a trial and send its results to.
+    """The ledger in a process of its own on the cluster: workers ask it before a trial and send it the results.
 
-    An attempt that did not finish although its node lives is a process that died; after `retries` + 1 of those a
-    trial is given up. Attempts on nodes that died do not count: their trials move to other nodes.
+    An attempt that did not finish although its node is alive counts as a dead process; after `retries` + 1 of those a
+    trial is given up. Attempts on dead nodes do not count: their trials move to other nodes.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Ledger:
             attempts[-1].ended = self.clock()
 
     def finish(self, index: int, results: Any) -> None:
-        """Take the results of a trial; those of a second worker that was believed dead are ignored."""
+        """Store the results of a trial; those of a second worker, which was believed dead, are ignored."""
         self._close(index, Event("finished", index, results))
 
     def refuse(self, index: int, reason: str) -> None:
@@ -89,18 +89,18 @@ class Ledger:
         self._close(index, Event("refused", index, reason))
 
     def want(self, digest: str) -> dict[str, Any] | None:
-        """Return references to the files of a bank, None before the driver offered them; the first call asks it."""
+        """Return references to the files of a bank, None until the driver offers them; the first call requests them."""
         if digest not in self.banks:
             self.banks[digest] = None
             self.events.append(Event("wanted", -1, digest))
         return self.banks[digest]
 
     def offer(self, digest: str, files: dict[str, Any]) -> None:
-        """Take references to the files of a bank; an empty mapping if the driver cannot read them."""
+        """Store references to the files of a bank; an empty mapping means that the driver cannot read them."""
         self.banks[digest] = files
 
     def shut_down(self) -> None:
-        """Let no further trial start."""
+        """Allow no further trial to start."""
         self.shut = True
 
     def take(self) -> list[Event]:
@@ -112,7 +112,7 @@ class Ledger:
         return self.entries.setdefault(index, Entry())
 
     def _deaths(self, entry: Entry) -> list[float]:
-        """Return how many seconds each attempt lasted whose process died on a node that lives."""
+        """Return the duration in seconds of each attempt whose process died on a node that is alive."""
         if not entry.attempts:
             return []
         alive = self.alive({attempt.node for attempt in entry.attempts})

@@ -24,8 +24,7 @@ def check_supported(gib: float | None) -> None:
 def memory_limit(gib: float | None) -> Iterator[None]:
     """Let the block allocate at most `gib` GiB more than the process holds at its start; None: no limit.
 
-    An allocation beyond it raises MemoryError, or RuntimeError from torch. What is mapped from files and what is
-    on a GPU does not count.
+    An allocation beyond it raises MemoryError, or RuntimeError from torch. Mapped files and GPU memory do not count.
     """
     if gib is None:
         yield
@@ -44,7 +43,7 @@ def memory_limit(gib: float | None) -> Iterator[None]:
 
 
 def exhausted(reason: str | None) -> bool:
-    """Return whether an error, as its record explains it, is an allocation that was refused."""
+    """Return whether the reason in a record describes a refused allocation."""
     return bool(reason and _SIGNS.search(reason))
 
 

@@ -26,7 +26,7 @@ from bench.trials.guard import outside
 from bench.trials.plan import Trial
 from bench.trials.run import Result
 
-import ray  # isort: skip - bench.executors.cluster tells it what not to do, before it is imported
+import ray  # isort: skip - bench.executors.cluster must set its environment before
 from ray import tune  # isort: skip
 
 POLL = 0.05  # seconds between two reads of the ledger
@@ -43,12 +43,12 @@ class WorkerPayload:
 
     banks: dict[str, BankRef]  # by the bank's digest
     jobs: tuple[tuple[str, bytes], ...]  # digest of the bank, and the trial
-    owners: tuple[str | None, ...]  # of each job: its method, if exitbench does not provide it
+    owners: tuple[str | None, ...]  # of each job: its method, if it is third-party
     plugins: tuple[tuple[Path, bytes], ...]  # paths of plugin files as the driver sees them, and their contents
 
 
 class TrialWorker(tune.Trainable):
-    """A Ray Tune trainable that is a Worker: one `step` is one whole trial; the actor is reused for the next."""
+    """A worker as a Ray Tune trainable: one `step` is one whole trial; the actor is reused for the next."""
 
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], payload: WorkerPayload, settings: Settings, ledger: Any
@@ -57,7 +57,7 @@ class TrialWorker(tune.Trainable):
         self.payload, self.ledger, self.index = payload, ledger, config["index"]
         self.worker = Worker(settings, expendable=True)
         self.banks: dict[str, Bank] = {}
-        self.outsider: str | None = None  # the method of others that this process has run
+        self.outsider: str | None = None  # the third-party method that this process has run
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Continue with the next trial."""
@@ -65,10 +65,10 @@ class TrialWorker(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Do the trial unless the ledger says otherwise, and report its results."""
+        """Run the trial unless the ledger refuses, and report its results."""
         owner = self.payload.owners[self.index]
         if self.outsider not in (None, owner):
-            os._exit(0)  # nothing that a method of others did may reach this trial: it begins in a fresh process
+            os._exit(0)  # a third-party method ran here, so this trial needs a fresh process
         node = ray.get_runtime_context().get_node_id()
         while (answer := ray.get(self.ledger.begin.remote(self.index, node))) == "wait":
             time.sleep(0.5)
@@ -113,7 +113,7 @@ def run(
     cluster = cluster or Cluster()
     needed = need(cluster, settings)
     if "GPU" in needed:
-        settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
+        settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices only
     check_supported(settings.memory)
     with connected(cluster, settings, sum(len(trial.points) for _, trial in trials)) as folder:
         parts = split([trial for _, trial in trials], slots(needed, cluster.jobs))
@@ -176,7 +176,7 @@ class _Dispatch:
         finally:
             with contextlib.suppress(Exception):  # the cluster may be gone
                 if tuner.is_alive():
-                    self.ledger.shut_down.remote()  # what is running ends, nothing more begins
+                    self.ledger.shut_down.remote()  # running trials end, no more start
                     self.watch.left = True
                     tuner.join(timeout=JOIN)  # Ray must not be shut down under a thread that calls it
                 else:
@@ -255,7 +255,7 @@ class _Left(BaseException):
 
 
 class _Watch(tune.Callback):
-    """Tell the ledger of processes that died as Tune learns of them, and tell Tune when the run was closed."""
+    """Report processes that Tune finds dead to the ledger, and the end of the run to Tune."""
 
     def __init__(self, ledger: Any) -> None:
         self.ledger, self.left = ledger, False

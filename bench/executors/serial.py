@@ -24,9 +24,9 @@ def run(
 ) -> Iterator[tuple[Trial, list[Result]]]:
     """Yield each trial with its results as it ends.
 
-    With a limit on time or memory all run in a child process, and with `apart`, which is for a process that has run
-    datasets or backbones of others; trials of methods that exitbench does not provide always do, each method in a
-    process of its own. A child loads the files `plugins` itself. Raises UserError if this system cannot limit memory.
+    Trials run in a child process if there is a limit on time or memory, or with `apart`, for a process that has run
+    third-party datasets or backbones. Third-party methods always do, each in a process of its own. A child loads the
+    files `plugins` itself. Raises UserError if this system cannot limit memory.
     """
     check_supported(settings.memory)
     always = apart or settings.timeout is not None or settings.memory is not None

@@ -1,8 +1,8 @@
-"""A small process beside a run that starts Ray: when the run is over, however it ended, it leaves nothing behind.
+"""A helper process that cleans up after a run that started Ray, however the run ended.
 
 `python -I -S sweeper.py FOLDER`: wait until standard input is closed, which happens at the latest when the run's
 process is gone, even by SIGKILL. Then end all processes that were started in FOLDER/work, and remove FOLDER. It imports
-nothing of this project, so that it starts at once and under any circumstances.
+nothing of this project, so that it starts at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def wait() -> None:
 
 
 def sweep(folder: str) -> None:
-    """End the processes of a folder and remove it; new ones may start until those that start them are gone."""
+    """End the processes of a folder, including those that start meanwhile, and remove it."""
     end = time.monotonic() + PATIENCE
     while PROC.is_dir() and (found := processes(folder)) and time.monotonic() < end:
         for pid in found:
@@ -47,12 +47,12 @@ def processes(folder: str) -> list[int]:
 def _place(process: Path) -> str:
     try:
         return str((process / "cwd").readlink()).removesuffix(" (deleted)")
-    except OSError:  # it is gone, or somebody else's
+    except OSError:  # gone, or another user's
         return ""
 
 
 if __name__ == "__main__":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it outlives what ends the run
+        signal.signal(number, signal.SIG_IGN)  # must outlive the signal that ends the run
     wait()
     sweep(sys.argv[1])

@@ -35,7 +35,7 @@ class Settings:
     provenance: dict[str, Any]
     retries: int = 0
     timeout: float | None = None  # seconds for one attempt at one trial
-    memory: float | None = None  # GiB that one attempt may allocate; kept in expendable processes only
+    memory: float | None = None  # GiB that one attempt may allocate; enforced in expendable processes only
 
 
 class Worker:
@@ -47,7 +47,7 @@ class Worker:
         self._held: tuple[str, int, SeedSplits] | None = None
 
     def run(self, bank: Bank, trial: Trial) -> list[Result]:
-        """Return one result per operating point that the trial owes; what failed is repeated up to `retries` times."""
+        """Return one result per operating point of the trial; failed ones are retried up to `retries` times."""
         return retry(bank, trial, self.settings.retries, self.attempt)
 
     def attempt(self, bank: Bank, trial: Trial) -> list[Result]:
@@ -86,7 +86,7 @@ class Worker:
 
 
 def retry(bank: Bank, trial: Trial, retries: int, attempt: Callable[[Bank, Trial], list[Result]]) -> list[Result]:
-    """Attempt a trial, and up to `retries` times more those of its points that failed or ran out of time."""
+    """Attempt a trial, and retry its points that failed or timed out up to `retries` times."""
     results = attempt(bank, trial)
     for _ in range(retries):
         failed = [i for i, (record, _) in enumerate(results) if record.status in UNFINISHED]
