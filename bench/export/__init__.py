@@ -1,4 +1,4 @@
-"""Fitted policies as folders of their own: written by `bench export`, loaded by `bench.load_policy`."""
+"""Fitted policies as folders: written by `bench export`, loaded by `bench.load_policy`."""
 
 from bench.export.loaded import LoadedPolicy, load
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A policy, the splits that it was fitted and tried on, and what it does on val and test."""
+    """A policy, the splits that it was fitted and evaluated on, and its outcomes on val and test."""
 
     method: Method
     point: Point
@@ -74,7 +74,7 @@ def fit(bank: Bank, method: Method, budget: float, seed: int, *, device: str = "
 
 
 def compare(fitted: Fitted, bank: Bank, root: Path) -> tuple[str | None, str]:
-    """Return the id of the record of a store that a policy agrees with (None if there is none), and a sentence on it.
+    """Return the id of the stored record that a policy agrees with, or None, and a sentence for the user.
 
     root: the folder of a working or a published store.
     """

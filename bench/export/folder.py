@@ -1,4 +1,4 @@
-"""The folder of an exported policy: `policy.json`, which anybody can read, and tensors in safetensors files."""
+"""The folder of an exported policy: `policy.json` as readable text, and tensors in safetensors files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.system.files import open_regular, write_atomic
 FORMAT = 1  # raised when this version can no longer read what an older one has written, or the other way round
 FILE, TENSORS, BACKBONE = "policy.json", "policy.safetensors", "backbone.safetensors"
 _OURS = re.compile(r"policy\.json|(policy|backbone)\.safetensors|stage_\d+\.onnx|run_onnx\.py")
-MOST_PIXELS = 2048  # of a side of an image
+MOST_PIXELS = 2048  # of one side of an image
 MOST_BYTES = 1 << 26  # of policy.json
 _LIST = re.compile(r"\[\n([^\[\]{}]*?)\]")  # without a list or an object in it
 REMEDY = "Write the folder again with `bench export`."
@@ -26,11 +26,11 @@ REMEDY = "Write the folder again with `bench export`."
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """How the backbone was asked for, and the digest of its weights."""
+    """The specification of the backbone, and the digest of its weights."""
 
     spec: str  # name, or name[param=value,…]
     num_classes: Annotated[int, Field(ge=1, le=1_000_000)]  # of the head that it was built with
-    image_size: Annotated[int, Field(ge=1, le=MOST_PIXELS)] | None  # None: what the network decides
+    image_size: Annotated[int, Field(ge=1, le=MOST_PIXELS)] | None  # None: the network's own
     exits: str | None
     weights: str | None  # None: the pretrained ones; 'random'; the name of a file
     digest: str
@@ -38,7 +38,7 @@ class BackboneSpec:
 
 @dataclass(frozen=True)
 class Contents:
-    """What `policy.json` says. K exits; costs in multiply-accumulates (MACs) per sample."""
+    """The contents of `policy.json`. K exits; costs in multiply-accumulates (MACs) per sample."""
 
     exitbench: str  # the version that wrote it
     method: str
@@ -62,7 +62,7 @@ class Contents:
     format: int = field(default=FORMAT, kw_only=True)
 
     def write(self, folder: Path) -> None:
-        """Write `policy.json` into a folder; it carries its own checksum."""
+        """Write `policy.json` into a folder; it contains its own checksum."""
         body = json.loads(json.dumps(asdict(self), allow_nan=False))
         body = {"format": body.pop("format"), **body}
         text = json.dumps({**body, "checksum": digest_of(body)}, indent=1, ensure_ascii=False) + "\n"
@@ -73,7 +73,7 @@ class Contents:
 def read(folder: Path) -> Contents:
     """Read a folder and compare its files with their checksums.
 
-    Raises UserError for one that is missing, changed, or of a newer format.
+    Raises UserError for a file that is missing, changed, or of a newer format.
     """
     path = folder / FILE
     try:
@@ -101,7 +101,7 @@ def read(folder: Path) -> Contents:
 
 
 def is_ours(name: str) -> bool:
-    """Whether a file of this name belongs to an exported policy."""
+    """Return whether a file of this name belongs to an exported policy."""
     return _OURS.fullmatch(name) is not None
 
 

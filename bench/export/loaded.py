@@ -1,4 +1,4 @@
-"""A policy from a folder, ready for raw images or texts: stage by stage, each stops where the policy says."""
+"""A policy loaded from a folder: it classifies raw images or texts stage by stage and really stops early."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class LoadedPolicy:
         self.preparation = preparation_of(contents, backbone)
 
     def __call__(self, inputs: Images | Texts, *, batch_size: int = 64) -> tuple[Tensor, Tensor]:
-        """Classify inputs, each as far through the network as it needs; predictions and exits, int64 [N] on the CPU.
+        """Classify inputs, really stopping early; return predictions and exits, int64 [N] on the CPU.
 
-        inputs: of a policy for images Pillow images, or uint8 arrays [H, W, 3], each of any size; or one array
-        [N, H, W, 3]. Of a policy for texts `str`, or tuples of two. Raises UserError for anything else.
+        inputs: for images, a list of Pillow images or uint8 arrays [H, W, 3] of any size, or one array [N, H, W, 3];
+        for texts, a list of `str` or of tuples of two. Raises UserError for anything else.
         """
         if batch_size < 1:
             raise UserError(f"The batch size is {batch_size}; give 1 or more.")
@@ -62,16 +62,16 @@ class LoadedPolicy:
         return torch.cat(predictions), torch.cat(exits)
 
     def prepare(self, inputs: Sequence[Any]) -> Tensor:
-        """Return what the network takes, on the policy's device: float32 [N, 3, size, size], or int64 [N, T, 2]."""
+        """Return the network's input on the policy's device: float32 [N, 3, size, size], or int64 [N, T, 2]."""
         return self.preparation.batch(inputs, np.arange(len(inputs))).to(self.device)
 
     def outcomes(self, inputs: Tensor) -> Outcomes:
-        """Run prepared inputs; the labels of the outcomes are 0."""
+        """Run prepared inputs and return their outcomes, with labels 0."""
         unknown = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
         return execute(self.policy, self.backbone, inputs, unknown, self.contents.macs)
 
     def describe(self) -> str:
-        """Say in a few lines what it is and what it costs."""
+        """Return its setting, scores and costs in a few lines of text."""
         c = self.contents
         data, network = c.setting.get("dataset"), c.setting.get("backbone")
         modality = self.backbone.modality
@@ -102,10 +102,10 @@ def load(
 ) -> LoadedPolicy:
     """Load a folder or a .zip that `bench export` wrote.
 
-    backbone, weights, data_dir: the network in place of the one that the folder names; needed where it has no weights
-    of its own and they are not the pretrained ones. plugins: files that define the method, as for `--plugin`. Nothing
-    in the folder is run: it can only name what exitbench, torch's layers and plugins define. Raises UserError for a
-    folder that is damaged, changed, or of a newer format, and for a network with other weights.
+    backbone, weights, data_dir: the network in place of the one that the folder names; needed if the folder has no
+    weights and they are not the pretrained ones. plugins: files that define the method, as for `--plugin`. Nothing in
+    the folder is run: it can only name what exitbench, torch's layers and plugins define. Raises UserError for a folder
+    that is damaged, changed, or of a newer format, and for a network with other weights.
     """
     load_files(plugins)
     with unpacked(Path(folder)) as held:
@@ -137,16 +137,16 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
 
 
 def policy_of(contents: Contents, tensors: dict[str, Tensor]) -> Policy:
-    """Build the policy that a folder describes; raise UserError if a class of it is not there."""
+    """Build the policy that a folder describes; raise UserError if one of its classes is not available."""
     try:
         made = rebuild(contents.structure, tensors)
     except ValueError as error:
         raise UserError(
-            f"The policy of '{contents.method}' cannot be made again: {error}. If it is a method of a plugin, install "
+            f"The policy of '{contents.method}' cannot be rebuilt: {error}. If it is a method of a plugin, install "
             "the plugin or name its file (plugins=[…])."
         ) from None
     if not isinstance(made, Policy):
-        raise UserError(f"The folder holds a {type(made).__name__}, not a policy. {REMEDY}")
+        raise UserError(f"The folder contains a {type(made).__name__}, not a policy. {REMEDY}")
     return made
 
 
@@ -174,13 +174,13 @@ def check(policy: Policy, backbone: StagedBackbone, contents: Contents) -> None:
         ) from None
     if shape != (len(contents.exits), len(contents.classes)) or costs != contents.costs:
         raise UserError(
-            f"The policy answers {shape[0]} exits and {shape[1]} classes at costs {list(costs)}; policy.json says "
+            f"The policy has {shape[0]} exits and {shape[1]} classes at costs {list(costs)}; policy.json states "
             f"{len(contents.exits)}, {len(contents.classes)} and {list(contents.costs)}. {REMEDY}"
         )
 
 
 def preparation_of(contents: Contents, backbone: StagedBackbone) -> Preparation:
-    """Return what the policy's inputs go through: the stored transform of images, or the backbone's own tokenizer.
+    """Return the preprocessing of the policy's inputs: the stored transform of images, or the backbone's own tokenizer.
 
     Raises UserError for a transform that is not valid, and for a tokenizer that differs from the exported one.
     """
@@ -189,7 +189,7 @@ def preparation_of(contents: Contents, backbone: StagedBackbone) -> Preparation:
         found = backbone.preparation()
         if json.loads(json.dumps(found.describe())) != dict(t):
             raise UserError(
-                f"{backbone.name} cuts texts into other tokens than the policy was fitted on. Name the right network "
+                f"The tokenizer of {backbone.name} differs from that of the exported policy. Name the right network "
                 "(backbone=…), or export again."
             )
         return found

@@ -1,4 +1,4 @@
-"""The backbone of an exported policy: its weights from the folder, or built again as it was asked for."""
+"""The backbone of an exported policy: with weights from the folder, or rebuilt from its specification."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def rebuilt(
 ) -> StagedBackbone:
     """Build a backbone with stored weights, or with those of its spec if none are stored.
 
-    A spec other than the folder's own may be any that `backbones.load` takes; that of the folder must be registered, so
-    that a folder cannot make Python import anything. Raises UserError if the weights differ from the exported ones.
+    `spec` may be any that `backbones.load` accepts; without it, the folder's own must be registered, so that a folder
+    cannot make Python import anything. Raises UserError if the weights differ from the exported ones.
     """
     name = spec or known.spec
     if spec is None and parse(known.spec).name not in registry.plugins("backbones"):
@@ -74,7 +74,7 @@ def rebuilt(
 
 
 def spec_of(plan: Plan, request: Request) -> BackboneSpec:
-    """Return how a backbone that was asked for is built again; names of folders are left out."""
+    """Return the specification from which a requested backbone is rebuilt, without names of folders."""
     network, name, exits = plan.backbone, request.backbone, request.exits
     spec, size = backbones.for_images(name, plan.dataset.native_size, request.image_size)
     weights: str | None = name
@@ -104,7 +104,7 @@ def weights_digest(network: StagedBackbone) -> str:
 
 
 def architecture(name: str) -> str:
-    """Return a spec without what says where weights come from; of a trained network's folder, what it was made from."""
+    """Return a spec without the parameters of its weights; for a trained network's folder, that of its own backbone."""
     if is_network(name):
         return architecture(read(user_path(name))["backbone"])
     spec = parse(name)

@@ -13,7 +13,7 @@ LAYERS = "torch.nn.modules"  # of which only shapes are shown
 
 
 def numbers(policy: nn.Module) -> dict[str, Any]:
-    """Return a policy's plain attributes and small tensors by their dotted names; of a large tensor its shape."""
+    """Return a policy's plain attributes and small tensors by their dotted names; for a large tensor, its shape."""
     found: dict[str, Any] = {}
     for prefix, module in policy.named_modules():
         layer = type(module).__module__.startswith(LAYERS) and not isinstance(module, nn.ParameterList)

@@ -24,11 +24,11 @@ RUNNER = "run_onnx.py"
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 INPUTS, OUTPUTS = ("state", "logits", "answers"), ("next_state", "next_logits", "next_answers", "stop")
 CLOSE = 1e-3  # of the largest logit
-AGREE = 0.95  # of the images must leave at the same exit; rounding may move one that lies on a threshold
+AGREE = 0.95  # of the images must leave at the same exit; rounding may move an image that is at a threshold
 
 
 class Stage(nn.Module):
-    """Stage k: from the state, and the logits and answers [N, k, C] of earlier exits, to its own and to who stops."""
+    """Stage k: from the state, and the logits and answers [N, k, C] of earlier exits, to its own and a stop mask."""
 
     def __init__(self, policy: Policy, backbone: StagedBackbone, k: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ def check_installed() -> None:
 def write_onnx(folder: Path, loaded: LoadedPolicy, images: Sequence[np.ndarray]) -> str:
     """Write stage_0.onnx … and their runner, run them on some images, and return a sentence on how they agree.
 
-    Raises UserError if the policy computes what ONNX cannot, or if the files answer otherwise than torch.
+    Raises UserError if the policy computes what ONNX cannot, or if the files' answers differ from torch's.
     """
     inputs = loaded.prepare(images)
     _export(folder, loaded, inputs)
@@ -72,10 +72,10 @@ def write_onnx(folder: Path, loaded: LoadedPolicy, images: Sequence[np.ndarray])
     off = np.abs(logits - answers)[same].max(initial=0) / max(float(np.abs(answers).max()), 1e-9)
     if same.mean() < AGREE or off > CLOSE:
         raise UserError(
-            f"The ONNX files of {loaded.contents.method} are not right: {int(same.sum())} of {len(same)} test samples "
-            f"leave at the same exit, and logits differ by {off:.1e} of the largest. Export it without --onnx."
+            f"The ONNX files of {loaded.contents.method} differ from torch: {int(same.sum())} of {len(same)} test "
+            f"samples leave at the same exit, and logits differ by {off:.1e} of the largest. Export it without --onnx."
         )
-    return f"The ONNX files let {int(same.sum())} of {len(same)} test samples leave where torch does."
+    return f"With the ONNX files, {int(same.sum())} of {len(same)} test samples leave at the same exit as with torch."
 
 
 @torch.no_grad()
@@ -109,8 +109,8 @@ def _export(folder: Path, loaded: LoadedPolicy, inputs: Tensor) -> None:
         except Exception as error:  # the exporter raises many kinds
             reason = re.sub(r"\x1b\[\d*m", "", str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise UserError(
-                f"{loaded.contents.method} cannot be written as ONNX: its stage {k} computes what the format or its "
-                f"exporter lacks ({reason}). Export it without --onnx."
+                f"{loaded.contents.method} cannot be written as ONNX: its stage {k} needs an operation that the format "
+                f"or its exporter lacks ({reason}). Export it without --onnx."
             ) from None
         if made.model.graph.inputs[0].shape[0] == len(inputs):
             raise UserError(

@@ -1,4 +1,4 @@
-"""What users give a loaded policy: images, or texts, checked one by one."""
+"""Check the inputs of a loaded policy, images or texts, one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the settings of a run to an exported policy."""
+"""Export a policy with the settings of a run."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def export_policy(
     onnx: bool = False,
     progress: Progress | None = None,
 ) -> list[str]:
-    """Fit the first method of a run at its first budget and seed, write it, and return what to tell the user.
+    """Fit the first method of a run at its first budget and seed, write it, and return the messages for the user.
 
-    output: a folder, or the name of a .zip. Raises UserError for what cannot be exported; what `output` has is kept.
+    output: a folder, or the name of a .zip. Raises UserError if it cannot be exported; `output` is then left as it was.
     """
     from bench.bank.source import Request, Source
     from bench.export.fitted import compare, fit
@@ -41,7 +41,7 @@ def export_policy(
     check_target(output)
     request = Request.of(config, config.dataset[0], config.backbone[0])
     if request.precision != "float32":
-        raise UserError(f"A policy of a bank in {request.precision} cannot be exported. Fit it on one in float32.")
+        raise UserError(f"A policy from a bank in {request.precision} cannot be exported. Use --precision float32.")
     source = Source(request)
     if onnx and source.plan.modality == "text":
         raise UserError("ONNX files are written for policies on images. Export a policy on texts without --onnx.")

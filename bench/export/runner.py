@@ -1,4 +1,4 @@
-"""Run the ONNX files of an exported policy: `python run_onnx.py IMAGE…`. Needs NumPy, Pillow and onnxruntime alone.
+"""Run the ONNX files of an exported policy: `python run_onnx.py IMAGE…`. Needs only NumPy, Pillow and onnxruntime.
 
 policy = OnnxPolicy("policy")
 predictions, exits = policy([image, …])
@@ -26,7 +26,7 @@ class OnnxPolicy:
         self.stages = [onnxruntime.InferenceSession(path, providers=list(providers)) for path in paths]
 
     def __call__(self, images: Sequence[Image.Image], batch_size: int = 64) -> tuple[np.ndarray, np.ndarray]:
-        """Classify Pillow images of any size: predictions and exits, int64 [N]."""
+        """Classify Pillow images of any size; return predictions and exits, int64 [N]."""
         predictions, exits = np.zeros(len(images), np.int64), np.zeros(len(images), np.int64)
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)

@@ -61,9 +61,9 @@ def write(
     with_backbone: bool,
     onnx: bool = False,
 ) -> list[str]:
-    """Write a policy, load it from what was written, and return what to tell the user of it.
+    """Write a policy, load it again as a check, and return the messages for the user.
 
-    Raises UserError if the policy holds what cannot be stored, or if it decides otherwise after it is loaded.
+    Raises UserError if the policy contains what cannot be stored, or if it decides differently after loading.
     """
     tensors: dict[str, Tensor] = {}
     try:
@@ -138,24 +138,24 @@ def _save(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def _same(fitted: Fitted, again: Any) -> None:
-    """Raise UserError if a policy that was made again answers or decides otherwise on test."""
+    """Raise UserError if a rebuilt policy answers or decides differently on test."""
     made = simulate(again.to(fitted.splits.task.device), fitted.splits.test, fitted.splits.task.macs)
     known = simulate(fitted.policy, fitted.splits.test, fitted.splits.task.macs)
     if not torch.equal(made.exit_index, known.exit_index) or not torch.equal(made.logits, known.logits):
         raise UserError(
-            f"{fitted.label} cannot be exported: made again from its tensors and attributes, the policy decides "
-            "otherwise. It must not depend on anything else."
+            f"{fitted.label} cannot be exported: rebuilt from its tensors and attributes, the policy decides "
+            "differently. It must not depend on anything else."
         )
 
 
 @torch.no_grad()
 def _same_network(plan: Plan, loaded: LoadedPolicy, inputs: list[Any]) -> None:
-    """Raise UserError if the backbone that was loaded computes other features."""
+    """Raise UserError if the loaded backbone computes different features."""
     prepared = loaded.prepare(inputs)
     pairs = zip(loaded.backbone.features(prepared), plan.backbone.cpu().features(prepared), strict=True)
     if not all(torch.allclose(made, known, rtol=1e-4, atol=1e-5) for made, known in pairs):
         raise UserError(
-            f"{plan.backbone.name} cannot be exported: built again with the same weights, it computes other features."
+            f"{plan.backbone.name} cannot be exported: rebuilt with the same weights, it computes different features."
         )
 
 

@@ -41,7 +41,7 @@ def check_zip(path: Path) -> None:
 
 @contextmanager
 def to_fill(output: Path) -> Iterator[Path]:
-    """Yield the folder to write a policy to: `output`, or if it names a .zip, one that is packed into it afterwards."""
+    """Yield the folder to write a policy to: `output`, or for a .zip, a temporary one that is then packed into it."""
     if not is_zip(output):
         yield output
         return
@@ -65,7 +65,7 @@ def _pack(parts: Sequence[Path], target: IO[bytes]) -> None:
 def unpacked(path: Path) -> Iterator[Path]:
     """Yield the folder of an exported policy: `path`, or if it is a .zip, a temporary one with its contents.
 
-    Raises UserError for a file that is not the .zip of an exported policy, or would be absurdly large.
+    Raises UserError for a file that is not the .zip of an exported policy, or would be far too large.
     """
     if not path.is_file():
         yield path
@@ -74,7 +74,7 @@ def unpacked(path: Path) -> Iterator[Path]:
         try:
             _extract(path, Path(folder))
             yield Path(folder)
-        except UserError as error:  # the reader knows the .zip, not the temporary folder
+        except UserError as error:  # the user knows the .zip, not the temporary folder
             raise UserError(str(error).replace(folder, str(path))) from None
 
 
@@ -91,7 +91,7 @@ def _extract(path: Path, folder: Path) -> None:
 
 
 def _check(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
-    """Raise UserError for names other than those of an exported policy, which have no folders, for links and sizes."""
+    """Raise UserError for names that are not those of an exported policy, for links, and for excessive sizes."""
     for member in members:
         plain = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         if not (is_ours(member.filename) and plain) or stat.S_ISLNK(member.external_attr >> 16):

@@ -1,6 +1,6 @@
-"""Accepted code: what makes the same numbers as other code of the same version, by its digest.
+"""Accepted code, by digest: it gives the same numbers as other code of the same version.
 
-`python -m bench.trials.accepted` adds the current code to the file that lists it.
+`python -m bench.trials.accepted` adds the current code to the list.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HEADER = "# Code that makes the numbers of its version: kind, name, version, dig
 
 
 class Code(NamedTuple):
-    """The code of one method, head recipe or reference. As text it is a line of the file."""
+    """The code of one method, head recipe or reference. As text it is a line of the list."""
 
     kind: Kind
     name: str
@@ -55,7 +55,7 @@ def _is_accepted(code: Code) -> bool:
 
 @cache
 def accepted() -> tuple[Code, ...]:
-    """Return what the file lists: by name and version, the oldest code first."""
+    """Return the code in the list, the oldest first for each name and version."""
     lines = (line.split() for line in _file().read_text().splitlines() if not line.startswith("#"))
     return tuple(Code(kind, name, int(version), digest) for kind, name, version, digest in lines)  # type: ignore[arg-type]
 
@@ -88,7 +88,7 @@ def current() -> list[Code]:
 
 
 def accept() -> list[Code]:
-    """Add the current code to the file, and return what was not listed before."""
+    """Add the current code to the list, and return what was not in it before."""
     new = [code for code in current() if code not in accepted()]
     order = get_args(Kind)
     lines = sorted([*accepted(), *new], key=lambda code: (order.index(code.kind), code.name, code.version))

@@ -12,7 +12,7 @@ from types import FunctionType
 
 from bench.trials.syntax import Reader, Source
 
-# Rooms of this project whose code can change a number that a method produces. They are followed through imports.
+# Modules of this project whose code can change a number that a method produces. They are followed through imports.
 ROOMS = ("methods", "heads", "recipe", "rules", "method", "exits", "budgets", "costs", "trials.references")
 Name = tuple[str, str]  # module and the name of a definition in it; an empty name is the whole module
 
@@ -21,9 +21,9 @@ Name = tuple[str, str]  # module and the name of a definition in it; an empty na
 def code_digest(made_by: type | FunctionType, rooms: tuple[str, ...] = ROOMS) -> str:
     """Return a digest (16 hex digits) of a definition and of all definitions that it refers to, directly or not.
 
-    References are followed within these rooms and the definition's own package. The digest does not depend on
-    docstrings, comments, annotations, formatting, imports, on a class's `version` or `fidelity`, or on which module
-    defines what. It is computed once per process, so a file that is edited later does not change it.
+    References are followed within `rooms` and the definition's own package. The digest does not depend on docstrings,
+    comments, annotations, formatting, imports, on a class's `version` or `fidelity`, or on which module defines what.
+    It is computed once per process, so a file that is edited later does not change it.
     """
     module, package = made_by.__module__, made_by.__module__.partition(".")[0]
     own = () if package == "bench" else (package,)

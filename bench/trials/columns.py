@@ -1,4 +1,4 @@
-"""Records of one setting as Arrow columns, and back. Every value comes back as it was, to the last bit."""
+"""Records of one setting as Arrow columns, and back, exact to the last bit."""
 
 from __future__ import annotations
 

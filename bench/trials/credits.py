@@ -1,4 +1,4 @@
-"""What in the provenance of a record names code that exitbench does not provide."""
+"""Third-party code in the provenance of a record."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ PLUGINS = "plugins"
 
 
 def credited(record: Record, banks: Mapping[str, Mapping[str, str]]) -> Record:
-    """Return a record whose provenance names the plugins of others that made it; none are named where there are none.
+    """Return a record whose provenance names the third-party plugins that made it, if there are any.
 
-    That is method, head recipes, dataset and backbone, each with a digest of its file, or its package and version.
-    banks: those of datasets and backbones, by the bank's digest.
+    These are its method, head recipes, dataset and backbone, each with a digest of its file, or its package and
+    version. banks: those of datasets and backbones, by the bank's digest.
     """
     named = {**banks.get(record.cell.bank_digest, {}), **_of_point(record.point)}
     if not named:
@@ -24,7 +24,7 @@ def credited(record: Record, banks: Mapping[str, Mapping[str, str]]) -> Record:
 
 
 def _of_point(point: Point) -> dict[str, str]:
-    """Return the plugins of others among a point's method and head recipes."""
+    """Return the third-party plugins among a point's method and head recipes."""
     if point.kind == "reference":
         return {}
     asked: list[tuple[registry.Kind, str]] = [("methods", point.method)]

@@ -21,8 +21,8 @@ BOUND = re.compile(r"metrics\.coverage_(low|high)_(.+@.+)")  # of the Clopper–
 def drop(columns: Columns, samples: int | None) -> tuple[Columns, dict[str, Any]]:
     """Return the columns to store, and how `restore` makes the others: name → rule, of JSON types.
 
-    A number column is dropped only where its rule returns every value to the last bit. samples: the size of the test
-    set, where all records agree.
+    A number column is dropped only if its rule returns every value to the last bit. samples: the size of the test set,
+    if all records agree.
     """
     kept: Columns = {}
     rules: dict[str, Any] = {}

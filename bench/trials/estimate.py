@@ -27,7 +27,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Counts:
-    """How many trials or operating points are in each state; `todo` is the number that a run would do."""
+    """How many trials or operating points are in each state; `todo` is the number that a run would compute."""
 
     total: int = 0
     done: int = 0
@@ -71,7 +71,7 @@ class _Run:
 
 
 class History:
-    """What states and estimates need of the records of a store."""
+    """The parts of a store's records that states and estimates need."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         self._states: dict[str, State] = {}

@@ -51,7 +51,7 @@ COARSE: tuple[Callable[[Cell], str], ...] = (
     lambda cell: "full" if cell.limit is None else f"limit{cell.limit}",
     lambda cell: f"{len(cell.exit_names)}exits",
 )
-FINE: tuple[Callable[[Cell], str], ...] = (  # only where the coarse words leave two settings the same
+FINE: tuple[Callable[[Cell], str], ...] = (  # only if the coarse ones do not distinguish two settings
     lambda cell: _places(cell.exit_names),
     lambda cell: f"data{cell.dataset_digest[:8]}",  # another folder of the same name
     lambda cell: f"bank{cell.bank_digest[:12]}",  # other weights, or features stored in another way
@@ -73,7 +73,7 @@ def suffix(cell: Cell, twins: Collection[Cell]) -> str:
 
 
 def _places(names: Sequence[str]) -> str:
-    """Return where exits sit, in few characters."""
+    """Return the places of exits in a few characters."""
     text = "exits" + ".".join(re.findall(r"\d+", " ".join(names)))
     return text if len(text) <= 24 else f"exits{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 

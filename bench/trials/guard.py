@@ -1,4 +1,4 @@
-"""What trials share must stay as it is: verify it after each trial, and put the settings of the process back."""
+"""Verify after each trial that what trials share is unchanged, and restore the settings of the process."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def _foreign(kind: registry.Kind, name: str) -> bool:
 
 @contextmanager
 def guarded(splits: SeedSplits, *, thorough: bool) -> Iterator[list[str]]:
-    """Yield a list that holds, afterwards, what was changed of the splits, the shared heads and the process.
+    """Yield a list that names, after the block, what changed in the splits, the shared heads and the process.
 
-    thorough: compare contents, and functions that may have been replaced; otherwise what PyTorch counts as changes of a
-    tensor. Settings of the process are put back whatever happens, and so are random numbers, which any method may draw.
+    thorough: compare contents, and functions that may have been replaced; otherwise only the version counters of
+    tensors. Settings of the process and the random state, which any method may use, are restored in any case.
     """
     look: Callable[[Tensor], Any] = _digest if thorough else _version
     shared, process = _shared(splits, look), Surroundings(code=thorough)

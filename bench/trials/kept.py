@@ -1,4 +1,4 @@
-"""What a run keeps for later scores: once what policies on the same heads share, and per policy where samples left."""
+"""Outcomes that a run keeps for later scores: shared ones once per set of heads, and where samples left per policy."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ MOST_BYTES = 1 << 32
 
 @dataclass(frozen=True)
 class SharedOutcomes:
-    """What every exit of one set of heads answers on cal and test, and the heads; `content` is a safetensors file.
+    """The answers of every exit of one set of heads on cal and test, and the heads; `content` is a safetensors file.
 
     Per split: label [N] and exit_prediction [N, K] in the smallest integers, exit_confidence and exit_p_true [N, K]
-    float64. The probabilities of all classes are not stored: the heads give them again from the bank.
+    float64. The probabilities of all classes are not stored: the heads recompute them from the bank.
     """
 
     content: bytes
 
     @classmethod
     def of(cls, heads: Heads, answers: Mapping[str, Answers], train_counts: NDArray[Any]) -> SharedOutcomes | None:
-        """Gather them; None if the heads hold what cannot be stored, e.g. a lambda."""
+        """Return the outcomes of heads; None if the heads contain what cannot be stored, such as a lambda."""
         tensors: dict[str, Tensor] = {"train_counts": from_numpy(train_counts.astype(np.int64))}
         try:
             description = describe(heads, tensors, "heads")
@@ -58,11 +58,11 @@ class SharedOutcomes:
 
     @cached_property
     def key(self) -> str:
-        """The name of its file, which its content decides."""
+        """The name of its file, a digest of the content."""
         return xxhash.xxh3_128_hexdigest(self.content)
 
     def write(self, folder: Path) -> None:
-        """Store it in a setting's folder, unless it is there."""
+        """Store it in a setting's folder unless it is already there."""
         path = folder / FOLDER / f"{self.key}.safetensors"
         if not path.exists():
             write_atomic(path, lambda file: file.write(self.content))
@@ -81,16 +81,16 @@ class SharedOutcomes:
         return found
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Return its arrays, those of the heads left out."""
+        """Return its arrays, without those of the heads."""
         return {k: v.numpy() for k, v in self._tensors().items() if not k.startswith("heads")}
 
     def heads(self) -> Heads:
-        """Return the fitted heads; raise ValueError if they cannot be made again here."""
+        """Return the fitted heads; raise ValueError if they cannot be rebuilt here."""
         length = int.from_bytes(self.content[:8], "little")
         header = json.loads(self.content[8 : 8 + length])
         made = rebuild(json.loads(header["__metadata__"]["heads"]), self._tensors())
         if not isinstance(made, Heads):
-            raise ValueError("it holds no heads")
+            raise ValueError("it contains no heads")
         return made
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -109,7 +109,7 @@ class Kept:
 
     @classmethod
     def compact(cls, point: Measured, shared: SharedOutcomes) -> Kept:
-        """Keep where samples left; all else follows from the shared outcomes."""
+        """Return only where samples left; the rest follows from the shared outcomes."""
         small = np.min_scalar_type(point.num_exits - 1)
         arrays = {f"{split}_exit_index": getattr(point, split).exit_index.astype(small) for split in SPLITS}
         costs = {} if point.exit_macs is None else {"exit_macs": point.exit_macs}
@@ -125,7 +125,7 @@ def expand(arrays: Mapping[str, NDArray[Any]], shared: Mapping[str, NDArray[Any]
     for split in SPLITS:
         index, label = arrays[f"{split}_exit_index"].astype(np.int64), shared[f"{split}_label"]
         if index.shape != label.shape:
-            raise ValueError(f"{len(index)} samples of {split} where the shared outcomes have {len(label)}")
+            raise ValueError(f"{len(index)} samples of {split}, but the shared outcomes have {len(label)}")
         rows = np.arange(len(index))
         taken = {k: shared[f"{split}_exit_{k}"][rows, index] for k in ("prediction", "confidence", "p_true")}
         found |= {f"{split}_{k}": v for k, v in taken.items()}

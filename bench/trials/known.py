@@ -1,4 +1,4 @@
-"""The trials of a run without its methods: what they were when the same run was last planned with the same code."""
+"""Remember the trials of a run, so that planning the same run with the same code need not load its methods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METHODS, TRIALS = "methods", "trials"
 
 
 def known_methods(config: RunConfig) -> bool:
-    """Return whether the methods of a run are known to load and to take their parameters; False in any doubt."""
+    """Return whether the methods of a run are known to load and to accept their parameters; False if in doubt."""
     return _repeatable(config) and recall(METHODS, list(config.methods)) is not None
 
 
@@ -27,7 +27,7 @@ def remember_methods(config: RunConfig, found: Recording) -> None:
 
 
 def known_trials(config: RunConfig, cell: Cell) -> list[Trial] | None:
-    """Return the trials of a run on a setting, which can be counted but not run; None in any doubt."""
+    """Return the trials of a run on a setting, which can be counted but not run; None if in doubt."""
     known = recall(TRIALS, _request(config, cell)) if _repeatable(config) else None
     if known is None:
         return None
@@ -50,7 +50,7 @@ def remember_trials(config: RunConfig, cell: Cell, trials: Sequence[Trial], foun
 
 
 def _repeatable(config: RunConfig) -> bool:
-    """Whether the trials depend on nothing but the request: neither on plugin files nor on searches."""
+    """Return whether the trials depend on the request alone: neither on plugin files nor on searches."""
     return not config.plugin and not config.tuned
 
 

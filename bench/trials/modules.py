@@ -1,7 +1,7 @@
-"""Fitted modules as JSON and tensors and back, without pickle: only classes of torch, exitbench, plugins are made.
+"""Fitted modules as JSON and tensors and back, without pickle; only classes of torch, exitbench and plugins are made.
 
-A description may come from anybody. It can name layers of torch, what the rooms of exitbench define that policies are
-made of, and what a registered plugin defines, nothing else; it cannot make Python run code of its own.
+A description may come from anybody. It can name only layers of torch, definitions of the parts of exitbench that
+policies are made of (ROOMS), and definitions of a registered plugin; it cannot make Python run code of its own.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ INTERNAL = frozenset(vars(nn.Module())) - {"_parameters", "_buffers", "_modules"
 def describe(module: nn.Module, tensors: dict[str, Tensor], prefix: str = "") -> dict[str, Any]:
     """Return the JSON form of a module and add its tensors under names that begin with the prefix.
 
-    Raises TypeError for a module that holds anything but numbers, text, tensors, modules, dataclasses, functions that a
-    module defines by name, and lists and dictionaries of these.
+    Raises TypeError for a module that contains anything but numbers, text, tensors, modules, dataclasses, functions
+    that a module defines by name, and lists and dictionaries of these.
     """
     return _described(module, tensors, prefix)
 
 
 def rebuild(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> nn.Module:
-    """Return the module of a description; raise ValueError if it is damaged or a class of it is not there."""
+    """Return the module of a description; raise ValueError if it is damaged or one of its classes is not available."""
     try:
         made = _made(description, tensors)
     except (KeyError, TypeError, AttributeError, ImportError, RecursionError) as error:
-        raise ValueError(f"its heads cannot be made again ({error})") from None
+        raise ValueError(f"its heads cannot be rebuilt ({error})") from None
     if not isinstance(made, nn.Module):
         raise ValueError("its heads are not a module")
     return made
@@ -138,7 +138,7 @@ def _found(name: str, kind: type) -> Any:
 
 
 def _known(where: str) -> bool:
-    """Whether a module is one of those that policies are made of, or belongs to the package of a plugin."""
+    """Return whether a module is one of those that policies are made of, or belongs to the package of a plugin."""
     if any(f"{where}.".startswith(f"{own}.") for own in OWN):
         return True
     plugins = [plugin for kind in KINDS for plugin in registry.plugins(kind).values()]

@@ -31,7 +31,7 @@ def pack(correct: ArrayLike, exit_index: ArrayLike) -> PackedOutcomes:
     if right.ndim != 1 or right.shape != index.shape:
         raise ValueError(f"outcomes need two arrays of one length, not {right.shape} and {index.shape}")
     if len(index) and not 0 <= index.min() <= index.max() <= np.iinfo(np.int16).max:
-        raise ValueError(f"exits lie in 0 … {np.iinfo(np.int16).max}, not {index.min()} … {index.max()}")
+        raise ValueError(f"exits must be in 0 … {np.iinfo(np.int16).max}, not {index.min()} … {index.max()}")
     small: Literal["u1", "<u2"] = "u1" if not len(index) or index.max() < 256 else "<u2"
     return PackedOutcomes(
         samples=len(index), correct=_text(np.packbits(right)), exit_index=_text(index.astype(small)), exit_type=small
@@ -41,7 +41,7 @@ def pack(correct: ArrayLike, exit_index: ArrayLike) -> PackedOutcomes:
 def unpack(record: Record | Mapping[str, Any]) -> SampleOutcomes:
     """Return correct [N] bool and exit_index [N] int16 of a record, or of its JSON as a dict.
 
-    Raises UserError where the record holds none (`bench score` adds them from the stored outcomes) or damaged ones.
+    Raises UserError if the record has none (`bench score` adds them from the stored outcomes) or damaged ones.
     """
     name, held = (record.id, record.outcomes) if isinstance(record, Record) else _fields(record)
     if held is None:
@@ -57,7 +57,7 @@ def unpack(record: Record | Mapping[str, Any]) -> SampleOutcomes:
         if len(bits) != (held.samples + 7) // 8 or len(index) != held.samples:
             raise ValueError(f"{held.samples} samples, {len(bits)} bytes of correctness, {len(index)} exits")
         if not 0 <= index.min(initial=0) <= index.max(initial=0) < exits:
-            raise ValueError(f"exits lie in 0 … {exits - 1}, not {index.min()} … {index.max()}")
+            raise ValueError(f"exits must be in 0 … {exits - 1}, not {index.min()} … {index.max()}")
         correct = np.unpackbits(bits, count=held.samples).astype(bool)
     except (ValueError, zlib.error, binascii.Error) as error:
         raise UserError(f"The outcomes of record {name} are damaged ({error}). Run `bench score --again`.") from None

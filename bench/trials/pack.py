@@ -1,4 +1,4 @@
-"""Make the file of a setting's logits, so that others can test rules on them: see `bench.bank.logits`."""
+"""Write the file of a setting's logits, on which others can test rules; see `bench.bank.logits`."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from bench.recipe import Heads
 
 FILE = "logits.npz"  # in the folder of a published setting
-CLOSE = 0.005  # by which the accuracy of an exit may differ from its record: other processors, half precision
+CLOSE = 0.005  # largest difference of an exit's accuracy to its record: other processors, half precision
 
 
 def logits_of(bank: Bank, seed: int) -> Logits:
-    """Return what every exit of a bank answers on the pool and on test.
+    """Return the logits of every exit of a bank on the pool and on test.
 
     The heads are the network's own if the bank has them, otherwise plain ones trained for the seed, as for the static
     exits of a run. Raises UserError for logits that half precision cannot hold.
@@ -85,7 +85,7 @@ def write_pack(cell: Cell, records: Sequence[Record], folder: Path, bank_dir: Pa
     if not static:
         raise UserError(f"{cell.title} has no records of static exits, which its logits are compared with. Run it.")
     seed = min(record.point.seed for record in static)
-    torch.set_num_threads(int(static[0].provenance.get("threads") or 1))  # sums are rounded alike with as many threads
+    torch.set_num_threads(int(static[0].provenance.get("threads") or 1))  # as many threads round sums alike
     logits = logits_of(bank, seed)
     right = logits.test.logits.argmax(-1) == logits.test.labels[:, None]
     for record in static:

@@ -90,7 +90,7 @@ def _load_method(text: str) -> Method:
     spec = parse(text)
     cls = registry.load("methods", spec.name)
     method = cls(configure(cls.Config, spec))
-    method_identity(method)  # checks its heads, and reads the code now: files may be edited while the run goes on
+    method_identity(method)  # checks its heads, and reads the code now: files may be edited during the run
     return method
 
 

@@ -20,7 +20,7 @@ UNFINISHED = ("failed", "timeout")
 
 @dataclass(frozen=True)
 class Merged:
-    """What became of the records of one setting."""
+    """The merged records of one setting, and what changed."""
 
     records: list[Record]
     counts: Counter[str]  # of the words that `CHANGES` explains
@@ -59,7 +59,7 @@ def _change(held: Sequence[Record], before: dict[str, Record], mine: set[int]) -
 
 @dataclass(frozen=True)
 class Publication:
-    """The outcome of publishing: per setting what became of its records, and the paths of its files."""
+    """The outcome of publishing: per setting the merged records, and the paths of its files."""
 
     settings: dict[Cell, Merged]
     smoke: tuple[Cell, ...]  # settings of smoke runs, which are not published

@@ -1,4 +1,4 @@
-"""The answers of stored heads on their bank: what scores need of an operating point beyond its stored outcomes."""
+"""Recompute the logits of stored heads from their bank, for scores that need more than the stored outcomes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from bench.trials.kept import SPLITS, SharedOutcomes
 from bench.trials.record import Record
 from bench.trials.splits import SharedAnswers
 
-EQUAL = 0.999  # share of predictions that must be those of the run: banks of other processors differ in the last bits
+EQUAL = 0.999  # share of predictions that must equal the run's: banks of other processors differ in the last bits
 
 
 def recomputed(record: Record, point: Measured, shared: SharedOutcomes) -> Measured:
-    """Return the operating point with the logits of every exit; what was stored stays as it is.
+    """Return the operating point with the logits of every exit; stored values are kept.
 
-    Raises UserError if the record's bank is not here or gives other answers; ValueError if the heads cannot be read.
+    Raises UserError if the record's bank is not here or gives different answers; ValueError if the heads cannot be
+    read.
     """
-    torch.set_num_threads(int(record.provenance.get("threads") or 1))  # sums are rounded alike with as many threads
+    torch.set_num_threads(int(record.provenance.get("threads") or 1))  # as many threads round sums alike
     held = _answers(shared, record.cell.bank_digest, record.point.seed)
     cal, test = (_outcomes(held[split], getattr(point, split)) for split in SPLITS)
     found = measure(
@@ -49,14 +50,14 @@ def _outcomes(answers: SharedAnswers, stored: Samples) -> Outcomes:
 
 
 def _stored(found: Samples, stored: Samples) -> Samples:
-    """Return the found samples with what was stored of the run in place of what was computed again."""
+    """Return the recomputed samples with the stored values of the run in place of theirs."""
     names = ("prediction", "correct", "confidence", "p_true", "exit_prediction", "exit_confidence", "exit_p_true")
     return dataclasses.replace(found, **{name: getattr(stored, name) for name in names})
 
 
 @lru_cache(maxsize=1)
 def _answers(shared: SharedOutcomes, digest: str, seed: int) -> dict[str, SharedAnswers]:
-    """Return what stored heads answer on cal and test of a seed."""
+    """Return the answers of stored heads on cal and test of a seed."""
     heads, data = shared.heads(), held_out(digest, seed)
     return {split: SharedAnswers(heads, held, split) for split, held in data.items()}
 

@@ -32,7 +32,7 @@ class Point(_Model):
     label: str = Field(description="name[param=value,…] with the parameters that differ from their defaults")
     params: dict[str, Any] = Field(description="all parameters, defaults included")
     version: int | None = Field(
-        description="what the author raises when numbers may change; None: the id contains the method's code instead"
+        description="raised by the author when numbers may change; None: the id contains the method's code instead"
     )
     heads: dict[str, int | str] = Field(
         description="head recipe, and the ones that it is based on: its version, or its code where it states none"
@@ -82,7 +82,7 @@ class Record(_Model):
 
 
 def contradiction(record: Record) -> str | None:
-    """Return what in a record of the right shape cannot be true, so that readers need not doubt it; None if nothing."""
+    """Return the contradiction in a record that fits the schema, or None."""
     exits = range(len(record.cell.exit_names))
     numbered = [row.get("exit") for row in record.per_exit]
     values = [value for row in record.per_exit for key, value in row.items() if key not in ("exit", "name")]

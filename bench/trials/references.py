@@ -24,7 +24,7 @@ VERSIONS = {"static": 1, "oracle": 1, "hull": 1, "random": 1}  # raise one when 
 
 
 class StaticPolicy(HeadsPolicy):
-    """Everybody leaves at one fixed exit; only the heads that this exit needs are run and counted."""
+    """All samples leave at one fixed exit; only the heads that this exit needs are run and counted."""
 
     def __init__(self, heads: Heads, exits: int, exit_index: int) -> None:
         super().__init__(heads, exits)
@@ -71,7 +71,7 @@ class StaticExits:
         return hull_shares(self.costs, self.val["accuracy"], budget)
 
     def expected(self, shares: Tensor) -> tuple[dict[str, float], dict[str, float]]:
-        """Return the expected scores on test and on val if samples are dealt to exits at random with these shares."""
+        """Return the expected scores on test and val if samples are assigned to exits at random with these shares."""
         test, val = (
             {name: float(shares @ values) for name, values in scores.items()} for scores in (self.test, self.val)
         )
@@ -95,8 +95,8 @@ def static_scores(heads: Heads, data: ExitData, backbone_macs: Sequence[int]) ->
 def random_shares(costs: Tensor, budget: float) -> Tensor:
     """Return the most even exit shares [K] whose mean cost is the budget: maximum entropy, ∝ exp(-λ·cost).
 
-    costs [K] of the static exits, in the unit of the budget. A budget below the cheapest or beyond the dearest exit
-    sends everybody there.
+    costs [K] of the static exits, in the unit of the budget. A budget below the cheapest or above the most expensive
+    exit sends all samples there.
     """
     return tilt(torch.ones_like(costs), costs, torch.tensor(budget, dtype=torch.float64))
 
@@ -104,8 +104,9 @@ def random_shares(costs: Tensor, budget: float) -> Tensor:
 def hull_shares(costs: Tensor, accuracy: Tensor, budget: float) -> Tensor:
     """Return exit shares [K] that mix two neighbours on the hull of the static exits so as to cost the budget.
 
-    costs [K], the cheapest within the budget; accuracy [K] on val, which alone decides who is on the hull. It takes no
-    look at the sample, so this is the line of zero skill. A budget beyond the most accurate exit sends everybody there.
+    costs [K], the cheapest within the budget; accuracy [K] on val, which alone decides which exits are on the hull. It
+    ignores the sample, so this is the line of zero skill. A budget beyond the most accurate exit sends all samples
+    there.
     """
     hull = upper_hull(costs, accuracy)
     cheap = [i for i in hull if float(costs[i]) <= budget][-1]
@@ -119,10 +120,10 @@ def hull_shares(costs: Tensor, accuracy: Tensor, budget: float) -> Tensor:
 
 
 def oracle(heads: Heads, data: ExitData, backbone_macs: Sequence[int]) -> Outcomes:
-    """Let every sample leave at its earliest correct exit, or at the first where none is correct.
+    """Let every sample leave at its earliest correct exit, or at the first if none is correct.
 
-    The labels decide, so this is no policy: it bounds what any rule on these heads can reach. All heads on the way are
-    counted, no gates.
+    The labels decide, so this is not a policy: it bounds what any rule on these heads can reach. All heads on the way
+    are counted, no gates.
     """
     logits = heads.logits(data)
     correct = logits.argmax(-1) == data.labels[:, None]
@@ -133,7 +134,7 @@ def oracle(heads: Heads, data: ExitData, backbone_macs: Sequence[int]) -> Outcom
 
 
 def oracle_macs(heads: Heads, backbone_macs: Sequence[int]) -> list[int]:
-    """Return what leaving at each exit costs the oracle, [K] MACs: the backbone and all heads up to there."""
+    """Return the cost of leaving at each exit for the oracle, [K] MACs: the backbone and all heads up to there."""
     return [macs + sum(heads.macs(i) for i in range(k + 1)) for k, macs in enumerate(backbone_macs)]
 
 

@@ -1,4 +1,4 @@
-"""What is stored of an operating point, and whether a run has to do it (again)."""
+"""What is stored of an operating point, and whether a run has to compute it (again)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REDO = {
 
 
 class State(NamedTuple):
-    """The state of an operating point or a trial; `changed` if what is stored is of other code of the same version."""
+    """The state of an operating point or a trial; `changed` if other code of the same version stored it."""
 
     name: Literal["done", "failed", "missing"]
     changed: bool = False
@@ -32,12 +32,12 @@ class State(NamedTuple):
         return cls("failed" if status in ("failed", "timeout") else "done", changed)
 
     def owed(self, rerun: str) -> bool:
-        """Return whether a run does it: see the option --rerun."""
+        """Return whether a run computes it: see the option --rerun."""
         return self.name in REDO[rerun] or (rerun == "changed" and self.changed)
 
 
 def wanted(store: Store, cell: Cell, points: Iterable[Point], rerun: str) -> list[Point]:
-    """Return the points that a run has to do."""
+    """Return the points that a run has to compute."""
     found = []
     for point in points:
         status = store.status(cell, point)

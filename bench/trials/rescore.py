@@ -27,7 +27,7 @@ from bench.trials.store import Store, read, write_record
 from bench.trials.stores import open_store
 
 NO_FILE = "outcomes (.npz) beside them"
-EXPECTED = ("oracle", "hull", "random")  # references in closed form: nothing was played, no samples are stored
+EXPECTED = ("oracle", "hull", "random")  # references in closed form: no policy was run, no samples are stored
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,18 @@ class Rescored:
     """The result of rescoring one record."""
 
     record: Record
-    added: tuple[str, ...] = ()  # names of scores that are new or, made again, differ
-    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names not made → what the outcomes lack
+    added: tuple[str, ...] = ()  # names of scores that are new, or differ when recomputed
+    lacking: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # names not computed → what the outcomes lack
     problem: str = ""  # why the outcomes could not be used at all
 
 
 def rescore(
     record: Record, arrays: Mapping[str, np.ndarray], *, again: bool = False, folder: Path | None = None
 ) -> Rescored:
-    """Add the scores that a record lacks (all that can be made, if `again`) and its packed outcomes.
+    """Add the scores that a record lacks (with `again`, all that can be computed) and its packed outcomes.
 
-    folder: of the setting, where the outcomes are that the arrays share with others; the probabilities of all classes
-    then come from the heads stored there and the bank. Scores that are stored and cannot be computed are kept. Raises
+    folder: of the setting, with the outcomes that the arrays share with others; the probabilities of all classes then
+    come from the heads stored there and the bank. Scores that are stored and cannot be computed are kept. Raises
     UserError if the arrays are damaged or belong to another record.
     """
     todo = [family for family in FAMILIES if again or _absent(family, record)]
@@ -93,7 +93,7 @@ def rescore(
 
 
 def _absent(family: Family, record: Record) -> list[str]:
-    """The scores of a family that a record has not."""
+    """Return the scores of a family that a record lacks."""
     found = [name for name in family.names() if name not in record.metrics]
     return found + [f"per_exit.{key}" for key in family.columns if any(key not in row for row in record.per_exit)]
 
@@ -134,7 +134,7 @@ def rescore_file(path: Path, *, again: bool = False, write: bool = True) -> Resc
         names = [name for family in FAMILIES for name in _absent(family, record)]
         names += ["outcomes"] if record.outcomes is None else []
         names += ["reliability"] if not record.reliability else []
-        said = "it has no outcomes (.npz) beside it to make them again from" if again and not names else ""
+        said = "it has no outcomes (.npz) beside it to recompute them from" if again and not names else ""
         return Rescored(record, lacking=dict.fromkeys(names, (NO_FILE,)), problem=said)
     try:
         arrays = read_npz(beside)
@@ -169,9 +169,9 @@ def wanted_paths(store: Store, only: str | None = None) -> list[Path]:
 
 
 def rescore_all(paths: list[Path], *, again: bool = False, write: bool = True) -> Iterator[Rescored]:
-    """Rescore records one after the other; Ctrl-C between two loses nothing.
+    """Rescore records one after the other; an interruption between two loses nothing.
 
-    Points that share outcomes follow each other, so that their heads answer once.
+    Points that share outcomes follow each other, so that their heads run once.
     """
     return (rescore_file(path, again=again, write=write) for path in sorted(paths, key=_answers))
 

@@ -1,8 +1,8 @@
 """Per-sample outcomes of one setting as an Arrow table, and back.
 
-Correctness is stored once per seed for all points whose heads agree: which exits are right, for every test sample.
-The exits of a point are stored in an order in which they hardly vary: sorted by the exits of the same trial's previous
-point, then by the mean exits of the same point at earlier seeds. Readers know both when they come to the point.
+Correctness is stored once per seed for all points whose heads agree: which exits are right, for every test sample. The
+exits of a point are stored in an order in which they hardly vary: sorted by the exits of the same trial's previous
+point, then by the mean exits of the same point at earlier seeds. Readers have decoded both before they reach the point.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from bench.trials.outcomes import SampleOutcomes
 from bench.trials.record import Point
 
-LEVELS = 20  # that the mean exit is rounded down to a multiple of one of, per exit
+LEVELS = 20  # per exit; the mean exit is rounded down to one of them
 SCHEMA = pa.schema(
     {
         "id": pa.string(),
@@ -35,7 +35,7 @@ Exits = NDArray[np.uint16]
 
 
 class _Table:
-    """Which exits are right, for every sample of a seed, as far as any point tells: -1 where none does."""
+    """Which exits are right, for every sample of a seed; -1 where no point shows it."""
 
     def __init__(self, number: int, samples: int) -> None:
         self.number = number
@@ -75,7 +75,7 @@ class _Order:
         return np.argsort(key.astype(np.uint16) if small else key, kind="stable")
 
     def add(self, point: str, exits: Exits) -> None:
-        """Take note of a point's exits."""
+        """Record a point's exits."""
         total, seeds = self._sums.get((point, len(exits)), (np.zeros(len(exits), np.int64), 0))
         self._sums[point, len(exits)] = total + exits, seeds + 1
         self._last = exits

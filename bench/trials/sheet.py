@@ -144,7 +144,7 @@ class Sheet:
         return FloatMaps(columns, self._size) if field in MAPS else Tables(columns)
 
     def _columns(self, field: str) -> dict[str, pa.Array]:
-        """Return the columns of a field, those that are not stored included, by their names in the field."""
+        """Return the columns of a field, including those that are not stored, by their names in the field."""
         start = f"{field}."
         rules = {name: rule for name, rule in self._rules.items() if name.startswith(start)}
         order = [name for name in self._all if name.startswith(start)]
@@ -166,7 +166,7 @@ class Sheet:
 
 @contextmanager
 def _whole(where: str) -> Iterator[None]:
-    """Turn what damaged files raise, which may be anything, into a UserError."""
+    """Turn any exception from damaged files into a UserError."""
     try:
         yield
     except UserError:

@@ -1,4 +1,4 @@
-"""What the harness holds for one bank and seed: the splits, and what heads answer on them."""
+"""The splits of one bank and seed, and the answers of heads on them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KEPT = 2  # sets of heads whose answers are held at once
 
 
 class SharedAnswers:
-    """What all exits of one set of heads answer on a split, for all policies on them."""
+    """The answers of all exits of one set of heads on a split, for all policies on them."""
 
     def __init__(self, heads: Heads, data: ExitData, name: str, several: bool = True) -> None:
         self.data = data
@@ -36,12 +36,12 @@ class SharedAnswers:
         self._held: tuple[Score | StateBasis, Tensor] | None = None
 
     def outcomes(self, policy: Policy, backbone_macs: Sequence[int]) -> Outcomes:
-        """Return what one policy on these heads does."""
+        """Return the outcomes of a policy on these heads."""
         return decide(policy, self.logits, self.data, backbone_macs, gates=self._gates(policy))
 
     @torch.no_grad()
     def _gates(self, policy: Policy) -> Tensor | None:
-        """Return who would stop at each exit [N, K-1] by thresholds on a score, computed once for all budgets."""
+        """Return which samples thresholds would stop at each exit [N, K-1]; budgets share the scores."""
         if isinstance(policy, Mixture):
             expensive, cheap = self._gates(policy.expensive), self._gates(policy.cheap)
             lucky = policy.lucky(self.logits[:, 0])[:, None]
@@ -58,14 +58,14 @@ class SharedAnswers:
 
 @dataclass(frozen=True, eq=False)
 class HeadsAnswers:
-    """What one set of heads answers on the splits, computed once for all policies on it."""
+    """The answers of one set of heads on the splits, computed once for all policies on it."""
 
     heads: Heads
     splits: Mapping[str, SharedAnswers]
     train_counts: np.ndarray
 
     def outcomes(self, split: str, policy: Policy, macs: Sequence[int]) -> Outcomes:
-        """Return what a policy on these heads does on val, cal or test."""
+        """Return the outcomes of a policy on these heads on val, cal or test."""
         return self.splits[split].outcomes(policy, macs)
 
     @property
@@ -85,13 +85,13 @@ class HeadsAnswers:
 
 @dataclass(frozen=True)
 class OwnAnswers:
-    """The splits for a policy that shares its answers with no other: every exit is computed for it alone."""
+    """The splits for a policy that does not share its answers: every exit is computed for it alone."""
 
     splits: Mapping[str, ExitData]
     scored: None = None
 
     def outcomes(self, split: str, policy: Policy, macs: Sequence[int]) -> Outcomes:
-        """Return what a policy does on val, cal or test."""
+        """Return the outcomes of a policy on val, cal or test."""
         return simulate(policy, self.splits[split], macs)
 
     def keep(self, point: Measured) -> Kept:
@@ -101,7 +101,7 @@ class OwnAnswers:
 
 @dataclass(frozen=True)
 class SeedSplits:
-    """The task for the method; cal and test for the harness alone."""
+    """The task for the method; cal and test for the harness only."""
 
     task: Task
     cal: ExitData
@@ -121,9 +121,9 @@ class SeedSplits:
         return {"val": self.task.val, "cal": self.cal, "test": self.test}
 
     def answers_for(self, policy: Policy, among: Sequence[Policy | Infeasible]) -> HeadsAnswers | OwnAnswers:
-        """Return what the exits of a policy answer: of its heads, computed once for all policies on them, or its own.
+        """Return the answers of a policy's heads, shared by all policies on them, or its own if it changes them.
 
-        Its own if it changes its heads' answers. Tables of all exits are kept if several policies use the heads.
+        Tables of all exits are kept if several policies use the heads.
         """
         heads = shared_heads(policy)
         if heads is None:

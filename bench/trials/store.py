@@ -103,7 +103,7 @@ class Store:
 
 
 def _originals(paths: Sequence[Path]) -> list[Path]:
-    """Return of files with the name of one record the one nearest to the store's root, for each setting."""
+    """Return, for each setting and name of a record, the file nearest to the store's root."""
     first: dict[bytes, Path] = {}
     for path in sorted(paths, key=lambda path: (len(path.parts), path)):
         first.setdefault(_cell_text(_content(path)), path)
@@ -115,7 +115,7 @@ def _cell_text(content: bytes) -> bytes:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write a record's JSON and leave what lies beside it alone."""
+    """Write a record's JSON without changing the files beside it."""
     text = record.model_dump_json(indent=1) + "\n"
     write_atomic(path, lambda file: file.write(text.encode()))
 
@@ -151,7 +151,7 @@ def parse(path: Path, content: bytes) -> Record:
 
 
 def _misnamed(path: Path, record: Record) -> str:
-    """Return what is wrong if a file has the name of another record; files of any other names may hold one."""
+    """Return the problem if a file has the name of another record; any other kind of name is accepted."""
     other = NAME.fullmatch(path.name) and path.stem != record.id
     return f"it is a copy of the record {record.id}" if other else ""
 

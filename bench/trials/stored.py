@@ -1,4 +1,4 @@
-"""Records of a published store: their identity at once, their scores and outcomes when they are asked for."""
+"""Records of a published store: their identity is read at once, scores and outcomes on first access."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def digest_all(paths: Iterable[str | Path]) -> dict[Cell, str]:
 
 
 def by_setting(records: Iterable[Record]) -> dict[Cell, list[Record]]:
-    """Group records by what was measured on."""
+    """Group records by setting."""
     found: dict[Cell, list[Record]] = {}
     for record in records:
         found.setdefault(record.cell, []).append(record)

@@ -33,7 +33,7 @@ SHOWN = 3  # examples that a problem names
 
 @dataclass(frozen=True)
 class Checked:
-    """One setting: its newest records, what keeps it from being submitted, and what a reader should know."""
+    """One setting: its newest records, the problems that prevent its submission, and notes for readers."""
 
     cell: Cell
     records: list[Record]
@@ -123,12 +123,12 @@ def _bank(cell: Cell, board: Iterable[Cell], banks: dict[str, str | None]) -> li
 
 
 def _asked(cell: Cell) -> tuple[Any, ...]:
-    """Return what a setting was asked for by, which leads to the same bank from the same data and weights."""
+    """Return the request for a setting: equal requests give the same bank from the same data and weights."""
     return place_of(cell), cell.size, cell.exit_names, cell.protocol_version, cell.limit
 
 
 def _grid(cell: Cell, held: Sequence[Record]) -> list[str]:
-    """Say which points fail or are missing: every method and reference needs all budgets and seeds of the setting."""
+    """Return which points failed or are missing: every method and reference needs all budgets and seeds."""
     failed = [r for r in held if r.status in UNFINISHED]
     have = {(r.point.label, r.point.point, r.point.seed) for r in held}
     labels = sorted({r.point.label for r in held if r.point.kind == "method"})
@@ -173,7 +173,7 @@ def _provenance(held: Sequence[Record]) -> list[str]:
 
 
 def _contradictions(held: Sequence[Record]) -> list[str]:
-    """Say which records have an accuracy other than that of their stored outcomes."""
+    """Return which records have an accuracy that differs from that of their stored outcomes."""
     wrong = [record.id for record in held if record.status == "ok" and not _agrees(record)]
     return [f"{len(wrong)} records do not agree with their outcomes ({_some(wrong)}): run them again"] if wrong else []
 

@@ -1,4 +1,4 @@
-"""Python source as definitions: what each statement computes, without what moves no number, and what it refers to."""
+"""Python source as definitions: what each statement computes and refers to, without what cannot change a number."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Source:
 
 
 class Reader:
-    """Write statements as text that is equal for equal computations, wherever their module lies and however it imports.
+    """Write statements as text that is equal for equal computations, wherever their module is and however it imports.
 
     Docstrings, annotations, imports and a class's `version` and `fidelity` are left out; names that are not local are
     written as `resolve` says.
@@ -119,7 +119,7 @@ class Reader:
 
 
 def _defines_nothing(statement: ast.stmt) -> bool:
-    """Whether a top-level statement is a docstring, `__all__`, or under `if TYPE_CHECKING` or `if __name__ == …`."""
+    """Return whether a top-level statement is a docstring, `__all__`, `if TYPE_CHECKING` or `if __name__ == …`."""
     if isinstance(statement, ast.If):
         return any(isinstance(n, ast.Name) and n.id in ("TYPE_CHECKING", "__name__") for n in ast.walk(statement.test))
     return _is_docstring(statement) or list(_bound(statement)) == ["__all__"]

@@ -21,9 +21,9 @@ def load_records(folder: str | Path, *, outcomes: bool = False) -> pd.DataFrame:
     """Read all records below a folder into one row per operating point, in a stable order.
 
     Scores are columns under their own names, scores on val are prefixed `val_`, timings end in `_seconds`; `per_exit`,
-    `params` and `provenance` hold objects. With `outcomes`, a column of that name holds what `bench.trials.outcomes`
-    unpacks (or None); it is left out unless asked for, being the bulk of a record. Raises UserError if the folder
-    contains no records or a damaged one.
+    `params` and `provenance` contain objects. With `outcomes`, a column of that name contains what
+    `bench.trials.outcomes` unpacks (or None); by default it is left out, because it is most of a record. Raises
+    UserError if the folder contains no records or a damaged one.
     """
     return frame_of(open_store(folder).records(), outcomes=outcomes)
 

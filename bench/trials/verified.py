@@ -18,13 +18,13 @@ Entry = dict[str, Any]  # 'scores', a digest of what was compared, and how the c
 
 
 def verified(folder: Path, records: Iterable[Record]) -> set[str]:
-    """Return the ids of the records that a re-run has verified, as they are now: an edit takes the flag away."""
+    """Return the ids of the records that a re-run has verified, as they are now: an edit removes the flag."""
     held = read(folder)
     return {record.id for record in records if held.get(record.id, {}).get("scores") == scores_digest(record)}
 
 
 def read(folder: Path) -> dict[str, Entry]:
-    """Return the entries of a store's folder by record id, none without a file; raise UserError if it is damaged."""
+    """Return the entries of a store's folder by record id, empty without a file; raise UserError if it is damaged."""
     path = folder / FILE
     try:
         found = json.loads(read_regular(path, MOST_BYTES))
@@ -38,7 +38,7 @@ def read(folder: Path) -> dict[str, Entry]:
 
 
 def note(folder: Path, entries: Mapping[str, Entry | None]) -> None:
-    """Store what re-runs found, by record id; None takes a flag away."""
+    """Store what re-runs found, by record id; None removes a flag."""
     found = {**read(folder), **entries}
     kept = {name: entry for name, entry in sorted(found.items()) if entry is not None}
     text = json.dumps(kept, indent=1, sort_keys=True) + "\n"

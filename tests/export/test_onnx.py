@@ -36,7 +36,7 @@ def exported(tmp_path, method: str) -> list[str]:
 @pytest.mark.parametrize("method", ["jeidnn[epochs=2,points=4]", "ztw[heads=ztw[epochs=1]]", "patient_confident"])
 def test_the_files_decide_as_torch_does(small_bank, tmp_path, digits, method):
     told = exported(tmp_path, method)
-    assert any("of 64 test samples leave where torch does" in line for line in told)
+    assert any("of 64 test samples leave at the same exit as with torch" in line for line in told)
     from bench.export.runner import OnnxPolicy
 
     images = digits[1](np.arange(200))

@@ -67,5 +67,5 @@ def test_damage_is_said(change):
 def test_impossible_outcomes_are_refused():
     with pytest.raises(ValueError, match="one length"):
         pack([True], [0, 1])
-    with pytest.raises(ValueError, match="exits lie in"):
+    with pytest.raises(ValueError, match="exits must be in"):
         pack([True], [-1])
