@@ -1,1 +1,1 @@
-"""Scores of what a policy did: accuracy, calibration, proper scores and conformal sets."""
+"""Scores of a policy's outcomes: accuracy, calibration, proper scores and conformal sets."""

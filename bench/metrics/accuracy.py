@@ -1,4 +1,4 @@
-"""Accuracy, and the accuracy of the same exit shares if they were assigned to samples at random."""
+"""Accuracy, and the expected accuracy if samples were assigned to exits at random with the same shares."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def exit_shares(exit_index: Any, num_exits: int) -> Floats:
 
 
 def random_accuracy(shares: Floats, accuracy_all: Floats) -> float:
-    """Return the expected accuracy if the same exit shares [K] were random: Σ_k share_k · accuracy_all_k."""
+    """Return the expected accuracy of random exits with the same shares [K]: Σ_k share_k · accuracy_all_k."""
     return float(np.dot(shares, accuracy_all))

@@ -1,7 +1,7 @@
-"""What all exits of one set of heads answer on a split, and all that follows from an answer alone, computed once.
+"""The answers of all exits of one set of heads on a split, and what follows from them alone, computed once.
 
-Policies on the same heads share one `Answers`: a policy only decides where samples leave, and its scores gather.
-Axes: N samples, K exits, C classes.
+Policies on the same heads share one `Answers`: a policy only selects which exit answers for a sample. Axes: N samples,
+K exits, C classes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ LARGEST = 30_000_000  # N·K·C above which tables of all exits (two, of 8 bytes
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The logits [N, K, C] of all exits on a split, its labels [N], its name for errors.
+    """The logits [N, K, C] of all exits on a split, its labels [N], and its name for error messages.
 
-    shared: several policies use them, so that tables of all exits pay off.
+    shared: several policies use them, so that tables of all exits are worth keeping.
     """
 
     logits: NDArray[Any]
@@ -78,14 +78,14 @@ class Answers:
         return ClassProbabilities(softmax(self.logits[np.arange(n), exit_index], f"{self.split} logits"), self.labels)
 
     def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return what `make` gives, which must depend on these answers alone; the first call computes it."""
+        """Return the value of `make()`, computed by the first call; it must depend on these answers alone."""
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]
 
 
 class ClassProbabilities:
-    """The probabilities [N, C] of all classes and, computed when first asked for, what follows from them."""
+    """The probabilities [N, C] of all classes, and values that follow from them, computed on first access."""
 
     def __init__(self, probabilities: Floats, labels: Ints) -> None:
         self.probabilities, self.labels = probabilities, labels
@@ -95,7 +95,7 @@ class ClassProbabilities:
         return self.probabilities[rows]
 
     def falling(self, rows: slice | Ints) -> Floats:
-        """Return those of some rows from the largest down [B, C]."""
+        """Return the probabilities of some rows [B, C], sorted from the largest down."""
         return self._falling[rows]
 
     @property
@@ -127,7 +127,7 @@ class ClassProbabilities:
 
     @cached_property
     def rank(self) -> Ints:
-        """The place of the label among the classes from the most probable down [N], from 0."""
+        """The rank of the label among the classes from the most probable down [N], from 0."""
         rank = np.empty(len(self.labels), np.int64)
         for rows in blocks(*self.probabilities.shape):
             p, own, label = self.probabilities[rows], self.p_true[rows, None], self.labels[rows, None]
@@ -160,7 +160,7 @@ def _of_rows(name: str) -> Any:
 
 
 class ProbabilityRows(ClassProbabilities):
-    """Some rows [N] of a larger table, whose columns are gathered when first asked for."""
+    """Some rows [N] of a larger table; its columns are gathered on first access."""
 
     def __init__(self, table: ClassProbabilities, rows: Ints) -> None:
         self.table, self.rows = table, rows
@@ -184,5 +184,5 @@ class ProbabilityRows(ClassProbabilities):
         return self.table.probabilities.take(self.rows[rows], axis=0)
 
     def falling(self, rows: slice | Ints) -> Floats:
-        """Return those of some rows from the largest down [B, C]."""
+        """Return the probabilities of some rows [B, C], sorted from the largest down."""
         return self.table._falling.take(self.rows[rows], axis=0)

@@ -11,7 +11,7 @@ DROPS = (0.01, 0.05, 0.1, 0.2, 0.5)
 
 
 def anytime_accuracy(accuracy: Floats, costs: Ints) -> float:
-    """Return the mean accuracy if inference stops at a uniform cost in [C_1, C_K] and the last exit reached answers.
+    """Return the mean accuracy of the last exit reached if inference stops at a uniformly random cost in [C_1, C_K].
 
     Σ_{k<K} accuracy_k (C_{k+1} - C_k) / (C_K - C_1), from accuracies [K] on all samples and costs [K] in MACs: steps,
     no interpolation. With a single exit it is that exit's accuracy.

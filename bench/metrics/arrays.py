@@ -1,4 +1,4 @@
-"""From logits to probabilities, once, and the checks and exact sums that all scores share."""
+"""Softmax, checks and exact sums that all scores share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def to_numpy(values: Any) -> NDArray[Any]:
 
 
 def softmax(logits: Any, what: str = "logits") -> Floats:
-    """Return float64 probabilities of logits [..., C], the one softmax of a score; rows are asserted to sum to 1.
+    """Return float64 probabilities of logits [..., C]; all scores use this softmax, and rows are asserted to sum to 1.
 
     Raises UserError if a logit is NaN or infinite, with `what` and the first such row.
     """
@@ -42,7 +42,7 @@ def softmax(logits: Any, what: str = "logits") -> Floats:
 
 
 def top_and_true(logits: Any, labels: Ints, what: str = "logits") -> tuple[Floats, Floats]:
-    """Return the largest probability [N] and the label's [N] of logits [N, C]: those of `softmax`, without the rest."""
+    """Return the largest probability [N] and the label's [N] of logits [N, C], as `softmax` gives them."""
     values = to_numpy(logits).astype(np.float64)
     if not np.isfinite(values).all():
         softmax(values, what)  # raises, and names the row
@@ -54,7 +54,7 @@ def top_and_true(logits: Any, labels: Ints, what: str = "logits") -> tuple[Float
 
 def running_sums(values: Floats) -> Floats:
     """Return the running sums along each row [N, C], several times as fast as NumPy's."""
-    import torch  # here, so that reports need no torch
+    import torch  # imported here so that reports do not need torch
 
     return torch.from_numpy(values).cumsum(1).numpy()
 
@@ -72,11 +72,11 @@ def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
         raise UserError(f"Scores need probabilities [N, C] and labels [N], not shapes {p.shape} and {y.shape}.")
     if len(p) == 0:
         raise UserError("There is no sample to score: the split is empty.")
-    # float32 rows of many classes sum to 1 only to about 1e-6; logits miss by far more
+    # float32 rows of many classes sum to 1 only to about 1e-6; rows of logits are off by far more
     if not (np.isfinite(p).all() and (p >= 0).all() and np.allclose(p.sum(axis=1), 1.0, rtol=0.0, atol=1e-4)):
         raise UserError(
             "These are not probabilities: every row must be finite, non-negative and sum to 1. "
-            "Logits go through bench.metrics.arrays.softmax first."
+            "Convert logits with bench.metrics.arrays.softmax first."
         )
     if y.min() < 0 or y.max() >= p.shape[1]:
         raise UserError(f"Labels must be in 0 … {p.shape[1] - 1}, not {y.min()} … {y.max()}.")
@@ -84,7 +84,7 @@ def checked(probabilities: ArrayLike, labels: ArrayLike) -> tuple[Floats, Ints]:
 
 
 def mean(values: ArrayLike) -> float:
-    """Return the exact average (`math.fsum`), so that the order of the rows does not change a bit of it."""
+    """Return the exact mean (`math.fsum`), so that it does not depend on the order of the rows."""
     flat = to_numpy(values).ravel()
     if flat.dtype.kind in "iu":
         return int(flat.sum()) / len(flat)

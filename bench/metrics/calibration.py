@@ -79,9 +79,9 @@ def classwise_ece(probabilities: ArrayLike, labels: ArrayLike, bins: int = 15) -
 
 
 def classwise_ece_of(table: ClassProbabilities, bins: int) -> float:
-    """Return the same from a table of probabilities."""
+    """Return `classwise_ece` from a table of probabilities."""
     n, classes = len(table.labels), table.classes
-    # in whole parts of 2^-32, which add up to the same sum in any order
+    # in integer multiples of 2^-32, whose sum does not depend on their order
     total, parts = np.zeros(classes), np.zeros((bins, classes))
     for rows in blocks(n, classes):
         p = table.part(rows)
@@ -110,7 +110,7 @@ def reliability(confidence: ArrayLike, correct: ArrayLike, bins: int = 15) -> li
 
 
 def reliability_of(found: Sequence[Bin]) -> list[tuple[int, int, float, float]]:
-    """Return the same from bins of equal width."""
+    """Return `reliability` from bins of equal width."""
     return [(b, n, (right - gap) / n, right / n) for b, n, right, gap in found]
 
 

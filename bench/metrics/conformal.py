@@ -83,7 +83,7 @@ def class_sizes(table: ClassProbabilities, quantiles: Floats) -> Ints:
 
 def _at_most(rising: Floats, values: Floats) -> Ints:
     """Count in each rising row [B, C] the numbers up to each of some values [T]: int64 [B, T]."""
-    import torch  # here, so that reports need no torch
+    import torch  # imported here so that reports do not need torch
 
     each = torch.from_numpy(values).expand(len(rising), -1).contiguous()
     return torch.searchsorted(torch.from_numpy(rising), each, right=True).numpy()
@@ -91,14 +91,14 @@ def _at_most(rising: Floats, values: Floats) -> Ints:
 
 @dataclass(frozen=True)
 class Uniforms:
-    """The numbers in [0, 1) that randomise APS and RAPS: one a sample of cal [n] and of test [N]."""
+    """The numbers in [0, 1) that randomise APS and RAPS: one per sample of cal [n] and of test [N]."""
 
     cal: Floats
     test: Floats
 
     @classmethod
     def dealt(cls, cal_order: Ints, test_order: Ints) -> Uniforms:
-        """Draw them from the fixed seed and deal them in these orders, which the content of the samples decides."""
+        """Draw them from the fixed seed and assign them in these orders, which depend on the samples' content alone."""
         drawn = np.random.RandomState(SEED)
         cal, test = np.empty(len(cal_order)), np.empty(len(test_order))
         cal[cal_order] = drawn.uniform(size=len(cal))
@@ -111,8 +111,8 @@ def adaptive_sets(
 ) -> dict[str, tuple[NDArray[np.bool_], Ints]]:
     """Return which `aps` and `raps` sets contain their label and their sizes, [alphas, N] each.
 
-    The score of a class grows with its rank, and it is at most what it is without randomisation: classes for which that
-    is within the quantile are inside, of the others only the first may be.
+    The score of a class rises with its rank, and is at most its score without randomisation. Classes whose score
+    without randomisation is within the quantile are in the set; of the others only the first may be.
     """
     penalties = {"aps": np.zeros(test.classes), "raps": PENALTY * np.maximum(np.arange(1, test.classes + 1) - FREE, 0)}
     scores = cal.down_to_label - uniforms.cal * cal.p_true

@@ -1,4 +1,4 @@
-"""The families of scores: the names each makes, what it needs of an operating point, and how it is made."""
+"""The families of scores: the names of each, what it needs of an operating point, and how it is computed."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ NEEDS = {  # beyond exit, prediction, correctness, confidence and p_y of every s
 
 @dataclass(frozen=True)
 class Family:
-    """Scores that are made together."""
+    """Scores that are computed together."""
 
     title: str
     make: Callable[[Measured], Made]
     needs: tuple[str, ...] = ()  # keys of NEEDS
-    metrics: tuple[str, ...] = ()  # always made, besides others that some data have; one ending in '@' for every alpha
+    metrics: tuple[str, ...] = ()  # always computed, others only on some data; 'name@' stands for one per alpha
     columns: tuple[str, ...] = ()  # per exit, None if there is nothing to measure
 
     def names(self, alphas: Sequence[float] = ALPHAS) -> list[str]:

@@ -1,4 +1,4 @@
-"""LAC, APS and RAPS sets through MAPIE: what the sets of conformal.py are compared with, class by class."""
+"""LAC, APS and RAPS sets by MAPIE: the reference for the sets of conformal.py, class by class."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def hits_and_sizes(
     """Return which test sets contain their label [alphas, N] and how many classes they contain [alphas, N].
 
     If the rank exceeds n, the set is every class. APS (Romano et al., 2020) and RAPS (Angelopoulos et al., 2021; here
-    APS's score plus PENALTY for every rank beyond FREE) are randomised at both ends, with a fixed seed, in the order of
-    the rows.
+    APS's score plus PENALTY for every rank beyond FREE) are randomised on cal and test, with a fixed seed, in the order
+    of the rows.
     """
     num_classes = test_p.shape[1]
     hits, sizes = np.empty((len(alphas), len(test_y)), bool), np.empty((len(alphas), len(test_y)), np.int64)
@@ -106,7 +106,7 @@ def _ranked(p: NDArray) -> tuple[NDArray[np.intp], Floats, Floats]:
 
 
 class _RAPS(_APS):
-    """RAPS with fixed parameters, which need no part of cal to be chosen, and one randomised score at both ends.
+    """RAPS with fixed parameters, which need no part of cal, and the same randomised score on cal and test.
 
     MAPIE's own randomises test sets by another rule than cal's scores, so that coverage may miss its level.
     """

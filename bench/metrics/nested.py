@@ -25,7 +25,7 @@ def nestedness(point: Measured) -> list[Floats]:
         logits = stack[:, k]
         total = logits.max(axis=1) - np.log(confidence[:, k])  # log-sum-exp
         for a, alpha in enumerate(point.alphas):
-            # 1 - p_c <= q in terms of logits, so that no probability of every exit is computed again
+            # 1 - p_c <= q in terms of logits, so that the probabilities of all exits are not needed
             q = lac_quantile(scores[:, k], alpha)
             least = math.log(1.0 - q) if q < 1.0 else -math.inf
             inside = logits >= (total + least).astype(logits.dtype)[:, None]

@@ -18,7 +18,7 @@ def nll(probabilities: ArrayLike, labels: ArrayLike) -> float:
 
 
 def nll_of(p_true: Floats) -> float:
-    """Return the same from the probabilities of the labels [N]."""
+    """Return `nll` from the probabilities of the labels [N]."""
     return abs(mean(-np.log(np.clip(p_true, CLIP, 1.0))))
 
 

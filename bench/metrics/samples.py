@@ -44,7 +44,7 @@ class Samples:
         return None if self.table is None else self.table.probabilities
 
     def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return what `make` gives, which must depend on the exits' answers alone, computed once for all policies."""
+        """Return the value of `make()`, computed once for all policies; it must depend on the exits' answers alone."""
         return make() if self.answers is None else self.answers.once(key, make)
 
     @cached_property
@@ -83,7 +83,7 @@ class Measured:
     _cache: dict[Hashable, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
-        """Return what `make` gives of this operating point; the first call computes it."""
+        """Return the value of `make()` for this operating point, computed by the first call."""
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]
@@ -95,7 +95,7 @@ class Measured:
 
     @cached_property
     def uniforms(self) -> Uniforms:
-        """The random numbers of APS and RAPS sets, dealt in the content's order."""
+        """The random numbers of APS and RAPS sets, assigned by the samples' content."""
         return Uniforms.dealt(known(self.cal.order), known(self.test.order))
 
     def has(self, need: str) -> bool:

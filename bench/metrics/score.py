@@ -13,7 +13,7 @@ from bench.metrics.samples import ALPHAS, Column, Measured
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of one operating point, per exit as columns, and those not made: family title → what it lacks."""
+    """Scores of one operating point, per exit as columns, and families left out: title → what is missing."""
 
     metrics: dict[str, float]
     columns: dict[str, Column]

@@ -19,7 +19,7 @@ ROW_ALPHA = 0.05  # of the sets described exit by exit
 
 
 def bands(point: Measured) -> dict[str, float]:
-    """Return the 95 % bands of a valid pooled set's coverage, by chance of cal alone and of cal and test."""
+    """Return the 95 % bands of a valid pooled set's coverage, for random cal alone, and for random cal and test."""
     found: dict[str, float] = {}
     n_cal, n_test = len(point.cal.correct), len(point.test.correct)
     for alpha in point.alphas:
@@ -38,7 +38,7 @@ def _sizes(point: Measured, name: str) -> Ints:
 
 
 def _sizes_by_exit(point: Measured) -> dict[str, Ints]:
-    """Return them for every kind of which thresholds are the same for all classes, in one pass over the samples."""
+    """Return the sizes of every kind with the same thresholds for all classes, in one pass over the samples."""
     by_exit = {name: kind for name, kind in thresholds.KINDS.items() if not kind.by_class}
     names = ["lac", *(name for name, kind in by_exit.items() if all(map(point.has, kind.needs)))]
     rows = np.concatenate([np.stack(list(_thresholds(point, name))) for name in names])
@@ -104,7 +104,7 @@ def lac_coverage(point: Measured) -> tuple[dict[str, float], dict[str, Column]]:
 
 
 def threshold_coverage(point: Measured, name: str) -> tuple[dict[str, float], dict[str, Column]]:
-    """Return the coverage of one of bench.metrics.thresholds.KINDS; and the share that uses a pooled threshold.
+    """Return the coverage of one of bench.metrics.thresholds.KINDS, and the share that uses a pooled threshold.
 
     The share is of samples, or of classes if thresholds are by class.
     """

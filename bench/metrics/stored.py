@@ -1,4 +1,4 @@
-"""Per-sample outcomes as arrays for a file, and back: scores can be made again from them without inference."""
+"""Per-sample outcomes as arrays for a file, and back: scores can be recomputed from them without inference."""
 
 from __future__ import annotations
 
@@ -69,12 +69,12 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]], full_macs: int, num_exits: i
     Raises KeyError or ValueError for arrays that are not outcomes.
     """
     if strange := [key for key, values in arrays.items() if values.dtype.kind not in "biuf"]:
-        raise ValueError(f"{strange[0]} does not hold numbers")
+        raise ValueError(f"{strange[0]} does not contain numbers")
     macs, counts = arrays.get("exit_macs"), arrays.get("train_counts")
     if macs is not None and (macs.shape != (num_exits,) or macs.min() < 0):
-        raise ValueError(f"exit_macs does not hold a cost of each of {num_exits} exits")
+        raise ValueError(f"exit_macs does not contain a cost for each of {num_exits} exits")
     if counts is not None and (counts.ndim != 1 or not len(counts) or counts.min() < 0):
-        raise ValueError("train_counts does not hold a number of images per class")
+        raise ValueError("train_counts does not contain a number of images per class")
     cal, test = (_split(arrays, name, num_exits) for name in ("cal", "test"))
     return Measured(cal, test, full_macs, num_exits, _ints(macs), _ints(counts))
 
@@ -91,9 +91,9 @@ def _check(held: Mapping[str, NDArray[Any]], split: str, num_exits: int) -> None
             raise ValueError(f"{split}_{name} has the shape {values.shape}, not {(samples, *wide)}")
         low, high = values.min(), values.max()
         if name in ends and not (low >= 0 and high < ends[name] and values.dtype.kind in "iu"):
-            raise ValueError(f"{split}_{name} does not lie in 0 … {ends[name] - 1}")
+            raise ValueError(f"{split}_{name} is not within 0 … {ends[name] - 1}")
         if values.dtype.kind == "f" and not -TOLERANCE <= low <= high <= 1 + TOLERANCE:
-            raise ValueError(f"{split}_{name} does not lie in 0 … 1")
+            raise ValueError(f"{split}_{name} is not within 0 … 1")
     if "logits" in held and (held["logits"].dtype != np.uint16 or not classes):
         raise ValueError(f"{split}_logits are not 16-bit codes")
 

@@ -1,4 +1,4 @@
-"""Over- and under-thinking: right answers that an earlier exit had, that were lost, or that a later exit has."""
+"""Over- and under-thinking: right answers that an earlier or a later exit has, or that were lost."""
 
 from __future__ import annotations
 

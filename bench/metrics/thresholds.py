@@ -15,7 +15,7 @@ from bench.metrics.arrays import Floats, Ints
 from bench.metrics.conformal import conformal_rank, lac_quantile, within
 from bench.metrics.samples import Measured, known
 
-FEW = 20  # `sets_gated` of the JEI-DNN code falls back at or below so many samples
+FEW = 20  # `sets_gated` of the JEI-DNN code falls back at or below this many samples
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ def solve(
     """Minimise mean_n w·BCE(z, t) + ridge/2·‖(weight, bias)‖² by Newton's method, for all points and gates together.
 
     inputs [N, G, F]; targets [P, N, G] in {0, 1}, or NaN if a sample adds no loss (the mean stays one over N);
-    pos_weight [P, G] multiplies the loss if t = 1. Inputs are standardised inside (the ridge acts there, and keeps
-    targets that are all alike finite) and folded back, so the result, weight [P, G, F] and bias [P, G] in float64,
-    applies to raw inputs. Deterministic; there is no learning rate.
+    pos_weight [P, G] multiplies the loss if t = 1. Inputs are standardised internally (the ridge applies there, and
+    keeps the solution finite if all targets are equal) and folded back, so the result, weight [P, G, F] and bias [P, G]
+    in float64, applies to raw inputs. Deterministic; there is no learning rate.
     """
     if not inputs.numel():
         shape = (len(targets), *inputs.shape[1:])

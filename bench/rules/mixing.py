@@ -1,4 +1,4 @@
-"""Meet a budget between two operating points by mixing them at random, with a coin that every sample carries itself."""
+"""Meet a budget between two operating points by mixing them at random, with a coin from each sample's own logits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def coin(logits: Tensor, seed: int) -> Tensor:
     """Return a number in [0, 1) per sample [N], float64, from its first exit's logits [N, C] and a seed.
 
     It is the fractional part of a random projection of asinh(logits), whose spread is one or two whatever the scale of
-    the logits: enough to be uniform, so little that logits which differ by the rounding of a float16 bank give almost
-    the same coin. A policy that really stops early so decides what was simulated. A sample's coin is the same in any
-    batch and any row order.
+    the logits: enough to be uniform, and so little that logits which differ by the rounding of a float16 bank give
+    almost the same coin. So a policy that really stops early decides as simulated. A sample's coin depends neither on
+    its batch nor on the order of rows.
     """
     generator = torch.Generator().manual_seed(seed)
     direction = torch.randn(logits.shape[-1], generator=generator, dtype=torch.float64)
@@ -44,7 +44,7 @@ class Mixture(HeadsPolicy):
         return torch.where(self.lucky(logits[:, 0]), self.expensive.leave(k, logits), self.cheap.leave(k, logits))
 
     def lucky(self, first: Tensor) -> Tensor:
-        """Return whose coin says the expensive policy, bool [N], from the answers of exit 0 [N, C]."""
+        """Return which samples use the expensive policy, bool [N], from the answers of exit 0 [N, C]."""
         return coin(first, self.seed) < self.share
 
     def macs(self, k: int) -> int:
@@ -75,7 +75,7 @@ def mixed_levels(
     levels: Tensor,
     unreachable: Callable[[int, float], str],
 ) -> list[Policy | Infeasible]:
-    """Return per budget the level of a score with few values, or the mixture of two, that spends it on val.
+    """Return per budget the level of a score with few values, or the mixture of two, that costs the budget on val.
 
     levels [L]: thresholds of the score, one for all exits. A budget below the cheapest level is infeasible; one above
     the most accurate level gets that level and a note, `unreachable` of its index and its cost.
@@ -109,7 +109,7 @@ def mixtures(
     seed: int,
     coin_cost: float,
 ) -> list[Policy | Infeasible]:
-    """Return per budget the mixture of two neighbours on the hull of `policies` that spends the budget on val.
+    """Return per budget the mixture of two neighbours on the hull of `policies` that costs the budget on val.
 
     exits [P, N]: where each policy's val samples leave; correct [N, K]: whether each exit is right; first_logits [N,
     C]: the answers of exit 0; costs [K] and coin_cost (of C MACs) in the unit of the budgets. Val decides which

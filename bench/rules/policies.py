@@ -15,7 +15,7 @@ from bench.rules.scores import Score
 
 
 class HeadsPolicy(Policy):
-    """A policy on the fitted heads of a recipe for K exits; a subclass decides who leaves and counts its gates."""
+    """A policy on the fitted heads of a recipe for K exits; a subclass decides where samples leave and counts gates."""
 
     def __init__(self, heads: Heads, exits: int) -> None:
         super().__init__()

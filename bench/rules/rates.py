@@ -1,4 +1,4 @@
-"""Exit rates that cost a budget, and the thresholds that let these rates of the samples leave.
+"""Exit rates whose mean cost is a budget, and the thresholds that produce these rates.
 
 Axes: N samples, K exits.
 """
@@ -16,10 +16,10 @@ FLOOR = 1e-12  # a rate of zero counts as this much, so that every budget can be
 
 
 def tilt(rates: Tensor, costs: Tensor, target: Tensor) -> Tensor:
-    """Return the rates [..., K] nearest to `rates` (in KL divergence) that cost `target` [...]: ∝ rate·exp(-λ·cost).
+    """Return the rates [..., K] nearest to `rates` (by KL divergence) of cost `target` [...]: ∝ rate·exp(-λ·cost).
 
-    costs [K] in the unit of the target. Even rates give the maximum-entropy ones. A target that no rates can cost sends
-    all samples to the cheapest, or the most expensive, exit.
+    costs [K] in the unit of the target. Even rates give the maximum-entropy ones. A target out of reach sends all
+    samples to the cheapest, or the most expensive, exit.
     """
     logs, costs = rates.double().clamp_min(FLOOR).log(), costs.double()
     low = torch.full(torch.broadcast_shapes(logs.shape[:-1], target.shape), -STEEPEST, dtype=torch.float64)
@@ -43,7 +43,7 @@ def rate_thresholds(scores: Tensor, rates: Tensor, costs: Tensor, budget: float)
     """Return per-exit thresholds [K] that let `rates` [K] of the samples leave, in order of their scores [N, K-1].
 
     With ties, more samples may leave at one exit than intended, and fewer later. If that breaks the budget, the rates
-    are tilted towards cheap exits as little as needed, in the last resort until all samples leave at the first exit.
+    are tilted towards cheap exits as little as needed, as a last resort until all samples leave at the first exit.
     """
     slopes = torch.cat([torch.zeros(1), torch.logspace(-3, 6, 64)]).to(costs.device, torch.float64)
     ladder = torch.softmax(rates.double().clamp_min(FLOOR).log() - slopes[:, None] * costs.double(), -1)

@@ -44,7 +44,7 @@ def every_state(answers: Tensor, top: int = 3) -> Tensor:
 
 
 def _alone(answers: Tensor, top: int) -> Tensor:
-    """Return what a state says of each answer [..., C] by itself: float64 [..., top + 2]."""
+    """Return the part of a state that depends on one answer [..., C]: float64 [..., top + 2]."""
     z = answers.double()
     z = z - z.amax(-1, keepdim=True)
     e = z.exp()
@@ -59,13 +59,13 @@ def _alone(answers: Tensor, top: int) -> Tensor:
 
 
 def _peaks(answers: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the predictions [N, K], and one over their probabilities [N, K], of answers [N, K, C]."""
+    """Return the predictions [N, K] of answers [N, K, C], and the inverse [N, K] of their probabilities."""
     peaks, labels = answers.max(-1, keepdim=True)
     return labels.squeeze(-1), (answers - peaks).exp().sum(-1).double()
 
 
 def _joined(k: int, alone: Tensor, labels: Tensor, totals: Tensor) -> Tensor:
-    """Append agreement and confidence up to exit k [N, 3] to what its answer says alone [N, F]; see `_peaks`."""
+    """Append agreement and confidence up to exit k [N, 3] to the features of its own answer [N, F]; see `_peaks`."""
     same, streak, confidence = torch.zeros_like(alone[:, 0]), torch.zeros_like(alone[:, 0]), alone[:, 0]
     if k:
         agrees = (labels[:, :k] == labels[:, k, None]).double().flip(-1)
@@ -101,7 +101,7 @@ def hinges(features: Tensor, at: Tensor) -> Tensor:
 
 
 class StateBasis(nn.Module):
-    """The state, or the hinges of the state and of directions in it: what a `StateScore` weighs, at every gate."""
+    """The basis of a `StateScore` at every gate: the state, or the hinges of the state and of directions in it."""
 
     directions: Tensor
     at: Tensor
@@ -153,7 +153,7 @@ class StateScore(Score):
 class Ridge:
     """Least squares of many targets on x [N, B], on all rows and on all but each fold, with a free intercept.
 
-    Minimises mean_n (x·weight + bias - y)² + ridge·‖weight‖² over standardised x. Folds are runs of rows.
+    Minimises mean_n (x·weight + bias - y)² + ridge·‖weight‖² over standardised x. Folds are blocks of consecutive rows.
     """
 
     def __init__(self, x: Tensor, folds: int, ridge: float) -> None:

@@ -1,1 +1,1 @@
-"""Statistics of records: frontiers, intervals over seeds and samples, comparisons, ranks, and what must be flagged."""
+"""Statistics of records: frontiers, intervals over seeds and samples, comparisons, ranks and flags."""

@@ -1,4 +1,4 @@
-"""Across settings: the mean own gain of a method, and who wins, ties and loses against whom."""
+"""Statistics across settings: mean own gains of methods, and pairwise wins, ties and losses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FEW = 5  # settings below which there are no intervals over settings, wins, ties
 
 @dataclass(frozen=True)
 class Tally:
-    """Settings that a method wins, ties and loses against another: own gains apart by more than ZONE, or not."""
+    """Numbers of settings that a method wins, ties and loses against another; ties differ by at most ZONE."""
 
     wins: int
     ties: int
@@ -30,7 +30,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Overall:
-    """A method over the settings where its grid is complete; means are None unless that is all that count."""
+    """A method over the settings where its grid is complete; means are None unless these are all that count."""
 
     label: str
     own: Estimate | None  # own gain
@@ -51,10 +51,10 @@ class AcrossStatistics:
 
 
 def named_alike(cell: CellStatistics) -> CellStatistics:
-    """Return a setting whose methods have the names that they have in other settings.
+    """Return a setting whose methods are named as in other settings.
 
-    On a network that was trained with its exits, a method is what it does on those: `eefp[heads=native]` is called
-    `eefp`, and the `eefp` on heads that were trained afterwards is left out.
+    On a network that was trained with its exits, the result on those exits represents a method: `eefp[heads=native]` is
+    renamed `eefp`, and the `eefp` on heads that were trained afterwards is left out.
     """
     native = {NATIVE.sub("", m.label): m for m in cell.methods if NATIVE.search(m.label)}
     if not native:

@@ -1,4 +1,4 @@
-"""Does a method keep to the budgets it is given? Realised test cost against requested."""
+"""Adherence to budgets: the realised test cost of policies compared with their budgets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Adherence:
 
 
 def adherence(points: Iterable[OperatingPoint]) -> Adherence:
-    """Sum up how the test cost of these points keeps to their budgets."""
+    """Return how closely the test costs of these points match their budgets."""
     pairs = [(p.cost, p.budget) for p in points if p.ok and p.budget]
     if not pairs:
         return Adherence(math.nan, math.nan, math.nan, math.nan, 0)

@@ -1,4 +1,4 @@
-"""Simultaneous sup-t bands: with the level's probability the whole curve lies inside, not each point by itself."""
+"""Simultaneous sup-t bands, which contain the whole curve with the probability of the level."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Band:
     quantile: float
 
     def wins(self) -> tuple[float, ...]:
-        """Return where the whole band lies above 0."""
+        """Return the costs at which the whole band is above 0."""
         return tuple(c for c, low in zip(self.at, self.low, strict=True) if low > 0)
 
     def losses(self) -> tuple[float, ...]:
-        """Return where the whole band lies below 0."""
+        """Return the costs at which the whole band is below 0."""
         return tuple(c for c, high in zip(self.at, self.high, strict=True) if high < 0)
 
 
 def sup_t(deviation: Array, se: Array, level: float = LEVEL) -> float:
-    """Return the q that max_j |deviation[d, j]| / se[j] stays below in `level` of the draws d; 0 if nothing varies."""
+    """Return the `level` quantile over draws d of max_j |deviation[d, j]| / se[j]; 0 if nothing varies."""
     moving = se > 0
     if not moving.any():
         return 0.0

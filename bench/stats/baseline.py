@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from bench.stats.data import CellData, Entry, Split
 
-LOOKAHEAD = "lookahead"  # sees the logits of all exits: what rules on them could reach at most, the unit of skill
+LOOKAHEAD = "lookahead"  # the reference for what the logits allow; its own gain is the unit of skill
 PLAIN = "global_thresh"  # one max-probability threshold for all exits: the other baseline, in every setting
 SHARED = "plain"  # the recipe of the heads that all methods of a seed share
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """The rule that others are compared with, and the own gain of every candidate where it was chosen."""
+    """The rule that others are compared with, and the own gain of every candidate on the split that chose it."""
 
     label: str
     candidates: dict[str, float]
@@ -23,15 +23,15 @@ class Baseline:
 
     @property
     def how(self) -> str:
-        """How it came to be the baseline, in words."""
+        """How the baseline was chosen, in words."""
         return "declared" if self.declared else f"the rule on shared heads with the largest own gain on {self.split}"
 
 
 def decides_only(entry: Entry, cell: CellData) -> bool:
-    """Whether a method decides nothing but when to leave, on the shared heads.
+    """Return whether a method only decides when to leave, on the shared heads.
 
-    It declares them (`heads=plain`), and at every exit it answers as right as the static exit of that seed: a method
-    that trains, calibrates or combines answers does not.
+    It declares them (`heads=plain`), and each of its exits is as accurate as the static exit of that seed: not so if
+    methods train, calibrate or combine answers.
     """
     if entry.heads != SHARED:
         return False
@@ -44,9 +44,9 @@ def decides_only(entry: Entry, cell: CellData) -> bool:
 
 
 def choose(cell: CellData, gains: Mapping[str, float]) -> Baseline | None:
-    """Return the candidate among these methods with the largest own gain where methods are chosen.
+    """Return the candidate among these methods with the largest own gain on `cell.choosing`.
 
-    Ties go to the first by name. None where no method is a candidate.
+    Ties go to the first by name. None if no method is a candidate.
     """
     candidates = {e.label: gains[e.label] for e in cell.methods if e.label in gains and decides_only(e, cell)}
     if not candidates:

@@ -1,22 +1,21 @@
-"""Two-level bootstrap intervals of means over seeds: seeds × test samples, paired, and right for few seeds.
+"""Two-level bootstrap intervals of means over seeds: seeds × test samples, paired, and valid for few seeds.
 
 Let V[s] be a statistic of seed s on the test set and V[r, s] the same on resample r of the test set, T the mean of V
 over seeds. Three things vary: seeds (initialisation, batch order, val), test samples, which all seeds share, and the
-held-out samples that val is drawn from, which they share in part. The
-literal two-level bootstrap (draw seeds and samples with replacement, `plain_deviations`) is wrong twice where seeds are
-few: its seed part is too narrow by √((S-1)/S) and normal instead of Student, and what sampling noise the seeds do not
-share is counted in both levels. So a draw here is
+held-out samples that val is drawn from, which they share in part. The literal two-level bootstrap (draw seeds and
+samples with replacement, `plain_deviations`) has two errors for few seeds: its seed part is too narrow by √((S-1)/S)
+and normal instead of Student, and sampling noise that seeds do not share is counted at both levels. So a draw here is
 
     T + φ·(mean_s V[r, s] - T) + ψ·u·Σ_s g_s (V[s] - T) / √(S(S-1)),
 
 with g normal and u = √((S-1)/χ²_{S-1}), shared by all statistics: for ψ = 1 the seed part is exactly s/√S times
-Student's t with S-1 degrees of freedom. It already holds the sampling noise that seeds do not share, so the sample part
-is shrunk to what they do share: φ² = B / A, where A is the bootstrap variance of the mean over seeds, W the mean over
-seeds of each seed's own, and B = (S·A - W)/(S-1), within [0, A]. With one seed φ = 1 and seeds add nothing.
+Student's t with S-1 degrees of freedom. It already contains the sampling noise that seeds do not share, so the sample
+part is shrunk to what they do share: φ² = B / A, where A is the bootstrap variance of the mean over seeds, W the mean
+over seeds of each seed's own, and B = (S·A - W)/(S-1), within [0, A]. With one seed φ = 1 and seeds add nothing.
 
-Val samples that seeds have in common move all of them alike, so no spread between seeds shows it; but the spread tells
-how much val samples matter: ψ² = 1 + S·r·(s² - W + B)⁺ / s², with r from `bench.stats.pools`. Initialisation
-is a part of s² too, so intervals are rather too wide than too narrow.
+Val samples that seeds have in common shift all of them alike, which the spread between seeds does not show; but the
+spread shows how much val samples matter: ψ² = 1 + S·r·(s² - W + B)⁺ / s², with r from `bench.stats.pools`.
+Initialisation is a part of s² too, so intervals tend to be too wide rather than too narrow.
 """
 
 from __future__ import annotations
@@ -40,8 +39,8 @@ class Estimate:
     """A mean over seeds with its interval, standard error, and the split of its variance.
 
     sd_seeds: over seeds, on the full test set (NaN for one seed). sd_samples: of one seed's value over resamples of the
-    test set (NaN without per-sample outcomes). low and high are NaN where neither is known, and value is inf where some
-    seed never reaches what is asked for.
+    test set (NaN without per-sample outcomes). low and high are NaN if neither is known, and value is inf if some seed
+    never reaches the target.
     """
 
     value: float
@@ -85,7 +84,7 @@ class Draws:
 
         values [1+R, S, J]: row 0 on the test set, the others on its resamples (R = 0 without per-sample outcomes).
         several: for a maximum over J statistics. Each then has its own u, since it has its own standard error, which
-        with few seeds may be too small by chance; one u for all would ignore that the worst of them is looked at.
+        with few seeds may be too small by chance; one u for all would ignore that the maximum selects such cases.
         """
         columns = [self.seeds.index(s) for s in seeds]
         sample, unshared = self._sample_part(values)
@@ -129,7 +128,7 @@ def _sum(seed: tuple[Array, Array], sample: tuple[Array, Array] | None) -> tuple
 
 
 def plain_deviations(values: Array, bootstrap: BootstrapConfig, cell: str) -> Array:
-    """Return draws minus estimate [D, J] of the literal two-level bootstrap, for comparison: see the module."""
+    """Return draws minus estimate [D, J] of the literal two-level bootstrap, for comparison."""
     rng = generator(bootstrap, cell, "plain")
     resamples, count = len(values) - 1, values.shape[1]
     found = np.empty((bootstrap.draws, values.shape[2]))
@@ -143,7 +142,7 @@ def estimates(values: Array, seeds: Sequence[int], draws: Draws, level: float = 
     """Return means over seeds with percentile intervals for J statistics [1+R, S, J] at these seeds [S].
 
     NaN anywhere: nothing is known. Infinite for some seed: the value is inf, without interval. Infinite on resamples
-    alone: the upper end is inf where that happens in more than its tail.
+    alone: the upper end is inf if that happens in more than its tail.
     """
     if not len(seeds):
         return [UNKNOWN] * values.shape[2]
@@ -165,5 +164,5 @@ def estimates(values: Array, seeds: Sequence[int], draws: Draws, level: float = 
 
 
 def p_values(deviation: Array, estimate: Array) -> Array:
-    """Return two-sided p-values [J] from draws minus estimate [D, J]: (1 + the draws as far out)/(D + 1)."""
+    """Return two-sided p-values [J] from draws minus estimate [D, J]: (1 + number of draws as extreme)/(D + 1)."""
     return np.asarray((1 + (np.abs(deviation) >= np.abs(estimate)).sum(0)) / (len(deviation) + 1))

@@ -1,8 +1,8 @@
 """Comparisons with one baseline: the best rule on shared heads; Holm-corrected within the setting.
 
 The p-value is that of the two-level bootstrap, so that it agrees with the interval beside it: both ask whether the
-difference would show again on other seeds and other test samples. The exact sign-flip test over seeds is given too; it
-speaks of this test set alone: all seeds share it, and two methods that are equally good in general still differ on it.
+difference would recur on other seeds and other test samples. The exact sign-flip test over seeds is given too. It is
+conditional on this test set, which all seeds share and on which two methods that are equally good in general differ.
 With fewer than MIN_SEEDS paired seeds there are intervals but no p-values: no sign-flip test can reach 5 % there.
 """
 
@@ -24,7 +24,7 @@ FLIPS = 20_000
 
 @dataclass(frozen=True)
 class Comparison:
-    """A method's mean paired difference to a baseline. p-values are None where there are fewer than MIN_SEEDS seeds."""
+    """A method's mean paired difference to a baseline. p-values are None below MIN_SEEDS seeds."""
 
     method: str
     baseline: str

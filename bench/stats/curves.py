@@ -2,7 +2,7 @@
 
 A method has two curves. Its *own* curve mixes its policies with each other, and below the cheapest one with the
 cheapest static exit: what a user of the method gets. The *augmented* curve may use all static exits too, which replace
-bad policies for free. Members of both are chosen on cal, coordinates come from test.
+bad policies. Members of both are chosen on cal, coordinates come from test.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ class Window:
 
     @property
     def width(self) -> float:
-        """Its length, 0 where nothing is left."""
+        """Its length, 0 if it is empty."""
         return max(self.high - self.low, 0.0)
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The corner of the hypervolume, and what a volume is divided by to lie in [0, 1]."""
+    """The corner of the hypervolume, and the divisor that scales a volume to [0, 1]."""
 
     cost: float
     accuracy: float
@@ -49,7 +49,7 @@ class Setting:
     """What all curves of a setting have in common."""
 
     window: Window
-    split: Split  # that decides who is on a curve
+    split: Split  # that decides which points are on a curve
     reference: Reference
     budgets: tuple[float, ...]
 
@@ -58,7 +58,7 @@ def setting(cell: CellData, seeds: Sequence[int]) -> Setting:
     """Return the common window, from the cost of the first static exit to the plain backbone, and the rest.
 
     So the window depends on the bank alone, not on the methods that are present. Without static exits it begins where
-    all methods have begun. The reference accuracy of hypervolumes is that of static exit 0, mean over seeds, and 0
+    the last method begins. The reference accuracy of hypervolumes is that of static exit 0, mean over seeds, and 0
     without static exits.
     """
     statics = [cell.static_at(seed) for seed in seeds if cell.static_at(seed)]
@@ -130,7 +130,7 @@ def own_curve(cell: CellData, label: str, seed: int, means: Means) -> Curve | No
 
 def augmented_curve(cell: CellData, label: str, seed: int, means: Means) -> Curve | None:
     """Return the frontier of a method's policies and all static exits of a seed."""
-    # of equal points the static exit counts: it is free
+    # ties go to the static exit, which needs no policy
     return chosen([*_static(cell, seed), *_own(cell, label, seed)], cell.choosing, means)
 
 
@@ -144,7 +144,7 @@ def _own(cell: CellData, label: str, seed: int) -> list[Labelled]:
 
 
 def oracle_curve(cell: CellData, seed: int, means: Means) -> Curve | None:
-    """Return the Lagrangian oracle's curve on the plain heads: what no rule on them can pass."""
+    """Return the Lagrangian oracle's curve on the plain heads: an upper bound for rules on them."""
     exits, shares = cell.static_at(seed), means.first_correct.get(seed)
     if not exits or shares is None:
         return None
@@ -155,9 +155,9 @@ def oracle_curve(cell: CellData, seed: int, means: Means) -> Curve | None:
 def own_gains_where_chosen(
     cell: CellData, labels: Sequence[str], seeds: Sequence[int], window: Window
 ) -> dict[str, float]:
-    """Return own gains, mean over seeds, by coordinates on the split that chooses members instead of test.
+    """Return mean own gains over seeds, by coordinates on the split that chooses members instead of test.
 
-    Only of methods where it is known.
+    Methods whose own gain is unknown are left out.
     """
     found = {label: [_where_chosen(cell, label, seed, window) for seed in seeds] for label in labels}
     means = {label: float(np.mean(values)) for label, values in found.items() if values}

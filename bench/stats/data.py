@@ -40,7 +40,7 @@ class OperatingPoint:
     version: str = ""  # of the method and its heads
     other_code: bool = False  # made by other code of the same version
     older: int = 0  # records of the same point and seed that this one replaced
-    published: bool = False  # read from a published store beside one's own
+    published: bool = False  # read from a published store beside the user's own
 
     @property
     def ok(self) -> bool:
@@ -72,7 +72,7 @@ class Entry:
     heads: str | None = None
 
     def sorted(self) -> Entry:
-        """Return the same with points by name and seed."""
+        """Return the entry with its points sorted by name and seed."""
         return replace(self, points=tuple(sorted(self.points, key=lambda p: (p.name, p.seed))))
 
     def of(self, seed: int) -> tuple[OperatingPoint, ...]:
@@ -125,7 +125,7 @@ class CellData:
         return "cal" if known else "val"
 
     def sorted(self) -> CellData:
-        """Return the same with methods by label and points by name and seed: sums depend on their order."""
+        """Return the data with methods sorted by label and points by name and seed: sums depend on their order."""
         methods = sorted((e.sorted() for e in self.methods), key=lambda e: e.label)
         return replace(self, methods=tuple(methods), static=self.static.sorted(), oracle=self.oracle.sorted())
 

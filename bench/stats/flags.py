@@ -1,4 +1,4 @@
-"""Flags beside numbers: gaps in the grid, infeasible budgets, collapsed policies, settings that do not compare."""
+"""Flags beside numbers: gaps in the grid, infeasible budgets, collapsed policies, settings that are not comparable."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.stats.compare import MIN_SEEDS
 from bench.stats.data import CellData, Entry
 
 OTHER_CODE = "made by other code of the same version"
-COLLAPSE = 0.95  # one exit that takes a larger share than this has swallowed the policy
+COLLAPSE = 0.95  # a policy has collapsed if one exit takes a larger share than this
 Kind = Literal[
     "limit", "seen", "variant", "quality", "few seeds", "no samples", "no static", "no oracle",
     "not run", "failed", "timeout", "infeasible", "collapsed", "note", "tuned", "older", "versions",
     "other code", "published",
 ]  # fmt: skip
-TUNED = {"tuned": "tuned", "defaults": "defaults kept by the search"}  # what bench tune has to do with parameters
+TUNED = {"tuned": "tuned", "defaults": "defaults kept by the search"}  # how bench tune affected the parameters
 GAPS: tuple[Kind, ...] = ("not run", "failed", "timeout")  # without these a grid is complete
 INCOMPARABLE: tuple[Kind, ...] = ("limit", "seen")  # settings whose numbers do not count beside those of others
 LEFT_OUT: tuple[Kind, ...] = (*INCOMPARABLE, "quality")  # settings that are left out of what is averaged over settings
@@ -24,7 +24,7 @@ LEFT_OUT: tuple[Kind, ...] = (*INCOMPARABLE, "quality")  # settings that are lef
 
 @dataclass(frozen=True)
 class Flag:
-    """One thing to say; `count` of `of` seeds (or points) are concerned, 0 of 0 where that makes no sense."""
+    """One remark, which concerns `count` of `of` seeds (or points); 0 of 0 if it concerns everything."""
 
     kind: Kind
     text: str
@@ -123,7 +123,7 @@ def method_flags(entry: Entry, cell: CellData, points: Sequence[Sequence[Flag]])
 
 
 def whole_seeds(entry: Entry, cell: CellData) -> tuple[int, ...]:
-    """Return the seeds at which a method answered every budget of the setting, be it with 'infeasible'; see GAPS."""
+    """Return the seeds at which a method answered every budget of the setting ('infeasible' counts); see GAPS."""
     wanted = set(cell.budgets)
     answered = {
         seed: {p.budget for p in entry.of(seed) if p.status in ("ok", "infeasible")} >= wanted for seed in cell.seeds

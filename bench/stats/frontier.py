@@ -1,9 +1,8 @@
-"""Frontiers of operating points: which points are on them is decided on cal, their coordinates come from test.
+"""Frontiers of operating points: their points are chosen on cal, the coordinates come from test.
 
 A frontier is a list of points by rising cost. Between two neighbours on the hull a random mixture of their policies
 costs and scores in proportion, so the hull is attainable: a polyline through the test coordinates of the points that
-are on the upper concave hull on cal. Beyond its last point nothing is gained by spending more; before its first point
-the first accuracy holds.
+are on the upper concave hull on cal. Before its first point and beyond its last, accuracy is constant.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ Array = NDArray[np.float64]
 def hull_members(cost: ArrayLike, accuracy: ArrayLike) -> list[int]:
     """Return the points [P] on the upper concave hull of accuracy over cost, cheapest first, up to the best accuracy.
 
-    Of points in one place the first counts. Points with NaN are never members.
+    Of equal points the first counts. Points with NaN are never members.
     """
     found: list[int] = []
     c, a = np.asarray(cost, float), np.asarray(accuracy, float)
@@ -41,7 +40,7 @@ def step_members(cost: ArrayLike, accuracy: ArrayLike) -> list[int]:
 
 
 def _turns_up(c: Array, a: Array, first: int, middle: int, last: int) -> bool:
-    """Whether the middle point lies on or below the chord of the other two (no slopes: neighbours may be close)."""
+    """Return whether the middle point is on or below the chord of the others (no slopes: neighbours may be close)."""
     return (a[middle] - a[first]) * (c[last] - c[first]) <= (a[last] - a[first]) * (c[middle] - c[first])
 
 
@@ -73,7 +72,7 @@ def hull_values(cost: Array, accuracy: Array, at: Sequence[float]) -> Array:
 
 
 def _on_segment(cost: Array, accuracy: Array, p: int, c: Array) -> Array:
-    """The line through points p and p+1 at cost c; level where both cost the same."""
+    """Return the line through points p and p+1 at cost c; constant if both cost the same."""
     run = cost[:, p + 1] - cost[:, p]
     share = np.divide(c - cost[:, p], run, out=np.zeros(np.broadcast_shapes(c.shape, run.shape)), where=run > 0)
     return np.asarray(accuracy[:, p] + share * (accuracy[:, p + 1] - accuracy[:, p]))

@@ -1,4 +1,4 @@
-"""From the records of one setting to the data that its statistics are computed from."""
+"""Convert the records of one setting to the data that its statistics are computed from."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from bench.trials.stores import by_setting, versions
 
 
 def from_records(records: Iterable[Record], published: Collection[str] = (), name: str = "") -> CellData:
-    """Return the data of a setting from its records in any order; of several of a point and seed the newest counts.
+    """Return the data of a setting from its records in any order; the newest record of a point and seed counts.
 
     Outcomes are unpacked for methods and static exits. published: ids of records that come from a published store.
-    name: of the setting, on pages.
-    Raises UserError for no records, or for records of several settings.
+    name: of the setting, in reports. Raises UserError for no records, or for records of several settings.
     """
     cells = by_setting(records)
     if len(cells) != 1:

@@ -14,7 +14,7 @@ from bench.stats.resample import BootstrapConfig, exact, sample_means
 
 Array = NDArray[np.float64]
 Key = tuple[str, str, int]  # label, point, seed
-STATIC = "=static"  # the label of static exits here: no method can be called that
+STATIC = "=static"  # the label of static exits here, which is not a valid name of a method
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Means:
 
 
 def measure(cell: CellData, bootstrap: BootstrapConfig) -> Means:
-    """Return the test means of all points with scores; row 0 is what the records say."""
+    """Return the test means of all points with scores; row 0 has the values of the records."""
     points = sorted(
         [(e.label, p) for e in cell.methods for p in e.points if p.ok]
         + [(STATIC, p) for p in cell.static.points if p.ok],
@@ -71,12 +71,12 @@ def measure(cell: CellData, bootstrap: BootstrapConfig) -> Means:
 
 
 def _centred_costs(point: OperatingPoint) -> NDArray[np.float32]:
-    """What each sample cost, minus the mean."""
+    """Return the cost of each sample minus the mean."""
     return exact(np.asarray(point.exit_costs)[point.exit_index])
 
 
 def _recorded_oracle(cell: CellData) -> dict[int, Array]:
-    """The oracle's shares from its own records."""
+    """Return the oracle's shares from its own records."""
     return {
         p.seed: shares_from(p.accuracy, p.shares)[None]
         for p in cell.oracle.points

@@ -1,8 +1,8 @@
-"""The Lagrangian oracle's curve: who knows the labels upgrades the cheapest samples first.
+"""The Lagrangian oracle's curve: it knows the labels and upgrades the cheapest samples first.
 
 For λ from infinity to 0, argmin_k 1[wrong at k] + λ·c_k sends a sample to the first exit, or to its first correct exit
-once that costs less than 1/λ more. So the vertices of its curve are: all samples whose first correct exit is at most j
-leave there, everybody else at exit 0. It pays, like a static exit, for the head of the exit it uses alone.
+once that costs less than 1/λ more. At vertex j of its curve, all samples whose first correct exit is at most j leave
+there, and all others at exit 0. Like a static exit, it pays only for the head of the exit that it uses.
 """
 
 from __future__ import annotations

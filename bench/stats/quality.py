@@ -1,4 +1,4 @@
-"""Whether a setting can tell methods apart: its exits must be sound, some method must gain, and some pairs differ."""
+"""Check whether a setting can tell methods apart: sound exits, a method that gains, and pairs that differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from bench.stats.bootstrap import Estimate
 from bench.stats.compare import MIN_SEEDS
 
-SHORT, DROP = 0.01, 0.02  # accuracy that the last exit may lack to the best one, and any exit to an earlier one
+SHORT, DROP = 0.01, 0.02  # largest deficits in accuracy: of the last exit to the best, of an exit to an earlier one
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ def checks(
 ) -> tuple[Check, ...]:
     """Return the four checks of a setting.
 
-    exits: mean test accuracy of the static exits, first to last. best: the method with the largest own gain where
-    methods are chosen, and its own gain on test, so that its interval needs no correction for that choice. labels: all
-    methods with complete grids. sure: the pairs of them that differ significantly.
+    exits: mean test accuracy of the static exits, first to last. best: the method with the largest own gain on cal, and
+    its own gain on test, so that its interval needs no correction for that choice. labels: all methods with complete
+    grids. sure: the pairs of them that differ significantly.
     """
     return (*_exits(exits), _gain(best), _pairs(labels, sure, seeds))
 

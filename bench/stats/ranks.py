@@ -1,8 +1,8 @@
 """Ranks with ties: simultaneous confidence intervals from those of all pairwise differences.
 
 A method is ranked behind those that are significantly better and before those that are significantly worse: its best
-rank is 1 + the first number, its last M - the second. All pairs are judged at once by one sup-t quantile, so with 95 %
-probability all true ranks are in the ranges shown (Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91,
+rank is 1 + the number of the former, its last M - that of the latter. One sup-t quantile serves all pairs, so with 95 %
+probability all true ranks are in their intervals (Mogstad, Romano, Shaikh and Wilhelm, Review of Economic Studies 91,
 2024).
 """
 
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Rank:
-    """The best and the last rank that a method may hold, counted from 1."""
+    """The simultaneous confidence interval for the rank of a method, counted from 1."""
 
     first: int
     last: int
@@ -43,7 +43,7 @@ def pairwise_sure(
 ) -> set[tuple[str, str]]:
     """Return the pairs (better, worse) that differ significantly, from one statistic's values [1+R, S] per method.
 
-    Empty for fewer than MIN_SEEDS seeds: too little is known of how seeds differ.
+    Empty for fewer than MIN_SEEDS seeds: too few to estimate how seeds differ.
     """
     names = sorted(values)
     pairs = list(combinations(range(len(names)), 2))
@@ -61,14 +61,14 @@ def pairwise_sure(
 
 
 def ranks_from(sure: set[tuple[str, str]], names: Sequence[str]) -> dict[str, Rank]:
-    """Return each method's range of ranks, given the pairs (better, worse) that differ significantly."""
+    """Return each method's interval of ranks, given the pairs (better, worse) that differ significantly."""
     better = {name: sum(worse == name for _, worse in sure) for name in names}
     worse = {name: sum(good == name for good, _ in sure) for name in names}
     return {name: Rank(1 + better[name], len(names) - worse[name]) for name in sorted(names)}
 
 
 def ranks(values: dict[str, Array], seeds: Sequence[int], draws: Draws, level: float = LEVEL) -> dict[str, Rank]:
-    """Return each method's range of ranks by one statistic, higher being better; none below MIN_SEEDS seeds."""
+    """Return each method's interval of ranks by one statistic, higher being better; none below MIN_SEEDS seeds."""
     if len(seeds) < MIN_SEEDS:
         return {}
     return ranks_from(pairwise_sure(values, seeds, draws, level), list(values))

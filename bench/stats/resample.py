@@ -15,7 +15,7 @@ BLOCK = 250  # draws whose weights are held at once
 
 @dataclass(frozen=True)
 class BootstrapConfig:
-    """How much is drawn. Each draw of the test set is used draws / sample_draws times, with other seeds each time."""
+    """Numbers of draws. Each draw of the test set is used draws / sample_draws times, each time with other seeds."""
 
     draws: int = 10_000
     sample_draws: int = 2_000
@@ -23,7 +23,7 @@ class BootstrapConfig:
 
 
 def generator(bootstrap: BootstrapConfig, *words: str) -> np.random.Generator:
-    """Return the random stream that belongs to these words, the same on every machine and in every run."""
+    """Return the random generator that belongs to these words, the same on every machine and in every run."""
     text = "\0".join([str(bootstrap.seed), *words])
     return np.random.Generator(np.random.PCG64(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16], "big")))
 
@@ -32,7 +32,7 @@ def exact(values: Array) -> NDArray[np.float32]:
     """Centre values [N] and round them so that float32 sums of any N of them are exact.
 
     They become multiples of a power of two: of 1/2048 for 10,000 costs in [0, 1], which changes a mean over a resample
-    by some millionths.
+    by a few millionths.
     """
     centred = values - values.mean()
     largest = float(np.abs(centred).max(initial=0.0))

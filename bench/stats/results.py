@@ -55,7 +55,7 @@ class IsoCost:
 
 @dataclass(frozen=True)
 class CurveStatistics:
-    """The curves of a method over its seeds; those of the augmented curve are named, all others are of its own."""
+    """The curves of a method over its seeds; values belong to its own curve unless noted."""
 
     label: str
     seeds: tuple[int, ...]
@@ -74,7 +74,7 @@ class CurveStatistics:
 
 @dataclass(frozen=True)
 class MethodStatistics:
-    """All about one method of a setting. Rank, comparisons and difference exist for complete grids only."""
+    """The statistics of one method of a setting. Rank, comparisons and difference exist for complete grids only."""
 
     label: str
     name: str
@@ -97,7 +97,7 @@ class MethodStatistics:
 
 @dataclass(frozen=True)
 class CellStatistics:
-    """All about one setting; methods by falling own gain, incomplete ones last."""
+    """The statistics of one setting; methods by falling own gain, incomplete ones last."""
 
     name: str
     seeds: tuple[int, ...]
@@ -111,16 +111,16 @@ class CellStatistics:
     exits: tuple[PointStatistics, ...]
     baseline: Baseline | None
     plain: str | None  # the label of plain thresholds, if their grid is complete
-    sure: tuple[tuple[str, str], ...]  # (better, worse) by own gain, all pairs judged at once
+    sure: tuple[tuple[str, str], ...]  # (better, worse) by own gain, all pairs tested simultaneously
     quality: tuple[Check, ...]
-    flags: tuple[Flag, ...]  # that concern every number; those of methods and points are theirs
+    flags: tuple[Flag, ...]  # that concern every number; methods and points have their own
     bootstrap: BootstrapConfig
     pools: float = 0.0  # variance that pools add, as a multiple of that between seeds
 
     def beats_shared(self, label: str) -> bool:
-        """Whether a method is significantly better than every candidate for the baseline.
+        """Return whether a method is significantly better than every candidate for the baseline.
 
-        This needs no choice of a baseline, and all pairs of the setting are judged at once.
+        This needs no choice of a baseline, and all pairs of the setting are tested simultaneously.
         """
         rivals = [c for c in (self.baseline.candidates if self.baseline else {}) if c != label]
         return bool(rivals) and all((label, c) in self.sure for c in rivals)

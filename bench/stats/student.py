@@ -13,14 +13,14 @@ from bench.stats.bootstrap import LEVEL, Estimate
 
 @lru_cache
 def quantile(level: float, freedom: int) -> float:
-    """Return the t that Student's distribution stays within, on both sides, with this probability."""
+    """Return the two-sided quantile of Student's distribution at this level."""
     return float(stats.t.ppf((1 + level) / 2, freedom))
 
 
 def interval(values: Iterable[float], seeds: Sequence[int] = (), level: float = LEVEL, pools: float = 0.0) -> Estimate:
     """Return the mean of n values with t(1 - (1 - level)/2, n - 1) · s · √(1/n + pools) on both sides.
 
-    No interval where n = 1. pools: see `bench.stats.pools`. The test set is taken as given.
+    No interval if n = 1. pools: see `bench.stats.pools`. The test set is taken as given.
     """
     v = [float(x) for x in values]
     mean = math.fsum(v) / len(v)

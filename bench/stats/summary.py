@@ -48,8 +48,8 @@ GRID = 65  # costs at which a mean curve is drawn
 def summarise(cell: CellData, bootstrap: BootstrapConfig | None = None, baseline: str | None = None) -> CellStatistics:
     """Compute all statistics of a setting. The same records give the same bytes, in any order.
 
-    baseline: the label to compare with, instead of the best shared-head rule. Raises UserError where the
-    setting has no complete grid of it.
+    baseline: the label to compare with, instead of the best shared-head rule. Raises UserError if the setting has no
+    complete grid of it.
     """
     return _Summary(cell, bootstrap or BootstrapConfig()).run(baseline)
 
@@ -80,7 +80,8 @@ class _Summary:
         if declared is not None:
             if declared not in complete:
                 known = ", ".join(complete) or "none"
-                raise UserError(f"'{declared}' cannot be the baseline of {self.cell.name}. Complete there: {known}.")
+                why = "it has no complete grid there"
+                raise UserError(f"'{declared}' cannot be the baseline of {self.cell.name}: {why}. Valid: {known}.")
             chosen = baseline or Baseline(declared, {})
             baseline = replace(chosen, label=declared, declared=True)
         own = {label: self.values[label]["own"] for label in complete}
@@ -143,7 +144,7 @@ class _Summary:
         return self._curve(entry.label, own, augmented)
 
     def _skill(self, label: str) -> Estimate:
-        """Return own gain as a share of lookahead's mean own gain; unknown for incomplete grids, or if that is none."""
+        """Return own gain as a share of lookahead's mean, if that is above 0; unknown for incomplete grids."""
         mine, best = self.values[label].get("own"), self.values[LOOKAHEAD]["own"].mean(1, keepdims=True)
         if mine is None or mine.shape[1] != len(self.seeds):
             return UNKNOWN
@@ -153,7 +154,7 @@ class _Summary:
     def _lead(self, complete: Sequence[str]) -> set[tuple[str, str]]:
         """Return (method, statistic) wherever a complete method may be the best at a budget, or the cheapest at a loss.
 
-        The plain backbone is there for everybody, so no loss costs more than it.
+        The plain backbone is always available, so no loss costs more than it does.
         """
         found = set()
         for name in [*(f"accuracy@{b:g}" for b in self.cell.budgets), *(f"cost@{loss:g}" for loss in LOSSES)]:
@@ -215,7 +216,7 @@ class _Summary:
         return IsoCost(loss, known.get(name, UNKNOWN), int(np.isfinite(values[0]).sum()), of)
 
     def _at_budgets(self, label: str) -> dict[float, Array]:
-        """Accuracies [1+R, S] at the budgets that all seeds of a curve reach."""
+        """Return accuracies [1+R, S] at the budgets that all seeds of a curve reach."""
         held = {b: self.values[label].get(f"accuracy@{b:g}") for b in self.cell.budgets}
         return {b: v for b, v in held.items() if v is not None and np.isfinite(v).all()}
 
@@ -224,7 +225,7 @@ class _Summary:
         return self._band({b: v - theirs[b] for b, v in mine.items() if b in theirs}, self.seeds)
 
     def _band(self, values: Mapping[float, Array], seeds: Sequence[int]) -> Band | None:
-        """The band of a curve of values [1+R, S] over costs; None where nothing is known of what varies."""
+        """Return the band of a curve of values [1+R, S] over costs; None if its variance is unknown."""
         if not values or not seeds or (len(seeds) < 2 and self.means.rows < 2):
             return None
         stack = np.stack(list(values.values()), -1)
