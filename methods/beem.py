@@ -93,7 +93,7 @@ class BEEM(Method):
     exact weights and thresholds are assumed, not checked: `weights=val` is an exit's accuracy on val (BEEM-A); `cost`
     is the backbone's cost up to it as a fraction of the whole (BEEM-C). `released` is the score of the published ALBERT
     code: w_k = 0.1 k with k from 0, so that the first exit has no weight, and S_k = 0 where exits disagree. α_k is the
-    lowest value at which the samples that leave at exit k are wrong at most at a rate ε; the paper uses the final
+    lowest value at which at most a share ε of the samples that leave at exit k is wrong; the paper uses the final
     exit's error as ε, which is one operating point. `thresholds=error` tries that ε and 513 others and uses, for a
     budget, the point with the largest val cost that fits it. The default, `one`, gives all exits one α, found by
     bisection over the scores that occur on val: it spends a budget more closely and compares BEEM's score with others

@@ -110,7 +110,7 @@ class DiffProb(Method):
 
 
 def quality(logits: Tensor, labels: Tensor, target: str) -> Tensor:
-    """Return how right each exit is, float64 [N, K], from logits [N, K, C]: the label's probability, or 0 or 1."""
+    """Return the quality of each exit, float64 [N, K], from logits [N, K, C]: the label's probability, or 0 or 1."""
     if target == "diff_01":
         return (logits.argmax(-1) == labels[:, None]).double()
     rows = labels[:, None, None].expand(-1, logits.shape[1], 1)

@@ -1,4 +1,4 @@
-"""Exit scores that know when continuing is futile (Kubaty et al., EEFP, arXiv 2508.21495)."""
+"""Exit scores that predict when continuing is futile (Kubaty et al., EEFP, arXiv 2508.21495)."""
 
 from __future__ import annotations
 

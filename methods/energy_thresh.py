@@ -21,9 +21,9 @@ class EnergyConfig:
 class EnergyThreshold(Method):
     """One threshold on the energy for all exits: leave at the first exit with logsumexp(a_k) >= t (Liu et al., 2020).
 
-    The score is minus the free energy at temperature 1, so higher is more familiar. Unlike a probability it shifts with
-    a constant added to all logits of a head, which cross-entropy leaves free: one t for all exits uses the scales of
-    the heads as they are. It is found by bisection over the values that occur on val.
+    The score is minus the free energy at temperature 1, so a higher score means a more familiar input. Unlike a
+    probability it shifts with a constant added to all logits of a head, which cross-entropy leaves free: one t for all
+    exits uses the scales of the heads as they are. It is found by bisection over the values that occur on val.
     """
 
     name: ClassVar[str] = "energy_thresh"

@@ -32,7 +32,7 @@ class JSDivergenceConfig:
 
 
 class Agreement(Score):
-    """Minus the largest of the last `patience` divergences of successive exits; -inf before there are so many."""
+    """Minus the largest of the last `patience` divergences of successive exits; -inf before there are that many."""
 
     def __init__(self, patience: int) -> None:
         super().__init__()

@@ -71,10 +71,10 @@ class LearnedExit(Method):
     wrong and the last exit right] (`target=any_later`: … and some later exit right), its loss binary cross-entropy. A
     sample leaves where the predicted log-odds of h_k are at most -t, with the largest t whose val cost fits a budget.
 
-    Gates learn from val, because heads fit their own training samples too well for those to be uncertain. So that they
-    do not fit val's noise, which would shift thresholds taken from val, cross-validation stops each gate early: `folds`
-    gates on all but one fold and one gate on all of val are trained in step, and the latter is kept from the epoch with
-    the lowest loss of the others on unseen samples. All gates are one batched program (AdamW, cosine decay to zero).
+    Gates learn from val, because heads fit their own training samples too well to be uncertain there. To keep gates
+    from fitting val's noise, which would shift thresholds taken from val, cross-validation stops each gate early:
+    `folds` gates on all but one fold and one gate on all of val are trained in parallel, and the latter is kept from
+    the epoch with the lowest loss of the others on unseen samples. All gates train as one batch (AdamW, cosine decay).
     """
 
     name: ClassVar[str] = "learned_exit"

@@ -18,7 +18,7 @@ from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold, rule_fractions
 from bench.rules.states import DIGITS, every_state, state_macs, states
 
-ROWS = 512  # samples that walk down the trees at once
+ROWS = 512  # samples that are evaluated at once
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class LookaheadConfig:
 
 
 class Lookahead(Method):
-    """Boosted trees predict the accuracy of each later exit; leave if none is worth its cost: what logits allow.
+    """Boosted trees predict later exits' accuracy; leave if none is worth its cost: a reference for what logits allow.
 
     At exit k, `trees` trees per exit j >= k (scikit-learn's histogram gradient boosting, fitted on val) turn the states
     of the exits so far (`bench.rules.states`) into r_kj, the probability that exit j is right. A sample leaves at the
     first k with max_{j>k} (r_kj - r_kk) / (c_j - c_k) <= λ: no later exit promises more accuracy than λ per unit of
     cost c (heads, states and trees counted). For a budget, λ is the smallest whose val cost fits it. A tree counts a
     multiply-accumulate per level and one for its sum. Trees and λ use the same val samples: with fewer than a thousand,
-    trees learn them by heart, and simpler rules do better.
+    trees overfit, and simpler rules do better.
     """
 
     name: ClassVar[str] = "lookahead"

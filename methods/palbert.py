@@ -1,4 +1,4 @@
-"""Q-exit: leave when the cumulated exit probability passes q (Balagansky & Gavrilov, PALBERT, NeurIPS 2022)."""
+"""Q-exit: leave when the cumulative exit probability passes q (Balagansky & Gavrilov, PALBERT, NeurIPS 2022)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bench.plugins.params import tunable
 from bench.rules import Score, one_threshold
 from bench.rules.states import DIGITS, state, state_macs, states
 
-LARGEST_LOSS = 20.0  # nats: a saturated mistake of 1e4 would be the whole loss
+LARGEST_LOSS = 20.0  # nats: a saturated mistake of 1e4 would dominate the loss
 STEPS = 100
 
 
@@ -64,14 +64,14 @@ class HazardScore(Score):
 
 
 class PALBERT(Method):
-    """Leave when the cumulated exit distribution of λ layers passes q: Q-exit (PALBERT, Balagansky & Gavrilov).
+    """Leave when the cumulative exit probability of λ layers passes q: Q-exit (PALBERT, Balagansky & Gavrilov).
 
-    λ_k is the probability of leaving at exit k for a sample that came so far, p_k = λ_k Π_{j<k} (1 - λ_j), the last
-    exit's the rest. As in PonderNet the layers minimise Σ_k p_k CE_k + β·KL(prior ‖ p), the prior geometric with rate
-    `prior`, truncated. PonderNet leaves by a coin of λ_k; Q-exit leaves at the first k with F_k = Σ_{j<=k} p_j >= q,
-    which is deterministic. For a budget, q is found by bisection over the values that occur on val, on the scale of
-    -log(1 - F), which does not saturate. One set of λ layers serves all budgets: far from the cost that the prior asks
-    for, F tells exits apart more than samples.
+    λ_k is the probability of leaving at exit k for a sample that reaches it, p_k = λ_k Π_{j<k} (1 - λ_j); the last exit
+    takes the rest. As in PonderNet the layers minimise Σ_k p_k CE_k + β·KL(prior ‖ p) with a truncated geometric prior
+    of rate `prior`. PonderNet leaves at random with probability λ_k; Q-exit leaves at the first k with F_k = Σ_{j<=k}
+    p_j >= q, which is deterministic. For a budget, q is found by bisection over the values that occur on val, on the
+    scale of -log(1 - F), which does not saturate. One set of λ layers serves all budgets: far from the cost of the
+    prior, F differs more between exits than between samples.
 
     Source: NeurIPS 2022, https://arxiv.org/abs/2204.03276, code tinkoff-ai/palbert; loss, direction of the KL, prior
     rate 0.1 and β = 0.5 as there (q = 0.5). Differences: heads are given and frozen, so CE_k trains the λ layers alone,

@@ -21,7 +21,7 @@ TIE = 1e-9  # of accuracy, added by rank within a plateau: less than any differe
 
 @dataclass(frozen=True)
 class PCEEConfig:
-    """The heads, and how accuracy is read off the confidence."""
+    """The heads, and how accuracy is estimated from confidence."""
 
     heads: str = "plain"
     smoothing: Literal["isotonic", "bins"] = tunable("isotonic")
@@ -58,8 +58,8 @@ class PCEE(Method):
     A table per exit turns confidence c_k = p_max into val accuracy A_k(c_k); a sample leaves at the first exit with
     A_k(c_k) >= δ. So δ is a target accuracy, and exits need no thresholds of their own. `smoothing=bins` is the
     original's reliability table, here over `bins` equal-mass bins; `isotonic` (default) is the rising step function of
-    least squared error, which needs no bin count and never ranks a more confident sample of an exit lower; it stands
-    for the smoothed variant (PCEE-WS).
+    least squared error, which needs no bin count and never ranks a more confident sample of an exit lower; it takes the
+    place of the smoothed variant (PCEE-WS).
 
     Differences: δ is not chosen by hand but is the largest within the budget on val. Both tables have plateaus, on
     which a budget would be missed by whole bins: within a plateau the more confident sample counts as more accurate, by
@@ -88,7 +88,7 @@ class PCEE(Method):
         return one_threshold(task, budgets, fitted, self.score(by_rows(max_probability, logits), correct))
 
     def score(self, confidence: Tensor, correct: Tensor) -> CalibratedScore:
-        """Return the table of val confidences [N, G] and of correctness, 0 or 1, [N, G]."""
+        """Return the score from val confidences [N, G] and correctness, 0 or 1, [N, G]."""
         rows, order = confidence.T.contiguous().sort(-1)
         right = correct.T.gather(1, order)
         smooth = isotonic if self.config.smoothing == "isotonic" else self._bins

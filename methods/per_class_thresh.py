@@ -51,13 +51,13 @@ class PerClassThreshold(Method):
     """A max-probability threshold per exit and predicted class, shrunk to the global one by empirical Bayes.
 
     With z the log-odds of p_max, a sample leaves exit k if z >= t - δ_kc, c the class that it predicts: class c has the
-    threshold sigmoid(t - δ_kc). δ_kc is what makes predictions of class c as often right at their threshold as those of
-    other classes: on val, P(right) = sigmoid(α_k + β_k z) is a logistic regression of exit k; a class effect a on top
-    of it has, by one Newton step, the estimate U/I, with U = Σ (right - P) and I = Σ P (1 - P) over its predictions,
-    and the variance 1/I. Class effects are taken as normal with mean 0 and a variance τ² estimated by moments
-    (DerSimonian and Laird), so a = U / (I + 1/(spread·τ²)) and δ = a / max(β_k, ½). Where classes differ by no more
-    than their noise, τ² = 0 and the rule is `global_thresh` exactly; a class that is rarely predicted keeps the global
-    threshold. For a budget, t is found by bisection over the scores that occur on val.
+    threshold sigmoid(t - δ_kc). δ_kc makes predictions of class c as often right at their threshold as those of other
+    classes: on val, P(right) = sigmoid(α_k + β_k z) is a logistic regression of exit k; a class effect a on top of it
+    has, by one Newton step, the estimate U/I, with U = Σ (right - P) and I = Σ P (1 - P) over its predictions, and the
+    variance 1/I. Class effects are taken as normal with mean 0 and a variance τ² estimated by moments (DerSimonian and
+    Laird), so a = U / (I + 1/(spread·τ²)) and δ = a / max(β_k, ½). If classes differ only by noise, τ² = 0 and the rule
+    is `global_thresh` exactly; a class that is rarely predicted keeps the global threshold. For a budget, t is found by
+    bisection over the scores that occur on val.
 
     The rule is ours; shrinkage follows Efron and Morris (1975).
     """

@@ -50,7 +50,7 @@ class Voting(Method):
 
     After k exits the class with the most votes has V_k of them, and a sample leaves at the first k with V_k / k^λ >= τ
     (λ is `power`). It answers with that exit's own logits, which predict the winner: between two exits V_k / k^λ rises
-    only if exit k votes for the winner, so the first exit that reaches τ always does. The last exit answers for itself.
+    only if exit k votes for the winner, so the first exit that reaches τ always does. The last exit answers by itself.
 
     The rule has finitely many levels τ; every value that occurs on val is tried, and a budget between two levels is met
     by a random mixture of the neighbours on val's accuracy-cost hull. A budget below the cheapest level is infeasible;

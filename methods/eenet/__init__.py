@@ -75,7 +75,7 @@ class LinearScore(Score):
 
 
 class EENet(Method):
-    """EENet: linear exit scores and a plan of exit rates per budget, learned in turns on val (Ilhan et al., WACV 2024).
+    """EENet: linear scores and planned exit rates per budget, trained alternately on val (Ilhan et al., WACV 2024).
 
     Score q_k = <a_k, p_k> + <b_k, (max p_k, 1 - H_k/log C, q_1 … q_k-1)>, clipped to [0, 1], earlier scores detached.
     Plan P_n = softmax over exits of r_nk, a one-hidden-layer sigmoid MLP of the same inputs. Losses on val: the scores'

@@ -22,7 +22,7 @@ CHUNK = 1024  # samples whose plans are computed at once outside of training
 
 @dataclass(frozen=True)
 class Schedule:
-    """The best restart of each budget: weights of its scores, its planned rates, and how that fares on val."""
+    """The best restart of each budget: weights of its scores, its planned rates, accuracy and cost on val."""
 
     own: Tensor  # [B, K, D]
     earlier: Tensor  # [B, K, K]

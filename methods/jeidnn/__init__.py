@@ -25,7 +25,7 @@ __all__ = ["JEIDNN", "PRESETS", "GatedPolicy", "JEIDNNConfig", "gate_macs", "gat
 class JEIDNN(Method):
     """Learned gates on uncertainty features, one linear gate per exit, trained with the heads (JEI-DNN).
 
-    Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn surrogate targets made of the best
+    Gate l sees (p_max, entropy, margin, entropy of p²/Σp²) of its exit. Gates learn surrogate targets from the best
     exit, l* = argmin_l CE_l + λ·c_l. One fit covers a grid of λ as a batch dimension, up to λ = ∞, at which all samples
     leave at the first exit; then λ is refined between the neighbours around each budget, and the λ with the largest val
     cost that fits the budget is used.
@@ -35,7 +35,7 @@ class JEIDNN(Method):
 
     - im_loss: `expected`, Σ_l P_l·CE_l with P detached (paper), or `uniform`, the plain mean (released: its per-sample
       weights cancel exactly). Uniform heads do not depend on λ; ours are the shared `heads` recipe, any of them.
-    - scheme: targets 1[l >= l*] (paper, released), or 1 where no later exit is better (`remaining`, ours): behind l*
+    - scheme: targets 1[l >= l*] (paper, released), or 1 where no later exit is better (`remaining`, ours): after l*
       the former teach a gate to leave even where a later exit is better.
     - reading: the targets are cumulative, so a gate estimates that the best exit is at or before it. `cumulative`
       (ours) reads it so and leaves at the first g >= 0.5; `clipped` (paper, released) reads g as the marginal
@@ -82,7 +82,7 @@ class JEIDNN(Method):
         return [self._answer(task, grid, b) for b in range(len(budgets))]
 
     def curve(self, task: Task, lam: Sequence[float]) -> list[Policy]:
-        """Return one policy per λ, all from one fused fit, no budgets involved."""
+        """Return one policy per λ, all from one fused fit, without budgets."""
         curve = self._fit(task, torch.tensor(list(lam), dtype=torch.float64))
         return [self._policy(task, curve, i) for i in range(len(curve.lam))]
 

@@ -25,7 +25,7 @@ BLOCK = 2**22  # logits held at once while a gate phase reads the heads
 
 @dataclass(frozen=True)
 class BilevelSchedule:
-    """When what is trained, and how fast; the defaults are the published ones."""
+    """When gates and heads are trained, and at which rates; the defaults are the published ones."""
 
     epochs: int = 15
     warmup: Literal["fixed", "dynamic"] = "fixed"

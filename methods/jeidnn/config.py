@@ -53,7 +53,7 @@ class JEIDNNConfig:
       `prob`, -p_max·1[right]. `cost`, c_l: the share of the MACs (heads and gates counted), or (l+1)/L for `layers`.
     - scheme, the targets of the gates: `subsequent`, 1[l >= l*] (paper, released); `only`, 1[l = l*];
       `ignore_subsequent`, the same with gates l > l* left out of the loss. `remaining` (ours) asks whether leaving here
-      is at least as good as at every later exit: `subsequent` teaches the gates behind l* to leave even where later
+      is at least as good as at every later exit: `subsequent` teaches the gates after l* to leave even where later
       exits are better.
     - pos_weight: `bench.methods.jeidnn.targets.positive_weight`.
     - reading: `bench.methods.jeidnn.gates.Gates`. `single` is the original's other exit model; its decisions are those

@@ -20,7 +20,7 @@ OPEN = 100.0  # the logit of a gate that lets all samples leave: its value is ex
 class Gates(nn.Module):
     """Gates with weight [P, G, 4] and bias [P, G] for P operating points, or [G, 4] and [G] for one.
 
-    `reading` says what a gate's value stands for: `cumulative`, that the best exit is at or before it; `clipped`, the
+    `reading` defines what a gate's value means: `cumulative`, that the best exit is at or before it; `clipped`, the
     marginal probability of leaving there, clipped so that the sum stays at most 1 (the original); `single`, the same
     without that clip (`single_distribution`).
     """
@@ -70,7 +70,7 @@ class Gates(nn.Module):
         return self._distribution(self.values(features))[0]
 
     def leave(self, features: Tensor, coins: Tensor | None = None, first: int = 0) -> Tensor:
-        """Say where a sample that has reached these exits would leave, bool [..., N, g], from exits `first` on.
+        """Return where a sample that has reached these exits would leave, bool [..., N, g], from exits `first` on.
 
         Without coins, at even odds; with coins [..., N] in [0, 1), with the probabilities of `marginal`: where their
         running sum first exceeds the coin. `first` may be more than 0 only if `needs_earlier` is false.

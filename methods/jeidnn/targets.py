@@ -33,8 +33,8 @@ def gate_targets(losses: Tensor, costs: Tensor, lam: float | Tensor, scheme: Sch
     """Return the surrogate targets of the gates [..., K-1], as losses' dtype, from l* = argmin_l (loss_l + lam·cost_l).
 
     losses [..., K] per sample and exit, costs [K], lam a number or broadcastable to losses; ties go to the earliest
-    exit. Targets are 1[l >= l*]; with `only`, 1[l = l*]; with `ignore_subsequent` those are NaN, which stands for "not
-    in the loss", where l > l*. Source: Regol et al. 2024, the surrogate of the released code and its history. With
+    exit. Targets are 1[l >= l*]; with `only`, 1[l = l*]; with `ignore_subsequent` those are NaN, which means "not in
+    the loss", where l > l*. Source: Regol et al. 2024, the surrogate of the released code and its history. With
     `remaining` (ours) a target is 1 where no later exit is better, whatever earlier ones were.
     """
     total = losses + lam * costs.to(losses.device)

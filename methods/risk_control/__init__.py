@@ -22,7 +22,7 @@ COARSE = 0.02  # of the backbone's cost: if more of a budget is unspent, the pol
 
 @dataclass(frozen=True)
 class RiskControlConfig:
-    """The heads, the risk and its bound, and the guaranteed ε; without ε each budget finds its own."""
+    """The heads, the risk and its bound, and the guaranteed ε; without ε, each budget chooses its own."""
 
     heads: str = "plain"
     loss: Literal["prediction_gap", "consistency", "brier_gap", "brier_gap_top"] = "prediction_gap"
