@@ -66,7 +66,7 @@ class LoadedPolicy:
         return self.preparation.batch(inputs, np.arange(len(inputs))).to(self.device)
 
     def outcomes(self, inputs: Tensor) -> Outcomes:
-        """Run prepared inputs and return their outcomes, with labels 0."""
+        """Run prepared inputs and return their outcomes, whose labels are 0."""
         unknown = torch.zeros(len(inputs), dtype=torch.int64, device=inputs.device)
         return execute(self.policy, self.backbone, inputs, unknown, self.contents.macs)
 

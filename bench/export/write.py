@@ -36,7 +36,7 @@ CHECKED = 64  # test samples that ONNX files are checked with
 
 
 def check_target(output: Path) -> None:
-    """Raise UserError if a folder or .zip holds anything but an exported policy, or cannot be written."""
+    """Raise UserError if a folder or .zip contains anything but an exported policy, or cannot be written."""
     if is_zip(output):
         check_zip(output)
         check_writable(output.parent, "folder", "--output")
@@ -70,7 +70,7 @@ def write(
         structure = describe(fitted.policy, tensors, "policy")
     except TypeError as error:
         raise UserError(
-            f"{fitted.label} cannot be exported: {error}. A policy may hold numbers, text, tensors, modules, "
+            f"{fitted.label} cannot be exported: {error}. A policy may contain numbers, text, tensors, modules, "
             "dataclasses, named functions, and lists and dictionaries of these."
         ) from None
     weight, bias = bank.final_head(fitted.point.seed)

@@ -132,7 +132,7 @@ def _record(mine: dict[str, MethodStatistics], theirs: dict[str, MethodStatistic
 
 def _note(count: int) -> str:
     if not count:
-        return "No setting counts."
+        return "There is no setting to average."
     if count < FEW:
         few = f"{count} setting{'s' * (count > 1)}, fewer than {FEW}"
         return f"{few}: no intervals over settings, wins, ties and losses."

@@ -110,7 +110,7 @@ def test_a_policy_runs_on_raw_texts(done, tmp_path):
     assert np.mean(right) > 0.7 and "tokens" in loaded.describe()
     for wrong, said in (
         ("a text", "put a single text into a list"),
-        ([3], "A text is a int"),
+        ([3], "A text has the type int"),
         ([" "], "Text 0 is empty"),
     ):
         with pytest.raises(UserError, match=said):
@@ -122,7 +122,7 @@ def test_a_policy_runs_on_raw_texts(done, tmp_path):
 def test_another_tokenizer_is_refused(done, tmp_path, monkeypatch):
     export_policy(config(done), tmp_path / "policy")
     monkeypatch.setattr(Words, "size", 8)
-    with pytest.raises(UserError, match="other tokens than the policy was fitted on"):
+    with pytest.raises(UserError, match="differs from that of the exported policy"):
         exitbench.load_policy(tmp_path / "policy", backbone=BACKBONE)
 
 

@@ -47,7 +47,7 @@ from tests.helpers.networks import HEAD, SMALL
         (["run", "--verify-executed", "0"], "verify-executed"),
         (["run", "--bank", "here", "--verify-executed", "5"], "needs data and a network"),
         (["latency", "--budgets", "fastms"], "Write 5ms, for example"),
-        (["latency", "--budgets", "0ms"], "above 0, as in 5ms"),
+        (["latency", "--budgets", "0ms"], "above 0, such as 5ms"),
         (["latency", "--batch-sizes", "1,x"], "Write, for example, 1,8,64,256"),
         (["latency", "--batch-sizes", "0"], "above 0"),
         (["latency", "--repeats", "3"], "30"),

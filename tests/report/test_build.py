@@ -83,7 +83,7 @@ def test_a_page_says_what_it_rests_on(whole):
     assert "> **VARIANT jpeg90: not the official images.**" in text and "2 seeds (0, 1)" in text
     index = (out / "README.md").read_text()
     assert f"({CELL}/leaderboard.md)" in index and "100 bootstrap draws, 20 resamples" in index
-    assert "cpu: Made-up CPU" in index and "No setting counts. Left out:" in index
+    assert "cpu: Made-up CPU" in index and "There is no setting to average. Left out:" in index
     assert "Can this setting tell methods apart?" in text and "| failed: the best own gain" in index
     everything = b"".join(contents(out).values())
     assert str(out).encode() not in everything and str(results).encode() not in everything
