@@ -26,7 +26,7 @@ def texts(given: Any) -> list[str | tuple[str, str]]:
     for one in given:
         pair = isinstance(one, tuple | list) and len(one) == 2 and all(isinstance(part, str) for part in one)
         if not pair and not isinstance(one, str):
-            raise UserError(f"A text has the type {type(one).__name__}. Give str, or tuples of two str for pairs of texts.")
+            raise UserError(f"A text has the type {type(one).__name__}. Give str, or tuples of two str for pairs.")
         found.append((one[0], one[1]) if pair else one)
         if not all(part.strip() for part in ([found[-1]] if isinstance(found[-1], str) else found[-1])):
             raise UserError(f"Text {len(found) - 1} is empty. Leave it out.")
