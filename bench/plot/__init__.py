@@ -1,8 +1,8 @@
-"""Charts of the report on a matplotlib axis of your own: `bench.plot.gain(data, ax=ax)` and its kin.
+"""Draw charts of the report on a matplotlib axis, e.g. `bench.plot.gain(data, ax=ax)`.
 
 data: the folder of a store, or a DataFrame of `bench.run`, `bench.evaluate` or `bench.load_records(…, outcomes=True)`.
-setting: which one, if `data` has several. methods: those in colour, by their labels; all others are drawn in grey. Left
-out, all methods are in colour, or the foremost by own gain where they are many.
+setting: the setting to draw, if `data` has several. methods: labels of the methods to draw in colour; all others are grey.
+Default: all methods, or the best ones by own gain if there are many.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import matplotlib.pyplot as plt  # first, so that it has the user's backend and settings
+import matplotlib.pyplot as plt  # import first, so that it has the user's backend and settings
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
@@ -35,8 +35,8 @@ Data: TypeAlias = pd.DataFrame | str | Path
 MARKERS: dict[str, dict[str, Any]] = {
     "×": {"marker": "x", "color": "black", "markeredgewidth": 1.2},
     "hollow": {"marker": "o", "color": HULL, "markerfacecolor": "white"},
-}  # what keys of charts explain
-SHOWN = {"×": ("collapsed",), "hollow": ("incomplete", "hollow")}  # columns of points that they are for
+}  # markers by their sign in the keys of charts
+SHOWN = {"×": ("collapsed",), "hollow": ("incomplete", "hollow")}  # columns that give points these markers
 NEVER = pd.Series([False])
 Make = Callable[[CellReport], tuple[Chart, pd.DataFrame]]
 
@@ -44,37 +44,41 @@ Make = Callable[[CellReport], tuple[Chart, pd.DataFrame]]
 def gain(
     data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
 ) -> Axes:
-    """Draw what each method's own policies gain over the static hull at each cost, in points; return the axis."""
+    """Draw own gain at each cost, in points of accuracy over the static hull, and return the axis."""
     return _drawn(gain_chart, data, ax, setting, methods)
 
 
 def accuracy(
     data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
 ) -> Axes:
-    """Draw accuracy on test against cost, in %: each method's own curve and policies, and the static exits."""
+    """Draw test accuracy against cost, in % (own curves, policies and static exits), and return the axis."""
     return _drawn(accuracy_chart, data, ax, setting, methods, few=True)
 
 
 def calibration(
     data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
 ) -> Axes:
-    """Draw the calibration error of the answers that were given (15 bins of equal mass), in %, against cost."""
+    """Draw the ECE of the policies' answers against cost, in % (15 bins of equal mass), and return the axis."""
     return _drawn(ece_chart, data, ax, setting, methods)
 
 
 def set_size(
     data: Data, ax: Axes | None = None, *, setting: str | None = None, methods: Sequence[str] | None = None
 ) -> Axes:
-    """Draw the mean number of classes in conformal (LAC) sets at α = 0.05; sets that cover too little are hollow."""
+    """Draw the mean size of conformal (LAC) sets at α = 0.05 against cost, and return the axis.
+
+    Hollow markers: coverage that chance does not explain, or missing seeds.
+    """
     return _drawn(set_size_chart, data, ax, setting, methods)
 
 
 def _drawn(
     make: Make, data: Data, ax: Axes | None, setting: str | None, methods: Sequence[str] | None, *, few: bool = False
 ) -> Axes:
-    """Draw a chart; raise UserError where the records do not have what it needs, and for an unknown method.
+    """Draw a chart and return its axis.
 
-    few: bands only where no method is in grey, as those of many cover each other.
+    few: draw bands only if no method is grey, because many bands cover each other.
+    Raises UserError if the records lack what the chart needs, and for an unknown method.
     """
     report = report_of(data, setting)
     try:
@@ -92,7 +96,7 @@ def _drawn(
 
 
 def _legend(chart: Chart, labels: Sequence[Label]) -> list[Line2D]:
-    """Return methods as on the leaderboard, references, and what special markers mean."""
+    """Return legend entries: methods in the order of the leaderboard, references, and special markers."""
     named = {label.text: label for label in labels}
     order = [*(line.name for line in chart.lines), *(reference.name for reference in chart.references)]
     found = [Line2D([], [], label=name, **named[name].style) for name in order if name in named]
@@ -116,7 +120,7 @@ def _chosen(chart: Chart, methods: Sequence[str] | None) -> list[str]:
 
 
 def _frame(axes: Axes, report: CellReport) -> None:
-    """Give an axis that was made elsewhere the look of the report's, and a title that says what its numbers are of."""
+    """Style an axis like those of the report; the title is the name of the setting and its warnings."""
     style: dict[str, Any] = settings()
     axes.grid(True, color=style["grid.color"], linewidth=style["grid.linewidth"])
     axes.set_axisbelow(True)

@@ -39,7 +39,7 @@ def addresses(cells: Iterable[Cell]) -> dict[Cell, Address]:
 
 
 def title(cell: Cell) -> str:
-    """Return dataset with its variant, backbone, pixels, exits and protocol."""
+    """Return the dataset with its variant, the backbone, input size, number of exits and protocol as one text."""
     variant = f" ({cell.dataset_variant})" if cell.dataset_variant else ""
     parts = [f"{without_paths(cell.dataset)}{variant}", without_paths(cell.backbone)]
     parts += [cell.size] if cell.image_size else []  # optional for imported logits
@@ -48,7 +48,7 @@ def title(cell: Cell) -> str:
 
 
 def warnings(cell: Cell) -> list[str]:
-    """Return why the numbers of a setting cannot be compared with others; reasons start with a word in capitals."""
+    """Return the reasons why a setting cannot be compared with others; each starts with a word in capitals."""
     found = []
     if cell.limit is not None:
         found.append(f"LIMIT {cell.limit}: smoke run on {cell.limit} {cell.modality}s per split, not comparable")

@@ -1,4 +1,4 @@
-"""Compare the files of a report with those that the records give."""
+"""Compare the files of a report with those made from its records."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from bench.trials.record import Record
 
 
 def summarised(report: CellReport, downloads: Iterable[Download] = ()) -> CellSummary:
-    """Return the summary of a setting, which pages across settings are made from."""
+    """Return the summary of a setting, from which pages across settings are made."""
     methods = [record for record in report.records if record.point.kind == "method"]
     points = {(row.method, row.point): row for row in report.rows if row.kind == "method"}
     scores: dict[str, dict[str, dict[str, Estimate]]] = {}

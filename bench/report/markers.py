@@ -1,4 +1,4 @@
-"""The markers in a README between which the leaderboard is written; only its owner adds them. Imports nothing heavy."""
+"""Markers in a README, between which the leaderboard is written; users add them. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(readme: Path) -> str:
 def marked(readme: Path) -> str:
     """Return the text of a README with markers. Raises UserError if it has no markers or cannot be read."""
     if not has_markers(text := read(readme)):
-        raise UserError(f"'{readme}' has no place for a leaderboard: put {BEGIN} and {END} on lines of their own.")
+        raise UserError(f"'{readme}' has no leaderboard markers. Add {BEGIN} and {END} on lines of their own.")
     return text
 
 

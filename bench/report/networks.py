@@ -10,7 +10,7 @@ from bench.trials.folders import place_of
 
 
 def network_folder(cell: Cell) -> str | None:
-    """Return the folder of a setting's network, from where the command runs; None if no network is published.
+    """Return the folder of a setting's network, relative to the current folder; None if no network is published.
 
     Networks of suites are known even where their folders are absent, as in an installed package.
     """

@@ -29,7 +29,7 @@ def cell_page(report: CellReport, tables: Sequence[Table], figures: FigureSet, f
     parts = [f"# {escape(report.name)}", *(f"> **{escape(w)}.**" for w in told)]
     parts += [f"Made from {counts}.", *_gaps(report)]
     if not any(row.seeds for row in report.rows):
-        parts.append("**No operating point has a result yet, so there is nothing to compare and no figure.**")
+        parts.append("**No operating point has a result yet, so there is nothing to compare or to draw.**")
     read = [table for table in tables if table.shown != 0]
     parts += [part for table in read[:1] for part in table_parts(table, formats)]
     parts += [part for figure in figures for part in figure_parts(figure, formats)]
@@ -82,7 +82,7 @@ def _gaps(report: CellReport) -> list[str]:
     note = f" Of these, {infeasible} cannot meet their budget (infeasible)." if infeasible else ""
     if have == wanted:
         return [f"The grid is complete: {what}.{note}"]
-    return [f"**The grid is incomplete: {have} of {wanted} results** ({what}).{note} The flags say what is missing."]
+    return [f"**The grid is incomplete: {have} of {wanted} results** ({what}).{note} The flags show what is missing."]
 
 
 def _quality(report: CellReport) -> list[str]:
@@ -114,8 +114,8 @@ def index_page(report: Report, tables: Sequence[Table], figures: FigureSet, form
         "Early-exit methods on frozen backbones. A setting is one dataset through one backbone under one protocol; "
         "scores of different settings are not comparable.",
         "This folder is written by `bench report`, which also makes SVG figures, LaTeX and Parquet tables, and a site "
-        "with interactive plots and sortable tables (`site/index.html`). Of the published report git has only "
-        "Markdown, CSV and PNG files.",
+        "with interactive plots and sortable tables (`site/index.html`). Git has only the Markdown, CSV and PNG files "
+        "of the published report.",
     ]
     head = ["Setting", "Methods", "Budgets", "Seeds", "Results", "First by own gain", "Quality", "Flags"]
     lines = ["| " + " | ".join(head) + " |", "| --- | --: | --: | --: | --: | --- | --- | --- |"]

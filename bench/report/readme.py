@@ -1,4 +1,4 @@
-"""The leaderboard in a README, between markers that only its owner adds."""
+"""The leaderboard in a README, between markers that users add."""
 
 from __future__ import annotations
 

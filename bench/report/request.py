@@ -87,7 +87,7 @@ def parse_formats(text: str) -> tuple[str, ...]:
         if word not in FORMATS:
             raise UserError(f"There is no format '{word}'.{nearest(word, FORMATS)} Valid: {', '.join(FORMATS)}.")
     if not asked:
-        raise UserError(f"--format names no format. Valid: {', '.join(FORMATS)}.")
+        raise UserError(f"--format is empty. Valid: {', '.join(FORMATS)}.")
     return tuple(name for name in FORMATS if name in asked)
 
 

@@ -73,7 +73,7 @@ def intact(out: Path, files: Mapping[str, str]) -> bool:
 
 
 def current(request: Request) -> str:
-    """Return a digest of all inputs of the report; stores count by the names, sizes and times of their files."""
+    """Return a digest of all inputs of the report; for stores, the names, sizes and times of their files."""
     bootstrap = asdict(request.bootstrap) if request.bootstrap else None
     parts = [whole_digest(), request.formats, bootstrap, len(request.against), state_of(request.roots, request.out)]
     return digest(json.dumps(parts).encode())

@@ -1,7 +1,7 @@
-"""The statistics of a setting as a file of its report, which a clone shows without computing them again.
+"""The statistics of a setting as a file of its report, so that a clone need not compute them again.
 
 `<folder of the setting>/statistics.json.bz2`: a line with the key, and a line with the summary of the setting without
-what only pages need. The CSV tables do not do: they lack flags, quality checks and the names of what is compared.
+what only pages need. The CSV tables are not enough: they lack flags, quality checks and the names of what is compared.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def write(summary: CellSummary, key: str) -> bytes:
 
 
 def read(reports: Iterable[Path], address: Address, key: str) -> CellSummary | None:
-    """Return what the first of some reports has with this key; None if none has, or if a file is damaged."""
+    """Return the summary from the first report that has it with this key, otherwise None; damaged files are skipped."""
     for out in reports:
         try:
             found, text = bz2.decompress(read_regular(out / address.folder / STATISTICS, MOST_BYTES)).split(b"\n", 1)

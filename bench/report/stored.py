@@ -35,7 +35,7 @@ def folders(store: Path) -> list[str]:
 
 
 def named(text: str, valid: Sequence[str]) -> str:
-    """Return the setting with a name, else the only one whose dataset or backbone is it, or starts with it.
+    """Return the setting with this name, or the only one whose dataset or backbone equals it or starts with it.
 
     Raises UserError if no setting or several settings match.
     """

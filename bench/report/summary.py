@@ -126,7 +126,7 @@ class Report:
     def across(self) -> AcrossStatistics:
         """Statistics across the settings of one track. Raises ValueError if there are several tracks."""
         if len(self.tracks) > 1:
-            raise ValueError("settings of images and of texts do not compare; ask each of the tracks")
+            raise ValueError("image and text settings cannot be compared; use each report in `tracks`")
         return across([cell.statistics for cell in self.cells], self.bootstrap)
 
     def labelled(self, name: str, title: str, track: Report) -> tuple[str, str]:

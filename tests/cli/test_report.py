@@ -43,7 +43,7 @@ def test_a_readme_is_left_alone_without_markers_and_unless_beside_the_reports(be
     assert bench("report", "--format", "md").returncode == 0
     assert (tmp_path / "README.md").read_text() == "# Mine\n"
     named = bench("report", "--format", "md", "--readme", "README.md")
-    assert named.returncode == 2 and "has no place for a leaderboard" in named.stderr
+    assert named.returncode == 2 and "has no leaderboard markers" in named.stderr
 
 
 @pytest.mark.parametrize(

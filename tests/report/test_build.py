@@ -197,7 +197,7 @@ def test_formats_choose_what_is_written_and_leave_the_rest(tmp_path):
 
 @pytest.mark.parametrize("text", ["", " , ", "pdf", "md,cvs"])
 def test_formats_that_there_are_not(text):
-    with pytest.raises(UserError, match=r"Valid: md, csv, parquet|names no format|Did you mean 'csv'"):
+    with pytest.raises(UserError, match=r"Valid: md, csv, parquet|--format is empty|Did you mean 'csv'"):
         parse_formats(text)
 
 
@@ -301,7 +301,7 @@ def test_a_readme_shows_only_the_first_methods_and_cells_that_count(tmp_path):
 def test_a_readme_without_a_place_for_it(tmp_path):
     results = write(tmp_path / "results", records(**SMALL))
     (tmp_path / "README.md").write_text(f"{END} {BEGIN}")
-    with pytest.raises(UserError, match="has no place for a leaderboard"):
+    with pytest.raises(UserError, match="has no leaderboard markers"):
         build(results, tmp_path / "reports", **TEXT, readme=tmp_path / "README.md")
     with pytest.raises(UserError, match="cannot be read"):
         build(results, tmp_path / "reports", **TEXT, readme=tmp_path / "NONE.md")

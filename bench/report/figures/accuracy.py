@@ -17,9 +17,9 @@ from bench.stats.results import CurveStatistics, MethodStatistics, PointStatisti
 
 FIELDS = ["series", "method", "budget", "macs_fraction", "accuracy", "low", "high", "seeds", "incomplete", "collapsed"]
 CAPTION = (
-    "Lines: what a method reaches on test by mixing its own policies, chosen on cal; markers: the policies themselves. "
+    "Lines: each method's own curve on test, the upper hull of its policies, chosen on cal. Markers: the policies. "
 )
-BANDS = " Bands may overlap though one method is significantly better: all share seeds, see the comparison."
+BANDS = " Bands can overlap although one method is significantly better, because all share seeds: see the comparison."
 
 
 def accuracy(report: CellReport) -> Drawing:
@@ -42,14 +42,14 @@ def best(report: CellReport) -> Drawing:
     """Draw the few methods with the largest own gain, and the baseline, on one pair of axes."""
     methods = _with_points(report)
     if len(methods) <= MOST_LINES:
-        raise Missing(f"The figure of all methods shows each of the {len(methods)} methods as large.")
+        raise Missing(f"With {len(methods)} methods it would repeat the figure of all methods.")
     chosen = [report.statistics.method(label) for label in foremost(report)]
     baseline = report.statistics.baseline
     if not chosen:
-        raise Missing("No method has a complete grid, so none can be called best.")
+        raise Missing("No method has a complete grid, so none can be called the best.")
     data = curve_data(report, chosen, bands=False)
     chart = _chart(report, chosen, data, focus=True, bands=False)
-    seeds = seeds_described(data.loc[data["series"] == "policy", "seeds"], "bands in the figure of all methods")
+    seeds = seeds_described(data.loc[data["series"] == "policy", "seeds"], "for bands see the figure of all methods")
     named = f"{len(chosen)} of {len(methods)} methods: those with the largest own gain"
     named += f", and the baseline {baseline.label}." if baseline else "."
     return Drawing(one(chart), data, f"{CAPTION}{seeds[0].upper()}{seeds[1:]}. {named}")

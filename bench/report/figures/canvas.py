@@ -62,7 +62,7 @@ class Sheet:
 
 
 def sheet(*, width: float, body: float, keys: Sequence[str] = (), warnings: Sequence[str] = ()) -> Sheet:
-    """Start a figure with keys in grey and warnings in red at the top. The caption explains the rest."""
+    """Return a new figure with keys in grey and warnings in red at the top; the caption explains the rest."""
     blocks = [("; ".join(filter(None, keys)), NOTE, KEYS, "normal")] if any(keys) else []
     blocks += [(warning, ALARM, 9.0, "bold") for warning in warnings]
     lines: list[tuple[str, str, float, str, float]] = []

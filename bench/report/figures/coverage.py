@@ -20,7 +20,7 @@ ALPHAS = (0.01, 0.05, 0.1)
 KIND = "lac"
 ROW = 0.21  # inches per method
 BANDS = (("coverage_band", "#F2EBCF"), ("coverage_beta", "#DDD0A0"))
-KEYS = ("line: 1 − α", "dots: one budget and seed each", "bar: their mean", "◂ ▸: dots beyond the frame")
+KEYS = ("line: 1 − α", "dots: one budget and seed each", "bar: their mean", "◂ ▸: dots outside the axes")
 
 
 def coverage(report: CellReport) -> Drawing:
@@ -59,9 +59,9 @@ def coverage(report: CellReport) -> Drawing:
             sns.despine(ax=axes, left=True)
         page.text(left + (9.2 - left - 0.15) / 2, 0.12, "empirical coverage on test, %", ha="center", fontsize=9.5)
     caption = (
-        "Coverage of conformal (LAC) sets on test. Bands hold 95 % of calibrated sets: dark, over endless test "
-        "samples, given the number of cal samples (Beta); light, for this many test samples (Beta-binomial). Dots of "
-        "one seed share cal samples: they move together. Dots beyond the frame are marked at it."
+        "Coverage of conformal (LAC) sets on test. Bands: 95 % ranges due to chance, dark from the draw of cal alone "
+        "(Beta, infinitely many test samples), light from the draws of cal and test (Beta-binomial). Dots of one seed "
+        "share cal samples, so they are correlated. Dots outside the axes are marked at the edge."
     )
     return Drawing(page.figure, data, caption)
 

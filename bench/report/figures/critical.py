@@ -50,8 +50,8 @@ def critical(report: CellReport) -> Drawing:
     seeds = seeds_described([len(statistics.seeds)], "bars: paired 95 % bootstrap intervals")
     caption = (
         f"Own gain minus that of the baseline {baseline.label}, {seeds}. Right: simultaneous 95 % confidence "
-        "intervals for the ranks, none below six seeds; long ones mean that this many seeds and samples cannot tell. "
-        "Methods with an incomplete grid have no value."
+        "intervals for the ranks (none with fewer than six seeds); if they are long, there are too few seeds and "
+        "samples to rank the methods. Methods with an incomplete grid have no value."
     )
     return Drawing(page.figure, data, caption)
 

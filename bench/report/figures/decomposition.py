@@ -51,8 +51,8 @@ def decomposition(report: CellReport) -> Drawing:
         area_key(grid, AREA)
     caption = (
         f"Every method at budget {budget:g}, {seeds_described(data['seeds'], 'intervals are in the tables')}. A "
-        "circle above the grey line: the samples that leave there are easier than most. Exits where fewer than 0.5 % "
-        "leave have no circle."
+        "circle above the grey line: the samples that leave there are easier than average. Exits where fewer than "
+        "0.5 % leave have no circle."
     )
     return Drawing(grid.page.figure, data, caption)
 

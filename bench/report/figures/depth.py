@@ -44,10 +44,10 @@ def depth(report: CellReport) -> Drawing:
         bar.ax.set_title("%", fontsize=8, pad=4)
         bar.ax.tick_params(labelsize=8)
         bar.outline.set_visible(False)
-    seeds = seeds_described(states["seeds"], "on a scale that is finer for small shares")
+    seeds = seeds_described(states["seeds"], "the scale is finer for small shares")
     caption = (
-        "Exit distribution: each column is a policy for one budget, each row an exit, the shade the share of test "
-        f"samples that leave there, {seeds}."
+        "Exit distribution: each column is a policy for one budget, each row is an exit, and the shade is the share of "
+        f"test samples that leave there, {seeds}."
     )
     return Drawing(grid.page.figure, data, caption)
 

@@ -35,7 +35,7 @@ def exit_calibration(report: CellReport) -> Drawing:
     with mpl.rc_context(settings()):
         notes = [
             f"black: mean of the {complete} methods with a complete grid" if complete else "no complete grid: no mean",
-            f"{'grey' if many else 'coloured'}: single methods ({len(methods)}), mean over budgets and seeds",
+            f"{'grey' if many else 'coloured'}: individual methods ({len(methods)}), mean over budgets and seeds",
             "hollow: not all seeds",
         ]
         notes = notes if complete < len(methods) else notes[:2]
@@ -52,7 +52,7 @@ def exit_calibration(report: CellReport) -> Drawing:
     caption = (
         "Left: calibration error of each exit on all test samples. Right: mean confidence minus accuracy of the "
         f"samples that leave there (exits with at least {100 * LEAST:g} % of them); above zero: overconfident. The "
-        "mean counts each complete method once. Methods on the same heads share a line on the left."
+        "mean counts each complete method once. Methods with the same heads have the same line on the left."
     )
     return Drawing(page.figure, data, caption)
 

@@ -38,7 +38,7 @@ def gain_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
     """
     data = gain_data(report)
     if not len(data):
-        raise Missing("No method has a gain over static exits: it needs their records and a result.")
+        raise Missing("No method has an own gain, which needs results of the method and of static exits.")
     shown = data.rename(columns={"macs_fraction": "x", "gain": "y"})
     shown[["y", "low", "high"]] *= 100
     lines = [

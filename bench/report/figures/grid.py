@@ -72,8 +72,8 @@ def panels(
 ) -> Grid:
     """Start the figure with a panel per method, titled with its name.
 
-    row: heights of panels in inches for many methods and for a few. signs: are put after names, such as × for a policy
-    that has collapsed.
+    row: heights of panels in inches for many methods and for a few. signs: are written after names, e.g. × for a
+    collapsed policy.
     """
     many = len(names) > FEW
     columns = COLUMNS if many else max(len(names), 2)

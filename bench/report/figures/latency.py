@@ -19,8 +19,8 @@ from bench.report.style import HULL, NOTE, looks, settings
 
 CAPTION = (
     "Accuracy on all of test (simulated) against milliseconds per batch (measured, heads and gates included): medians, "
-    "bars from the first to the third quartile. Dashes: the plain backbone. Crosses: where a policy would be if its "
-    "time shrank as its executed MACs do."
+    "bars from the first to the third quartile. Dashes: the plain backbone. Crosses: the latency expected if it were "
+    "proportional to executed MACs."
 )
 
 

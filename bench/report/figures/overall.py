@@ -57,8 +57,8 @@ def own_gain(report: Report) -> Drawing:
         axes.set_xlim(low, high)
         axes.set_xlabel("own gain, points of accuracy")
     caption = (
-        f"Own gain in {_cells(report)} that count. Means, with 95 % intervals over settings, exist for methods with a "
-        "complete grid in all of them; bars are cut off where they would dwarf the differences between means."
+        f"Own gain in {_cells(report)}. Methods with a complete grid in all of them have a mean with a 95 % interval "
+        "over settings; long intervals are cut off so that differences between means stay visible."
     )
     return Drawing(page.figure, data, caption)
 
@@ -112,9 +112,9 @@ def own_gain_data(report: Report) -> pd.DataFrame:
                     )
     data = pd.DataFrame(rows, columns=["series", "method", "setting", "gain", "low", "high", "settings", "flags"])
     if len(counted) < FEW:
-        raise Missing(f"Fewer than {FEW} settings count, so there is no mean over settings to draw.")
+        raise Missing(f"Fewer than {FEW} settings are valid, so there is no mean over settings to draw.")
     if not data["gain"].notna().any():
-        raise Missing("No setting that counts has an own gain: it needs static exits and a complete grid.")
+        raise Missing("No valid setting has an own gain, which needs static exits and a complete grid.")
     return data
 
 
@@ -146,7 +146,7 @@ def tally(report: Report) -> Drawing:
         axes.set_xlabel("share of comparisons, %:  blue won · grey tied · orange lost (counts inside)")
     caption = (
         f"Comparisons of own gain with every other method in {_cells(report)}, where both have a complete grid. Within "
-        f"{100 * EQUAL:g} points of accuracy two methods are practically equal: a tie. Counts, not tests."
+        f"{100 * EQUAL:g} points of accuracy two methods are practically equal: a tie. These are counts, not tests."
     )
     return Drawing(page.figure, data, caption)
 
@@ -166,7 +166,7 @@ def tally_data(report: Report) -> pd.DataFrame:
                 {"method": m.label, **dict(zip(("wins", "ties", "losses"), counts, strict=True)), "settings": m.cells}
             )
     if not rows:
-        few = f"Fewer than {FEW} settings count" if len(report.across.cells) < FEW else "No setting has two methods"
+        few = f"Fewer than {FEW} settings are valid" if len(report.across.cells) < FEW else "No setting has two methods"
         raise Missing(f"{few}, so wins, ties and losses are not counted.")
     data = pd.DataFrame(rows)
     net = (data["wins"] - data["losses"]) / data[["wins", "ties", "losses"]].sum(axis=1)

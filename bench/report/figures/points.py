@@ -14,7 +14,7 @@ from bench.report.text import seeds_phrase
 from bench.stats.flags import Flag
 
 HOLLOW = "hollow: not all seeds"
-CROSSED = "×: collapsed, one exit takes over 95 % in some seed"
+CROSSED = "×: collapsed, over 95 % leave at one exit in some seed"
 
 
 def points(report: CellReport, metric: str, *others: str) -> pd.DataFrame:
@@ -96,7 +96,7 @@ def seeds_described(counts: Iterable[int], interval: str) -> str:
     """Return a phrase with the number of seeds and the kind of interval; one seed has no interval."""
     n = sorted(set(counts)) or [0]
     many = seeds_phrase(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
-    return f"mean of {many}, {interval}" if n[-1] > 1 else f"{many}, so no intervals"
+    return f"mean of {many}; {interval}" if n[-1] > 1 else f"{many}, so no intervals"
 
 
 def cost_label(report: CellReport) -> str:

@@ -18,9 +18,7 @@ from bench.trials.record import Record
 
 AREA = 300.0  # points², area of a circle for all samples
 FEWEST = 30  # bins with fewer test samples are left out, because their accuracy is noise
-BY_EXIT = (
-    "a circle for the samples that leave at each exit, where records have no bins; exits where few leave are left out"
-)
+BY_EXIT = "with one circle per exit, because records have no bins; exits where few samples leave are left out"
 
 
 def reliability(report: CellReport) -> Drawing:
@@ -35,7 +33,7 @@ def reliability(report: CellReport) -> Drawing:
     signs = budget_signs(report, budget)
     counts = sorted(set(data["seeds"]))
     many = seeds_phrase(counts[-1]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
-    circles = "circles: bins of confidence" if binned else "circles: the samples that leave at an exit"
+    circles = "circles: confidence bins" if binned else "circles: the samples that leave at an exit"
     notes = [f"{circles}, area: share", "below the line: overconfident"]
     with mpl.rc_context(settings()):
         grid = panels(
@@ -59,10 +57,9 @@ def reliability(report: CellReport) -> Drawing:
             axes.set_ylim(0, 103)
         grid.finish()
         area_key(grid, AREA)
-    where = f"15 bins of equal width, those with fewer than {FEWEST} samples of test left out" if binned else BY_EXIT
+    where = f"in 15 bins of equal width; bins with fewer than {FEWEST} test samples are left out" if binned else BY_EXIT
     caption = (
-        f"Mean confidence and accuracy at budget {budget:g} of the answers that each method gave on test, {many} "
-        f"together, in {where}."
+        f"Mean confidence and accuracy of each method's answers on test at budget {budget:g}, {many} pooled, {where}."
     )
     return Drawing(grid.page.figure, data, caption)
 
@@ -109,7 +106,7 @@ def binned_data(report: CellReport) -> pd.DataFrame | None:
         return None
     data = pd.concat(tables, ignore_index=True).assign(budget=budget)
     if not len(data):
-        raise Missing(f"No bin of confidence has {FEWEST} samples of test at budget {budget:g}.")
+        raise Missing(f"No confidence bin has {FEWEST} test samples at budget {budget:g}.")
     return data
 
 

@@ -21,8 +21,8 @@ def ece(report: CellReport) -> Drawing:
     """Draw the expected calibration error (15 bins of equal mass) of the policies against cost."""
     chart, data = ece_chart(report)
     caption = (
-        "Expected calibration error (15 bins of equal mass) of the answers that each policy gave on test, at the cost "
-        f"it had, {_seeds(data)}. {CLIPPED}"
+        "Expected calibration error (15 bins of equal mass) of each policy's answers on test, against realised cost, "
+        f"{_seeds(data)}. {CLIPPED}"
     )
     return Drawing(_figure(chart), data, caption)
 
@@ -40,8 +40,8 @@ def inefficiency(report: CellReport) -> Drawing:
     methods = data["series"] == "method"
     out, total = int((data["hollow"] & methods).sum()), int(methods.sum())
     caption = (
-        f"Mean size of conformal (LAC) sets at α = {ALPHA:g}, calibrated on cal, {_seeds(data)}. Hollow: {out} of "
-        f"{total} policies whose mean coverage lies outside the 95 % Beta-binomial band of one calibrated set. "
+        f"Mean size of conformal (LAC) sets at α = {ALPHA:g}, calibrated on cal, {_seeds(data)}. Hollow: mean "
+        f"coverage outside the 95 % Beta-binomial band of one seed ({out} of {total} policies). "
         f"{CLIPPED}"
     )
     return Drawing(_figure(chart), data, caption)
@@ -52,7 +52,7 @@ def set_size_chart(report: CellReport) -> tuple[Chart, pd.DataFrame]:
     metric, coverage = f"set_size_lac@{ALPHA:g}", f"coverage_lac@{ALPHA:g}"
     low, high = (f"coverage_band_{end}@{ALPHA:g}" for end in ("low", "high"))
     data = points(report, metric, coverage, low, high)
-    _needed(data, "No record has sizes of LAC sets: they need the logits that samples left with.")
+    _needed(data, "No record has sizes of LAC sets, which need the logits with which samples leave.")
     data["hollow"] = (data[coverage] < data[low]) | (data[coverage] > data[high])
     return _chart(report, data, metric, 1.0, "classes per LAC set (lower is better)", log=True), data
 

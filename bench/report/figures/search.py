@@ -28,9 +28,9 @@ LEAST = 4  # complete trials needed for importances
 
 
 CAPTION = (
-    "Gains are on the images that choose, so the best of many is biased upwards; what is kept was decided on images "
-    "and seeds that did not choose it. Importance: the share of a parameter in what sets good trials apart "
-    "(PED-ANOVA, as Optuna has it), rough where whole trials are few."
+    "Gains are on the samples that choose the best trial, so the best of many is biased upwards; whether it is kept is "
+    "decided on other samples and seeds. Importance: a parameter's share in what distinguishes good trials (PED-ANOVA, "
+    "as in Optuna), rough if few trials are complete."
 )
 
 

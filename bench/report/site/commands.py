@@ -1,4 +1,4 @@
-"""The commands that measure a method of a setting again and that write its policy, and what records lack for them."""
+"""The commands that measure and export a policy of a setting again, and what the records lack for them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.trials.folders import without_paths
 
 METHOD, BUDGET = "{method}", "{budget}"  # where the page puts its choice
 IMPORTED = "external"  # the protocol of banks that `bench import` made
-FIXED = "v1"  # today only of networks trained on the dataset, and of datasets with a pool of their own
+FIXED = "v1"  # now only of networks trained on the dataset, and of datasets with a pool of their own
 FOLDER = "FOLDER"  # what the reader must replace
 PLACE = r"embeddings|block \d+"  # names of intermediate exits
 
@@ -33,7 +33,7 @@ def run_command(cell: Cell, seeds: Sequence[int]) -> str:
 
 
 def export_command(cell: Cell, seeds: Sequence[int]) -> str:
-    """Return the `bench export` command of one policy, which fits it and writes it into a folder; '' if none can."""
+    """Return the `bench export` command of one policy, which fits it and writes it to a folder; '' if there is none."""
     if cell.protocol_version == IMPORTED:
         return ""
     seed = [f"--seed {min(seeds)}"] if seeds and 0 not in seeds else []
@@ -41,18 +41,18 @@ def export_command(cell: Cell, seeds: Sequence[int]) -> str:
 
 
 def lacking(cell: Cell) -> list[str]:
-    """Return a sentence for every name of a setting that its records do not keep, so that the commands lack it.
+    """Return a sentence for everything in the commands that records do not store, so that the reader must replace it.
 
-    Options that change no name (weights, storage) are not among them; the bank's digest tells whether they differ.
+    Options that change no name (weights, storage) are not included; the bank's digest shows whether they differ.
     """
     if cell.protocol_version == IMPORTED:
         return [
-            f"The logits were imported. Write the folder of the bank, which bench import prints, in place of {FOLDER}. "
-            "There is no network, so no policy can be exported."
+            f"The logits were imported. Replace {FOLDER} with the folder of the bank, which bench import prints. There "
+            "is no network, so no policy can be exported."
         ]
     names = (without_paths(cell.dataset), without_paths(cell.backbone))
     found = [
-        f"Records do not contain folders. Write the whole path in {name}."
+        f"Records do not contain folders. Replace {name} with its full path."
         for name, whole in zip(names, (cell.dataset, cell.backbone), strict=True)
         if name != whole
     ]
@@ -60,8 +60,8 @@ def lacking(cell: Cell) -> list[str]:
         found.append(f"The dataset {names[0]} is from a plugin. Add --plugin FILE.")
     if FOLDER in _network(cell)[0]:
         found.append(
-            f"{names[1]} is neither in bench list backbones nor a published network. In place of {FOLDER} write the "
-            "folder that bench finetune made, or for a backbone from a plugin its name and --plugin FILE."
+            f"{names[1]} is neither in bench list backbones nor a published network. Replace {FOLDER} with the folder "
+            "that bench finetune made; for a backbone from a plugin, with its name, and add --plugin FILE."
         )
     if cell.protocol_version == FIXED and network_folder(cell) is None and _is_known("backbones", names[1]):
         found.append(
@@ -88,7 +88,7 @@ def _network(cell: Cell) -> list[str]:
 
 
 def _exits(cell: Cell) -> str:
-    """Return the blocks after which intermediate exits sit, as `--exits` takes them; '' for backbones without it."""
+    """Return the blocks that have intermediate exits, as `--exits` takes them; '' for backbones without it."""
     names, backbone = cell.exit_names[:-1], cell.backbone
     elsewhere = ":" in backbone and not _is_known("backbones", backbone)
     if elsewhere or backbone.startswith("cascade:") or not all(re.fullmatch(PLACE, name) for name in names):
@@ -97,7 +97,7 @@ def _exits(cell: Cell) -> str:
 
 
 def _is_known(kind: registry.Kind, text: str) -> bool:
-    """Whether a name is one that exitbench or an installed package provides."""
+    """Return whether exitbench or an installed package provides this name."""
     try:
         return parse(text).name in registry.plugins(kind)
     except UserError:

@@ -35,7 +35,7 @@ FLAGS = (
     ("tuned", "The parameters were chosen by `bench tune`."),
     ("older", "Older records of the same operating point were left out."),
     ("versions", "Records of different versions of the method’s code are mixed."),
-    ("other code", "Made by other code of the same version; bench run --rerun changed runs these points again."),
+    ("other code", "Made by other code of the same version; `bench run --rerun changed` runs these points again."),
     ("published", "Records from a published store, shown beside your own."),
 )
 

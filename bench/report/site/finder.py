@@ -21,7 +21,7 @@ Numbers = list[float | None]
 
 
 def finder(report: CellReport) -> dict[str, Any]:
-    """Return the data of the sliders: budgets, losses, methods, the static mix, the plain backbone, commands.
+    """Return the data of the sliders: budgets, losses, methods, the static hull, the plain backbone, commands.
 
     Accuracies, costs and errors are in percent. `at` has an entry per budget, `iso` an entry per loss; an entry is None
     if the budget or accuracy is not reached.
@@ -84,7 +84,7 @@ def _at(curve: CurveStatistics | None, budgets: list[float]) -> list[tuple[float
 
 
 def _iso(found: IsoCost) -> dict[str, Any] | None:
-    """Return the lowest cost for a loss; None if some seed does not reach that accuracy within the plain backbone's."""
+    """Return the lowest cost for a loss; None if some seed does not reach it within the plain backbone's cost."""
     if not math.isfinite(found.cost.value):
         return None
     return {"cost": _ends(found.cost), "leading": found.leading}

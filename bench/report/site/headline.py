@@ -38,7 +38,7 @@ def _who(complete: list[MethodStatistics]) -> Answer:
     top = complete[0]
     own = f"own gain {points(top.curve.own.value)} points"
     if not first:
-        return Answer("Which method leads?", top.label, f"{own}; fewer than {MIN_SEEDS} seeds give no ranks")
+        return Answer("Which method leads?", top.label, f"{own}; fewer than {MIN_SEEDS} seeds: no ranks")
     if len(first) == 1:
         return Answer(
             "Which method leads?", top.label, f"{own}; significantly better than all {len(complete) - 1} others"
@@ -46,7 +46,7 @@ def _who(complete: list[MethodStatistics]) -> Answer:
     names = ", ".join(first[:MOST]) + (f" and {len(first) - MOST} more" if len(first) > MOST else "")
     if len(first) == len(complete):
         behind = f"Any of {len(first)} may be first; the highest is {top.label}, {own}"
-        return Answer("Which method leads?", "Not significant", behind)
+        return Answer("Which method leads?", "No significant leader", behind)
     return Answer("Which method leads?", f"{top.label}, but not alone", f"{own}; may be first: {names}")
 
 
@@ -59,7 +59,7 @@ def _by(top: MethodStatistics, complete: list[MethodStatistics], cell: CellStati
     if top.against_plain is not None and cell.baseline and cell.plain != cell.baseline.label:
         parts.append(f"{gap(top.against_plain.difference)} over {cell.plain}")
     if len(complete) > 1:
-        parts.append(f"not corrected for being the highest of {len(complete)}")
+        parts.append(f"not corrected for selecting the best of {len(complete)}")
     return Answer("By how much?", gap(top.curve.own), "; ".join(parts))
 
 
@@ -67,10 +67,10 @@ def _cost(top: MethodStatistics, complete: list[MethodStatistics]) -> Answer:
     found = {m.label: i.cost.value for m in complete for i in m.curve.iso if i.loss == LOSS}
     costs = {label: cost for label, cost in found.items() if math.isfinite(cost)}
     if not costs:
-        return Answer("At which cost?", "No savings", "No method keeps full accuracy minus 1 point on every seed.")
+        return Answer("At which cost?", "No savings", "No method stays within 1 point of full accuracy on every seed.")
     cheapest = min(sorted(costs), key=lambda label: costs[label])
     own = "" if cheapest == top.label else f"; {top.label}: {percent(costs.get(top.label, math.inf))}"
-    behind = f"lowest cost for full accuracy minus 1 point: {cheapest}{own}"
+    behind = f"lowest cost within 1 point of full accuracy: {cheapest}{own}"
     return Answer("At which cost?", f"{percent(costs[cheapest])} of MACs", behind)
 
 

@@ -21,7 +21,7 @@ RESULTS = (
     Column("nauc", "NAUC with static exits, %", 2, 100, True, note="mean accuracy of the hull with static exits"),
     Column("difference", "Over baseline, points", 2, 100, True, True, note="own gain minus the baseline’s"),
     Column("verdict", "Verdict", note="result of the comparison with the baseline"),
-    Column("plain_difference", f"Over {PLAIN}, points", 2, 100, True, True, note="own gain minus that of a threshold"),
+    Column("plain_difference", f"Over {PLAIN}, points", 2, 100, True, True, note=f"own gain minus that of {PLAIN}"),
     Column("plain_verdict", "Verdict", note="result of that comparison"),
     Column("flags", "Flags"),
 )  # fmt: skip
@@ -46,7 +46,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Export:
-    """The command that writes a method's policy of one setting: for a budget, and with {budget} in its place."""
+    """The command that exports a method's policy in one setting, for one budget and with a {budget} placeholder."""
 
     setting: str
     budgets: list[str]
@@ -57,7 +57,7 @@ class Export:
 
 
 def exports(places: Sequence[Place]) -> list[Export]:
-    """Return the export command of every setting where the method has results, at the budget next to 0.5."""
+    """Return the export command of every setting where the method has results, at the budget nearest to 0.5."""
     found = []
     for place in places:
         points = place.method.points

@@ -82,7 +82,7 @@ def tabs(found: Sequence[Grid]) -> list[tuple[str, list[Grid]]]:
 
 
 def files(report: Report, tables: Sequence[Table], figures: Iterable[Any], there: Collection[str]) -> dict[str, bytes]:
-    """Return the site's other files by their paths within the report (`site/index.html`, …); equal input, equal bytes.
+    """Return the site's other files by their paths within the report (`site/index.html`, …); same input, same bytes.
 
     tables, figures: those across settings. there: paths of the report's other files across settings.
     """

@@ -37,6 +37,7 @@ def label(text: str) -> str:
 
 
 def points(report: CellReport, rows: Iterable[Row], score: Score) -> list[Point]:
+    """Return the points of rows that have a score, by ascending cost."""
     found = []
     known = _known(report) if score.key == "accuracy" else {}
     for row in rows:
@@ -85,6 +86,7 @@ def _hover(row: Row, value: Estimate, cost: Estimate, score: Score) -> str:
 
 
 def trace(held: Sequence[Point], score: Score) -> dict[str, Any]:
+    """Return the points of a line as plotly needs them: x, y, hover texts, and halves of error bars if known."""
     scale = score.scale
     known = [p[2] for p in held]
     made: dict[str, Any] = {

@@ -35,7 +35,7 @@ def board(cell: CellStatistics) -> Table:
     shown = {WHOLE, f"accuracy@{shown_budget(cell):g}"}
     for key, budget in at.items():
         title = f"Accuracy at {budget:g}, %"
-        known[key] = Column(key, title, 2, 100, data=key not in shown, note=f"its own curve at cost {budget:g}")
+        known[key] = Column(key, title, 2, 100, data=key not in shown, note=f"on its own curve, at cost {budget:g}")
     costs = [key for key in known if key.startswith("cost@")]
     order = dict.fromkeys([*FIRST, *(k for k in at if k in shown), *costs, *COMPARED, *known])
     columns = [known[key] for key in (*(k for k in order if k not in LAST), *LAST) if key in known]

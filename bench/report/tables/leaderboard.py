@@ -23,9 +23,7 @@ COLUMNS = (
     Column("p", "p", 3, p=True, data=True),
     Column("p_signflip", "p (sign flips)", 3, p=True, data=True),
     Column("verdict", "Verdict", data=True),
-    Column(
-        "plain_difference", f"Over {PLAIN}, points", 2, 100, True, True, note="own gain minus that of one threshold"
-    ),
+    Column("plain_difference", f"Over {PLAIN}, points", 2, 100, True, True, note=f"own gain minus that of {PLAIN}"),
     Column("plain_p_holm", "p (Holm)", 3, p=True, note="the same correction"),
     Column("plain_p", "p", 3, p=True, data=True),
     Column("plain_p_signflip", "p (sign flips)", 3, p=True, data=True),
@@ -41,7 +39,7 @@ COLUMNS = (
 RANKS = "Rank: simultaneous 95 % confidence interval; none for a method whose grid has gaps."
 GLOSSARY = (
     "Flags: collapsed, over 95 % of the samples leave at one exit; infeasible, the budget is below what the method can "
-    "meet; unreachable, the method cannot spend the budget; (n/m), this many of its budgets × seeds."
+    "meet; unreachable, the method cannot spend the budget; (n/m), n of its m operating points (budgets × seeds)."
 )
 
 
@@ -91,8 +89,8 @@ def _caption(cell: CellStatistics) -> str:
         f"Test results, mean over {seeds(cell)}; brackets are 95 % intervals from {bootstrap.draws:,} bootstrap draws "
         f"of seeds and held-out pools and {bootstrap.sample_draws:,} of test samples.",
         "Own gain: mean over costs of the accuracy of a method's own policies minus that of the static hull (random "
-        "mixtures of static exits). Its curve is the upper hull of its policies, flat above the most expensive one, "
-        "and below the cheapest one mixed with the first exit.",
+        "mixtures of static exits). Its curve is the upper hull of its policies; it is flat above the most expensive "
+        "one, and mixes the cheapest one with the first exit below that.",
         "NAUC with static exits: mean accuracy of the hull of its policies and all static exits, which replace bad "
         f"policies for free. Points on a hull are chosen on {cell.split}; costs are from {window.low:.3g}, the first "
         "exit, to 1, the plain backbone.",

@@ -26,7 +26,7 @@ COLUMNS = (
 
 
 def one_budget(summary: CellSummary, budget: float) -> Table:
-    """Return the methods by falling own gain at a budget of a setting, then static hull, plain backbone and oracle."""
+    """Return the methods by descending own gain at a budget, then static hull, plain backbone and oracle."""
     cell = summary.statistics
     held = [(method, at) for method in cell.methods if (at := _at(method.curve, budget)) is not None]
     held.sort(key=lambda pair: (math.isnan(pair[1].gain.value), -pair[1].gain.value))

@@ -12,9 +12,9 @@ TALLY = ("wins", "ties", "losses")
 
 
 def overall(report: Report) -> Table:
-    """Return methods by descending mean own gain over all valid settings, with wins, ties and losses if there are FEW.
+    """Return methods by descending mean own gain over all valid settings, with wins, ties and losses.
 
-    FEW is in `bench.stats.across`.
+    These need FEW settings (`bench.stats.across`).
     """
     found = report.across
     rows: list[dict[str, Value]] = []
@@ -93,7 +93,7 @@ def every_setting(report: Report) -> Table:
         [
             "Own gain in points with 95 % bootstrap intervals over seeds, pools and test samples, for complete grids "
             "only. Methods by mean own gain. Shaded or ●: the leading group of a setting, whose rank may be 1. On a "
-            "network that was trained with its exits, methods use those.",
+            "network that was trained with its heads, methods use these native heads.",
             *(f"{line}." for line in concerns),
             left_out(report.across),
         ]

@@ -31,9 +31,9 @@ def searches(report: CellReport) -> Table | None:
     if not found:
         return None
     text = (
-        f"{NOTE} Brackets: 95 % intervals over images and seeds. If they are above zero the tuned values are kept, "
-        "else the defaults; without numbers no trial scored above the defaults. Every method had the same number of "
-        "trials, and cal and test were not used. `bench run --tuned` uses what was kept."
+        f"{NOTE} Brackets: 95 % intervals over samples and seeds. Tuned values are kept if the interval is above zero, "
+        "otherwise the defaults; –: no trial scored above the defaults. Every method had the same number of trials, "
+        "and cal and test were not used. `bench run --tuned` uses the kept values."
     )
     return Table("searches", "Parameter searches", COLUMNS, [_row(search) for search in found], text)
 

@@ -22,7 +22,7 @@ COLUMNS = (
     Column(COVERAGE, "Coverage, %", 2, 100, interval=True, note="share of sets that contain the label, α = 0.05"),
     Column("coverage_low_lac@0.05", "Coverage at least", 2, 100, data=True),
     Column("coverage_high_lac@0.05", "Coverage at most", 2, 100, data=True),
-    Column("exit_gap_lac@0.05", "Largest shortfall of an exit, points", 1, 100, note="largest shortfall of an exit"),
+    Column("exit_gap_lac@0.05", "Largest gap of an exit, points", 1, 100, note="largest |coverage − 95 %| of an exit"),
     Column(LOW, "Band from", 2, 100, data=True),
     Column(HIGH, "Band to", 2, 100, data=True),
     Column("aurc", "AURC", 4, data=True),
@@ -64,6 +64,6 @@ def _band(report: CellReport) -> str:
         return "Coverage should be 95 %."
     least, most = min(b[0] for b in bands), max(b[1] for b in bands)
     return (
-        f"Coverage should be 95 %; chance alone, of cal and of test, leaves it within {100 * least:.1f}–"
-        f"{100 * most:.1f} % for one seed (Beta-binomial, 95 %); ▲ ▼: the mean is above or below that."
+        f"Coverage should be 95 %; the draws of cal and test alone put one seed within {100 * least:.1f}–"
+        f"{100 * most:.1f} % (Beta-binomial, 95 %); ▲ ▼: the mean is above or below that."
     )

@@ -9,7 +9,7 @@ from bench.stats.flags import Flag
 from bench.stats.results import CellStatistics
 
 FLAGS = (
-    Column("flags", "Flags", note="gaps, infeasible budgets, collapsed policies and the like; docs/reports.md"),
+    Column("flags", "Flags", note="gaps, infeasible budgets, collapsed policies and others; see docs/reports.md"),
     Column("setting_flags", "Flags", data=True),
 )
 SHOWN = 0.5  # tables with one budget show the one nearest to this

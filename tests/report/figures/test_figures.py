@@ -340,5 +340,5 @@ def test_one_method_over_five_cells_is_drawn_without_a_warning_and_over_four_not
     held = [r for i in range(5) for r in records(**grid, dataset=f"set{i}")]
     low, high = own_gain(report(held)).figure.axes[0].get_xlim()
     assert low < high
-    with pytest.raises(Missing, match="Fewer than 5 settings count"):
+    with pytest.raises(Missing, match="Fewer than 5 settings are valid"):
         own_gain(report([r for r in held if r.cell.dataset != "set4"]))

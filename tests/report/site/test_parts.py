@@ -111,7 +111,7 @@ def test_answers_name_the_leader_only_where_ranks_do():
         return answers(replace(cell_, methods=methods))[0].answer
 
     assert told((1, 1), (2, 2)) == top.label
-    assert told((1, 2), (1, 2)) == "Not significant"
+    assert told((1, 2), (1, 2)) == "No significant leader"
     assert [a.question for a in answers(cell_)] == [
         "Which method leads?",
         "By how much?",
@@ -123,7 +123,7 @@ def test_answers_name_the_leader_only_where_ranks_do():
 
 def test_answers_of_one_seed_and_of_none_complete():
     one = make_report(("jeidnn", "msdnet_thresh"), seeds=(0,))[0]
-    assert "fewer than 6 seeds give no ranks" in answers(one.statistics)[0].behind
+    assert "fewer than 6 seeds: no ranks" in answers(one.statistics)[0].behind
     gaps = cell_reports([r for r in cell_records(cell("a"), ("jeidnn", "pcee"), (0,)) if _kept(r)], BOOTSTRAP)[0]
     assert [a.answer for a in answers(gaps.statistics)] == ["Not known"]
 

@@ -44,11 +44,11 @@
     const found = rows.map((row) => timed(setting, row, share)).filter(Boolean);
     const told = found.slice(0, 3).map(([name, b, ms]) => `${name} ${time(ms)} (measured at ${percent(100 * b, 0)} of MACs)`);
     const more = found.length > 3 ? `, and ${found.length - 3} more in the table` : "";
-    const none = found.length ? "" : "; no policy for this question was measured";
+    const none = found.length ? "" : "; not measured for these policies";
     return el("p", { class: "small" }, `Latency per sample: plain backbone ${time(setting.latency.plain)}${["", ...told].join(", ")}${more}${none}. ${setting.latency.where}; measured on ${setting.latency.date}.`);
   }
 
-  // What a setting answers: the rows of methods, best first, each with its policy's scores; and the static mix.
+  // What a setting answers: the rows of methods, best first, each with its policy's scores; and the static hull.
   function atBudget(setting, share) {
     const i = setting.budgets.findLastIndex((b) => b <= share + 1e-9);
     if (!setting.budgets.length) return { problem: "No method has results." };
@@ -83,14 +83,14 @@
 
   function caveat(row, costs) {
     if (costs || row.policy.gain[1] === null || row.policy.gain[1] > 0) return null;
-    return el("p", { class: "caveat" }, row.policy.gain[2] < 0 ? "Every method is worse than the static mix, which needs no method." : "Not significantly better than the static mix, which needs no method.");
+    return el("p", { class: "caveat" }, row.policy.gain[2] < 0 ? "Every method is worse than the static hull, which needs no method." : "Not significantly better than the static hull, which needs no method.");
   }
 
   function facts(setting, row, costs, share) {
     const p = row.policy;
     const told = costs ? [["Cost", percent(row.cost[0]), `${ends(row.cost, plain(1))} of MACs`]] : [
       ["Accuracy", percent(p.accuracy[0]), ends(p.accuracy, plain(1))],
-      ["Over the static mix", `${signed(p.gain[0])} points`, ends(p.gain, signed)],
+      ["Over the static hull", `${signed(p.gain[0])} points`, ends(p.gain, signed)],
       ["Realised cost", percent(p.cost), "of MACs"],
     ];
     told.push(["Calibration error", percent(p.ece), "ECE"], ["Set size", size(p.set), "classes for 95 %"]);
@@ -101,17 +101,17 @@
 
   function mixture(setting, mix, costs) {
     const backbone = `Plain backbone: ${percent(setting.plain.accuracy)} at 100 %.`;
-    if (!mix) return el("p", { class: "small" }, costs ? "No static mix keeps this accuracy on every seed. " : "", backbone);
+    if (!mix) return el("p", { class: "small" }, costs ? "The static hull does not keep this accuracy on every seed. " : "", backbone);
     const shares = mix.shares.map(([name, share], i) => `${share} % ${i ? "" : "of the samples "}at ${name}`).join(", ");
     const value = costs ? `costs ${percent(mix.value[0])}` : `reaches ${percent(mix.value[0])}`;
-    return el("p", { class: "small" }, `Without a method: the static mix (${shares}) ${value}. ${backbone}`);
+    return el("p", { class: "small" }, `Without a method: the static hull (at random, ${shares}) ${value}. ${backbone}`);
   }
 
   function table(setting, rows, lead, costs, share) {
     const shown = rows.slice(0, Math.max(lead.length, SHOWN));
     const ms = shown.map((row) => timed(setting, row, share)?.[2]);
     const clocked = ms.some((value) => value !== undefined);
-    const heads = ["Method", ...(costs ? ["Cost, %", "Policy"] : ["Accuracy, %", "Over mix", "Cost, %"]), "ECE, %", "Set size", ...(clocked ? ["ms"] : [])];
+    const heads = ["Method", ...(costs ? ["Cost, %", "Policy"] : ["Accuracy, %", "Over hull", "Cost, %"]), "ECE, %", "Set size", ...(clocked ? ["ms"] : [])];
     const line = (row, i) => {
       const p = row.policy;
       const number = (value, digits) => (value === null || value === undefined ? "–" : value.toFixed(digits));
@@ -127,9 +127,9 @@
   function commands(setting, row) {
     const fill = (text) => text.replace("{method}", () => row.method.word).replace("{budget}", String(row.budget));
     const code = (title, text) => (text ? [el("p", { class: "small" }, title), exitbench.command(fill(text))] : []);
-    const options = `Records do not keep --weights, --dtype, --precision, --channels-last and --views, so the commands take the defaults. If bench bank list shows another bank than ${setting.bank}, the run had other options or other data.`;
+    const options = `Records do not keep --weights, --dtype, --precision, --channels-last and --views, so the commands use the defaults. If bench bank list shows a bank other than ${setting.bank}, the records were made with other options or data.`;
     const lacks = [...setting.lacking, ...(setting.export ? [options] : [])].map((text) => el("p", { class: "small" }, text));
-    return el("details", { class: "run" }, el("summary", {}, "Commands to run it"), ...code("Measure it:", setting.run), ...code("Write the policy into a folder for your own inputs:", setting.export), ...lacks);
+    return el("details", { class: "run" }, el("summary", {}, "Commands to run it"), ...code("Measure it:", setting.run), ...code("Export it, to run it on your own inputs:", setting.export), ...lacks);
   }
 
   function answer(box, costs) {
