@@ -1,7 +1,7 @@
 """Draw charts of the report on a matplotlib axis, e.g. `bench.plot.gain(data, ax=ax)`.
 
 data: the folder of a store, or a DataFrame of `bench.run`, `bench.evaluate` or `bench.load_records(…, outcomes=True)`.
-setting: the setting to draw, if `data` has several. methods: labels of the methods to draw in colour; all others are grey.
+setting: the setting to draw, if `data` has several. methods: labels of the methods to draw in colour; others are grey.
 Default: all methods, or the best ones by own gain if there are many.
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import bench
 
-# Code that decides the pages of a setting, relative to the package. All other code makes records or only calls this.
+# Code that the pages of a setting depend on, relative to the package. Other code makes records or only calls this.
 USED = (
     "errors.py", "execution/measurements.py", "metrics", "plugins/registry.py", "plugins/spec.py", "report", "stats",
     "suites", "system", "trials", "tune/history.py", "tune/study.py", "tune/verdict.py",

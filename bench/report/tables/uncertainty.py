@@ -22,7 +22,7 @@ COLUMNS = (
     Column(COVERAGE, "Coverage, %", 2, 100, interval=True, note="share of sets that contain the label, α = 0.05"),
     Column("coverage_low_lac@0.05", "Coverage at least", 2, 100, data=True),
     Column("coverage_high_lac@0.05", "Coverage at most", 2, 100, data=True),
-    Column("exit_gap_lac@0.05", "Largest gap of an exit, points", 1, 100, note="largest |coverage − 95 %| of an exit"),
+    Column("exit_gap_lac@0.05", "Largest coverage gap of an exit, points", 1, 100, note="|coverage − 95 %|"),
     Column(LOW, "Band from", 2, 100, data=True),
     Column(HIGH, "Band to", 2, 100, data=True),
     Column("aurc", "AURC", 4, data=True),

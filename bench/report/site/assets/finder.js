@@ -48,7 +48,7 @@
     return el("p", { class: "small" }, `Latency per sample: plain backbone ${time(setting.latency.plain)}${["", ...told].join(", ")}${more}${none}. ${setting.latency.where}; measured on ${setting.latency.date}.`);
   }
 
-  // What a setting answers: the rows of methods, best first, each with its policy's scores; and the static hull.
+  // The answer for a setting: the rows of methods, best first, each with its policy's scores; and the static hull.
   function atBudget(setting, share) {
     const i = setting.budgets.findLastIndex((b) => b <= share + 1e-9);
     if (!setting.budgets.length) return { problem: "No method has results." };
@@ -102,7 +102,7 @@
   function mixture(setting, mix, costs) {
     const backbone = `Plain backbone: ${percent(setting.plain.accuracy)} at 100 %.`;
     if (!mix) return el("p", { class: "small" }, costs ? "The static hull does not keep this accuracy on every seed. " : "", backbone);
-    const shares = mix.shares.map(([name, share], i) => `${share} % ${i ? "" : "of the samples "}at ${name}`).join(", ");
+    const shares = mix.shares.map(([name, share], i) => `${share}\u00a0% ${i ? "" : "of the samples "}at ${name}`).join(", ");
     const value = costs ? `costs ${percent(mix.value[0])}` : `reaches ${percent(mix.value[0])}`;
     return el("p", { class: "small" }, `Without a method: the static hull (at random, ${shares}) ${value}. ${backbone}`);
   }
