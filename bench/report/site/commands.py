@@ -52,7 +52,7 @@ def lacking(cell: Cell) -> list[str]:
         ]
     names = (without_paths(cell.dataset), without_paths(cell.backbone))
     found = [
-        f"Records do not contain folders. Replace {name} with its full path."
+        f"Records do not contain folders. Write the full path in {name}."
         for name, whole in zip(names, (cell.dataset, cell.backbone), strict=True)
         if name != whole
     ]

@@ -110,7 +110,7 @@ def test_commands_take_the_folder_of_a_published_network_and_say_what_records_do
     network.mkdir(parents=True)
     (network / "network.json").write_text("{}")
     assert "--backbone results/cifar10/mine_tuned/network --" in run_command(mine, (0,)) and lacking(mine) == []
-    assert "whole path in folder:photos" in lacking(cell(dataset="folder:/home/me/photos"))[0]
+    assert "full path in folder:photos" in lacking(cell(dataset="folder:/home/me/photos"))[0]
     assert "--plugin" in lacking(cell(dataset="rings"))[0]
     imported = cell(backbone="external:theirs", protocol_version="external")
     assert run_command(imported, (0,)).startswith("bench run --bank FOLDER --methods")
