@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.bank.logits import load_logits  # noqa: F401
     from bench.export import load as load_policy  # noqa: F401
 
-# Read when torch is loaded. Threads that spin while they wait for each other slow a busy machine down many times.
+# Must be set before torch is imported. Threads that busy-wait for each other slow a shared machine down many times.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
@@ -44,7 +44,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return one of the public functions, or the module of charts, which are imported when they are first used."""
+    """Import a public function or the charting module at its first use and return it."""
     if name not in _LAZY:
         raise AttributeError(f"module 'bench' has no attribute '{name}'")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""Pure functions that meet a budget: from confidence scores and costs to thresholds. Axes as in exits.py."""
+"""Compute thresholds that meet a budget from confidence scores and costs. Axes as in exits.py."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def geometric_quotas(ratio: float | Tensor, exits: int) -> Tensor:
 
 
 def quota_thresholds(confidence: Tensor, quotas: Tensor) -> Tensor:
-    """Solve per-exit thresholds [..., K] that let quotas [..., K] of the samples leave at each exit.
+    """Return per-exit thresholds [..., K] that let quotas [..., K] of the samples leave at each exit.
 
     confidence [N, K]. Exit by exit, among the samples that have not left, the ⌊N·q_k⌋ most confident ones leave: T_k is
     the confidence of the last of them, and *every* sample with confidence >= T_k leaves. The last threshold is -inf; a
-    quota of no sample, or one that cannot be filled, gives +inf. Several rows of quotas are solved at once.
+    quota of 0 samples, or one that cannot be filled, gives +inf. Several rows of quotas are solved at once.
     """
     n, exits = confidence.shape
     rows = quotas.reshape(-1, exits)
@@ -50,7 +50,7 @@ def quota_thresholds(confidence: Tensor, quotas: Tensor) -> Tensor:
 def threshold_exits(confidence: Tensor, thresholds: Tensor) -> Tensor:
     """Return where samples leave, int64 [..., N]: the first k < K-1 with confidence >= threshold, else K-1.
 
-    confidence [N, K-1 or K], thresholds [..., K]; those of the last exit are not used.
+    confidence [N, K-1 or K], thresholds [..., K]; the values of the last exit are not used.
     """
     gates = thresholds.shape[-1] - 1
     return first_true(confidence[:, :gates] >= thresholds[..., None, :gates])

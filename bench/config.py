@@ -22,17 +22,17 @@ DEFAULT_METHODS = ("jeidnn", "msdnet_thresh", "entropy_thresh")
 REPORT = "report"  # folder in the working store
 MOST_SEEDS = 10_000
 DEFAULT_BUDGETS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-AUTO = "auto"  # as budgets: those of `geometric_budgets` on every bank
-GEOMETRIC, ABOVE = 12, 1.1  # how many, and the first one as a multiple of what its exit costs
-LEAST = 0.01  # of the whole backbone: what that exit costs at least
+AUTO = "auto"  # value of --budgets: use `geometric_budgets` on every bank
+GEOMETRIC, ABOVE = 12, 1.1  # number of these budgets, and the smallest as a multiple of the cost of the first exit
+LEAST = 0.01  # minimum cost of that exit, as a fraction of the backbone's
 
 
 def geometric_budgets(macs: Sequence[int]) -> tuple[float, ...]:
     """Return the budgets of a bank, ascending: geometric, from just above the cost of its first exit to 1.
 
     macs [K]: of the backbone up to each exit. The first budget leaves room for the head and the gate of the first exit.
-    An exit that costs next to nothing (embeddings of a text) is passed over, as a geometric grid cannot start there.
-    Budgets are rounded to three digits, and there are fewer of them if the first exit costs nearly everything.
+    An exit that costs almost nothing (text embeddings) is skipped, because a geometric grid cannot start there.
+    Budgets are rounded to three digits; there are fewer if the first exit costs nearly as much as the backbone.
     """
     low = ABOVE * next(m for m in macs if m >= LEAST * macs[-1]) / macs[-1]
     if low >= 1:
@@ -44,11 +44,11 @@ def geometric_budgets(macs: Sequence[int]) -> tuple[float, ...]:
 _OF_BANKS = {
     *("dataset", "backbone", "exits", "image_size", "weights", "views", "dtype", "precision", "channels_last"),
     *("data_dir", "limit", "bank_dir"),
-}  # settings that make a bank
+}  # settings that define a bank
 
 
 class RunConfig(BaseModel):
-    """All settings of `bench run`; the defaults are the embedded main job."""
+    """All settings of `bench run`, with their defaults."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
@@ -170,12 +170,12 @@ class RunConfig(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        """Refuse options that exclude each other: banks and how to make others, and those of executors."""
+        """Reject options that exclude each other: existing banks with options of new ones, and options of executors."""
         if self.bank and (extra := sorted(self.model_fields_set & _OF_BANKS)):
             name = extra[0].replace("_", "-")
-            raise ValueError(f"'bank' names banks that are there, so '{name}' has no effect; leave one of them out")
+            raise ValueError(f"'bank' names existing banks, so '{name}' has no effect; leave one of them out")
         if self.bank and self.verify_executed:
-            raise ValueError("'verify-executed' needs data and a network, and a 'bank' has none; leave one of them out")
+            raise ValueError("'verify-executed' needs data and a network, but 'bank' has none; leave one of them out")
         if self.executor == "serial":
             if self.ray_address is not None:
                 raise ValueError("'ray-address' needs the ray executor, not executor 'serial'; leave one of them out")
@@ -188,7 +188,7 @@ class RunConfig(BaseModel):
         by_ray = self.executor == "ray" or self.ray_address is not None or (self.jobs or 1) > 1
         if by_ray and self.device.startswith("cuda:"):
             raise ValueError(
-                f"Ray hands out the GPUs, so '{self.device}' cannot be chosen with it; give device 'cuda', and limit "
+                f"Ray assigns the GPUs, so '{self.device}' cannot be chosen with it; give device 'cuda', and limit "
                 "the GPUs with the CUDA_VISIBLE_DEVICES variable"
             )
         return self
@@ -203,13 +203,13 @@ def _path(value: Any) -> Any:
 
 
 def _seeds(item: Any) -> Iterable[Any]:
-    """Return the seeds that an item names: `0-3` means 0, 1, 2, 3, anything else means itself."""
+    """Return the seeds that an item names: 0, 1, 2, 3 for `0-3`, otherwise the item itself."""
     found = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", item) if isinstance(item, str) else None
     if not found:
         return [plain_number(item)]
     first, last = int(found[1]), int(found[2])
     if not first <= last < first + MOST_SEEDS:
-        raise ValueError(f"a range of seeds ascends, as in 0-3, and has at most {MOST_SEEDS:,} of them")
+        raise ValueError(f"a range of seeds must ascend, as in 0-3, and contain at most {MOST_SEEDS:,} seeds")
     return range(first, last + 1)
 
 
@@ -227,7 +227,7 @@ def build(values: dict[str, Any], source: str) -> RunConfig:
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
-        if not first["loc"]:  # settings that are valid each, and not together
+        if not first["loc"]:  # each setting is valid, but not their combination
             raise UserError(f"{source}: {message}.") from None
         where = str(first["loc"][0]).replace("_", "-")
         raise UserError(f"{source}: '{where}' is {first['input']!r}, which is not valid: {message}.") from None
@@ -271,16 +271,16 @@ def _has_accelerator() -> bool:
 
 @dataclass(frozen=True)
 class Dispatch:
-    """Which executor runs the trials, and what a trial takes."""
+    """The executor that runs the trials, and the resources of one trial."""
 
     executor: Literal["serial", "ray"]
-    device: str  # as the process that runs a trial sees it
+    device: str  # as named in the process that runs a trial
     gpus_per_trial: float
-    jobs: int | None  # trials at once; None: as many as a cluster has room for
+    jobs: int | None  # maximum number of concurrent trials; None: as many as a cluster has room for
 
     @property
     def title(self) -> str:
-        """Name the executor and how much it does at once."""
+        """Return the executor and its number of concurrent trials as text."""
         if self.executor == "serial":
             return "serial, one at a time"
         return "ray, as many as the cluster has room for" if self.jobs is None else f"ray, {self.jobs} at once"
@@ -289,7 +289,7 @@ class Dispatch:
 def resolve_dispatch(config: RunConfig, device: str) -> Dispatch:
     """Choose the executor for a resolved device: ray for an address, several jobs or several GPUs, else serial.
 
-    Raises UserError if trials are to share GPUs that this machine does not have.
+    Raises UserError if GPUs per trial are given and this machine has none.
     """
     count = _cuda_devices() if device.startswith("cuda") else 0
     if config.gpus_per_trial and not count:

@@ -1,4 +1,4 @@
-"""What running a backbone costs: multiply-accumulates (MACs) of its matrix products and convolutions."""
+"""Count the multiply-accumulates (MACs) of a backbone's matrix products and convolutions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def backbone_macs(backbone: StagedBackbone, image_size: int) -> tuple[int, ...]:
     """Return the MACs of one image up to each of the K exits; the last includes the backbone's own head.
 
-    image_size: side in pixels; of a backbone of texts the number of tokens, which attention is counted over as well.
-    Read from PyTorch's operator-level counter during one staged forward pass on the meta device under the math
-    attention kernel, so neither the device nor the attention kernel in use matters, and nothing is computed.
+    image_size: side in pixels; for a text backbone the number of tokens, over which attention is counted as well.
+    PyTorch's operator-level counter runs during one staged forward pass on the meta device with the math attention
+    kernel, so nothing is computed and the counts do not depend on the device or its attention kernel.
     """
     from bench.backbones.staged import on_meta
 

@@ -1,4 +1,4 @@
-"""Errors that are sentences for the user: what was wrong, what is valid, what to do next."""
+"""Errors whose messages tell the user what is wrong, what is valid and what to do."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class BankError(UserError):
 
 
 class NeedsTrain(UserError):
-    """The train split was asked for, and the bank has none."""
+    """The train split is needed, but the bank has none."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Name the closest valid choice as a hint (" Did you mean 'x'?"), or list the choices when none is close."""
+    """Return the closest valid choice as a hint (" Did you mean 'x'?"), or a list of all choices if none is close."""
     choices = sorted(valid)
     close = difflib.get_close_matches(name.lower(), choices, n=1, cutoff=0.5)
     if close:

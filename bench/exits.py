@@ -1,4 +1,4 @@
-"""Pure functions of early exiting on tensors, and the pass through the exits that everything else uses.
+"""Tensor functions for early exiting, and the forward pass through the exits that all other modules use.
 
 Axes, the same letters everywhere: P operating points, N samples, K exits (the last is the backbone's own head), G = K-1
 gates, C classes. Operating points come first: [P, N, K, C].
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-PART = 1 << 25  # numbers of a tensor [N, …] that are worked on at once
+PART = 1 << 25  # elements of a tensor [N, …] that are processed at once
 
 
 class ForwardPass:
@@ -23,7 +23,7 @@ class ForwardPass:
     def __init__(
         self, head: Callable[[int, Tensor, Sequence[Tensor]], Tensor], combine: Callable[[int, Tensor], Tensor] | None
     ) -> None:
-        """Take what computes logits and mixes them; without `combine` an exit answers with its own logits."""
+        """Store the functions that compute and mix logits; without `combine` an exit answers with its own logits."""
         self._head, self._combine = head, combine
         self._logits: list[Tensor] = []
         self._answers: list[Tensor] = []
@@ -38,17 +38,17 @@ class ForwardPass:
 
     @property
     def answers(self) -> Tensor:
-        """The answers [B, k+1, C] of all exits so far, logits."""
+        """The answers of all exits so far: logits [B, k+1, C]."""
         return torch.stack(self._answers, 1)
 
     def keep(self, rows: Tensor) -> None:
-        """Continue with these rows of the batch only."""
+        """Keep only these rows of the batch."""
         self._logits = [x[rows] for x in self._logits]
         self._answers = [x[rows] for x in self._answers]
 
 
 def by_rows(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Return what a function that treats each sample by itself makes of tensors [N, …], a bounded part at a time."""
+    """Return the result of a function of independent samples on tensors [N, …], computed in parts of bounded size."""
     rows = max(1, PART // max(1, tensors[0][:1].numel()))
     if len(tensors[0]) <= rows:
         return function(*tensors)
@@ -56,12 +56,12 @@ def by_rows(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
 
 
 def entropy(log_p: Tensor) -> Tensor:
-    """Return the entropy in nats [...] of log-probabilities [..., C]; an impossible class adds nothing."""
+    """Return the entropy in nats [...] of log-probabilities [..., C]; a class of probability 0 adds nothing."""
     return -(log_p.exp() * log_p.clamp_min(torch.finfo(log_p.dtype).min)).sum(-1)
 
 
 def uncertainty_features(logits: Tensor) -> Tensor:
-    """Describe each prediction by four numbers [..., 4], the inputs of JEI-DNN's gates.
+    """Return four features [..., 4] of each prediction, the inputs of JEI-DNN's gates.
 
     From logits [..., C] and p = softmax(logits): p_max; entropy of p (nats); margin between the two largest
     probabilities; entropy (nats) of p²/Σp². With a single class: 1, 0, 1, 0.
@@ -80,11 +80,11 @@ def uncertainty_features(logits: Tensor) -> Tensor:
 
 
 def exit_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn gate values g [..., G] in [0, 1] into JEI-DNN's clipped exit probabilities.
+    """Return JEI-DNN's clipped exit probabilities for gate values g [..., G] in [0, 1].
 
     Returns (marginal, conditional), both [..., G]. With S_l the sum of the *raw* g of earlier gates: marginal P_l =
     max(0, min(g_l, 1 - S_l)); conditional a_l = P_l / Π_{i<l} (1 - a_i), clipped to [0, 1], and 1 if no sample can have
-    reached exit l (0/0). The marginals may sum to less than 1; the rest is the last exit's.
+    reached exit l (0/0). The marginals may sum to less than 1; the remainder belongs to the last exit.
     """
     if not g.shape[-1]:
         return g, g
@@ -102,11 +102,11 @@ def exit_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def cumulative_distribution(g: Tensor) -> tuple[Tensor, Tensor]:
-    """Read gate values g [..., G] as the probability that the best exit is *at or before* each one.
+    """Return the distribution of the best exit l* if gate values g [..., G] are P(l* is *at or before* each exit).
 
-    Returns (marginal, cumulative), both [..., G]: F_l = max_{i<=l} g_i and P_l = F_l - F_{l-1}; the rest is the last
-    exit's. This is what gates fitted to the cumulative targets 1[l >= l*] estimate. Leaving where F_l >= 0.5 first
-    holds is leaving at the median of l*, which is the first gate with g_l >= 0.5.
+    Returns (marginal, cumulative), both [..., G]: F_l = max_{i<=l} g_i and P_l = F_l - F_{l-1}; the remainder belongs
+    to the last exit. Gates fitted to the cumulative targets 1[l >= l*] estimate this. The first exit with F_l >= 0.5 is
+    the median of l*, and the first gate with g_l >= 0.5.
     """
     if not g.shape[-1]:
         return g, g
@@ -136,5 +136,5 @@ def at_exits(values: Tensor, exit_index: Tensor) -> Tensor:
 
 
 def right_later(correct: Tensor) -> Tensor:
-    """Return for which samples any exit after k is right, bool [N, K-1], from bool correct [N, K]."""
+    """Return whether any exit after k is right, bool [N, K-1], from bool correct [N, K]."""
     return correct.flip(1).cummax(1).values.flip(1)[:, 1:]

@@ -32,7 +32,7 @@ class Outcomes:
 
 
 def exit_macs(policy: Policy, backbone_macs: Sequence[int]) -> list[int]:
-    """Return the cumulative MACs of leaving at each exit: the backbone up to it and every head and gate on the way."""
+    """Return the MACs of leaving at each exit: those of the backbone, heads and gates up to it."""
     total, costs = 0, []
     for k, macs in enumerate(backbone_macs):
         total += int(policy.macs(k))
@@ -42,7 +42,7 @@ def exit_macs(policy: Policy, backbone_macs: Sequence[int]) -> list[int]:
 
 @torch.no_grad()
 def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, batch_size: int = BATCH) -> Outcomes:
-    """Compute every exit for every sample and read off where the policy would have left."""
+    """Return the outcomes of a policy, computed from all exits of all samples."""
     policy.eval()
     logits, index = [], []
     for rows in _batches(len(data), batch_size):
@@ -53,7 +53,7 @@ def simulate(policy: Policy, data: ExitData, backbone_macs: Sequence[int], *, ba
 
 
 def exit_answers(heads: Heads, data: ExitData, *, batch_size: int = BATCH) -> Tensor:
-    """Return what every exit of fitted heads answers to every sample: logits [N, K, C], as `simulate` computes them."""
+    """Return the answers of fitted heads at all exits: logits [N, K, C], as `simulate` computes them."""
     return heads.eval().logits(data, batch_size)
 
 
@@ -67,9 +67,9 @@ def decide(
     gates: Tensor | None = None,
     batch_size: int = BATCH,
 ) -> Outcomes:
-    """Return the outcomes of `simulate` for a policy whose exits answer exit_logits [N, K, C], which others share.
+    """Return the outcomes of `simulate` for a policy whose exits answer exit_logits [N, K, C], shared with others.
 
-    gates: who would stop at each exit before the last, bool [N, K-1], if known without asking the policy.
+    gates: which samples would stop at each exit before the last, bool [N, K-1], if known without calling the policy.
     """
     policy.eval()
     own = type(policy).__module__.startswith("bench.")
@@ -80,7 +80,7 @@ def decide(
     for rows in _batches(len(exit_logits), batch_size):
         for k in range(last):
             seen = exit_logits[rows, : k + 1]
-            stop = policy.leave(k, seen if own else seen.clone())  # a plugin must not reach what later exits answer
+            stop = policy.leave(k, seen if own else seen.clone())  # a plugin must not see later exits
             index[rows] = torch.where(stop & (index[rows] == last), k, index[rows])
     return _outcomes(policy, exit_logits, index, data, backbone_macs)
 
@@ -121,12 +121,11 @@ def execute(
     head: FinalHead | None = None,
     precision: str = "float32",
 ) -> Outcomes:
-    """Run prepared inputs, or batches of them, stage by stage; a sample that leaves costs no more.
+    """Return the outcomes of prepared inputs, or batches of them, run stage by stage without samples that left.
 
-    images: normalised images [N, 3, H, W], or tokens of texts [N, T, 2].
-
-    head: weight [C, D] and bias [C] of the last exit, in place of the backbone's own. precision: what the backbone
-    computes in, float32 or bfloat16. The host waits for the device once per exit, to learn how many samples go on.
+    images: normalised images [N, 3, H, W], or tokens of texts [N, T, 2]. head: weight [C, D] and bias [C] of the last
+    exit, in place of the backbone's own. precision: number format of the backbone's computation, float32 or bfloat16.
+    Host and device are synchronised once per exit, because the host needs the number of samples that continue.
     """
     policy.eval()
     batches = [images] if isinstance(images, Tensor) else images
@@ -158,14 +157,14 @@ def execute_batch(
         features = features.to(torch.promote_types(features.dtype, torch.float32))
         answer = forward.step(final_logits(backbone, features, head) if k == last else features)
         if k < last:
-            stay = (~policy.leave(k, forward.answers)).nonzero().squeeze(1)  # here the host waits
+            stay = (~policy.leave(k, forward.answers)).nonzero().squeeze(1)  # synchronises host and device
             if len(stay) == len(alive):
-                continue  # nobody leaves, so there is nothing to write down and nothing to compact
+                continue  # no sample leaves, so there is nothing to store or compact
         if left_with is None:
             left_with = answer.clone()
             exit_index.fill_(k)
         else:
-            left_with.index_copy_(0, alive, answer)  # later exits overwrite the rows of samples that go on
+            left_with.index_copy_(0, alive, answer)  # later exits overwrite the rows of samples that continue
             exit_index.index_fill_(0, alive, k)
         if k == last or not len(stay):
             break

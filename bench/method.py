@@ -25,7 +25,7 @@ class ExitData:
     features: tuple[Tensor, ...]  # K-1 tensors [N, D_k]: what the head of intermediate exit k sees
     final_logits: Tensor  # [N, C]: the backbone's own frozen head, which is exit K-1
     labels: Tensor  # [N] int64
-    on_disk: ClassVar[bool] = False  # whether features are mapped from disk, in the bank's own type: ask for batches
+    on_disk: ClassVar[bool] = False  # True: features are memory-mapped in the bank's dtype; read them with `batch`
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -36,16 +36,16 @@ class ExitData:
         return len(self.features) + 1
 
     def inputs(self, k: int) -> Tensor:
-        """What `Policy.head(k, …)` is given: exit k's features [N, D_k], or the frozen head's logits for the last."""
+        """Return the input of `Policy.head(k, …)`: exit k's features [N, D_k], or the frozen head's logits [N, C]."""
         return self.features[k] if k < len(self.features) else self.final_logits
 
     def batch(self, k: int, rows: slice | Tensor) -> Tensor:
-        """Return some rows of `inputs(k)` in float32 at least; of a split on disk no more than these are read."""
+        """Return some rows of `inputs(k)` in at least float32; of a split on disk only these rows are read."""
         found = self.inputs(k)[rows]
         return found.float() if found.dtype == torch.float16 else found
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return everything that it holds, by name."""
+        """Return all tensors by name."""
         features = {f"the features of exit {k}": x for k, x in enumerate(self.features)}
         final = {} if self.on_disk else {"the final logits": self.final_logits}
         return {**features, **final, "the labels": self.labels}
@@ -55,12 +55,12 @@ class NoTrain(ExitData):
     """The missing train split of a bank of imported logits; reading it raises NeedsTrain."""
 
     def __init__(self) -> None:
-        """Hold nothing."""
+        """Store nothing."""
 
     def _missing(self) -> Any:
         raise NeedsTrain(
-            "This bank has no train split, which the method or its heads learn from. Give heads=native, a rule that "
-            "learns on val alone, or logits of train."
+            "This bank has no train split, but the method or its heads need one. Use heads=native and a rule that "
+            "uses only val, or import the logits of train as well."
         )
 
     features = final_logits = labels = property(_missing)  # type: ignore[assignment]
@@ -75,7 +75,7 @@ class Task:
 
     train: ExitData
     val: ExitData
-    macs: tuple[int, ...]  # of the backbone up to each exit [K], its frozen head included, other heads and gates not
+    macs: tuple[int, ...]  # of the backbone up to each exit [K], with its frozen head, without other heads and gates
     num_classes: int
     seed: int
     device: torch.device
@@ -89,7 +89,7 @@ class Task:
 
 
 class Policy(nn.Module):
-    """A fitted early-exit classifier at one operating point. Subclasses define heads for k < K-1 and who leaves.
+    """A fitted early-exit classifier at one operating point. Subclasses define heads for k < K-1 and `leave`.
 
     At exit k: `head` computes logits, `combine` may mix them with those of earlier exits, `leave` decides.
     """
@@ -106,8 +106,8 @@ class Policy(nn.Module):
     def combine(self, k: int, logits: Tensor) -> Tensor:
         """Return exit k's answer, logits [N, C], from the heads' logits [N, k+1, C] of exits 0 … k.
 
-        The default is its own head's logits. An ensemble of exits mixes here, so that heads still see each other's own
-        logits.
+        The default is its own head's logits. An ensemble of exits mixes logits here; heads still receive each other's
+        unmixed logits.
         """
         return logits[:, k]
 
@@ -116,7 +116,7 @@ class Policy(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define leave(k, logits).")
 
     def macs(self, k: int) -> int:
-        """Count the multiply-accumulates per sample that exit k itself adds: its head, its mixing and its gate."""
+        """Return the multiply-accumulates per sample that exit k itself adds: its head, its mixing and its gate."""
         raise NotImplementedError(f"{type(self).__name__} must define macs(k).")
 
 
@@ -158,11 +158,11 @@ class Fidelity:
 
 
 class Method(ABC):
-    """Makes policies. One instance is one configured method; `config` is an instance of `Config`.
+    """A configured early-exit method, which fits policies; `config` is an instance of `Config`.
 
-    Stored records are identified by the method's `version`, not by its code, so code can be cleaned without running
-    anything again. Raise the version when numbers may change. The default of 1 counts for the methods of exitbench; any
-    other method that does not state a version itself is identified by its code, so editing it means running it again.
+    Stored records are identified by the method's `version`, not by its code, so code can be refactored without running
+    anything again. Raise the version when numbers may change. The default of 1 applies only to exitbench's own methods;
+    any other method without a version of its own is identified by its code, so it runs again after every edit.
     """
 
     name: ClassVar[str]
@@ -178,5 +178,5 @@ class Method(ABC):
         """Return one policy per budget, in the order given (cheapest first).
 
         A budget is a fraction of the plain backbone's MACs, `task.macs[-1]`. A policy for budget b costs at most b on
-        `task.val`, its own heads and gates counted; if none does, return an `Infeasible` in its place.
+        `task.val`, including its heads and gates; if none does, return an `Infeasible` in its place.
         """

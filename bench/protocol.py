@@ -1,8 +1,8 @@
-"""The split protocol: which samples train, hold out and test. Nothing here depends on storage order.
+"""The split protocol: which samples are train, pool and test. Nothing here depends on storage order.
 
-Version 2 draws the pool that val and cal come from anew for every seed. Where that is impossible it stays fixed, as in
-version 1: a network that was trained on the train split must not train on it again in parts, one that has seen all of
-the official training samples leaves only the test set to hold out from, and the authors of some datasets made a pool.
+Version 2 draws a new pool (val and cal) for every seed. In three cases the pool stays fixed, as in version 1: the
+network was trained on the train split, so a new pool would contain samples that it has seen; it has seen all official
+training samples, so that only the test set can be held out; or the dataset's authors provide held-out samples.
 """
 
 from __future__ import annotations
@@ -25,47 +25,48 @@ SEEN = f"{FIXED}-seen"
 DRAWN = "v2"  # a pool for each seed
 POOL = {"cifar10": 10_000, "cifar100": 10_000, "svhn": 10_000, "fashion_mnist": 10_000}  # held out for val + cal
 LONGTAIL_POOL = 50  # held out per class before a long tail is cut
-SHARE = 0.2  # held out of anything else, and tested on where a set brings no test images
+SHARE = 0.2  # held out of any other dataset, and used as test if it has no test samples
 VERSIONS = (FIXED, SEEN, DRAWN)
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Rows of a dataset by role, each in the order of the samples' keys: mixed in class, the same for any storage."""
+    """Rows of a dataset by role, sorted by the samples' keys: classes are mixed, and storage order has no effect."""
 
-    train: np.ndarray  # int64 [N_train]; of v2 all that a seed may draw its train split and its pool from
-    pool: np.ndarray  # int64 [N_pool]: val and cal, told apart by `halves`; of v2 none
+    train: np.ndarray  # int64 [N_train]; under v2 all samples that a seed draws its train split and its pool from
+    pool: np.ndarray  # int64 [N_pool]: val and cal, which `halves` separates; empty under v2
     test: np.ndarray  # int64 [N_test]
     protocol: str  # 'v1', 'v1-seen' or 'v2'
     limit: int | None = None
-    pool_counts: tuple[int, ...] = ()  # [C] of v2: what a seed draws for its pool, then for its train split: see `draw`
-    train_counts: tuple[int, ...] = ()
+    pool_counts: tuple[int, ...] = ()  # [C], only v2: samples per class that a seed draws for its pool (`draw`)
+    train_counts: tuple[int, ...] = ()  # [C], only v2: … and for its train split
 
     @property
     def sizes(self) -> dict[str, int]:
-        """How many samples a run trains on, holds out, and tests on."""
+        """The number of samples that a run trains on, holds out and tests on."""
         drawn = {"train": sum(self.train_counts), "val + cal": sum(self.pool_counts)}
         fixed = {"train": len(self.train), "val + cal": len(self.pool)}
         return {**(drawn if self.pool_counts else fixed), "test": len(self.test)}
 
 
 def split(dataset: Dataset, *, seen: bool = False, tuned: bool = False, limit: int | None = None) -> Splits:
-    """Split a dataset; `seen` says that the backbone's weights have seen its training samples.
+    """Split a dataset into train, pool and test.
 
-    `tuned`: they were trained on the train split that this function gives with `tuned`, and saw nothing else of it.
-    Without either the protocol is v2: `train` then holds all official training samples, each seed draws its pool and
-    its train split from them, and the sizes below are those of every seed.
+    seen: the backbone's weights have seen its training samples. tuned: they were trained on the train split that this
+    function returns with `tuned`, and on no other samples of the dataset. Without either the protocol is v2: `train`
+    then contains all official training samples, each seed draws its pool and its train split from them, and the sizes
+    below are those of every seed.
 
     Held out of the official training samples, stratified: 10,000 for cifar10, cifar100, svhn and fashion_mnist; 50 per
     class for cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) samples of class c; 20 %
-    for anything else, except that its own val samples are the pool where they are at least 2 per class (otherwise they
-    join the training samples). Test is the official test set; where a set has held-out val samples and no test samples,
-    those val samples are the test set; where it has neither, 20 % are drawn first.
+    for any other dataset, unless its own val samples are at least 2 per class, which then are the pool (otherwise they
+    join the training samples). Test is the official test set; if a dataset has val samples but no test samples, the
+    val samples are the test set; if it has neither, 20 % are drawn first.
 
-    `seen`: the pool is a stratified half of the official test set, test is the other half, train stays what it was.
-    `limit`: at most that many samples of each split, stratified; such runs are not comparable.
-    Copies of one sample (same pixels or text, same label) within the training samples never part, unless a quota
-    can't be met otherwise. Copies across official train and test, or under two labels, stay where their authors put
+    seen: the pool is a stratified half of the official test set, test is the other half, train does not change.
+    limit: at most this number of samples of each split, stratified; such runs are not comparable.
+    Copies of one sample (same pixels or text, same label) within the training samples stay together, unless a quota
+    cannot be met otherwise. Copies across official train and test, or under two labels, stay where the authors put
     them.
     Raises UserError for classes too small to split, and for a seen dataset without an official test set.
     """
@@ -75,7 +76,7 @@ def split(dataset: Dataset, *, seen: bool = False, tuned: bool = False, limit: i
     train, val, test = (np.flatnonzero(dataset.partition == part) for part in ("train", "val", "test"))
     if not len(test):
         val, test = test, val
-    official_test, whole = test, len(train) + len(val)  # of which the pool, and a test split if need be, are 20 %
+    official_test, whole = test, len(train) + len(val)  # the pool, and a test split that is drawn, are 20 % of `whole`
     if not len(test):
         draw.require(train, 4)
         train, test = draw.stratified(train, round(SHARE * whole), "test", minimum=1)
@@ -109,8 +110,8 @@ def draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw a seed's train split and pool: positions in samples [N] with these labels and keys, ascending.
 
-    So many of each class [C]. Depends on the seed and on the samples' keys and labels, on nothing else; copies of a
-    sample stay together, as in `split`.
+    pool_counts, train_counts: samples of each class [C]. The result depends only on the seed and on the samples' keys
+    and labels; copies of a sample stay together, as in `split`.
     """
     rank = np.unique(keys, return_inverse=True)[1].reshape(-1)
     found = _Draw("pools", tuple(map(str, range(len(pool_counts)))), np.asarray(labels), rank, "samples")
@@ -119,9 +120,9 @@ def draw(
 
 
 def carve(dataset: Dataset, rows: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Part training rows into those that a network learns from and a stratified share that chooses its epoch.
+    """Split training rows into those that a network is trained on and a stratified share that selects its epoch.
 
-    Every class that has two images or more keeps one on either side.
+    Every class with two or more images has at least one in each part.
     """
     draw = _Draw.of(dataset)
     counts = draw.counts(rows)
@@ -134,9 +135,9 @@ def carve(dataset: Dataset, rows: np.ndarray, share: float) -> tuple[np.ndarray,
 def has_seen(dataset: Dataset, trained_on: Collection[str], tuned: Tuned | None = None) -> bool:
     """Return whether weights trained on these public datasets have seen a dataset's training samples.
 
-    A network that was `tuned` on this dataset by this protocol has seen its train split, and neither pool nor test.
-    Where the digest of a public dataset is known, the samples decide, under whatever name they are stored; otherwise
-    their source does, which is read off every part of their name.
+    A network that was `tuned` on this dataset by this protocol has seen its train split, but neither pool nor test.
+    Datasets are compared by every part of their source, and by the digests of public datasets that are known, which
+    also recognise samples stored under another name.
     """
     from bench.datasets.official import DIGESTS
 
@@ -153,10 +154,10 @@ def tuned_on(dataset: Dataset, tuned: Tuned | None, protocol: str = FIXED) -> bo
 
 
 def halves(pool_labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Part a pool into val and cal: positions into it, ascending, stratified, equal in size up to one.
+    """Split a pool into val and cal: ascending positions, stratified; the sizes differ by at most one.
 
-    The images of a class that are left over by odd numbers go to val and cal in turn. Depends on the seed, the order
-    of the pool and which of its images share a class, on nothing else.
+    The odd images of classes go to val and cal in turn. The result depends only on the seed, the order of the pool and
+    which of its images share a class.
     """
     labels = np.asarray(pool_labels)
     order = _shuffle(len(labels), f"halves|{seed}")
@@ -171,14 +172,14 @@ def halves(pool_labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def longtail_counts(per_class: int, imbalance: int, classes: int) -> list[int]:
-    """Training images of each class: int(per_class · (1 / imbalance)^(c / (C - 1))), c = 0 … C - 1."""
+    """Return the training images of each class: int(per_class · (1 / imbalance)^(c / (C - 1))), c = 0 … C - 1."""
     return [int(per_class * (1 / imbalance) ** (c / (classes - 1))) for c in range(classes)]
 
 
 def allocate(counts: Sequence[int] | np.ndarray, total: int, *, minimum: int = 0) -> np.ndarray:
-    """Share `total` among classes in proportion to their counts [C], by largest remainder: int64 [C], exact in sum.
+    """Return `total` divided among classes in proportion to counts [C], by largest remainder: int64 [C], exact in sum.
 
-    No class gets more than it has; each gets at least `minimum` (or all it has) where the total suffices for that.
+    No class gets more than it has; each gets at least `minimum` (or all it has) if the total is large enough.
     """
     have = np.asarray(counts, dtype=np.int64)
     total = min(int(total), int(have.sum()))
@@ -198,7 +199,7 @@ def allocate(counts: Sequence[int] | np.ndarray, total: int, *, minimum: int = 0
 
 
 def _hold_out(dataset: Dataset, draw: _Draw, train: np.ndarray, whole: int) -> tuple[np.ndarray, np.ndarray]:
-    """Part the training samples into train and pool."""
+    """Split the training samples into train and pool."""
     if dataset.imbalance is not None:
         rest, pool = draw.take(train, [LONGTAIL_POOL] * dataset.num_classes, "pool")
         left = int(draw.counts(rest).min())
@@ -209,13 +210,13 @@ def _hold_out(dataset: Dataset, draw: _Draw, train: np.ndarray, whole: int) -> t
 
 
 def _halve_test(dataset: Dataset, draw: _Draw, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Part the official test images into pool and test."""
+    """Split the official test images into pool and test."""
     if not len(test):
         things = f"{dataset.modality}s"
         raise UserError(
-            f"The backbone was trained on {dataset.source}, whose {things} {dataset.name} has by its name, and it "
-            f"has no official test set to hold out {things} from. Choose a backbone that has not seen it, add test "
-            f"{things}, or store {things} that are not from it under another name."
+            f"The backbone was trained on {dataset.source}. By its name, {dataset.name} contains the same {things}, "
+            f"and it has no official test set to hold out {things} from. Choose a backbone that has not seen them, "
+            f"add test {things}, or rename the dataset if its {things} are different."
         )
     rest, pool = draw.stratified(test, len(test) // 2, "seen", minimum=2)
     return pool, rest
@@ -223,7 +224,7 @@ def _halve_test(dataset: Dataset, draw: _Draw, test: np.ndarray) -> tuple[np.nda
 
 @dataclass(frozen=True)
 class _Draw:
-    """Draws from a dataset that depend on its source and its images, never on the order they are stored in."""
+    """Random draws from a dataset; they depend on its source and its samples, not on storage order."""
 
     source: str
     class_names: tuple[str, ...]
@@ -237,31 +238,31 @@ class _Draw:
         return cls(dataset.drawn or dataset.source, dataset.class_names, dataset.labels, rank, f"{dataset.modality}s")
 
     def sort(self, rows: np.ndarray) -> np.ndarray:
-        """Rows in the order of their keys."""
+        """Return rows sorted by their keys."""
         return rows[np.lexsort((rows, self.rank[rows]))]
 
     def counts(self, rows: np.ndarray) -> np.ndarray:
-        """Rows per class: int64 [C]."""
+        """Return the number of rows per class: int64 [C]."""
         return np.bincount(self.labels[rows], minlength=len(self.class_names))
 
     def require(self, rows: np.ndarray, least: int) -> None:
-        """Refuse classes with fewer training samples than a split needs."""
+        """Raise UserError for a class with fewer training samples than a split needs."""
         counts = self.counts(rows)
         if counts.min() < least:
             small = int(counts.argmin())
             raise UserError(
-                f"Class '{self.class_names[small]}' has {counts[small]} training {self.things} and splitting needs at "
+                f"Class '{self.class_names[small]}' has {counts[small]} training {self.things}, but a split needs at "
                 f"least {least} per class. Add {self.things}, or remove the class."
             )
 
     def stratified(self, rows: np.ndarray, total: int, stage: str, *, minimum: int) -> tuple[np.ndarray, np.ndarray]:
-        """Take `total` rows in proportion to the classes, `minimum` of each at least: (the rest, the rows taken)."""
+        """Take `total` rows in proportion to the classes, at least `minimum` of each: (the rest, the rows taken)."""
         counts = self.counts(rows)
         total = max(total, minimum * int((counts > 0).sum()))
         return self.take(rows, allocate(counts, total, minimum=minimum), stage)
 
     def first(self, rows: np.ndarray, limit: int, *, minimum: int) -> np.ndarray:
-        """Take the first rows of each class, `limit` in all at most."""
+        """Take the first rows of each class, at most `limit` in total."""
         counts = self.counts(rows)
         enough = minimum if limit >= minimum * int((counts > 0).sum()) else 1
         return self.take(rows, allocate(counts, limit, minimum=enough), "limit")[1]
@@ -276,7 +277,7 @@ class _Draw:
             mine = order[end - counts[c] : end]
             if want > len(mine):
                 name = self.class_names[c]
-                raise UserError(f"Class '{name}' has {len(mine)} {self.things} left where the protocol needs {want}.")
+                raise UserError(f"Class '{name}' has {len(mine)} {self.things} left, but the protocol needs {want}.")
             taken.append(self._take_class(mine, int(want), f"{self.source}|{stage}|{c}"))
         chosen = np.concatenate(taken)
         return np.setdiff1d(rows, chosen, assume_unique=True), chosen
@@ -291,13 +292,13 @@ class _Draw:
         for group in shuffled:
             if len(taken) + len(group) <= want:
                 taken += group.tolist()
-        if len(taken) < want:  # only larger groups are left, so one has to part
+        if len(taken) < want:  # only larger groups are left, so one must be split
             left = [row for group in shuffled for row in group.tolist() if row not in taken]
             taken += left[: want - len(taken)]
         return np.array(taken, dtype=np.int64)
 
 
 def _shuffle(count: int, seed: str) -> np.ndarray:
-    """A permutation from raw PCG64 output, whose stream NumPy keeps the same in every version."""
+    """Return a permutation from raw PCG64 output, which is the same in every version of NumPy."""
     state = int.from_bytes(hashlib.sha256(f"exitbench|{FIXED}|{seed}".encode()).digest()[:16], "big")
     return np.argsort(np.random.PCG64(state).random_raw(count), kind="stable")

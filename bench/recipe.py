@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.exits import PART, ForwardPass
 from bench.method import ExitData, Task
 
-BATCH = 4096  # samples that heads answer at once, if memory matters
+BATCH = 4096  # samples per forward pass of heads, if memory is limited
 
 
 class Heads(nn.Module):
@@ -25,18 +25,18 @@ class Heads(nn.Module):
         raise NotImplementedError
 
     def combine(self, k: int, logits: Tensor) -> Tensor:
-        """Return exit k's answer [N, C] from the heads' logits [N, k+1, C] of exits 0 … k; by default its own."""
+        """Return exit k's answer [N, C] from the heads' logits [N, k+1, C] of exits 0 … k; by default those of k."""
         return logits[:, k]
 
     def macs(self, k: int) -> int:
-        """Count the multiply-accumulates per sample that exit k's head and mixing add (the frozen head adds none)."""
+        """Return the multiply-accumulates per sample that exit k's head and mixing add (the frozen head adds none)."""
         raise NotImplementedError
 
     @torch.no_grad()
     def logits(self, data: ExitData, batch_size: int | None = None) -> Tensor:
-        """Return the answers of all exits on a split: logits [N, K, C], computed for so many samples at once.
+        """Return the answers of all exits on a split: logits [N, K, C], computed for `batch_size` samples at a time.
 
-        By default for all of them, unless that would take too much memory.
+        By default for all samples at once, unless that would take too much memory.
         """
         n, size = len(data), batch_size
         if size is None:

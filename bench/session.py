@@ -1,4 +1,4 @@
-"""A run from its configuration: sources of banks, banks with the trials that they owe, trials to stored records."""
+"""Run a configuration: find its banks, plan the missing trials of each, run them and store their records."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class Prepared:
 class Session:
     """One configured run: `sources`, `prepare` each of them, `run` their work, `close`.
 
-    Building it validates everything that can be wrong before any work starts. What is remembered of banks and
-    methods (`bench.system.recall`) is used where it suffices; then neither torch nor a backbone is imported.
+    The constructor validates the configuration before any work starts. Cached facts about banks and methods
+    (`bench.system.recall`) are used if they suffice; then neither torch nor a backbone is imported.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -57,7 +57,7 @@ class Session:
         self.dispatch = resolve_dispatch(config, self.device)
         self.store = Store(config.output)
         self._recording = Recording()
-        self.outsiders: dict[str, dict[str, str]] = {}  # digest of a bank: code of others that it was made with
+        self.outsiders: dict[str, dict[str, str]] = {}  # digest of a bank → third-party code that it was made with
         self._running: Generator[tuple[Trial, list[Result]]] | None = None
         check_supported(config.memory)
         load_files(config.plugin)
@@ -90,8 +90,8 @@ class Session:
     def prepare(self, source: Source | StoredBank, progress: Progress | None = None) -> Prepared:
         """Return the work that is left on a source's bank, building the bank if it is missing.
 
-        Raises UserError, before a bank is built, for a search that the run asks for and that is missing, unfinished,
-        of another bank, or on a seed of this run.
+        Raises UserError, before a bank is built, if a search that `tuned` needs is missing or unfinished, or is of
+        another bank, or used a seed of this run.
         """
         status = source.status()
         if status.cell is None or status.state == "broken":
@@ -102,7 +102,7 @@ class Session:
         if not left and status.state == "built":
             return Prepared(cell, [], done, self._notes(cell), config)
         bank = self._ensure(source, progress)
-        loaded = self._loaded_trials(config, cell)  # known trials can only be counted
+        loaded = self._loaded_trials(config, cell)  # cached trials can be counted but not run
         left, _ = owed(loaded, self.store, self.config.rerun)
         return Prepared(cell, [(bank, trial) for trial in left], done, self._notes(cell), config)
 
@@ -127,7 +127,7 @@ class Session:
                 yield trial, [record for record, _ in results], self._stored(results)
 
     def verify(self, source: Source | StoredBank, cell: Cell, images: int) -> Iterator[tuple[Point, Agreement]]:
-        """Execute stored policies of the first seed on so many test samples; yield how each agrees with its record."""
+        """Execute stored policies of the first seed on `images` test samples; yield the agreement with each record."""
         from bench.execution.verify import verify
 
         network, methods = self.network(source), self.configured(cell)
@@ -135,9 +135,9 @@ class Session:
         yield from verify(network, cell, methods, budgets, self.store, images)
 
     def network(self, source: Source | StoredBank, progress: Progress | None = None) -> Network:
-        """Return what executes policies of the first seed on a source's samples, with the threads of a trial.
+        """Return the network that executes policies of the first seed on a source's samples, with a trial's threads.
 
-        Raises UserError for a bank that is named by its folder, since neither data nor network come with it.
+        Raises UserError for a bank that is named by its folder, which contains neither data nor network.
         """
         if isinstance(source, StoredBank):
             raise UserError(
@@ -166,7 +166,7 @@ class Session:
         return found
 
     def config_on(self, source: Source | StoredBank, status: BankStatus) -> RunConfig:
-        """Return the configuration on a bank: with budgets of its own under `--budgets auto`."""
+        """Return the configuration for a bank: with the bank's own budgets under `--budgets auto`."""
         if self.config.budgets:
             return self.config
         macs = source.plan.macs if status.macs is None and isinstance(source, Source) else status.macs
@@ -174,7 +174,7 @@ class Session:
         return self.config.model_copy(update={"budgets": geometric_budgets(macs)})
 
     def trials(self, config: RunConfig, cell: Cell) -> list[Trial]:
-        """Return all trials of the run on a setting, done or not; they can be counted, but perhaps not run.
+        """Return all trials of the run on a setting, done or not; cached ones can be counted but not run.
 
         config: that of `config_on`.
         """
@@ -188,7 +188,7 @@ class Session:
         return found
 
     def configured(self, cell: Cell) -> list[Configured]:
-        """Return the methods as they run on a setting: under `tuned` with what `bench tune` kept for them there."""
+        """Return the methods as they run on a setting: under `tuned` with the values that `bench tune` kept there."""
         if not self.config.tuned:
             return [Configured(method) for method in self.methods]
         from bench.tune import tuned
@@ -199,11 +199,11 @@ class Session:
         return list(found.values())
 
     def _notes(self, cell: Cell) -> list[str]:
-        """Say which methods run with tuned values, and which with defaults that their search kept."""
+        """Return a sentence per method: does it run with tuned values or with defaults?"""
         if not self.config.tuned:
             return []
         how = {"tuned": "the values that its search kept", "defaults": "its defaults, which its search kept"}
-        nothing = "its own values, as it has nothing to search"
+        nothing = "its configured values, because it has no search space"
         return [f"{m.label} runs with {how.get(m.tuned or '', nothing)}." for m in self.configured(cell)]
 
     def _executed(

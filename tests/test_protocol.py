@@ -200,7 +200,7 @@ def test_limit_has_to_be_positive():
 
 
 def test_small_classes_are_named():
-    with pytest.raises(UserError, match="Class 'c1' has 3 training images and splitting needs at least 4"):
+    with pytest.raises(UserError, match="Class 'c1' has 3 training images, but a split needs at least 4"):
         split(made([0] * 50 + [1] * 3))
     rows = split(made([0] * 50 + [1] * 4))
     data = made([0] * 50 + [1] * 4)
@@ -209,7 +209,7 @@ def test_small_classes_are_named():
 
 def test_a_long_tail_needs_its_images():
     data = made(np.arange(4000) % 100, name="cifar100lt", imbalance=100)
-    with pytest.raises(UserError, match="has 32 images left where the protocol needs 50"):
+    with pytest.raises(UserError, match="has 32 images left, but the protocol needs 50"):
         split(data)
 
 

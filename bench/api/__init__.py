@@ -1,1 +1,1 @@
-"""What a notebook needs: run a comparison, open a bank, evaluate a method on it. The command line uses it as well."""
+"""The Python interface: run a comparison, open a bank, evaluate methods on it. The command line uses it as well."""

@@ -1,4 +1,4 @@
-"""Methods on a bank that is open, without a store: an author's loop of edit and look."""
+"""Evaluate methods on an open bank without a store, as while a method is being written."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from bench.trials.record import Record
 
-SESSION = Path("<this session>")  # where classes that no file defines are registered
+SESSION = Path("<this session>")  # the file under which classes of this process are registered
 
 
 def open_bank(bank: str | Path) -> Bank:
     """Open and verify a bank: its folder, or the name of one in the cache, as `bench bank list` prints it.
 
-    A file of `bench publish --logits`, or its http(s) address, becomes a bank in the cache (`heads=native`).
+    A file of `bench publish --logits`, or its http(s) address, is imported as a bank into the cache (`heads=native`).
     """
     from bench.bank import store
     from bench.bank.imported import import_logits
@@ -53,13 +53,13 @@ def open_bank(bank: str | Path) -> Bank:
 def load_method(method: str | type[Method] | Method) -> Method:
     """Return a configured method, from its name with parameters (`eefp[top=3]`), its class, or a configured method.
 
-    A class that is not registered becomes known by its name for as long as the process lives; a class of the same
-    name defined later takes its place. Raises UserError for names and parameters that are not valid.
+    A class that is not registered is registered under its name until the process ends; a later class of the same name
+    replaces it. Raises UserError for invalid names and parameters.
     """
     if isinstance(method, str):
         found = load_methods([method])
         if len(found) != 1:
-            raise UserError(f"'{method}' names {len(found)} methods; give the name of one.")
+            raise UserError(f"'{method}' names {len(found)} methods. Give the name of one.")
         return found[0]
     cls = method if isinstance(method, type) else type(method)
     _register(cls)
@@ -88,9 +88,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """Fit methods on a bank and score them; return one row per operating point, as `bench.load_records` does.
 
-    seeds: each draws anew which half of the pool is val and which is cal. budgets: fractions of the plain backbone's
-    MACs, by default those of `bench run`. references: add static exits, their hull, the oracle and random exits, which
-    a leaderboard needs.
+    seeds: each draws its own val and cal. budgets: fractions of the plain backbone's MACs, by default those of `bench
+    run`. references: add static exits, their hull, the oracle and random exits, which a leaderboard needs.
     Nothing is stored. Points that did not finish have the status 'failed' and a reason, and cause a warning.
     """
     from bench.executors.worker import Settings, Worker

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def leaderboard(data: pd.DataFrame | str | Path, setting: str | None = None) -> pd.DataFrame:
-    """Return methods by falling own gain in every setting of a store or of rows of records, or in one setting.
+    """Return the methods of one or all settings of a store or a DataFrame of records, largest own gain first.
 
     data: the folder of a store, published (`results`) or working (`runs`), or a DataFrame of `bench.run`,
     `bench.evaluate` or `bench.load_records(folder, outcomes=True)`. setting: `banking77/minilm_l6`, or the beginning of
-    its name. Numbers are those of the report's tables as CSV, with costs as shares of the plain backbone's; `x_low` and
-    `x_high` are the 95 % interval of `x`. Below the methods are static hull, plain backbone and oracle.
-    The statistics of a store are kept in the cache folder until its records change; to compute them takes up to a
-    minute for a large setting. Raises UserError for a folder without records and an unknown setting.
+    its name. Numbers are those of the report's CSV tables, with costs as shares of the plain backbone's; `x_low` and
+    `x_high` are the 95 % interval of `x`. The last rows are static hull, plain backbone and oracle.
+    The statistics of a store are cached until its records change; computing them takes up to a minute for a large
+    setting. Raises UserError for a folder without records and for an unknown setting.
     """
     import pandas as pd
 

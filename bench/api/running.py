@@ -1,4 +1,4 @@
-"""A whole run: banks, trials, records. `bench run` watches it from a terminal, `bench.run` from a program."""
+"""A whole run: banks, trials, records. The command `bench run` and the function `bench.run` use it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Trouble = tuple[str, str]  # the operating point, and why it has no result
 
 
 class Trials(Protocol):
-    """What a watcher of running trials is told."""
+    """Receives the starts and ends of trials."""
 
     def start(self, trial: Trial) -> None:
         """Note that a trial starts."""
@@ -46,21 +46,21 @@ class Watcher:
 
     @contextmanager
     def building(self, title: str) -> Iterator[Progress | None]:
-        """Surround the look-up of a bank, whose images are counted by what is yielded if it has to be built."""
+        """Wrap the opening of a bank; yield a callback that receives the number of images while it is built."""
         yield None
 
     @contextmanager
     def running(self, session: Session, trials: Sequence[Trial], done: int) -> Iterator[Trials]:
-        """Surround the trials; `done` operating points were there before."""
+        """Wrap the trials; `done` operating points were stored before."""
         yield _Silent()
 
     def say(self, line: str) -> None:
-        """Take a line that the user should see."""
+        """Receive a line for the user."""
 
 
 @dataclass
 class Finished:
-    """What a run has done."""
+    """The outcome of a run."""
 
     settings: list[Prepared] = field(default_factory=list)
     sources: list[Source | StoredBank] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Finished:
 
 
 def execute(session: Session, watcher: Watcher | None = None) -> Finished:
-    """Build the banks that are missing, run the trials that are owed, and store their records."""
+    """Build missing banks, run missing trials, store their records, and return the outcome."""
     from bench.trials.folders import names_of
 
     watcher, made = watcher or Watcher(), Finished()
@@ -90,7 +90,7 @@ def execute(session: Session, watcher: Watcher | None = None) -> Finished:
         with watcher.building(source.request.title) as advance:
             one = session.prepare(source, advance)
         if any(one.cell == other.cell for other in made.settings):
-            watcher.say(f"{source.request.title} is a setting that the run has already; it runs once.")
+            watcher.say(f"{source.request.title} is the same setting as an earlier one of this run; it runs only once.")
             continue
         made.settings.append(one)
         made.sources.append(source)
@@ -119,9 +119,9 @@ def run(
 ) -> pd.DataFrame:
     """Compare methods as the command `bench run` does, and return one row per operating point of this run.
 
-    The settings are the options of `bench run`, with underscores: `data_dir=…`, `limit=500`, `jobs=2`; left out, they
-    have its defaults. Records are stored in `output`, `runs` by default, and points stored there are not repeated; a
-    report is not written. Raises UserError for settings that are not valid.
+    The settings are the options of `bench run`, with underscores: `data_dir=…`, `limit=500`, `jobs=2`; the defaults
+    are the same. Records are stored in `output`, `runs` by default, and points stored there are not repeated; no
+    report is written. Raises UserError for invalid settings.
     """
     from bench.trials.table import frame_of
 

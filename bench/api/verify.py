@@ -24,24 +24,24 @@ from bench.trials.verified import note, scores_digest
 if TYPE_CHECKING:
     from bench.bank.bank import Bank
 
-TOLERANCE = 0.002  # largest difference of a score: another processor rounds differently, and a few samples change sides
+TOLERANCE = 0.002  # largest difference of a score: other processors round differently, which moves a few samples
 Place = tuple[Path, Record]  # the folder that the flag of a record is stored in, and the record
 Group = tuple[Path, Cell, str, int]  # what one fit makes: folder, setting, label and seed
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One record, and what computing it again gave."""
+    """A record and its recomputation."""
 
     record: Record
     again: Record
     score: str  # the score that differs most, or 'status'
-    difference: float  # |new - stored| / max(1, |stored|); inf if the status is another one
+    difference: float  # |new - stored| / max(1, |stored|); inf if the status differs
     verified: bool  # within the tolerance
 
     @property
     def title(self) -> str:
-        """The operating point as a display names it."""
+        """The setting and the operating point, as displayed."""
         point = self.record.point
         return f"{self.record.cell.title} · {point.label}, {point.point}, seed {point.seed}"
 
@@ -74,11 +74,11 @@ def verify(
     bank_dir: Path | None = None,
     device: str = "auto",
 ) -> Iterator[Compared]:
-    """Compute a random sample of operating points again and yield how each compares; store which are verified.
+    """Compute a random sample of operating points again and yield each comparison; store which are verified.
 
     places: files of records, all of which are computed, or folders of stores. sample: points of all stores together.
-    draw: seed of the sample; by default another one each time. A flag is stored in `verified.json` beside the records,
-    and taken away where the scores differ.
+    draw: seed of the sample; by default a new one each time. A flag is stored in `verified.json` beside the records,
+    and removed if the scores differ.
     Raises UserError for a bank that is not on this machine, and for records of a version that is not installed.
     """
     given, others = _read(places)
@@ -89,7 +89,7 @@ def verify(
     groups: dict[Group, list[Record]] = {}
     for folder, record in sorted(chosen, key=lambda place: place[1].id):
         groups.setdefault(_group(folder, record), []).append(record)
-    banks = {cell: _bank(cell, bank_dir) for _, cell, *_ in groups}  # and what is missing is an error before any work
+    banks = {cell: _bank(cell, bank_dir) for _, cell, *_ in groups}  # a missing bank is an error before any work
     trials = {group: _trial(group, records, [*given, *others]) for group, records in groups.items()}
     for group, records in groups.items():
         made = [compare(r, a, tolerance) for r, a in _computed(banks[group[1]], trials[group], records, device)]
@@ -98,7 +98,7 @@ def verify(
 
 
 def _read(places: Sequence[Path]) -> tuple[list[Place], list[Place]]:
-    """Return the records that were named by their files, and those of stores."""
+    """Return the records named by their files, and those of stores."""
     given, others = [], []
     for place in places:
         if place.is_file():
@@ -125,7 +125,7 @@ def _bank(cell: Cell, bank_dir: Path | None) -> Bank:
 
 
 def _trial(group: Group, records: Sequence[Record], known: Sequence[Place]) -> Trial:
-    """Return the trial that computes the records, with all budgets that are stored of its fit."""
+    """Return the trial that computes the records, with all stored budgets of its fit."""
     _, cell, label, seed = group
     fit = [record for folder, record in known if _group(folder, record) == group]
     budgets = tuple(sorted({r.point.budget for r in fit if r.point.budget is not None}))
@@ -141,8 +141,8 @@ def _same(by_id: dict[str, Point], record: Record) -> Point:
     if record.id not in by_id:
         made = f"version {record.point.version}" if record.point.version is not None else f"code {record.point.code}"
         raise UserError(
-            f"The record {record.id} of {record.point.label} ({made}, heads {record.point.heads}) is of another "
-            "version than what is installed. Install the version that made it, or give its file with --plugin."
+            f"The record {record.id} of {record.point.label} ({made}, heads {record.point.heads}) was made by another "
+            "version than the installed one. Install the version that made it, or give its file with --plugin."
         )
     return by_id[record.id]
 
@@ -152,7 +152,7 @@ def _computed(bank: Bank, trial: Trial, records: Sequence[Record], device: str) 
     from bench.trials.provenance import provenance
 
     where = resolve_device(device)
-    threads = int(records[0].provenance.get("threads") or 1)  # sums are rounded alike with as many threads
+    threads = int(records[0].provenance.get("threads") or 1)  # rounding depends on the number of threads
     again = Worker(Settings(where, threads, provenance(where, threads))).run(bank, trial)
     by_id = {record.id: record for record, _ in again}
     return [(record, by_id[record.id]) for record in records]

@@ -1,4 +1,4 @@
-"""The runs of a suite: one per setting, each what a single `bench run` command would do."""
+"""The runs of a suite: one per setting, each the same as a single `bench run` command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.plugins.spec import parse
 from bench.suites.suite import Setting, Suite
 
 PLAIN = "plain"
-# Options that would make another comparison; methods only choose rows of it.
+# Options that define the comparison. Methods are not among them, because they only select its rows.
 FIXED = (
     "bank", "dataset", "backbone", "budgets", "seeds", "exits", "image_size", "weights", "views", "dtype", "precision",
     "channels_last", "limit", "tuned",
@@ -22,7 +22,7 @@ FIXED = (
 
 
 def runs(suite: Suite, settings: Sequence[Setting], own: RunConfig) -> list[RunConfig]:
-    """Return the run of every setting, with what the user chose beside the suite: methods, folders, executor ….
+    """Return the configuration of every setting's run, with the user's other options: methods, folders, executor ….
 
     Raises UserError for an option that the suite fixes.
     """
@@ -30,8 +30,8 @@ def runs(suite: Suite, settings: Sequence[Setting], own: RunConfig) -> list[RunC
     if fixed := [name for name in FIXED if name in given]:
         option = fixed[0].replace("_", "-")
         raise UserError(
-            f"'{option}' is fixed by the suite {suite.edition}, so that its records compare. Leave it out, or leave "
-            "--suite out and name dataset and backbone."
+            f"'{option}' is fixed by the suite {suite.edition}, so that its records are comparable. Leave it out, or "
+            "give --dataset and --backbone instead of --suite."
         )
     return [
         build(options(suite, setting) | given | _methods(suite, setting, own), suite.edition) for setting in settings
@@ -46,7 +46,7 @@ def options(suite: Suite, setting: Setting) -> dict[str, Any]:
 
 
 def commands(suite: Suite, setting: Setting) -> list[str]:
-    """Return the commands that do the same as a setting of a suite: that of its network, if it has one, and its run."""
+    """Return the commands equivalent to a setting of a suite: `bench finetune` for its own network, and `bench run`."""
     given = options(suite, setting) | _methods(suite, setting, build(suite.options, suite.edition))
     words = [word for key, value in given.items() for word in (f"--{key.replace('_', '-')}", _text(value))]
     made = [setting.network.command] if setting.network else []
@@ -54,24 +54,24 @@ def commands(suite: Suite, setting: Setting) -> list[str]:
 
 
 def check_networks(settings: Sequence[Setting]) -> None:
-    """Raise UserError that names the command for every network that is not there."""
+    """Raise UserError with the command for every network that is missing."""
     if lines := [line for setting in settings if (line := lacks(setting))]:
         raise UserError("\n".join([*lines, "Or choose other settings with --settings (`bench list suites NAME`)."]))
 
 
 def lacks(setting: Setting) -> str | None:
-    """Say which network a setting lacks and how it is made; None if it lacks none."""
+    """Return a message that names a setting's missing network and how to make it; None if none is missing."""
     network = setting.network
     if network is None or not network.missing:
         return None
     return (
-        f"The network in {network.folder} is not there. Run the command in a clone of the project, which has the "
-        f"published ones, or make it: {network.command}"
+        f"There is no network in {network.folder}. Run the command in a clone of the project, which contains the "
+        f"published networks, or train it: {network.command}"
     )
 
 
 def _methods(suite: Suite, setting: Setting, own: RunConfig) -> dict[str, Any]:
-    """Return the methods of a setting, if they are to take other heads than plain ones."""
+    """Return the methods of a setting that sets their heads; empty for plain heads."""
     if setting.heads is None:
         return {}
     chosen = own.methods if "methods" in own.model_fields_set else (suite.options["methods"],)
@@ -81,7 +81,7 @@ def _methods(suite: Suite, setting: Setting, own: RunConfig) -> dict[str, Any]:
 
 
 def _on(name: str, heads: str) -> str:
-    """Return a method on these heads if its own are plain ones, and the user has not named any."""
+    """Return a method on these heads if its default heads are plain and the user has not chosen any."""
     spec = parse(name)
     field = registry.load("methods", spec.name).Config.__dataclass_fields__.get("heads")
     if field is None or field.default != PLAIN or "heads" in spec.params:

@@ -14,8 +14,8 @@ from bench.errors import UserError, nearest
 from bench.system.yaml_files import read_yaml
 
 DEFINITION = Path(__file__).with_name("suites.yaml")
-RESULTS = Path("results")  # the published store, in whose folders networks are
-DESCRIPTION = "network.json"  # without it a folder holds no network
+RESULTS = Path("results")  # the published store, which also contains networks
+DESCRIPTION = "network.json"  # in the folder of every network
 
 
 class _Model(BaseModel):
@@ -31,7 +31,7 @@ class Network(_Model):
 
     @property
     def folder(self) -> Path:
-        """Return its folder, from where the command runs."""
+        """Return its folder, relative to the working directory."""
         return RESULTS / self.dataset / self.name / "network"
 
     @property
@@ -41,7 +41,7 @@ class Network(_Model):
 
     @property
     def missing(self) -> bool:
-        """Whether its folder holds no network."""
+        """Whether its folder contains no network."""
         return not (self.folder / DESCRIPTION).is_file()
 
 
@@ -56,7 +56,7 @@ class Setting(_Model):
 
     @property
     def name(self) -> str:
-        """Return `dataset/backbone`, as the folder of its records is called."""
+        """Return `dataset/backbone`, the folder of its records."""
         return f"{self.dataset}/{self.backbone.partition('[')[0]}"
 
 
@@ -69,14 +69,14 @@ class Suite(_Model):
 
     @cached_property
     def digest(self) -> str:
-        """Digest of all that decides what the suite runs: 64 hexadecimal digits."""
+        """Return the digest of everything that determines what the suite runs: 64 hexadecimal digits."""
         content = json.dumps(self.model_dump(), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def pick(self, wanted: str | None) -> tuple[Setting, ...]:
-        """Return the settings that comma-separated names choose, `dataset` or `dataset/backbone`; all for None.
+        """Return the settings with these comma-separated names, `dataset` or `dataset/backbone`; all for None.
 
-        Raises UserError for a name that is none of them.
+        Raises UserError for an unknown name.
         """
         if wanted is None:
             return self.settings
@@ -85,7 +85,7 @@ class Suite(_Model):
         if unknown := next((name for name in names if name not in valid), None):
             raise UserError(f"The suite {self.edition} has no setting '{unknown}'.{nearest(unknown, valid)}")
         if not names:
-            raise UserError(f"--settings names none. Valid: {', '.join(one.name for one in self.settings)}.")
+            raise UserError(f"--settings is empty. Valid: {', '.join(one.name for one in self.settings)}.")
         return tuple(one for one in self.settings if one.dataset in names or one.name in names)
 
 

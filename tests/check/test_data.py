@@ -84,7 +84,7 @@ BROKEN = {
     "files 2": (lambda: good(store=Store(fingerprint=lambda: str(next(calls)))), "changes although no file did"),
     "splits": (
         lambda: good(labels=np.minimum(np.arange(60), 1), class_names=("a", "b")),
-        "splitting needs at least 3 per class",
+        "a split needs at least 3 per class",
     ),
 }
 

@@ -127,7 +127,7 @@ def test_what_is_fixed_is_all_that_records_depend_on():
         (["--suite", "core", "--tuned"], "'tuned' is fixed"),
         (["--suite", "cores"], "There is no suite 'cores'. Did you mean 'core'?"),
         (["--suite", "core", "--settings", "cifar11"], "has no setting 'cifar11'. Did you mean 'cifar10'?"),
-        (["--suite", "core", "--settings", ","], "--settings names none"),
+        (["--suite", "core", "--settings", ","], "--settings is empty"),
         (["--settings", "cifar10"], "--settings chooses settings of a suite. Add --suite"),
         (["--suite", "core", "--methods", "eef"], "Did you mean 'eefp'"),
     ],
