@@ -1,4 +1,4 @@
-"""One job of a search as it runs: seed after seed, until all are scored, a bar is missed, or something breaks."""
+"""Run one job of a search seed by seed, until all seeds are scored, it is pruned, or it fails."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.tune.objective import Evaluator, window
 
 
 class Attempt:
-    """A job under way; every `step` scores one more seed."""
+    """A running job; every `step` scores one more seed."""
 
     def __init__(self, job: Job, timeout: float | None = None, *, expendable: bool = False) -> None:
         self.job, self.timeout, self.expendable = job, timeout, expendable
@@ -26,9 +26,9 @@ class Attempt:
         self.seconds = 0.0
 
     def step(self, bank: Bank, evaluator: Evaluator) -> Row | Decision | None:
-        """Score the next seed; return what came of the job once it has ended, None before.
+        """Score the next seed; return the result when the job has finished, otherwise None.
 
-        A method that raises, or takes longer than the time limit for one seed, makes a failed one.
+        A job fails if its method raises or takes longer than the time limit for one seed.
         """
         seed = self.job.seeds[len(self.scores) + len(self.duels)]
         start = time.perf_counter()
@@ -93,14 +93,14 @@ class Attempt:
 
 
 def failed(job: Job, reason: str) -> Row | Decision:
-    """Return what comes of a job that was not run to its end."""
+    """Return the failed result of a job that did not finish."""
     if job.rival is not None:
         return Decision(trial=job.number, reason=reason)
     return Row(number=job.number, params=job.params, status="failed", scores=(), reason=reason)
 
 
 def run_whole(job: Job, bank: Bank, evaluator: Evaluator, timeout: float | None) -> Row | Decision:
-    """Run a job from its first seed to its end in this process."""
+    """Run a whole job in this process and return its result."""
     attempt = Attempt(job, timeout)
     while (ended := attempt.step(bank, evaluator)) is None:
         pass

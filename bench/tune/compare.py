@@ -1,8 +1,8 @@
-"""Whether a search's winner is better than the defaults, on images and seeds that did not choose it.
+"""Compare a search's winner with the defaults on images and seeds that the search did not use.
 
-For every deciding seed both are fitted with the images that chose as their val and played on those that were kept back.
-The difference of their scores, averaged over seeds, has a two-level bootstrap interval: seeds are drawn with
-replacement, and images once per draw, the same ones for both methods, all budgets and all seeds.
+For every deciding seed both are fitted with the images of the search as val and run on the held-back images. The
+difference of their scores, averaged over seeds, has a two-level bootstrap interval: every draw resamples the seeds,
+and resamples the images once for both methods, all budgets and all seeds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEVEL = 95  # per cent
 
 @dataclass(frozen=True)
 class Duel:
-    """Defaults and winner of one seed, image by image."""
+    """The results of defaults and winner for one seed, per image."""
 
     rows: np.ndarray  # int64 [N], positions in the pool
     defaults: Sequence[Played]
@@ -47,7 +47,7 @@ def interval(duels: Sequence[Duel], low: float, high: float) -> tuple[float, flo
 
 
 def _differences(duel: Duel, counts: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Return best minus defaults for every draw [R]; counts [R, N] says how often each image was drawn."""
+    """Return best minus defaults for every draw [R]; counts [R, N]: how often each image was drawn."""
     return _areas(duel.best, counts, low, high) - _areas(duel.defaults, counts, low, high)
 
 

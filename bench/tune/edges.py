@@ -1,4 +1,4 @@
-"""Whether a search's best trial is at an end of a range, which then may be too narrow."""
+"""Find parameters of a search's best trial that are at an end of their range, which may then be too narrow."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ NEAR = 0.05  # of a range, on its own scale, counted from either end
 
 
 def at_edges(search: Tuned) -> list[str]:
-    """Return a sentence per parameter of the best trial that is at an end of its range, by name.
+    """Return a sentence per parameter of the best trial that is at an end of its range.
 
-    Numbers count if they are within 5 % of the range, on a logarithmic scale where the search has one; choices have no
-    ends. Empty while a search is under way and where no trial scored above the defaults.
+    A number counts if it is within 5 % of an end, on a logarithmic scale if the search uses one; choices have no ends.
+    Empty while a search is unfinished, and if no trial scored above the defaults.
     """
     best = winner(search.history[: search.trials]) if search.kept else None
     return [] if best is None else [s for name, value in best.params.items() if (s := _at_end(search, name, value))]

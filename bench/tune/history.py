@@ -1,4 +1,4 @@
-"""The files of tuned/ in a working store: per bank and method a YAML with what was kept, why, and the history."""
+"""The files of tuned/ in a working store: per bank and method a YAML with what was kept, the reason and the history."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.system.yaml_files import NotYaml, read_yaml
 
 SCHEMA_VERSION = 2
 FOLDER = "tuned"
-LIMIT = 1 << 26  # bytes of a search
+LIMIT = 1 << 26  # maximum bytes of a file
 
 OBJECTIVE = "mean accuracy over costs on unseen images of val, both ways round (bench.tune.objective, v2)"
 
@@ -52,13 +52,13 @@ class Row(_Model):
 
 
 class Decision(_Model):
-    """The winner beside the defaults, on images and seeds that had no part in the search (`bench.tune.compare`)."""
+    """The winner compared with the defaults, on images and seeds that the search did not use (`bench.tune.compare`)."""
 
     trial: int = Field(description="the winner's number")
     defaults: tuple[float, ...] = Field(default=(), description="one score per deciding seed")
-    best: tuple[float, ...] = Field(default=(), description="of the winner, by seed as well")
+    best: tuple[float, ...] = Field(default=(), description="the winner's scores, one per deciding seed")
     interval: tuple[float, float] | None = Field(default=None, description="95 %, of the mean difference")
-    images: int = Field(default=0, description="that were kept back, over all deciding seeds")
+    images: int = Field(default=0, description="number of held-back images, over all deciding seeds")
     reason: str | None = Field(default=None, description="why it failed")
     seconds: float = 0.0
 
@@ -69,10 +69,10 @@ class Decision(_Model):
 
 
 class Protocol(_Model):
-    """How a search was done. Searches of one bank with equal protocols had the same budget."""
+    """How a search was run. Searches of one bank with equal protocols had the same budget."""
 
-    seeds: tuple[int, ...] = Field(description="that every trial is scored on")
-    deciding: tuple[int, ...] = Field(description="that the winner and the defaults are compared on")
+    seeds: tuple[int, ...] = Field(description="on which every trial is scored")
+    deciding: tuple[int, ...] = Field(description="seeds on which the winner and the defaults are compared")
     budgets: tuple[float, ...]
     window: tuple[float, float] = Field(description="costs between which curves are compared")
     search_seed: int
@@ -98,21 +98,21 @@ class Subject(_Model):
     limit: int | None
     space: dict[str, Any] = Field(description="parameter → {low, high, log}, or its list of values")
     when: dict[str, Any] = Field(
-        default_factory=dict, description="parameter → {other: values} of those that do something only then"
+        default_factory=dict, description="parameter → {other: values} for which it has an effect"
     )
 
 
 class Tuned(_Model):
-    """One search, finished or under way."""
+    """One search, finished or not."""
 
     schema_version: int = SCHEMA_VERSION
     subject: Subject
     protocol: Protocol
     trials: int = Field(description="how many were asked for")
-    kept: Kept | None = Field(description="None while the search is under way")
+    kept: Kept | None = Field(description="None while the search is unfinished")
     reason: str = ""
     parameters: dict[str, Any] = Field(
-        default_factory=dict, description="of its space, as kept; what does nothing under the others is left out"
+        default_factory=dict, description="kept values of the searched parameters that have an effect"
     )
     decision: Decision | None = Field(default=None, description="None if no trial scored above the defaults")
     versions: dict[str, str | None]
@@ -120,9 +120,9 @@ class Tuned(_Model):
 
 
 def path_of(folder: Path, cell: Cell, method: str) -> Path:
-    """Return where the search of a method (its label) on a bank is stored or would be.
+    """Return the path of the search of a method (its label) on a bank, whether it exists or not.
 
-    Every bank and label has a file of its own. One that was written before names had a digest is taken if it is theirs.
+    Every bank and label has its own file. An older file without a digest in its name is used if it matches both.
     """
     name = _stem(cell, method)
     own = hashlib.sha256(f"{cell.bank_digest}|{method}".encode()).hexdigest()[:8]
@@ -180,6 +180,6 @@ def searches(folder: Path) -> list[Tuned]:
 
 
 def moved_aside(path: Path) -> Path:
-    """Return a free place for a finished search whose settings are no longer those asked for."""
+    """Return an unused path for a search whose settings differ from those requested."""
     places: Iterable[Path] = (path.parent / "earlier" / f"{path.stem}--{i}.yaml" for i in range(1, 1_000_000))
     return next(place for place in places if not place.exists())

@@ -1,4 +1,4 @@
-"""What a search hands to whoever runs its trials."""
+"""The jobs of a search: its trials, and the final comparison."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bench.method import Method
 
 @dataclass(frozen=True)
 class Job:
-    """One trial to run: a configured method, the seeds to score it on, and when to give up.
+    """One trial to run: a configured method, the seeds to score it on, and the bars below which it is pruned.
 
-    With a rival it is no trial: the winner is to be compared with the defaults on what was kept back.
+    With a rival it is not a trial but the final comparison of `method`, the winner, with the defaults.
     """
 
     number: int
     method: Method
     seeds: tuple[int, ...]
     budgets: tuple[float, ...]
-    bars: tuple[float | None, ...]  # the mean over seeds 0 … t must not lie below bars[t]; None: it may
+    bars: tuple[float | None, ...]  # pruned if the mean over seeds 0 … t is below bars[t]; None: never
     params: dict[str, Any]
     rival: Method | None = None

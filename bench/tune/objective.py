@@ -1,21 +1,21 @@
-"""What a search maximises: the mean accuracy over costs on images of val that a fit did not see.
+"""The objective of a search: the mean accuracy over costs on images of val that a fit did not see.
 
-A third of the held-out pool, stratified and the same for all seeds, is kept from the search: `deciding`. It tells later
-whether the winner is better than the defaults (`bench.tune.compare`). The rest of a seed's val is parted into two
-stratified halves A and B by `protocol.halves(labels, seed)`. The method is fitted with A as its val and played on B,
-then the other way round. One fit gives a point (c_b, a_b) for every budget b that it meets: mean MACs as a fraction of
-the plain backbone's, and accuracy, both on the half it did not see. Its curve is
+A third of the held-out pool, stratified and the same for all seeds, is held back from the search (`deciding`) for the
+final comparison of the winner with the defaults (`bench.tune.compare`). The rest of a seed's val is split into two
+stratified halves A and B by `protocol.halves(labels, seed)`. The method is fitted with A as its val and run on B, then
+vice versa. One fit gives a point (c_b, a_b) for every budget b that it meets: mean MACs as a fraction of the plain
+backbone's, and accuracy, both on the half it did not see. Its curve is
 
     f(c) = 0                        for c < b₁, the smallest budget that it meets on its own half of val
-    f(c) = interp(c; (c_b, a_b))    else: linear between its points, constant beyond the cheapest and the most expensive
+    f(c) = interp(c; (c_b, a_b))    otherwise: linear between points, constant beyond the cheapest and most expensive
 
 and its score is (1 / (h - l)) ∫ f(c) dc from l to h, by the trapezoid rule at 121 costs. The window is the same for all
-methods of a bank: l is the smallest budget asked for that exceeds the backbone's cost at its first exit, h the largest.
-The score of a seed is the mean of both ways round.
+methods of a bank: l is the smallest requested budget above the backbone's cost at its first exit, h the largest.
+The score of a seed is the mean of both fits.
 
-No envelope is taken over the points: which of them is better must not be read off the labels that score them.
-Cal and test are never opened. The frozen head's regularisation is what the bank chose on the seed's whole val, for all
-parameters alike.
+No upper hull is taken over the points, because the labels that score them must not also select among them.
+Cal and test are never read. The regularisation of the frozen head is the one that the bank chose on the seed's whole
+val; it is the same for all trials.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from bench.errors import UserError
 from bench.inference import simulate
 from bench.method import ExitData, Infeasible, Method, Policy, Task
 
-SHARE = 3  # one image of so many is kept from the search, to decide at its end
-COSTS = 121  # at which a curve is read
+SHARE = 3  # one in SHARE images is held back from the search, for the final comparison
+COSTS = 121  # number of costs at which a curve is evaluated
 SLACK = 1e-9  # a budget is met up to rounding of the mean
-KEPT = 8  # what trials of one task share (trained heads) stays in memory, up to this many things
+KEPT = 8  # maximum number of results (trained heads) of one task that stay in memory for later trials
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """One budget that a fit meets, with what its policy costs and gets right on the half of val it did not see."""
+    """A budget that a fit meets, with the cost and accuracy of its policy on the half of val that it did not see."""
 
     budget: float
     cost: float
@@ -73,9 +73,9 @@ def area(points: Sequence[OperatingPoint], low: float, high: float) -> float:
 
 
 def deciding(labels: np.ndarray) -> np.ndarray:
-    """Return the images of a split that no search sees: bool [N], a third of each class, equal for all seeds.
+    """Return which images of a split no search sees: bool [N], a third of each class, the same for all seeds.
 
-    Classes start the count at different places, so that small ones do not all lose the same way.
+    The count starts at a different position in each class, so that rounding does not treat all small classes alike.
     """
     key = hashlib.sha256(b"exitbench|tune|deciding").digest()
     order = np.random.default_rng(int.from_bytes(key[:8], "big")).permutation(len(labels))
@@ -90,23 +90,23 @@ def deciding(labels: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Parts:
-    """A seed's val as a search uses it: both ways round to choose, one to decide."""
+    """A seed's val as a search uses it: two pairs of task and images for its trials, one for the final comparison."""
 
-    ways: tuple[tuple[Task, ExitData], ...]  # what is fitted, and what it is scored on
-    last: tuple[Task, ExitData]  # fitted with all that chooses as its val, scored on what was kept back
-    rows: np.ndarray  # positions in the split that val is from, of what was kept back
+    ways: tuple[tuple[Task, ExitData], ...]  # the task to fit, and the images to score
+    last: tuple[Task, ExitData]  # fitted with all images of the search as val, scored on the held-back ones
+    rows: np.ndarray  # of the held-back images: positions in the split that val is from
 
 
 def parts(task: Task, rows: np.ndarray, kept: np.ndarray) -> Parts:
-    """Split a task's val, whose rows are at these positions of a split; raise ValueError if it is too small.
+    """Return the parts of a task's val; raise ValueError if it is too small.
 
-    kept: bool [N] of that split, as `deciding` has it.
+    rows: positions of val in a split. kept: bool [N] from `deciding` on that split.
     """
     back = kept[rows]
     choosing, deciders = np.flatnonzero(~back), np.flatnonzero(back)
     first, second = protocol.halves(task.val.labels.cpu().numpy()[choosing], task.seed)
     if not (len(first) and len(second) and len(deciders)):
-        raise ValueError(f"val has {len(rows)} images, too few to choose on some and decide on others")
+        raise ValueError(f"val has {len(rows)} images, too few for a search and a final comparison")
 
     def way(fit: np.ndarray, held: np.ndarray) -> tuple[Task, ExitData]:
         return replace(task, val=rows_of(task.val, fit), shared_cache={}), rows_of(task.val, held)
@@ -123,7 +123,7 @@ def rows_of(data: ExitData, rows: np.ndarray) -> ExitData:
 
 @dataclass(frozen=True)
 class Played:
-    """One budget that a fit meets, image by image on those it did not see."""
+    """A budget that a fit meets, with the results of all images that it did not see."""
 
     budget: float
     costs: np.ndarray  # float64 [N], fractions of the plain backbone's MACs
@@ -135,7 +135,7 @@ class Played:
 
 
 def play(method: Method, task: Task, held: ExitData, budgets: Sequence[float]) -> list[Played]:
-    """Fit a method and play every policy on held images; raise ValueError where it breaks its contract."""
+    """Fit a method and run every policy on held-out images; raise ValueError if it violates the interface."""
     answers = list(method.fit(task, list(budgets)))
     if len(answers) != len(budgets):
         raise ValueError(f"fit returned {len(answers)} policies for {len(budgets)} budgets")
@@ -157,7 +157,7 @@ def _played(policy: Policy, budget: float, data: ExitData, macs: Sequence[int]) 
 
 
 class Evaluator:
-    """Scores methods on banks, one seed at a time; keeps the parts of one bank's tasks, and with them trained heads."""
+    """Scores methods on banks, one seed at a time; caches the tasks of one bank and their trained heads."""
 
     def __init__(self, device: str, threads: int) -> None:
         self.device, self.threads = device, threads
@@ -165,18 +165,18 @@ class Evaluator:
         self._parts: dict[int, Parts] = {}
 
     def score(self, bank: Bank, method: Method, seed: int, budgets: Sequence[float]) -> float:
-        """Return the score of one method and seed on the images that choose, in [0, 1]."""
+        """Return the score of one method and seed on the images of the search, in [0, 1]."""
         low, high = window(budgets, bank.manifest.macs)
         ways = self._parted(bank, seed).ways
         return float(np.mean([area([p.point() for p in self._play(method, *way, budgets)], low, high) for way in ways]))
 
     def last(self, bank: Bank, method: Method, seed: int, budgets: Sequence[float]) -> tuple[np.ndarray, list[Played]]:
-        """Play a method on the images that decide; return their positions and what came of each budget."""
+        """Run a method on the held-back images; return their positions and the result per budget that it meets."""
         parted = self._parted(bank, seed)
         return parted.rows, self._play(method, *parted.last, budgets)
 
     def forget(self) -> None:
-        """Let go of all tasks: after a fit that was interrupted, what it left in them is not to be trusted."""
+        """Drop all tasks, because an interrupted fit may have left invalid results in them."""
         self._bank, self._parts = "", {}
 
     def _play(self, method: Method, task: Task, held: ExitData, budgets: Sequence[float]) -> list[Played]:
@@ -194,7 +194,7 @@ class Evaluator:
             task = bank.task(seed, self.device)
             for other in (
                 self._parts.values() if not (task.train.on_disk or bank.manifest.pool_class_counts) else ()
-            ):  # all seeds train on the same features: hold them once
+            ):  # all seeds train on the same features: store them once
                 task = replace(task, train=replace(task.train, features=other.last[0].train.features))
                 break
             roles = bank.roles(seed)

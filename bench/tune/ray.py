@@ -1,7 +1,7 @@
-"""Run searches through Ray Tune: its search interface hands out the trials of all of them, reused actors score them.
+"""Run searches with Ray Tune: one searcher proposes the trials of all of them, and reused actors score the trials.
 
-`ray.tune.search.optuna.OptunaSearch` is not what hands them out: it tells Optuna that a trial which was stopped early
-is complete, with the mean of its first seeds, and what it proposes depends on which trial ended first.
+`ray.tune.search.optuna.OptunaSearch` is not used, because it reports a pruned trial to Optuna as complete, with the
+mean of its first seeds, and its proposals depend on the order in which trials end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bench.tune.space import configured
 
 os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C is ours
 
-import ray  # isort: skip - bench.executors.cluster tells it what not to do, before it is imported
+import ray  # isort: skip - bench.executors.cluster configures it before it is imported
 from ray import tune  # isort: skip
 from ray.tune.search import Searcher  # isort: skip
 
@@ -42,7 +42,7 @@ RETRIES = 1  # of a trial whose process died
 
 @dataclass(frozen=True)
 class Subject:
-    """One search as it travels. The method is pickled by itself: its plugins must be loaded before it is read."""
+    """One search as it is sent to workers. The method is pickled separately, as its plugins must be loaded first."""
 
     bank_ref: BankRef
     files: dict[str, Any]  # references to the bank's files; empty if there is one node, which has them
@@ -54,7 +54,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class WorkerPayload:
-    """What all workers are sent once."""
+    """The data that is sent to every worker once."""
 
     subjects: tuple[Subject, ...]
     settings: Settings
@@ -62,7 +62,7 @@ class WorkerPayload:
 
 
 class Rounds(Searcher):
-    """Hands out the next trial of the first search that has one, and takes rows back."""
+    """Proposes the next trial of the first search that has one, and receives the rows of trials."""
 
     def __init__(self, searches: Sequence[Search], started: Told, ended: Ended) -> None:
         super().__init__(metric="score", mode="max")
@@ -85,7 +85,7 @@ class Rounds(Searcher):
         return None
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
-        """Hand the row of a trial that ended to its search; a process that died makes a failed one."""
+        """Pass the row of a finished trial to its search; a trial whose process died has failed."""
         search, job = self.jobs.pop(trial_id)
         text = None if error or not result else result.get("ended")
         died = f"its process died in {RETRIES + 1} attempts (killed, out of memory, or crashed)"
@@ -103,7 +103,7 @@ class Rounds(Searcher):
         return {}
 
     def save(self, checkpoint_path: str) -> None:
-        """Keep nothing: the files of the searches are the state."""
+        """Store nothing: the files of the searches are the state."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Read nothing: the files of the searches are the state."""
@@ -113,7 +113,7 @@ class SeedBySeed(tune.Trainable):
     """A trial as Ray Tune sees it: every step scores one more seed; the actor is reused for the next trial."""
 
     def setup(self, config: dict[str, Any], payload: WorkerPayload) -> None:  # type: ignore[override]
-        """Keep what all trials of this actor share, and take on the first."""
+        """Store what all trials of this actor share, and prepare the first trial."""
         load_plugins(payload.plugins)
         self.payload = payload
         self.evaluator = Evaluator(payload.settings.device, payload.settings.threads)
@@ -121,7 +121,7 @@ class SeedBySeed(tune.Trainable):
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take on the next trial."""
+        """Prepare the next trial."""
         subject, trial = self.payload.subjects[new_config["search"]], json.loads(new_config["trial"])
         digest = subject.bank_ref.digest
         if digest not in self.banks:
@@ -138,7 +138,7 @@ class SeedBySeed(tune.Trainable):
         return True
 
     def step(self) -> dict[str, Any]:
-        """Score one seed; the result of the last one carries what came of the job."""
+        """Score one seed; the result of the last seed contains the row."""
         ended = self.attempt.step(self.bank, self.evaluator)
         scores = self.attempt.scores
         score = sum(scores) / len(scores) if scores else 0.0
@@ -153,9 +153,9 @@ def run(
     started: Told,
     ended: Ended,
 ) -> None:
-    """Run every trial, those of several searches side by side; `started` and `ended` hear of each.
+    """Run all trials of all searches in parallel; call `started` and `ended` for each.
 
-    Raises UserError if Ray cannot be reached or has no room for a trial, or a file cannot be written.
+    Raises UserError if Ray cannot be reached or has too few resources for a trial, or if a file cannot be written.
     """
     owed = sum(search.owed for search in searches)
     if owed == 0:
@@ -164,7 +164,7 @@ def run(
     own = [s for s in searches if s not in foreign]
     needed = need(cluster, settings)
     if "GPU" in needed:
-        settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker its own devices alone
+        settings = dataclasses.replace(settings, device="cuda")  # Ray shows each worker only its own devices
     with connected(cluster, settings, owed) as place:
         slots(needed, cluster.jobs)
         files = [(Path(p).absolute(), Path(p).read_bytes()) for p in plugins]
@@ -182,7 +182,7 @@ def _run(
     started: Told,
     ended: Ended,
 ) -> None:
-    """Run searches whose trials may follow each other in one worker."""
+    """Run searches whose trials may share workers."""
     rounds = Rounds(searches, started, ended)
     payload = WorkerPayload(_subjects(searches), settings, plugins)
     with tempfile.TemporaryDirectory(prefix="exitbench-tune-", dir=place, ignore_cleanup_errors=True) as folder:
@@ -207,7 +207,7 @@ def _run(
 
 
 def _subjects(searches: Sequence[Search]) -> tuple[Subject, ...]:
-    """Make what workers are sent of the searches; the files of a bank go into the object store of a larger cluster."""
+    """Return the searches as they are sent to workers; with several nodes, bank files go into Ray's object store."""
     banks = {search.bank.digest: search.bank for search in searches}
     files: dict[str, dict[str, Any]] = {digest: {} for digest in banks}
     if sum(node["Alive"] for node in ray.nodes()) > 1:

@@ -1,7 +1,7 @@
-"""Which parameters a search tries next. Trials come in rounds; a round's proposals see only the rounds before it.
+"""Propose the parameters that a search tries next. Trials come in rounds; a round's proposals use only earlier rounds.
 
-So a proposal is a function of (space, search seed, number, earlier rounds), never of when which worker was done: a
-search gives the same trials with any number of workers, and after being killed.
+A proposal is thus a function of (space, search seed, number, earlier rounds) and does not depend on the order in which
+workers finish: a search has the same trials with any number of workers, and after an interruption.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from bench.tune.study import study_of
 
 ROUND = 4  # trials that are proposed together
 RANDOM = 8  # finished trials before the Parzen estimators start; random draws until then
-ATTEMPTS = 50  # draws for one trial until it is new and its Config takes it
-LEAST = 4  # finished trials that a median needs before it prunes
+ATTEMPTS = 50  # maximum number of draws for a trial that is new and valid for its Config
+LEAST = 4  # finished trials before the median rule prunes
 
 
 def propose(
@@ -33,8 +33,8 @@ def propose(
 ) -> list[dict[str, Any]]:
     """Return the parameters of a round's trials; trial 0 has the defaults.
 
-    Each has the parameters that do something under one another, and is drawn by TPE, later at random, until it is new
-    and `accepts` says that the Config takes it; where a finite space is used up, an old one comes again.
+    Each contains only parameters that have an effect. It is drawn by TPE, then at random, until it is new and `accepts`
+    returns true; when a finite space is exhausted, earlier proposals are repeated.
     """
     tried = [row.params for row in earlier]
     found: list[dict[str, Any]] = []
@@ -57,7 +57,7 @@ def _draw(
     for attempt in range(ATTEMPTS):
         key = hashlib.sha256(f"exitbench|tune|{seed}|{number}|{attempt}".encode()).digest()
         start = int.from_bytes(key[:4], "big")
-        modelled = attempt < ATTEMPTS // 2  # a model that is sure of a few choices proposes nothing new
+        modelled = attempt < ATTEMPTS // 2  # a confident model repeats a few choices
         study.sampler = TPESampler(seed=start, n_startup_trials=RANDOM) if modelled else RandomSampler(seed=start)
         trial = study.ask(space.distributions)
         params = space.active(space.rounded(trial.params))
@@ -70,9 +70,9 @@ def _draw(
 
 
 def bars(earlier: Sequence[Row], seeds: int) -> list[float | None]:
-    """Return what a trial's mean over its first 1, 2, … seeds (all but the last) must not fall below; None: no bar.
+    """Return the bar for a trial's mean over its first 1, 2, … seeds (all but the last); None: no bar.
 
-    The median rule: the median of the same means of all earlier trials that went through every seed.
+    Median rule: the median of the same means of all earlier trials that were scored on every seed.
     """
     whole = [row.running for row in earlier if row.status == "ok" and row.same_as is None]
     if len(whole) < LEAST:

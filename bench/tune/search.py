@@ -1,4 +1,4 @@
-"""One search: its trials round by round, its file after each of them, its verdict at the end."""
+"""One search: it proposes trials in rounds, writes its file after each trial, and ends with a verdict."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bench.tune.space import Space, configured, space_of
 from bench.tune.verdict import verdict, winner
 
 DECIDERS = 5
-LAST = -1  # the job that compares, among those that run
+LAST = -1  # the final comparison, among the numbers of running jobs
 SAMPLER = (
     f"TPE, {rounds.RANDOM} trials before it models, {rounds.ROUND} at a time, random where it repeats itself; "
     "trial 0 the defaults"
@@ -35,27 +35,27 @@ PACKAGES = ("exitbench", "torch", "numpy", "scikit-learn", "optuna", "ray")
 
 @dataclass(frozen=True)
 class Budget:
-    """What every method gets: as many trials, the same seeds and operating points, the same start of the sampler.
+    """The search budget, the same for every method: trials, seeds, operating points, and the sampler's seed.
 
-    Threads and device belong to it because they can move a number.
+    Threads and device are included because they can change a score.
     """
 
     trials: int
     seeds: tuple[int, ...]
     budgets: tuple[float, ...]
     search_seed: int = 0
-    deciders: int = DECIDERS  # seeds that winner and defaults are compared on
+    deciders: int = DECIDERS  # number of seeds on which winner and defaults are compared
     threads: int = 1
     device: str = "cpu"
 
     @property
     def deciding(self) -> tuple[int, ...]:
-        """The seeds after those of the search, so that a lucky initialisation does not confirm itself."""
+        """The seeds after those of the search, so that a lucky initialisation is not used again."""
         return tuple(max(self.seeds) + 1 + i for i in range(self.deciders))
 
 
 class Search:
-    """The search of one method on one bank. `take` gives jobs, `put` takes their rows; the file follows."""
+    """The search of one method on one bank. `take` returns jobs; `put` stores their results and writes the file."""
 
     def __init__(self, bank: Bank, method: Method, budget: Budget, folder: Path) -> None:
         self.bank, self.method, self.budget = bank, method, budget
@@ -90,16 +90,16 @@ class Search:
         self._resume()
         self._advance()
         if self.finished and (not self.path.exists() or files.read(self.path) != self.result()):
-            self._write()  # other trials were asked for before
+            self._write()  # the requested number of trials has changed
 
     @property
     def history(self) -> tuple[Row, ...]:
-        """The trials that ended, by number."""
+        """The finished trials, by number."""
         return tuple(self._rows[n] for n in sorted(self._rows))
 
     @property
     def searched(self) -> bool:
-        """Whether all trials that were asked for have ended."""
+        """Whether all requested trials have finished."""
         return all(n in self._rows for n in range(self.budget.trials))
 
     @property
@@ -112,11 +112,11 @@ class Search:
 
     @property
     def owed(self) -> int:
-        """How many jobs are left at most."""
+        """The maximum number of jobs that are left."""
         return 0 if self.finished else self.budget.trials - len(self.history[: self.budget.trials]) + 1
 
     def take(self) -> Job | None:
-        """Return a job to run now; None while the round is under way, or if nothing is left."""
+        """Return a job to run now; None while the round is running, or if nothing is left."""
         if self.searched:
             return self._last()
         for number, params in sorted(self._proposed.items()):
@@ -136,7 +136,7 @@ class Search:
         return Job(best.number, method, self.budget.deciding, self.budget.budgets, (), best.params, self.method)
 
     def put(self, ended: Row | Decision) -> None:
-        """Take what came of a job, and write the file."""
+        """Store the result of a job and write the file."""
         if isinstance(ended, Decision):
             self._running.discard(LAST)
             self._decision = ended
@@ -149,7 +149,7 @@ class Search:
         self._write()
 
     def result(self) -> Tuned:
-        """Return the search as its file has it: with its verdict if it is finished."""
+        """Return the search as it is written to its file: with its verdict if it is finished."""
         state = Tuned(
             subject=self._subject,
             protocol=self._protocol,
@@ -171,7 +171,9 @@ class Search:
         return [row for row in self.history if row.number < first]
 
     def _advance(self) -> None:
-        """Propose the next round once the last one is over; a trial of parameters that were run takes their row."""
+        """Propose the next round when the last one has finished; a trial with the same parameters as an earlier one is
+        not run again but copies its row.
+        """
         while not self.searched:
             first = next(n for n in range(self.budget.trials) if n not in self._rows)
             if first in self._proposed:

@@ -1,4 +1,4 @@
-"""Run searches one after the other; a method of others in a process of its own, as its trials run."""
+"""Run searches one after the other; third-party methods run in a process of their own, as in `bench run`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def run(
     *,
     apart: bool = False,
 ) -> None:
-    """Run every trial; `started` and `ended` hear of each, the latter once its search's file has it.
+    """Run all trials; call `started` before each, and `ended` once it is in its search's file.
 
-    apart: all run in child processes, because this one has run datasets or backbones of others.
+    apart: run all trials in child processes, because third-party datasets or backbones ran in this one.
     """
     here = _evaluator(device, threads, timeout)
     for search in searches:
@@ -56,7 +56,7 @@ def run(
 def _evaluator(
     device: str, threads: int, timeout: float | None, plugins: Sequence[Path] = ()
 ) -> Callable[[tuple[Bank, Job]], Row | Decision]:
-    """Return what runs a trial of a search; trials share what it keeps of their bank."""
+    """Return a function that runs a trial of a search; trials share its cache of their bank."""
     from bench.plugins.files import load_files
 
     load_files(plugins)

@@ -18,19 +18,19 @@ from bench.plugins.spec import Spec, parse
 from bench.tune.study import described
 
 DIGITS = 3  # significant digits of a proposed float, so that labels stay readable
-OWN_HEADS = "heads."  # prefix of what belongs to a method's own head recipe
+OWN_HEADS = "heads."  # prefix of parameters of a method's own head recipe
 
 
 @dataclass(frozen=True)
 class Space:
-    """What may vary of one configured method. `defaults` are the values that it was configured with."""
+    """The parameters of one configured method that a search varies. `defaults` are its configured values."""
 
     distributions: dict[str, BaseDistribution]
     defaults: dict[str, Any]
     when: dict[str, When] = field(default_factory=dict)  # searched parameter → {other: values}, if it depends on others
 
     def active(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those parameters that do something under the values of the others."""
+        """Return those parameters that have an effect under the values of the others."""
         found = dict(params)
         while idle := [
             n for n in found if any(found.get(o) not in values for o, values in self.when.get(n, {}).items())
@@ -43,7 +43,7 @@ class Space:
         return bool(self.distributions)
 
     def rounded(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Round floats to three significant digits, within their range."""
+        """Return the parameters with floats rounded to three significant digits, within their range."""
         return {name: _rounded(self.distributions[name], value) for name, value in params.items()}
 
     def describe(self) -> dict[str, Any]:
@@ -54,10 +54,10 @@ class Space:
 def space_of(method: Method) -> Space:
     """Return the search space of a configured method, in the order of its fields; an empty one if it declares none.
 
-    Parameters that the user set to something else than their default are not searched, nor are those that do nothing
-    under values that are not searched (`bench.plugins.active`). Where the method's own default
-    head recipe is not `plain`, the heads are part of the method, and the recipe's ranges join as `heads.<name>`.
-    Raises UserError for a declaration that makes no range.
+    Parameters that the user set to a value other than their default are not searched, nor are those that cannot have
+    an effect under the values that are not searched (`bench.plugins.active`). If the method's default head recipe is
+    not `plain`, the heads are part of the method, and the recipe's ranges are added as `heads.<name>`.
+    Raises UserError for an invalid range.
     """
     space = _space(method.config, method.name)
     recipe = _own_recipe(method)
@@ -118,8 +118,8 @@ def _fields(config: Any, owner: str) -> dict[str, tuple[BaseDistribution, Any]]:
         distribution = _distribution(hints[name], entry.metadata["tune"])
         if distribution is None or not _holds(distribution, value):
             raise UserError(
-                f"The search range of parameter '{name}' of '{owner}' is none: give low < high around its "
-                f"default {value!r}, or make it a Literal or bool. `bench check` looks at ranges."
+                f"The search range of parameter '{name}' of '{owner}' is not valid: give low < high around its "
+                f"default {value!r}, or make it a Literal or bool. `bench check` checks ranges."
             )
         if isinstance(distribution, CategoricalDistribution):
             left = distinct(config, name, distribution.choices)

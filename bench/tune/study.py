@@ -15,7 +15,7 @@ optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
 def study_of(distributions: Mapping[str, BaseDistribution], rows: Sequence[Row]) -> optuna.Study:
-    """Return an Optuna study that has seen these trials, in the order of their numbers, each with the params it had."""
+    """Return an Optuna study with these trials in the order of their numbers, each with its own parameters."""
     study = optuna.create_study(direction="maximize")
     for row in sorted(rows, key=lambda r: r.number):
         state = {"ok": TrialState.COMPLETE, "pruned": TrialState.PRUNED}.get(row.status, TrialState.FAIL)
@@ -43,7 +43,7 @@ def described(distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:
 
 
 def distributions_of(description: Mapping[str, Any]) -> dict[str, BaseDistribution]:
-    """Return the distributions that `described` wrote down; integers at both ends mean an integer parameter."""
+    """Return the distributions of a description by `described`; two integer ends mean an integer parameter."""
     found: dict[str, BaseDistribution] = {}
     for name, entry in description.items():
         if isinstance(entry, list):

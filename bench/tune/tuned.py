@@ -22,11 +22,10 @@ def apply(
     folder: Path,
     seeds: Sequence[int] = (),
 ) -> list[Configured]:
-    """Return the methods with what `bench tune` kept for them on a setting.
+    """Return the methods with the values that `bench tune` kept for them on a setting.
 
-    A method without a search space stays as it is. Raises UserError for a method whose search is missing, not
-    finished, of another bank or another version of the method's code, or on one of these seeds, which are those that
-    a run reports.
+    A method without a search space is not changed. seeds: those of the run. Raises UserError for a method whose search
+    is missing or not finished, is of another bank or another version of the method's code, or used one of the seeds.
     """
     from bench.tune.space import configured, space_of
 
@@ -48,7 +47,7 @@ def apply(
             raise UserError(f"'{name}' has not been tuned on {where}: there is no '{path}'. {again}")
         tuned = read(path)
         if tuned.kept is None:
-            raise UserError(f"'{path}' has {len(tuned.history)} of {tuned.trials} trials: not finished. {again}")
+            raise UserError(f"'{path}' is not finished: {len(tuned.history)} of {tuned.trials} trials. {again}")
         if tuned.subject.bank_digest != cell.bank_digest:
             raise UserError(f"'{path}' was searched on another bank (image size, exits, weights or data). {again}")
         if tuned.subject.identity != method_identity(method).text:

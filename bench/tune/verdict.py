@@ -12,7 +12,7 @@ NOTE = (
 
 
 def compared(decision: Decision | None) -> list[str]:
-    """Return the scores of defaults and winner and their difference with its interval, in per cent; dashes without."""
+    """Return the scores of defaults and winner and their difference with interval, in %; dashes if not compared."""
     if decision is None or decision.interval is None:
         return ["–", "–", "–"]
     low, high = decision.interval
@@ -21,7 +21,7 @@ def compared(decision: Decision | None) -> list[str]:
 
 
 def winner(history: Sequence[Row]) -> Row | None:
-    """Return the trial with the largest mean over all seeds, the earliest among equals.
+    """Return the trial with the largest mean over all seeds; ties go to the earliest.
 
     None if that is trial 0, which has the defaults, or if the defaults have no score to compare with.
     """
@@ -33,10 +33,10 @@ def winner(history: Sequence[Row]) -> Row | None:
 
 
 def verdict(history: Sequence[Row], decision: Decision | None) -> tuple[Kept, Row, str]:
-    """Return what to keep, the trial it is, and why in a sentence.
+    """Return what to keep, its trial, and the reason in a sentence.
 
-    The winner flatters itself on the images that chose it. So it is kept if the 95 % interval of its difference to
-    the defaults is above zero on images and with seeds that did not choose it.
+    The winner's score is too high on the images that selected it. It is therefore kept only if the 95 % interval of its
+    difference from the defaults is above zero on images and seeds that the search did not use.
     """
     defaults, best = min(history, key=lambda row: row.number), winner(history)
     if best is None:
