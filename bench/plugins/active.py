@@ -1,7 +1,7 @@
-"""Parameters that do something only under certain values of others, and choices that say the same thing twice.
+"""Find parameters that have an effect only for certain values of others, and choices that mean the same.
 
-A Config says so itself with `tunable(…, when={"other": (values, …)})`. The table below says it for methods of this
-project, whose files are part of what names their records and therefore change only when their numbers may.
+A Config declares this with `tunable(…, when={"other": (values, …)})`. The table below declares it for built-in methods,
+whose files are pinned by digests and therefore change only when their numbers may.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.errors import UserError
 
-When = dict[str, tuple[Any, ...]]  # other field → the values of it under which a field does something
+When = dict[str, tuple[Any, ...]]  # other field → its values for which a field has an effect
 
 BUILT_IN: dict[str, dict[str, When]] = {
     "jeidnn": {
@@ -25,7 +25,7 @@ BUILT_IN: dict[str, dict[str, When]] = {
 
 
 def conditions(config: Any, name: str) -> dict[str, When]:
-    """Return field → when it does something, for those fields of a plugin's Config that do not always.
+    """Return field → condition of its effect, for the fields of a plugin's Config that have one.
 
     Raises UserError if a condition names a field that the Config does not have.
     """
@@ -36,13 +36,13 @@ def conditions(config: Any, name: str) -> dict[str, When]:
         for other in when:
             if other not in fields:
                 raise UserError(
-                    f"Parameter '{field}' of '{name}' depends on '{other}', which is not a parameter of it."
+                    f"Parameter '{field}' of '{name}' depends on '{other}', which is not one of its parameters."
                 )
     return found
 
 
 def meaning(config: Any, name: str, value: Any) -> Any:
-    """Return what a value of a field stands for: if None means 'as the preset has it', what the preset has."""
+    """Return the effective value of a field: the preset's value if None means 'as in the preset'."""
     if value is None and getattr(config, name) is None and callable(getattr(config, "option", None)):
         try:
             return config.option(name)
@@ -52,15 +52,15 @@ def meaning(config: Any, name: str, value: Any) -> Any:
 
 
 def distinct(config: Any, name: str, choices: Sequence[Any]) -> list[Any]:
-    """Return the choices of a field without those that mean the same as its present value."""
+    """Return the choices of a field without those that mean the same as its current value."""
     now = getattr(config, name)
     return [c for c in choices if c == now or meaning(config, name, c) != meaning(config, name, now)]
 
 
 def within(config: Any, when: Mapping[str, Sequence[Any]], searched: Mapping[str, Sequence[Any]]) -> When | None:
-    """Return what of a condition hangs on the search: searched field → its values that fulfil it.
+    """Return the part of a condition that depends on the search: searched field → its values that fulfil it.
 
-    searched: the choices of the searched fields. None if a field that is not searched rules it out.
+    searched: the choices of the searched fields. None if a field that is not searched violates the condition.
     """
     found: When = {}
     for other, wanted in when.items():

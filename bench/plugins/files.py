@@ -32,12 +32,12 @@ def load_files(paths: Iterable[Path | str]) -> None:
 
 
 def load_file(path: Path | str) -> list[Plugin]:
-    """Run a plugin file, register what it defines, and return that.
+    """Run a plugin file, register the plugins that it defines, and return them.
 
-    Methods and head recipes are classes, registered by their `name`. Datasets and backbones are functions, known by the
-    type that they are annotated to return and registered by their own names. Names that begin with `_` are left out.
-    A second call with the same content changes nothing; with other content it replaces what the file registered before.
-    The module is named by its content, so that another process that loads the same file can unpickle its classes.
+    Methods and head recipes are classes, registered by their `name`. Datasets and backbones are functions, recognised
+    by their return annotation and registered by their own names. Names that begin with `_` are left out.
+    A second call with the same content changes nothing; with other content it replaces the file's earlier plugins.
+    The module is named after its content, so that another process that loads the same file can unpickle its classes.
     Raises UserError if the file cannot be read, fails (with the line), defines no plugin, or uses a name that is taken.
     """
     path = user_path(path).resolve()
@@ -99,20 +99,20 @@ def _found(module: ModuleType, path: Path) -> list[Plugin]:
             raise UserError(f"The plugin file '{path}' is broken: {problem}.")
         found.append(Plugin(kind, name, f"{module.__name__}:{key}", path.name, path))
     if not found:
-        raise UserError(f"The plugin file '{path}' defines nothing that can be plugged in{_near(module)}. {VALID}")
+        raise UserError(f"The plugin file '{path}' does not define a plugin{_near(module)}. {VALID}")
     _once(found, path)
     return found
 
 
 VALID = (
-    "Valid are a method or a head recipe, a subclass of bench.method.Method or bench.recipe.Recipe with a `name`, and "
-    "a dataset or a backbone, a function that is annotated to return an `ImageDataset`, a `TextDataset` or a "
-    "`StagedBackbone`. `bench new method|head|dataset|backbone NAME` writes one."
+    "A method or head recipe is a subclass of bench.method.Method or bench.recipe.Recipe with a `name`; a dataset or "
+    "backbone is a function that is annotated to return an `ImageDataset`, a `TextDataset` or a `StagedBackbone`. "
+    "`bench new method|head|dataset|backbone NAME` writes one."
 )
 
 
 def _kind(value: Any, module: ModuleType, path: Path) -> registry.Kind | None:
-    """Return what a class or a function of a plugin file is; None if it is none of the four kinds."""
+    """Return the kind of a class or a function of a plugin file; None if it is not a plugin."""
     if isinstance(value, type):
         return next((kind for kind in CLASSES if registry.derived(value, registry.BASES[kind])), None)
     result = getattr(value, "__annotations__", {}).get("return") if callable(value) else None
@@ -123,7 +123,7 @@ def _kind(value: Any, module: ModuleType, path: Path) -> registry.Kind | None:
 
 
 def _resolved(text: str, name: str, module: ModuleType, path: Path) -> Any:
-    """Return the type that an annotation names; None if it cannot be read and names nothing that makes a plugin."""
+    """Return the type that an annotation names; None if it cannot be read and does not name a plugin's type."""
     try:
         return get_type_hints(SimpleNamespace(__annotations__={"return": text}), vars(module))["return"]
     except Exception as error:  # an annotation may be any text
@@ -136,7 +136,7 @@ def _resolved(text: str, name: str, module: ModuleType, path: Path) -> Any:
 
 
 def _near(module: ModuleType) -> str:
-    """Say which class of a file may have been meant for a plugin."""
+    """Return a hint about a class of the file that may have been meant as a plugin."""
     meant = {
         "bench.method.Policy": "a policy, which a method returns from `fit`",
         "bench.recipe.Heads": "fitted heads, which a recipe returns from `fit`",
@@ -152,7 +152,7 @@ def _near(module: ModuleType) -> str:
 
 
 def _once(found: Sequence[Plugin], path: Path) -> None:
-    """Raise UserError if a file defines a plugin's class or function twice, of which Python keeps the last one."""
+    """Raise UserError if a file defines a plugin's class or function twice, because Python keeps only the last one."""
     statements = [n for n in ast.parse(path.read_bytes()).body if isinstance(n, ast.ClassDef | ast.FunctionDef)]
     for plugin in found:
         attribute = plugin.target.partition(":")[2]

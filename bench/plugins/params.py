@@ -54,7 +54,7 @@ def choices(annotation: Any) -> list[Any]:
 
 
 def kinds_of(annotation: Any) -> list[Any]:
-    """Return the parts of a union, and what is annotated of an Annotated."""
+    """Return the members of a union type, without their Annotated metadata."""
     if get_origin(annotation) is Annotated:
         return kinds_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):

@@ -29,7 +29,7 @@ BASES: dict[Kind, str] = {  # what a method and a recipe are derived from, and w
     "datasets": "bench.datasets.dataset.Dataset",
     "backbones": "bench.backbones.staged.StagedBackbone",
 }
-FILE_MODULE = "exitbench_plugin_"  # how the module of a plugin file is called, before the digest of its content
+FILE_MODULE = "exitbench_plugin_"  # prefix of a plugin file's module name; a digest of its content follows
 RESERVED = {"methods": ("all", "references", "static", "random", "oracle", "hull")}  # words of commands and tables
 
 
@@ -42,7 +42,7 @@ class Plugin:
     target: str  # module:attribute
     distribution: str
     file: Path | None = None  # the plugin file, if no distribution provides it
-    held: Any = field(default=None, compare=False)  # the object itself, where it was made in a running program
+    held: Any = field(default=None, compare=False)  # the object itself, if this process defined it
 
     @property
     def origin(self) -> str:
@@ -66,7 +66,7 @@ class Plugin:
     def load(self) -> Any:
         """Import the plugin; raise UserError with the reason if that fails or it is not of its kind."""
         if not self.own:
-            unrepeatable()  # `recall` watches this project's code alone
+            unrepeatable()  # `recall` tracks only this project's code
         loaded, problem = self._import()
         if problem:
             advice = "" if self.file else " Repair, reinstall or remove that distribution."
@@ -119,7 +119,7 @@ class Plugin:
 
 
 def _basis(nodes: Sequence[ast.AST]) -> str:
-    """Return the `basis` that is written in a class statement's `fidelity`."""
+    """Return the `basis` in the `fidelity` of a class statement; empty if there is none."""
     for node in (part for cls in nodes if isinstance(cls, ast.ClassDef) for part in cls.body):
         if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == "fidelity":
             words = {w.arg: w.value for w in getattr(node.value, "keywords", ())}
@@ -129,7 +129,7 @@ def _basis(nodes: Sequence[ast.AST]) -> str:
 
 @cache
 def _summaries() -> dict[str, Described]:
-    """Return summary, no problem and basis of every built-in plugin that can be read, by target."""
+    """Return the description of every built-in plugin that can be read, by target."""
     known = recall("descriptions", "built-in")
     if known is None:
         built_in = {p.target: p for kind in KINDS for p in _installed(kind).values() if p.own}
@@ -179,7 +179,7 @@ def fault(kind: Kind, name: str, loaded: Any) -> str | None:
 
 
 def _function_fault(kind: Kind, loaded: Any) -> str | None:
-    """Return why an object cannot be called as a dataset or as a backbone is."""
+    """Return why an object cannot be called like a dataset or a backbone; None if it can."""
     if not callable(loaded):
         return f"it is {type(loaded).__name__}, not a function"
     if kind == "datasets":
@@ -188,12 +188,12 @@ def _function_fault(kind: Kind, loaded: Any) -> str | None:
                 inspect.signature(loaded).bind(None, None)
             except TypeError as error:
                 name = getattr(loaded, "__name__", "it")
-                return f"{name} cannot be called as {name}(argument, data_dir): {error}; all else needs a default"
+                return f"{name} cannot be called as {name}(argument, data_dir): {error}; other parameters need defaults"
     return None
 
 
 def derived(found: Any, base: str) -> bool:
-    """Return whether an object is a class derived from another, by its full name, which need not be imported for it."""
+    """Return whether an object is a class derived from `base`, the full name of a class that need not be imported."""
     return isinstance(found, type) and any(f"{c.__module__}.{c.__qualname__}" == base for c in found.__mro__)
 
 

@@ -59,7 +59,7 @@ def check_name(name: str, kind: Kind = "methods") -> None:
         fitting = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
         usable = re.fullmatch(r"[a-z][a-z0-9_]*", fitting) and not keyword.iskeyword(fitting)
         hint = f" Try '{fitting}'." if usable else ""
-        rule = "use lower-case letters, digits and underscores, a letter first"
+        rule = "use lower-case letters, digits and underscores, starting with a letter"
         raise UserError(f"'{name}' is not a valid {word} name: {rule}.{hint}")
     if name in registry.RESERVED.get(kind, ()):
         raise UserError(f"'{name}' is a reserved word. Choose another name.")

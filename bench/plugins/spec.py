@@ -1,7 +1,7 @@
 """The syntax that selects a plugin, `name[param=value,…]` or `family:argument[param=value]`, and its checks.
 
-An argument or a value may be a path. A path that exists is taken whole, whatever commas and brackets it has; any other
-text can be put into quotes: `folder:"my,images"`.
+An argument or a value may be a path. An existing path may contain commas and brackets; any other text with these must
+be quoted: `folder:"my,images"`.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _HOW = 'Put a path that has commas or brackets into quotes: folder:"a,b[1]".'
 
 
 def _end(text: str, start: int) -> int:
-    """Return where the quoted text or existing path that begins at `start` ends; `start` where there is none."""
+    """Return where the quoted text or existing path that begins at `start` ends; `start` if there is none."""
     quote = text[start : start + 1]
     if quote and quote in _QUOTES:
         close = text.find(quote, start + 1)
@@ -76,7 +76,7 @@ def _end(text: str, start: int) -> int:
 
 
 def _longest(ends: list[int], whole: int) -> Iterator[int]:
-    """Return where an argument with special characters in it may end, the longest first."""
+    """Yield where an argument with special characters may end, the longest first."""
     yield from (end for end in reversed([*ends[1:], whole]) if ends and end > ends[0])
 
 
@@ -111,7 +111,7 @@ def parse(text: str) -> Spec:
 
 
 def _argument(text: str) -> tuple[str, str]:
-    """Divide what follows a colon into the argument and the brackets after it."""
+    """Split the text after a colon into the argument and the brackets that follow it."""
     end = _end(text, 0) or next((found.start() for found in re.finditer(r"[\[\]]", text)), len(text))
     return _unquoted(text[:end].strip()), text[end:].strip()
 

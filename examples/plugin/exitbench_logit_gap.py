@@ -29,7 +29,7 @@ class LogitGapConfig:
 
 
 class Gap(Score):
-    """The best logit minus the second best; a sample leaves where the score reaches its exit's threshold."""
+    """The best logit minus the second best; a sample leaves at the first exit whose threshold the score reaches."""
 
     def forward(self, k: int, logits: Tensor) -> Tensor:
         """Return the scores [N] at exit k from the logits [N, k+1, C] of exits 0 … k; later exits are not visible."""

@@ -100,7 +100,7 @@ def test_another_process_that_loads_the_file_can_read_its_pickles(rule, tmp_path
         ("import no_such_package\n", "line 1, is broken: ModuleNotFoundError: No module named 'no_such_package'"),
         ("import json\njson.loads('{')\n", "line 2, is broken: JSONDecodeError"),
         ("import sys\nsys.exit('bye')\n", "line 2, is broken: SystemExit: bye"),
-        ("x = 1\n", "defines nothing that can be plugged in. Valid are"),
+        ("x = 1\n", "does not define a plugin. A method or head recipe"),
         (METHOD.replace("    name = 'mine'\n", ""), "M has no `name`"),
         (METHOD.replace("'mine'", "'my rule'"), "'my rule' is not a valid name"),
         (METHOD.replace("'mine'", "'all'"), "'all' is a reserved word"),

@@ -79,14 +79,14 @@ def test_a_name_that_cannot_be_used_is_a_sentence(bench, tmp_path, words, says):
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("", "defines nothing that can be plugged in. Valid are a method or a head recipe"),
+        ("", "does not define a plugin. A method or head recipe is"),
         (IMAGES + "def mine(argument, data_dir): ...\n", "annotated to return an `ImageDataset`"),
         (IMAGES + "class Mine(ImageDataset): ...\n", "Mine is a class of datasets, and a dataset is a function"),
         (STAGED + "class Mine(StagedBackbone): ...\n", "Mine is a class of backbones, and a backbone is a function"),
         ("from bench.method import Policy\nclass Mine(Policy): ...\n", "Mine is a policy, which a method returns"),
         ("from bench.recipe import Heads\nclass Mine(Heads): ...\n", "Mine is fitted heads, which a recipe returns"),
         (IMAGES + "def mine(argument) -> ImageDataset: ...\n", "mine cannot be called as mine(argument, data_dir)"),
-        (IMAGES + "def mine(a, b, c) -> ImageDataset: ...\n", "all else needs a default"),
+        (IMAGES + "def mine(a, b, c) -> ImageDataset: ...\n", "other parameters need defaults"),
         (
             IMAGES + "def digits(a, b) -> ImageDataset: ...\n",
             "Two datasets are called 'digits': bench.datasets.embedded",

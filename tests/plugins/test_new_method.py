@@ -28,10 +28,10 @@ def test_it_overwrites_nothing(tmp_path, there):
     ("name", "says"),
     [
         ("My-Rule", "Try 'my_rule'"),
-        ("9lives", "a letter first"),
-        ("", "a letter first"),
+        ("9lives", "starting with a letter"),
+        ("", "starting with a letter"),
         ("../rule", "Try 'rule'"),
-        ("class", "a letter first"),
+        ("class", "starting with a letter"),
         ("torch", "hide the Python module 'torch'"),
         ("json", "hide the Python module 'json'"),
         ("bench", "hide the Python module 'bench'"),

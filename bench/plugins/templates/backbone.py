@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 SOURCE = Template('''\
-"""A small convolutional network with an exit after each of its stages. Replace it by your own."""
+"""A small convolutional network with an exit after each of its stages. Replace it with your own."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ class Net(nn.Module):
 def $name(
     *,
     width: int = 16,  # parameters, as in `$name[width=32]`: keywords with a type and a default
-    weights: str | None = None,  # --weights, and below --image-size: options of the command line, where you take them
+    weights: str | None = None,  # the option --weights and, below, --image-size; both parameters may be left out
     image_size: int = 32,
 ) -> StagedBackbone:
     """A small convolutional network of three stages, untrained.
 
     The first line above is the summary in `bench list`: name the architecture, the paper, and what trained the weights.
-    The annotation `-> StagedBackbone` is what makes this function a backbone.
+    The annotation `-> StagedBackbone` makes this function a backbone.
     """
-    network = Net(width, classes=10)  # without weights: what is drawn at random here is the same every time
+    network = Net(width, classes=10)  # without weights: the random initialisation is the same every time
     if weights is not None:
         if not Path(weights).is_file():
             raise UserError(f"There are no weights '{weights}'. Give --weights a file that torch.save wrote.")
         network.load_state_dict(torch.load(weights, weights_only=True))
     return from_stages(
-        network.stages,  # run in order, an exit after each; what lies between two stages belongs to the first of them
-        head=network.classifier,  # the last exit, where `head_for` names the dataset of a run; else a linear probe
-        whole=network,  # `bench check` compares it with the sum of the stages
+        network.stages,  # run in order, an exit after each; put layers between two stages into the first of them
+        head=network.classifier,  # the last exit if `head_for` is the dataset of the run, otherwise a linear probe is
+        whole=network,  # `bench check` compares it with all stages run in order
         image_size=image_size,
         mean=(0.5, 0.5, 0.5),  # how images were prepared when the network was trained
         std=(0.5, 0.5, 0.5),
@@ -66,7 +66,7 @@ def $name(
 ''')
 
 TEST = Template('''\
-"""Tests of $name: what every backbone must hold, and its own shapes."""
+"""Tests of $name: the checks that every backbone must pass, and its own shapes."""
 
 from __future__ import annotations
 

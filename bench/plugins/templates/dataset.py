@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 SOURCE = Template('''\
-"""Bars in four directions on noise, drawn by this file. Replace `draw` by reading your own files."""
+"""Bars in four directions on noise, drawn by this file. Replace `draw` with code that reads your files."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def $name(
 ) -> ImageDataset:
     """Bars in four directions on noise, 640 images of 16 × 16 pixels.
 
-    The first line above is the summary in `bench list`: say what the images are, how many, and whose. The annotation
-    `-> ImageDataset` (or `-> TextDataset`) is what makes this function a dataset.
+    The first line above is the summary in `bench list`: say what the images are, how many, and who made them. The
+    annotation `-> ImageDataset` (or `-> TextDataset`) makes this function a dataset.
     """
     if argument is not None:
         raise UserError(f"'$name' takes no argument after a colon. Leave '{argument}' out.")
     labels = np.arange(TRAIN + TEST) % len(CLASSES)  # [N]: of all samples, in the order in which they are stored
     partition = np.repeat(["train", "test"], [TRAIN, TEST])  # [N]: train, val or test, as your data's authors split it
-    # Data in a file: `path = data_dir / "images.npy"`, then `ArrayStore(lambda: np.load(path), (path,))`. With files
-    # named, digests of images are computed once. `bench.datasets.stores.FileStore` reads one image file per sample.
+    # Data in a file: `path = data_dir / "images.npy"`, then `ArrayStore(lambda: np.load(path), (path,))`. If the files
+    # are named, image digests are computed once. `bench.datasets.stores.FileStore` reads one image file per sample.
     store = ArrayStore(partial(draw, labels, noise))
     changed = "" if noise == 1 else f"[noise={noise:g}]"
     return ImageDataset(
-        name=f"$name{changed}",  # in tables: it begins with the name above, and tells versions of the data apart
-        source="$name",  # whose data this is: a backbone that lists it in `seen` was trained on these images
+        name=f"$name{changed}",  # in tables: the function's name, with the parameters that change the data
+        source="$name",  # the origin of the data: a backbone that lists it in `seen` was trained on these images
         class_names=CLASSES,
         labels=labels,
         partition=partition,
@@ -54,7 +54,7 @@ def $name(
 
 
 def draw(labels: np.ndarray, noise: float) -> np.ndarray:
-    """Return images, uint8 [N, H, W] (or [N, H, W, 3]), the same every time: chance has a fixed seed."""
+    """Return images, uint8 [N, H, W] (or [N, H, W, 3]), the same every time: the random seed is fixed."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:SIDE, :SIDE]
     across = np.stack([rows, columns, rows - columns, rows + columns])  # what is constant along a bar, by class
@@ -65,7 +65,7 @@ def draw(labels: np.ndarray, noise: float) -> np.ndarray:
 ''')
 
 TEST = Template('''\
-"""Tests of $name: what every dataset must give, and its own images."""
+"""Tests of $name: the checks that every dataset must pass, and its own images."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from string import Template
 
 SOURCE = Template('''\
-"""Heads by least squares, in closed form. Replace the training by your own."""
+"""Heads by least squares, in closed form. Replace the training with your own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ${cls}Config:
     """The parameters, as in `$name[ridge=0.1]`: frozen, each with a type and a default."""
 
     ridge: float = tunable(0.01, 1e-4, 10.0, log=True)  # `tunable`: a search may vary it within this range
-    scale: float = 6.0  # of the logits; the heads `calibrated[base=$name]` fit it on val
+    scale: float = 6.0  # of the logits; `calibrated[base=$name]` fits it on val
 
     def __post_init__(self) -> None:
         if not self.ridge > 0:
@@ -36,7 +36,7 @@ class ${cls}Config:
 class FittedHeads(Heads):
     """A linear layer at every intermediate exit. These heads are stored, pickled and run on single samples."""
 
-    needs_previous = False  # True for heads of exit k that read the logits of exits < k
+    needs_previous = False  # True if the head of exit k reads the logits of exits < k
 
     def __init__(self, layers: Sequence[nn.Linear]) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class FittedHeads(Heads):
         return self.layers[k](features) if k < len(self.layers) else features
 
     def macs(self, k: int) -> int:
-        """Count the multiply-accumulates per sample that exit k's head adds. Every cost is counted."""
+        """Return the multiply-accumulates per sample that exit k's head adds. Every cost is counted."""
         return linear_macs(self.layers[k].in_features, self.layers[k].out_features) if k < len(self.layers) else 0
 
 
@@ -55,17 +55,17 @@ class $cls(Recipe):
     """Ridge regression of one-hot labels on features, one exit at a time ($name).
 
     The first line above is the summary in `bench list`: name the paper there. Then say what is computed: the weights W
-    minimise ‖XW - Y‖² + ridge·N·‖W‖² for features X with a constant column; logits are scale·XW. Last, say how it
+    minimise ‖XW - Y‖² + ridge·N·‖W‖² for features X with a constant column; logits are scale·XW. Finally, say how it
     differs from the paper, and why.
     """
 
     name: ClassVar[str] = "$name"
-    # Editing the code means running it again, until you state `version: ClassVar[int] = 1` here. Then records are kept
-    # when the code changes: raise the version when numbers may change.
+    # After an edit of the code all points run again, unless you state `version: ClassVar[int] = 1` here. Then records
+    # are kept until you raise the version: do so when numbers may change.
     Config: ClassVar[type] = ${cls}Config
 
     def fit(self, task: Task) -> Heads:
-        """Train on task.train; task.val is for early stopping, if there is any. Chance comes from task.seed alone."""
+        """Train on task.train; task.val may be used for early stopping. Seed all random numbers with task.seed."""
         exits = range(task.num_exits - 1)  # the last exit, the backbone's own head, stays as it is
         return FittedHeads([self._layer(task.train, k, task.num_classes) for k in exits])
 
@@ -84,7 +84,7 @@ class $cls(Recipe):
 ''')
 
 TEST = Template('''\
-"""Tests of $name: the contract of every head recipe, and its own arithmetic on numbers worked by hand."""
+"""Tests of $name: the checks that every head recipe must pass, and its arithmetic on a small example."""
 
 from __future__ import annotations
 
