@@ -1,6 +1,6 @@
 """The conformance kit: check every requirement on a method, a head recipe, a dataset or a backbone within seconds.
 
-A plugin author's whole test file: `from bench.check import suite` and `test_my_method = suite("my_method")`.
+A complete test file for a plugin: `from bench.check import suite` and `test_my_method = suite("my_method")`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The return values of fit and of the four functions of its policies: types, shapes, numbers."""
+"""Check the return values of fit and of the four functions of its policies: types, shapes, numbers."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from bench.check.subject import Subject, infer
 from bench.method import ExitData
 
 ROWS = 64
-ADVICE = "Treat every row by itself: no statistics over the batch, no positions, no state between calls."
+ADVICE = "Treat every row independently: no statistics over the batch, no positions, no state between calls."
 
 
 def row_order(subject: Subject) -> None:
@@ -25,7 +25,7 @@ def row_order(subject: Subject) -> None:
         back = order.argsort()
         restored = dataclasses.replace(mixed, exit_index=mixed.exit_index[back], logits=mixed.logits[back])
         if found := difference(policy, data, infer(policy, data), restored):
-            raise Violation(f"The order of the samples matters to the policy for budget {budget}: {found}. {ADVICE}")
+            raise Violation(f"The policy for budget {budget} depends on the order of the samples: {found}. {ADVICE}")
 
 
 def batch_size(subject: Subject) -> None:
@@ -42,5 +42,5 @@ def batch_size(subject: Subject) -> None:
 
 
 def take(data: ExitData, rows: torch.Tensor) -> ExitData:
-    """Return rows of a split."""
+    """Return some rows of a split."""
     return ExitData(tuple(x[rows] for x in data.features), data.final_logits[rows], data.labels[rows])

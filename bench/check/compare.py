@@ -9,7 +9,7 @@ from bench.check.subject import infer
 from bench.inference import Outcomes
 from bench.method import ExitData, Infeasible, Policy
 
-CLOSE = 1e-4  # relative and absolute: what another batch shape may change in an answer
+CLOSE = 1e-4  # relative and absolute: how much an answer may change with the shape of the batch
 LAST_BITS = 3e-6
 FEW = 0.2
 
@@ -19,7 +19,7 @@ def difference(policy: Policy, data: ExitData, first: Outcomes, second: Outcomes
     moved = first.exit_index != second.exit_index
     if bool(moved.any()):
         edge = on_edge(policy, data)
-        if float(edge.float().mean()) <= FEW:  # a policy that is on edge everywhere is not excused
+        if float(edge.float().mean()) <= FEW:  # not if most decisions of the policy are borderline
             moved &= ~edge
     if bool(moved.any()):
         i = int(moved.nonzero()[0])
@@ -55,7 +55,7 @@ def answer_difference(data: ExitData, first: Policy | Infeasible, second: Policy
 
 @torch.no_grad()
 def on_edge(policy: Policy, data: ExitData) -> Tensor:
-    """Return bool [N]: rows with a decision that noise in the last bits of the answers changes."""
+    """Return which rows have a decision that noise in the last bits of the answers changes: bool [N]."""
     answers = infer(policy, data).exit_logits
     assert answers is not None
     edge = torch.zeros(len(data), dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Costs: budgets are met on val, and macs(k) counts what heads and gates really multiply."""
+"""Check costs: budgets are met on val, and macs(k) counts all matrix products of heads and gates."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.exits import ForwardPass
 from bench.inference import exit_macs, simulate
 from bench.method import Infeasible, Policy, Task
 
-SLACK = 1e-9  # of the mean's rounding, as the harness grants it
+SLACK = 1e-9  # tolerated rounding of the mean, as in a run
 ROWS = 64
 
 

@@ -1,4 +1,4 @@
-"""What can be checked without fitting the method: its name, docstring, Config, and the ranges for a search."""
+"""Check what needs no fit of the method: its name, docstring, source, Config, and the ranges for a search."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def named(subject: Subject) -> str:
     if len(summary) > 140:
         raise Violation(f"The docstring's first line has {len(summary)} characters: shorten it to at most 140.")
     if (version := stated_version(cls)) is None:
-        return "No version of its own: editing the code means running it again."
+        return "No version of its own: after an edit of the code all points run again."
     return f"Version {version}: raise it when numbers may change."
 
 
@@ -124,5 +124,5 @@ def _range(config: type, f: dataclasses.Field, hint: Any) -> None:
             config(**{f.name: end})
         except ValueError as error:
             raise Violation(
-                f"A search may set {where} to {end}, which its Config refuses ({error}): narrow the range."
+                f"A search may set {where} to {end}, which its Config rejects ({error}): narrow the range."
             ) from None

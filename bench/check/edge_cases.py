@@ -1,4 +1,4 @@
-"""Degenerate tasks: no exception, no NaN, and budgets are still met."""
+"""Check degenerate tasks: no exception, no NaN, and budgets are still met."""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ def checks() -> tuple[Check, ...]:
         Check(
             "config", "Config must be a frozen dataclass with a default everywhere.", described.configured, ("loads",)
         ),
-        Check("ranges", "Ranges for a search must be sound.", described.ranges, ("config",)),
+        Check("ranges", "Ranges for a search must be valid.", described.ranges, ("config",)),
         Check("fit", "fit must return one Policy or Infeasible per budget.", answers.fits, ("config",)),
-        Check("shapes", "A policy's functions must return what the contract says.", answers.shapes, ("fit",)),
+        Check("shapes", "A policy's functions must return what the interface requires.", answers.shapes, ("fit",)),
         Check("replay", "Running twice must give the same result.", repeats.replays),
         Check("refit", "Fitting twice with one seed must give the same result.", repeats.refits),
         Check("own_budget", "A budget's answer must not depend on the others.", repeats.own_budgets),
@@ -43,10 +43,10 @@ def checks() -> tuple[Check, ...]:
         Check("untouched", "Fitting and inference must not change the data.", isolation.untouched),
         Check("row_order", "The order of samples must not matter.", batches.row_order),
         Check("batch_size", "The size of batches must not matter.", batches.batch_size),
-        Check("execution", "Stopping early for real must agree with simulated inference.", execution.execution),
+        Check("execution", "Executed inference must agree with simulated inference.", execution.execution),
         *edge_case_checks(),
-        Check("effects", "Every tunable parameter must change something.", parameters.effects, ("ranges", "shapes")),
-        Check("pickle", "Method and policies must survive pickle.", workers.picklable),
+        Check("effects", "Every tunable parameter must have an effect.", parameters.effects, ("ranges", "shapes")),
+        Check("pickle", "Method and policies must survive pickling.", workers.picklable),
         Check("speed", "Fitting and inference must be fast.", workers.speed),
     )
 
@@ -57,7 +57,7 @@ def examination(method: str | type[Method]) -> Examination:
 
 
 class Examination:
-    """Some checks of one subject; results are kept."""
+    """The checks of one subject; each runs at most once."""
 
     def __init__(self, subject: Any, checks: Sequence[Check]) -> None:
         self.subject = subject
@@ -78,7 +78,7 @@ class Examination:
 
 
 def _skipped(name: str, missing: Result) -> Result:
-    message = missing.message if missing.status == "skip" else f"Not examined, because '{missing.name}' fails."
+    message = missing.message if missing.status == "skip" else f"Not run, because '{missing.name}' fails."
     return Result(name, "skip", message, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Stopping early for real, on a tiny staged backbone, must agree with simulated inference."""
+"""Check that executed inference, on a tiny staged backbone, agrees with simulated inference."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TinyBackbone(StagedBackbone):
 
 
 def tiny_backbone() -> TinyBackbone:
-    """Build the backbone, the same every time."""
+    """Return the backbone, the same every time."""
     g = torch.Generator().manual_seed(0)
     stages = nn.ModuleList(_Stage(a, b, g) for a, b in pairwise(WIDTHS))
     head = nn.Linear(WIDTHS[-1], CLASSES)
@@ -93,7 +93,7 @@ def execution(subject: Subject) -> str:
         executed = execute(policy, backbone, pictures, labels, MACS)
         if found := difference(policy, data[2], simulated, executed):
             raise Violation(
-                f"Stopping early for real differs from simulated inference for the policy of budget {budget}: {found}. "
+                f"Executed inference differs from simulated inference for the policy of budget {budget}: {found}. "
                 "Samples that left are missing from later calls: use only the rows that are passed in."
             )
         used |= set(simulated.exit_index.tolist())

@@ -1,4 +1,4 @@
-"""What a policy must not use: later exits, the task's own tensors and labels; and what a fit must not change."""
+"""Check that a policy does not use later exits or the task's tensors and labels, and that a fit changes no data."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def causality(subject: Subject) -> None:
         for k in range(data.num_exits - 1):
             other_answers, other_stops = decide(policy, disturb(data, k))
             if not torch.equal(answers[:, : k + 1], other_answers[:, : k + 1]):
-                what = f"what exit {k} or an earlier one answers"
+                what = f"the answers of exit {k} or an earlier one"
             elif not torch.equal(stops[:, : k + 1], other_stops[:, : k + 1]):
-                what = f"who leaves at exit {k} or earlier"
+                what = f"which samples leave at exit {k} or earlier"
             else:
                 continue
             raise Violation(
-                f"Later exits change {what} (policy for budget {budget}): decide from the arguments of head, combine "
-                "and leave alone, and store nothing of a later exit in the policy."
+                f"Later exits change {what} (policy for budget {budget}): use only the arguments of head, combine and "
+                "leave, and store nothing of a later exit in the policy."
             )
 
 

@@ -1,4 +1,4 @@
-"""What `bench check` examines: which kind of plugin a name stands for, and the checks of that kind."""
+"""Find the kind of plugin that a name given to `bench check` belongs to, and the checks of that kind."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WORDS: dict[str, Kind] = {"method": "methods", "head": "heads", "dataset": "data
 
 
 def kind_of(name: str) -> Kind:
-    """Return the kind of a name: the first that knows it of methods, heads, datasets and backbones.
+    """Return the kind of a name: the first of methods, heads, datasets and backbones that has it.
 
-    A network's folder and `module:factory` are backbones. Raises UserError for what is none of them.
+    A network's folder and `module:factory` are backbones. Raises UserError for an unknown name.
     """
     from bench.plugins import registry
     from bench.plugins.spec import parse

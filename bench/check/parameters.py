@@ -1,4 +1,4 @@
-"""Every parameter that a search may vary must do something: trials spent on a dead one are wasted."""
+"""Check that every parameter that a search may vary has an effect, because trials of others are wasted."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def effects(subject: Subject) -> str:
         if variants and not any(fits.differ(*pair, which) for which in range(len(TASKS)) for pair in variants):
             values = ", ".join(str(getattr(other, name)) for _, other in variants)
             raise Violation(
-                f"{type(config).__name__}.{name} is tunable but does nothing: on {len(TASKS)} made-up tasks the values "
-                f"{values} give the policies of {getattr(variants[0][0], name)}. Remove it, make it act, or declare "
-                "the values of other parameters that it depends on: tunable(…, when={…})."
+                f"{type(config).__name__}.{name} is tunable but has no effect: on {len(TASKS)} synthetic tasks "
+                f"{values} give the same policies as {getattr(variants[0][0], name)}. Remove it, give it an effect, or "
+                "declare the values of other parameters that it depends on: tunable(…, when={…})."
             )
     return f"{len(tunable)} tunable, each changes a policy" if tunable else "nothing is tunable"
 
 
 def _variants(config: Any, name: str, method: str) -> Iterator[tuple[Any, Any]]:
-    """Yield pairs of Configs that differ in one field alone, under values of the others that let it act."""
+    """Yield pairs of Configs that differ only in one field, with values of the others for which it has an effect."""
     if (base := _acting(config, name, method)) is None:
         return
     tune = next(f for f in dataclasses.fields(config) if f.name == name).metadata["tune"]
@@ -50,7 +50,7 @@ def _variants(config: Any, name: str, method: str) -> Iterator[tuple[Any, Any]]:
 
 
 def _acting(config: Any, name: str, method: str) -> Any:
-    """Return the Config with those changes that make a field act; None if its Config refuses them."""
+    """Return the Config with the changes for which a field has an effect; None if its Config rejects them."""
     hints, changes = get_type_hints(type(config)), {}
     for other, wanted in conditions(config, method).get(name, {}).items():
         if meaning(config, other, getattr(config, other)) not in wanted:

@@ -1,4 +1,4 @@
-"""Determinism: the same seed gives the same policy, and a budget's answer does not depend on the others."""
+"""Check determinism: the same seed gives the same policy, and a budget's answer does not depend on the others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def own_budgets(subject: Subject) -> None:
         if found := answer_difference(data, subject.answers[i], alone):
             raise Violation(
                 f"The answer for budget {BUDGETS[i]} depends on which other budgets are requested: {found}. Let each "
-                "budget's answer depend on task and that budget alone."
+                "budget's answer depend only on the task and that budget."
             )
 
 

@@ -19,12 +19,12 @@ class Caution(str):
 
 @dataclass(frozen=True)
 class Check:
-    """One requirement on a method or a network. `examine` raises Violation, or returns a remark or nothing."""
+    """One requirement on a plugin. `examine` raises Violation, or returns a remark or None."""
 
     name: str
     asks: str
     examine: Callable[[Any], str | None]
-    needs: tuple[str, ...] = ("shapes",)  # checks without which this one means nothing
+    needs: tuple[str, ...] = ("shapes",)  # checks that must pass before this one runs
 
 
 @dataclass(frozen=True)

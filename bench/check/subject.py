@@ -108,7 +108,7 @@ def infer(policy: Policy, data: ExitData, *, batch_size: int = 4096) -> Outcomes
 
 @torch.no_grad()
 def decide(policy: Policy, data: ExitData) -> tuple[Tensor, Tensor]:
-    """Compute the answers of all exits, then the decisions: answers [N, K, C], and who leaves at each gate [N, K-1]."""
+    """Return the answers of all exits [N, K, C], and which samples leave at each gate, bool [N, K-1]."""
     policy.eval()
     forward = ForwardPass(policy.head, policy.combine)
     for k in range(data.num_exits):

@@ -13,7 +13,7 @@ from bench.method import ExitData, Task
 CLASSES = 5
 WIDTHS = (6, 9, 12, 8)  # of the exits' features; the last ones are what the frozen head sees
 MACS = (90_000, 180_000, 300_000, 400_000)
-TRAIN, VAL, UNSEEN = 200, 160, 120  # samples; different numbers, so that none can be taken for another
+TRAIN, VAL, UNSEEN = 200, 160, 120  # samples; different numbers, so that splits cannot be confused
 
 
 def split(
@@ -61,7 +61,7 @@ def degenerate(kind: str) -> tuple[Task, ExitData]:
 
 
 def clone(data: ExitData) -> ExitData:
-    """Copy a split, tensors and all."""
+    """Return a deep copy of a split."""
     return ExitData(tuple(x.clone() for x in data.features), data.final_logits.clone(), data.labels.clone())
 
 

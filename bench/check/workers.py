@@ -1,4 +1,4 @@
-"""What workers need of a method: it can be pickled, and it is fast."""
+"""Check what workers need of a method: it can be pickled, and it is fast."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bench.method import Method, Policy
 
 SAMPLES = 4096
 SLOW_FIT, SLOW_INFERENCE = 5.0, 1.0  # seconds: for the ordinary task, and for one policy on SAMPLES samples
-ABSURD = 30  # times slow
+ABSURD = 30  # a method fails if it is this many times slower than these limits
 
 
 def copied(what: str, thing: Any) -> Any:
-    """Return what comes out of pickle; raise Violation if that fails."""
+    """Return a pickled and unpickled copy; raise Violation if that fails."""
     try:
         return pickle.loads(pickle.dumps(thing))
     except Exception as error:
@@ -28,7 +28,7 @@ def copied(what: str, thing: Any) -> Any:
 
 
 def picklable(subject: Subject) -> None:
-    """Pickle and unpickle the method, its Config and its policies, and compare how the copies run."""
+    """Pickle and unpickle the method, its Config and its policies, and compare the results of the copies."""
     data = tasks.unseen()
     things: list[tuple[str, Any]] = [("The method", subject.method())]
     things += [(f"The answer for budget {b}", a) for b, a in zip(BUDGETS, subject.answers, strict=True)]

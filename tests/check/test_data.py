@@ -110,7 +110,7 @@ def test_a_store_that_calls_share_is_found(mine):
             return read(self.rows)
 
     result = mine(lambda: good(store=Store(read=Slow()))).result("threads")
-    assert result.status == "fail" and "let read change nothing that calls share" in result.message
+    assert result.status == "fail" and "read must not change state that calls share" in result.message
 
 
 def test_equal_classes_have_one_number(mine):
@@ -124,7 +124,7 @@ def test_a_docstring_is_demanded(mine):
 def test_what_deserves_a_look_is_a_warning(mine):
     twice = np.concatenate([IMAGES[:30], IMAGES[:30]])
     result = mine(lambda: good(store=ArrayStore(lambda: twice))).result("copies")
-    assert result.status == "warn" and "of 20 samples of test are in train" in result.message
+    assert result.status == "warn" and "of 20 test samples are also in train" in result.message
     assert mine(lambda: good(class_names=("a", "b", "c", "d"))).result("labels").status == "warn"
 
 

@@ -211,23 +211,23 @@ def natives():
 )
 
 VIOLATIONS = [
-    ("noisy", "deterministic", "Draw nothing at random in forward"),
+    ("noisy", "deterministic", "Draw no random numbers in forward"),
     ("counting", "deterministic", "keep nothing from one call to the next"),
     ("tracking", "unchanged", "A forward pass changes trunk.stages.0.count"),
     ("mixing", "batch", "nothing may mix the images of a batch"),
     ("batched", "batch", "when it is run alone"),
     ("in_place", "state", "Stage 1 changes its input in place"),
     ("pools_in_place", "state", "Pooling at exit 0 changes the state in place"),
-    ("tuples", "state", "Stage 0 returns Unequal for 6 images, from which images that leave cannot be taken out"),
+    ("tuples", "state", "Stage 0 returns Unequal for 6 images, from which leaving images cannot be removed"),
     ("overwriting", "state", "Stage 1 changes its input in place"),
     ("wide", "shapes", "For a batch of 6 the last features are [6, 2], not [6, 3]"),
-    ("infinite", "finite", "The features of exit 0 hold NaN or infinity"),
+    ("infinite", "finite", "The features of exit 0 contain NaN or infinity"),
     ("large", "finite", "The features of exit 0 exceed 60,000"),
     ("stubborn", "frozen", "modules are in training mode, for example trunk.stages.1"),
     ("trained", "frozen", "6 parameters require a gradient, for example trunk.0.conv.weight"),
     ("free", "costs", "no more than the 20,736 before it"),
     ("random", "rebuilds", "Building twice gives different weights"),
-    ("skips", "whole", "look for a stage that is missing"),
+    ("skips", "whole", "look for a missing, repeated or misplaced stage"),
     ("other_classes", "whole", "The whole network returns [6, 7], but the stages and the head give [6, 10]"),
     ("many", "whole", "The whole network returns list"),
     ("black", "stated", "std above 0"),
@@ -267,7 +267,7 @@ def test_a_state_may_hold_several_tensors(write):
 def test_samples_that_leave_must_not_change_others(write):
     write("broken", BROKEN)
     found = examination("broken:remembering").result("stopping")
-    assert found.status == "fail" and "those that stay are computed differently" in found.message, found
+    assert found.status == "fail" and "the others are computed differently" in found.message, found
 
 
 def test_what_does_not_build_is_not_examined_further(write):

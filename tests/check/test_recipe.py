@@ -156,7 +156,7 @@ class WritesLater(Means):
         return found
 
 
-@broken("rows", "treat every row by itself")
+@broken("rows", "treat every row independently")
 class Centred(Means):
     def forward(self, k, features, previous):
         found = super().forward(k, features, previous)

@@ -18,7 +18,7 @@ def checks() -> tuple[Check, ...]:
         Check("opens", "The function must return an ImageDataset or a TextDataset.", labels.opens, ()),
         Check("name", "Name, source and docstring must describe the data.", labels.named, _OPEN),
         Check("classes", "Classes must have different names.", labels.classes, _OPEN),
-        Check("labels", "Labels must be numbers of classes, one for each sample.", labels.labelled, _OPEN),
+        Check("labels", "Labels must be class indices, one for each sample.", labels.labelled, _OPEN),
         Check("partition", "Every sample must be in train, val or test.", labels.partition, _OPEN),
         Check("inputs", "Reading must return one input per row, in the order asked.", inputs.reads, ("labels",)),
         Check("reopens", "Opening it twice must give the same data.", inputs.reopens, _READ),
@@ -30,5 +30,5 @@ def checks() -> tuple[Check, ...]:
 
 
 def examination(name: str, *, data_dir: Path | None = None) -> Examination:
-    """Return the examination of a dataset by name; raise UserError if the name or a parameter stands for nothing."""
+    """Return the examination of a dataset by name; raise UserError if the name or a parameter is unknown."""
     return Examination(Data(name, data_dir), checks())

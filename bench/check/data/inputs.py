@@ -1,4 +1,4 @@
-"""The inputs of a dataset: what reading returns, every time, from several threads, and of which files."""
+"""Check the inputs of a dataset: what reading returns, repeatedly and from several threads, and its files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from bench.check.data.subject import Data, same
 from bench.check.result import Caution, Violation
 
-MOST = 20_000  # samples of which copies are looked for
+MOST = 20_000  # maximum number of samples that are searched for copies
 READERS = 4
 
 
@@ -29,8 +29,8 @@ def reads(data: Data) -> str:
     for how, other in (("in another order", reverse), ("one by one", alone)):
         if wrong := [int(row) for row, a, b in zip(rows, found, other, strict=True) if not same(a, b)]:
             raise Violation(
-                f"Row {wrong[0]} is another {dataset.modality} when rows are read {how}: return the inputs of the rows "
-                "asked for, in the order asked, and draw nothing at random in read."
+                f"Row {wrong[0]} is a different {dataset.modality} when rows are read {how}: return the inputs of the "
+                "requested rows, in the order asked, and draw no random numbers in read."
             )
     if dataset.modality == "text":
         return f"Texts of {min(map(_length, found)):,} to {max(map(_length, found)):,} characters."
@@ -43,7 +43,7 @@ def _fault(value: Any, modality: str) -> str | None:
         texts = value if isinstance(value, tuple) and len(value) == 2 else (value,)
         if all(isinstance(text, str) and text.strip() for text in texts):
             return None
-        return f"{value!r}: a text is a str that is not empty, or a tuple of two of them."
+        return f"{value!r}: a text is a non-empty str, or a tuple of two of them."
     if not isinstance(value, np.ndarray):
         return f"a {type(value).__name__}: an image is a NumPy array, uint8 [H, W, 3]."
     if value.dtype != np.uint8 or value.ndim != 3 or value.shape[2] != 3 or not value.size:
@@ -56,7 +56,7 @@ def _length(value: Any) -> int:
 
 
 def reopens(data: Data) -> None:
-    """Open it again; compare labels, partitions, names and inputs."""
+    """Open the dataset again; compare labels, partitions, names and inputs."""
     again = data.open()
     for what, a, b in (
         ("labels", data.dataset.labels, again.labels),
@@ -86,8 +86,8 @@ def threads(data: Data) -> None:
     found = [value for part in parts for value in part]
     if not all(same(a, b) for a, b in zip(found, data.inputs * READERS, strict=True)):
         raise Violation(
-            "Reading from several threads at once gives other inputs: let read change nothing that calls share, such "
-            "as the position in an open file."
+            "Reading from several threads at once gives different inputs: read must not change state that calls share, "
+            "such as the position in an open file."
         )
 
 
@@ -106,7 +106,8 @@ def files(data: Data) -> str:
         )
     if mark is None and len(data.dataset) > MOST:
         return Caution(
-            "The store names no files, so every start reads all samples to digest them: give it their paths."
+            "The store names no files, so all samples are read at every start to compute their digest: give it the "
+            "paths of the files."
         )
     return "No files." if mark is None else f"Files are fingerprinted; encoding: {encoding or 'lossless'}."
 
@@ -119,5 +120,5 @@ def copies(data: Data) -> str:
     test = np.asarray(dataset.partition) == "test"
     twice = int(np.isin(dataset.keys[test], dataset.keys[~test]).sum())
     if twice:
-        return Caution(f"{twice:,} of {test.sum():,} samples of test are in train or val too, so their scores flatter.")
+        return Caution(f"{twice:,} of {test.sum():,} test samples are also in train or val, so scores are too high.")
     return "No sample of test is in train." if test.any() else "There is no test partition."

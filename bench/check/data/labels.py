@@ -1,4 +1,4 @@
-"""What a dataset says without reading its inputs: names, classes, labels, partitions; and its splits."""
+"""Check a dataset without reading its inputs: names, classes, labels, partitions and splits."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARTS = ("train", "val", "test")
 
 
 def opens(data: Data) -> str:
-    """Open it; what is wrong then is said by whoever opens it."""
+    """Open the dataset; errors while opening it are reported as they are."""
     found = data.dataset
     if not isinstance(found, ImageDataset | TextDataset):
         raise Violation(
@@ -36,7 +36,7 @@ def named(data: Data) -> str:
             f"name, with parameters that change the data in brackets, '{name}[key=value]'."
         )
     if not found.source.strip():
-        raise Violation("`source` is empty: name whose data this is; a backbone's `seen` is compared with it.")
+        raise Violation("`source` is empty: name the origin of the data; a backbone's `seen` is compared with it.")
     if not (inspect.getdoc(data.plugin.load()) or "").strip():
         raise Violation(
             f"{name} has no docstring: give it one whose first line says what the samples are; `bench list` shows it."
@@ -48,7 +48,7 @@ def classes(data: Data) -> None:
     """Look for names that are empty or not unique."""
     names = data.dataset.class_names
     if len(names) < 2:
-        raise Violation(f"There are {len(names)} classes: class_names lists at least two.")
+        raise Violation(f"There are {len(names)} classes: class_names must list at least two.")
     if empty := [k for k, name in enumerate(names) if not name.strip()]:
         raise Violation(f"Class {empty[0]} has an empty name: give each class its own.")
     if len(set(names)) < len(names):
@@ -78,24 +78,24 @@ def labelled(data: Data) -> str | None:
 
 
 def partition(data: Data) -> str:
-    """Check which samples the data's authors gave for training and for testing."""
+    """Check which samples are for training, validation and testing."""
     found = np.asarray(data.dataset.partition)
     if found.shape != data.dataset.labels.shape:
         raise Violation(
-            f"partition has the shape {list(found.shape)}: give one word for each of the {len(data.dataset)}."
+            f"partition has the shape {list(found.shape)}: give one word for each of the {len(data.dataset)} samples."
         )
     if strange := sorted({str(part) for part in np.unique(found)} - set(PARTS)):
         raise Violation(f"'{strange[0]}' is not a partition: valid are {', '.join(PARTS)}.")
     counts = {part: int((found == part).sum()) for part in PARTS}
     if not counts["train"]:
         raise Violation(
-            "No sample is in 'train': a set without a split of its own is all 'train', and is split for you."
+            "No sample is in 'train': if the data has no split, give 'train' for all samples; the protocol splits them."
         )
     return ", ".join(f"{count:,} {part}" for part, count in counts.items() if count) + "."
 
 
 def splits(data: Data) -> str:
-    """Split it as a run does; what is wrong then is said by the protocol."""
+    """Split the dataset as a run does; errors of the protocol are reported as they are."""
     found = protocol.split(data.dataset)
     if empty := [name for name, size in found.sizes.items() if not size]:
         raise Violation(f"The split {empty[0]} is empty: give more samples.")

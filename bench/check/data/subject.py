@@ -24,7 +24,7 @@ class Data:
         self.plugin = registry.find("datasets", self.spec.name)
 
     def open(self) -> Dataset:
-        """Open it anew."""
+        """Open the dataset again and return it."""
         return datasets.load(self.spec, data_dir=self.data_dir)
 
     @cached_property
@@ -34,7 +34,7 @@ class Data:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """Some rows, spread over the set, in no order."""
+        """Some rows from all parts of the dataset, in random order."""
         spread = np.unique(np.linspace(0, len(self.dataset) - 1, ROWS).astype(np.int64))
         return np.random.default_rng(0).permutation(spread)
 
@@ -45,7 +45,7 @@ class Data:
 
 
 def same(first: Any, second: Any) -> bool:
-    """Return whether two inputs are equal: images to the pixel, texts to the letter."""
+    """Return whether two inputs are equal: all pixels of images, all letters of texts."""
     if isinstance(first, np.ndarray) or isinstance(second, np.ndarray):
         return np.array_equal(first, second)
     return bool(first == second)

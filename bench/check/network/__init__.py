@@ -31,5 +31,5 @@ _BUILT, _RUNS = ("builds",), ("shapes",)
 
 
 def examination(name: str, *, num_classes: int | None = None, image_size: int | None = None) -> Examination:
-    """Return the examination of a backbone by name; raise UserError if the name stands for nothing."""
+    """Return the examination of a backbone by name; raise UserError if the name is unknown."""
     return Examination(Network(name, num_classes, image_size), checks())

@@ -1,4 +1,4 @@
-"""A network is built the same every time, says what it is, and computes the same every time."""
+"""Check that a network is built and computes the same every time, and that it describes itself."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from bench.system.public_data import mentioned
 
 
 def builds(network: Network) -> str:
-    """Build it; what is wrong then is said by whoever builds it."""
+    """Build the network; errors while building it are reported as they are."""
     b = network.backbone
     native = f", {len(b.native)} native heads" if len(b.native) else ""
     return f"{b.num_exits} exits, {size_text(b.image_size, b.modality)}, {b.num_classes} classes{native}."
 
 
 def stated(network: Network) -> str:
-    """Check the preprocessing, and name what decides the data split, so that its author reads it."""
+    """Check the preprocessing, and return what decides the data split, for its author to verify."""
     b = network.backbone
     if b.modality == "text":
-        b.preparation()  # which says what is wrong with a tokenizer
+        b.preparation()  # raises if there is a problem with the tokenizer
     elif len(b.mean) != 3 or len(b.std) != 3 or min(b.std) <= 0:
         raise Violation("mean and std must be three numbers each, std above 0: images are standardised per channel.")
     elif b.interpolation not in ("bilinear", "bicubic"):
@@ -36,22 +36,22 @@ def stated(network: Network) -> str:
     ]
     if unknown:
         known = ", ".join(sorted({*plugins("datasets"), "imagenet"}))
-        return Caution(f"{said} There is no dataset '{unknown[0]}', so the name changes nothing. Known: {known}.")
+        return Caution(f"{said} There is no dataset '{unknown[0]}', so the name has no effect. Known: {known}.")
     return said
 
 
 def rebuilds(network: Network) -> None:
-    """Build it again with other global random states."""
+    """Build the network again with other global random states."""
     scatter(1)
     if network.build().weights_digest != network.backbone.weights_digest:
         raise Violation(
-            "Building twice gives different weights, so stored features are never found again. Load trained weights in "
+            "Building twice gives different weights, so stored features can never be reused. Load trained weights in "
             "the factory, or draw them from a generator with a fixed seed."
         )
 
 
 def frozen(network: Network) -> None:
-    """Look for what is trainable and what is in training mode."""
+    """Look for trainable parameters and for modules in training mode."""
     b = network.backbone
     if trainable := [name for name, p in b.named_parameters() if p.requires_grad]:
         raise Violation(
@@ -73,8 +73,8 @@ def deterministic(network: Network) -> None:
     for title, a, b in zip(network.titles(), first, network.run(network.images()), strict=True):
         if not torch.equal(a, b):
             raise Violation(
-                f"The same images give other values the second time: {title} change by up to "
-                f"{float((a - b).abs().max()):.2g}. Draw nothing at random in forward (dropout takes "
+                f"The same images give different values the second time: {title} change by up to "
+                f"{float((a - b).abs().max()):.2g}. Draw no random numbers in forward (call dropout with "
                 "training=self.training), and keep nothing from one call to the next."
             )
 

@@ -1,4 +1,4 @@
-"""The stages of a network: what they return, that they keep samples apart, that they add up, what they cost."""
+"""Check the stages of a network: what they return and cost, that samples stay separate, and that they add up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.check.network.subject import Network
 from bench.check.result import Caution, Violation
 from bench.costs import backbone_macs
 
-CLOSE = 1e-4  # relative to the largest value: what another batch shape or order of sums may change
+CLOSE = 1e-4  # relative to the largest value: tolerated change with the batch shape or the order of sums
 
 
 def shapes(network: Network) -> str:
@@ -57,14 +57,14 @@ def _check_shape(title: str, found: object, count: int, width: int) -> None:
             "for the single image that the widths are read from."
         )
     if found.dtype != torch.float32:
-        raise Violation(f"{title.capitalize()} are {found.dtype}: return float32; banks choose how they store.")
+        raise Violation(f"{title.capitalize()} are {found.dtype}: return float32; a bank chooses its number format.")
 
 
 def finite(network: Network) -> None:
     """Look for NaN and infinity."""
     for title, found in zip(network.titles(), network.outputs, strict=True):
         if not bool(found.isfinite().all()):
-            raise Violation(f"{title.capitalize()} hold NaN or infinity: check the weights, and what divides by zero.")
+            raise Violation(f"{title.capitalize()} contain NaN or infinity: check the weights and all divisions.")
         if float(found.abs().max()) > 6e4 and title != "the logits":
             raise Violation(
                 f"{title.capitalize()} exceed 60,000, the range of float16: normalise, or use float32 banks."
@@ -101,8 +101,8 @@ def state(network: Network) -> None:
         if not _can_drop(after, count):
             what = list(after.shape) if isinstance(after, Tensor) else type(after).__name__
             raise Violation(
-                f"{title.capitalize()} returns {what} for {count} images, from which images that leave cannot be taken "
-                "out: return one tensor with the batch first, or an object with state[mask] and len(state)."
+                f"{title.capitalize()} returns {what} for {count} images, from which leaving images cannot be removed: "
+                "return one tensor with the batch first, or an object with state[mask] and len(state)."
             )
         if k >= 0:
             kept = _copies(after)
@@ -116,7 +116,7 @@ def _can_drop(state: Any, count: int) -> bool:
     mask = torch.arange(count) % 2 == 0
     try:
         return len(state) == count and len(state[mask]) == int(mask.sum())
-    except Exception:  # an object of the author's may raise anything
+    except Exception:  # the author's object may raise anything
         return False
 
 
@@ -140,7 +140,7 @@ def _equal(copies: list[Tensor], state: Any) -> bool:
 
 @torch.no_grad()
 def whole(network: Network) -> str:
-    """Compare with the network's own forward pass."""
+    """Compare the stages with the network's own forward pass."""
     own = getattr(network.backbone, "whole", None)
     if own is None:
         if not network.foreign:
@@ -159,8 +159,8 @@ def whole(network: Network) -> str:
         )
     if (gap := difference(given, ours)) > CLOSE:
         raise Violation(
-            f"The stages and the head differ from the whole network by {gap:.1%}: look for a stage that is missing, "
-            "doubled or in another place, for an activation or a norm between stages, and for another pooling."
+            f"The stages and the head differ from the whole network by {gap:.1%}: look for a missing, repeated or "
+            "misplaced stage, for an activation or a norm between stages, and for a different pooling."
         )
     return "Equal up to rounding."
 

@@ -1,4 +1,4 @@
-"""Samples that leave midway change nothing for those that stay."""
+"""Check that samples that leave midway do not change the others."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Halving(Policy):
         return 0
 
     def settle(self, data: ExitData) -> None:
-        """Put each threshold into the widest gap between the middle scores of the samples that are still there."""
+        """Put each threshold into the widest gap between the middle scores of the samples that have not left."""
         alive = torch.ones(len(data), dtype=torch.bool)
         for k, features in enumerate(data.features):
             scores = self.head(k, features, ())[:, 0]
@@ -60,7 +60,7 @@ def stopping(network: Network) -> str:
     simulated = simulate(policy, data, costs)
     if found := difference(policy, data, simulated, execute(policy, b, images, data.labels, costs)):
         raise Violation(
-            f"Once samples leave, those that stay are computed differently: {found}. A stage may use nothing but the "
-            "rows of the state that it is given: no batch size and no tensor stored from an earlier call."
+            f"Once samples leave, the others are computed differently: {found}. A stage may use only the rows of the "
+            "state that it is given: no batch size and no tensor stored from an earlier call."
         )
     return f"{len(set(simulated.exit_index.tolist()))} of {b.num_exits} exits used."

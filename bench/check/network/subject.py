@@ -23,7 +23,7 @@ class Network:
         self._spec, self.image_size = backbones.for_images(name, 32, image_size)
 
     def build(self) -> StagedBackbone:
-        """Build it anew."""
+        """Build the network again and return it."""
         return backbones.load(self._spec, num_classes=self.num_classes, image_size=self.image_size)
 
     @cached_property
@@ -33,7 +33,7 @@ class Network:
 
     @cached_property
     def outputs(self) -> list[Tensor]:
-        """What all exits give for the images."""
+        """The outputs of all exits for the images."""
         return self.run(self.images())
 
     def images(self, count: int = IMAGES, seed: int = 0) -> Tensor:
@@ -47,6 +47,6 @@ class Network:
         return [*features, self.backbone.head(features[-1])]
 
     def titles(self) -> list[str]:
-        """Say what each of the outputs is."""
+        """Return a description of each of the outputs."""
         exits = [f"the features of exit {k}" for k in range(self.backbone.num_exits - 1)]
         return [*exits, "the last features", "the logits"]

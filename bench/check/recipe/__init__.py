@@ -18,9 +18,9 @@ def checks() -> tuple[Check, ...]:
         Check("loads", "The name must point to a class derived from bench.recipe.Recipe.", fitted.loads, ()),
         Check("name", "Name and docstring must describe the recipe.", described.named, _LOADED),
         Check("config", "Config must be a frozen dataclass with a default everywhere.", described.configured, _LOADED),
-        Check("ranges", "Ranges for a search must be sound.", described.ranges, ("config",)),
+        Check("ranges", "Ranges for a search must be valid.", described.ranges, ("config",)),
         Check("fit", "fit must return fitted heads.", fitted.fits, ("config",)),
-        Check("shapes", "forward, combine and macs must return what the contract says.", fitted.shapes, _FITTED),
+        Check("shapes", "forward, combine and macs must return what the interface requires.", fitted.shapes, _FITTED),
         Check("previous", "Heads that read earlier logits must say so.", fitted.previous),
         Check("costs", "macs(k) must count what runs.", fitted.costs),
         Check("learns", "Heads should answer better than chance.", fitted.learns),
@@ -30,7 +30,7 @@ def checks() -> tuple[Check, ...]:
         Check("untouched", "Fitting and running must not change the data.", steady.untouched),
         Check("rows", "The order of samples and the size of batches must not matter.", steady.rows),
         *edges.edge_checks(),
-        Check("pickle", "Recipe and heads must survive pickle.", steady.picklable),
+        Check("pickle", "Recipe and heads must survive pickling.", steady.picklable),
     )
 
 

@@ -1,4 +1,4 @@
-"""Degenerate tasks: fitting and running must work, without NaN."""
+"""Check degenerate tasks: fitting and running must work, without NaN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fit returns, and what the functions of fitted heads return: types, shapes, numbers, costs."""
+"""Check the return values of fit and of the functions of fitted heads: types, shapes, numbers, costs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def loads(subject: RecipeSubject) -> None:
 
 
 def fits(subject: RecipeSubject) -> str | None:
-    """Fit the ordinary task, and see whether the heads can be stored."""
+    """Fit the ordinary task, and check whether the heads can be stored."""
     if not isinstance(subject.heads, Heads):
         raise Violation(
             f"fit returned a {type(subject.heads).__name__}: return an instance of a class derived from "
@@ -35,8 +35,8 @@ def fits(subject: RecipeSubject) -> str | None:
         describe(subject.heads, {})
     except TypeError as error:
         return Caution(
-            f"The heads cannot be stored ({error}), so `bench score` and `bench export` cannot use them: keep nothing "
-            "but numbers, text, tensors, modules, and lists and dictionaries of these in them."
+            f"The heads cannot be stored ({error}), so `bench score` and `bench export` cannot use them: keep only "
+            "numbers, text, tensors, modules, and lists and dictionaries of these in them."
         )
     return None
 
@@ -95,7 +95,7 @@ def previous(subject: RecipeSubject) -> str | None:
         if not same:
             raise Violation(
                 f"Exit {k} reads the logits of earlier exits, but `needs_previous` is False, so they may not have been "
-                "computed: set the class variable needs_previous = True, or read exit k's own arguments alone."
+                "computed: set the class variable needs_previous = True, or read only exit k's own arguments."
             )
     return None
 
@@ -123,10 +123,10 @@ def learns(subject: RecipeSubject) -> str:
     """Compare the accuracy of each exit's head with that of guessing."""
     data = tasks.unseen()
     right = (answers(subject.heads, data).argmax(-1) == data.labels[:, None]).double().mean(0).tolist()
-    said = f"accuracy of the exits on made-up samples: {_percent(right)}"
+    said = f"accuracy of the exits on synthetic samples: {_percent(right)}"
     if max(right[:-1]) <= 1 / tasks.CLASSES + 0.05:
         return Caution(
-            f"{said}. Guessing reaches {1 / tasks.CLASSES:.0%}: look at what fit trains, and at the order of classes."
+            f"{said}. Guessing reaches {1 / tasks.CLASSES:.0%}: check what fit trains, and the order of classes."
         )
     return said
 

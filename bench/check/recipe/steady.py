@@ -1,4 +1,4 @@
-"""Fitted heads depend on the task and its seed alone, and answer for each sample by itself."""
+"""Check that fitted heads depend only on the task and its seed, and treat each sample independently."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def replays(subject: RecipeSubject) -> None:
     scatter(2)
     if not torch.equal(first, answers(subject.heads, tasks.unseen())):
         raise Violation(
-            "Running the heads twice gives different answers: draw no random numbers in forward and combine (dropout "
-            "takes training=self.training), and keep no state between calls."
+            "Running the heads twice gives different answers: draw no random numbers in forward and combine (call "
+            "dropout with training=self.training), and keep no state between calls."
         )
 
 
@@ -33,8 +33,8 @@ def refits(subject: RecipeSubject) -> None:
     again = subject.fit(with_native(tasks.task())).eval()
     if not torch.equal(answers(subject.heads, tasks.unseen()), answers(again, tasks.unseen())):
         raise Violation(
-            "Fitting a copy of the same task gives other heads: draw every random number from a generator seeded with "
-            "task.seed."
+            "Fitting a copy of the same task gives different heads: draw every random number from a generator seeded "
+            "with task.seed."
         )
 
 
@@ -72,7 +72,7 @@ def _compare(what: str, data: tasks.ExitData, before: tasks.ExitData) -> None:
 
 
 def rows(subject: RecipeSubject) -> None:
-    """Run the samples in another order, one by one and in sevens."""
+    """Run the samples in another order, one by one and in batches of seven."""
     data = tasks.unseen(64)
     whole = answers(subject.heads, data)
     mixed = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
@@ -84,7 +84,7 @@ def rows(subject: RecipeSubject) -> None:
         if not torch.allclose(whole, found, rtol=CLOSE, atol=CLOSE):
             worst = float((whole - found).abs().max())
             raise Violation(
-                f"Answers change by up to {worst:.2g} when the samples are run {how}: treat every row by itself, "
+                f"Answers change by up to {worst:.2g} when the samples are run {how}: treat every row independently, "
                 "without statistics over the batch."
             )
 
@@ -98,7 +98,7 @@ def _take(data: tasks.ExitData, rows: torch.Tensor) -> tasks.ExitData:
 
 
 def picklable(subject: RecipeSubject) -> None:
-    """Pickle and unpickle the recipe and its heads, and compare how the copy runs."""
+    """Pickle and unpickle the recipe and its heads, and compare the answers of the copy."""
     things: list[tuple[str, Any]] = [("The recipe", subject.recipe()), ("The fitted heads", subject.heads)]
     for what, thing in things:
         copy = copied(what, thing)

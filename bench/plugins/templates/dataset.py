@@ -45,7 +45,7 @@ def $name(
     changed = "" if noise == 1 else f"[noise={noise:g}]"
     return ImageDataset(
         name=f"$name{changed}",  # in tables: the function's name, with the parameters that change the data
-        source="$name",  # the origin of the data: a backbone that lists it in `seen` was trained on these images
+        source="$name",  # the origin of the data: backbones that list it in `seen` were trained on it
         class_names=CLASSES,
         labels=labels,
         partition=partition,
