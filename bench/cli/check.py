@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MARKS = {
     "pass": ("✓ ok", "green"),
-    "warn": ("! look", "yellow"),
+    "warn": ("! warning", "yellow"),
     "fail": ("✗ fails", "red"),
     "skip": ("– skipped", "dim"),
 }
@@ -116,7 +116,7 @@ def _table(rows: list[Result]) -> Table:
 
     from bench.cli.terminal import plain, table
 
-    shown = table("check", "", "what it found", box=box.SIMPLE_HEAD)
+    shown = table("check", "", "finding", box=box.SIMPLE_HEAD)
     shown.add_column("s", justify="right")
     for r in rows:
         shown.add_row(r.name, plain(*MARKS[r.status]), r.message, f"{r.seconds:.2f}")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def names(kind: Kind, *words: str) -> Callable[[str], list[str]]:
-    """Return a completer of comma-separated names of a kind, or of `words`; within brackets it completes `heads=`."""
+    """Return a completer of comma-separated names of a kind and of `words`; within brackets it completes `heads=`."""
 
     def complete(incomplete: str) -> list[str]:
         before, comma, _ = incomplete.rpartition(",")

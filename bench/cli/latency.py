@@ -96,7 +96,7 @@ def _measure(
     if not quiet:
         say(f"{cell.title}; {machine.title}")
         for line in ready.infeasible:
-            say(f"  not feasible: {line}")
+            say(f"  infeasible: {line}")
         if ready.exit_milliseconds:
             per_exit = ", ".join(f"{m:.3g}" for m in ready.exit_milliseconds)
             say(f"Milliseconds up to each exit at batch size {wanted.batch_sizes[0]}: {per_exit}")

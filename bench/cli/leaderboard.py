@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WORDS = ("rank", "method", "flags")  # columns of text
 NEEDED = 3  # rank, method and own gain: shown on every terminal
-NAME = (12, 26)  # width of method names: the minimum, and what they keep while more columns are added
+NAME = (12, 26)  # width of method names: the minimum, and the width that they keep while more columns are added
 GAP = 2  # between columns
 TIE = 0.0005  # in accuracy: an exit that is better than the last one by less than this counts as equal
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bench.session import Session
     from bench.trials.estimate import Counts, Group, History
 
-MEASURED = "measured on a few batches; the fit of a linear probe comes on top"
+MEASURED = "measured on a few batches, without the fit of a linear probe"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class BankPlan:
     bank_status: BankStatus
     build_seconds: float | None
     groups: list[Group]
-    differs: str = ""  # what tells it from other banks of the plan with the same title
+    differs: str = ""  # what distinguishes it from other banks of the plan with the same title
 
     @property
     def title(self) -> str:

@@ -54,7 +54,7 @@ def _progress(console: Console) -> Progress:
 def building(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
     """Show that a bank is opened and, if it is built, the progress in samples; otherwise the display disappears.
 
-    A log gets a line when the build starts and at most one a minute after it.
+    A log gets a line when the build starts, and then at most one per minute.
     """
     with _progress(console) as progress:
         due = 0.0 if not console.is_interactive else float("inf")
@@ -117,7 +117,7 @@ class Board:
 
     @property
     def done(self) -> int:
-        """The number of trials that have ended, including failed ones."""
+        """The number of finished trials, including failed ones."""
         return self.total - len(self.open)
 
     @property

@@ -37,7 +37,7 @@ def publish(
     Records are merged with those published before: the newest record of an
     operating point counts, and no published point is lost. Smoke runs (--limit)
     and failed points are not published. With --logits, exit rules can be tested
-    on the logits with NumPy alone (`bench.load_logits`); the banks must be on
+    on the logits with only NumPy (`bench.load_logits`); the banks must be on
     this machine.
     """
     from bench.execution.measurements import publish as write_latencies

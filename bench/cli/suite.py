@@ -30,9 +30,9 @@ def run(
     *,
     quiet: bool = False,
 ) -> None:
-    """Run the settings of a suite; one that fails does not stop the others, and ends the command with code 1.
+    """Run the settings of a suite; if one fails, the others still run, and the command exits with code 1.
 
-    quiet: print to standard error alone. Raises UserError, before any work, if a network is missing.
+    quiet: print only to standard error. Raises UserError, before any work, if a network is missing.
     """
     from bench.session import Session
     from bench.suites.runs import check_networks
@@ -55,7 +55,7 @@ def run(
 
 
 def plan(name: str, wanted: str | None, own: RunConfig, *, json_output: bool = False) -> None:
-    """Print what a run of a suite would do and cost: a row per setting, or the whole plan of a single setting."""
+    """Print the plan of a suite's run: one row per setting, or the full plan of a single setting."""
     from bench.cli.planned import as_json, history_of, plans_of, remarks, tell
     from bench.session import Session
     from bench.suites.runs import lacks

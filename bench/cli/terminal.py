@@ -1,4 +1,4 @@
-"""Printing: names from outside are plain text, never markup or control codes, and print on every terminal."""
+"""Print on every terminal; names from users and files are plain text, never markup or control codes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def say(text: object = "", *, error: bool = False) -> None:
 
 
 def signs(text: str) -> str:
-    """Return a text with ASCII signs if standard output cannot encode its own: a minus must never become `?`."""
+    """Return a text, with ASCII signs if standard output cannot encode it: a minus must never become `?`."""
     try:
         text.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:

@@ -1,1 +1,1 @@
-"""`bench tune`: the same search budget for every method, spent on val alone. See docs/tuning.md."""
+"""`bench tune`: the same search budget for every method, spent only on val. See docs/tuning.md."""

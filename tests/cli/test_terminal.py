@@ -55,5 +55,5 @@ def test_a_setting_that_two_paths_name_runs_once(bench, tmp_path):
             (tmp_path / "set" / name / f"{i}.png").write_bytes(encode(image))
     two = [*SMALL, "--dataset", f"folder:set,folder:{tmp_path}/set", "--methods", "msdnet_thresh", "--no-report"]
     done = bench("run", *two, "--seeds", "0", "--budgets", "1")
-    assert done.returncode == 0 and "runs once" in done.stdout
+    assert done.returncode == 0 and "runs only once" in done.stdout
     assert sum("static hull  " in line for line in done.stdout.splitlines()) == 1  # of one leaderboard
