@@ -78,7 +78,7 @@ BROKEN = {
     "inputs 2": (lambda: good(store=Store(read=lambda rows: [x / 255 for x in read(rows)])), "an image is uint8"),
     "inputs 3": (lambda: good(store=Store(read=lambda rows: read(np.sort(rows)))), "in the order asked, and draw"),
     "inputs 4": (lambda: good(store=Store(read=lambda rows: ["x"] * len(rows))), "a str: an image is a NumPy array"),
-    "inputs 5": (lambda: texts([""]), "'': a text is a str that is not empty"),
+    "inputs 5": (lambda: texts([""]), "'': a text is a non-empty str"),
     "reopens": (lambda: good(labels=np.roll(LABELS, next(calls))), "labels changes when the dataset is opened again"),
     "files": (lambda: good(store=Store(fingerprint=lambda: 3)), "fingerprint() of the store returns int"),
     "files 2": (lambda: good(store=Store(fingerprint=lambda: str(next(calls)))), "changes although no file did"),
