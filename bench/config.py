@@ -16,6 +16,7 @@ from bench.errors import UserError, nearest
 from bench.plugins.spec import plain_number, split_list, split_paths
 from bench.system.cpus import cpu_count
 from bench.system.paths import user_path
+from bench.system.text import counted
 from bench.system.yaml_files import read_yaml as read
 
 DEFAULT_METHODS = ("jeidnn", "msdnet_thresh", "entropy_thresh")
@@ -258,8 +259,8 @@ def resolve_device(name: str) -> str:
     if device.type not in ("cpu", "cuda"):
         raise UserError(f"Device '{name}' is not supported. Valid: auto, cpu, cuda, cuda:0, ….")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise UserError(f"There is no device '{name}': this machine has {count} CUDA devices. Try --device cpu.")
+        have = counted(torch.cuda.device_count(), "CUDA device")
+        raise UserError(f"There is no device '{name}': this machine has {have}. Try --device cpu.")
     return name
 
 
@@ -293,7 +294,7 @@ def resolve_dispatch(config: RunConfig, device: str) -> Dispatch:
     """
     count = _cuda_devices() if device.startswith("cuda") else 0
     if config.gpus_per_trial and not count:
-        raise UserError("'gpus-per-trial' needs CUDA devices, and the machine that starts the run has none.")
+        raise UserError("'gpus-per-trial' needs CUDA devices, but the machine that starts the run has none.")
     asked = config.ray_address or (config.jobs or 1) > 1 or config.gpus_per_trial or (count > 1 and device == "cuda")
     if config.executor == "serial" or (config.executor == "auto" and not asked):
         return Dispatch("serial", device, float(count > 0), 1)

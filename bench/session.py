@@ -40,7 +40,7 @@ class Prepared:
     cell: Cell
     work: list[tuple[Bank, Trial]]
     done: int  # operating points
-    notes: list[str]  # which methods run with tuned values
+    notes: list[str]  # a sentence per method under `tuned`
     config: RunConfig  # with the budgets of this setting
 
 
@@ -153,7 +153,7 @@ class Session:
         return Network(source.plan, bank, self.config.seeds[0], torch.device(self.device))
 
     def close(self) -> None:
-        """End a run that is under way and shut down what its executor started."""
+        """Stop a run in progress and shut down its executor."""
         if self._running is not None:
             self._running.close()
 

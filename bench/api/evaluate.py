@@ -16,6 +16,7 @@ from bench.plugins import registry
 from bench.plugins.params import label
 from bench.system.download import is_url
 from bench.system.paths import user_path
+from bench.system.text import counted
 from bench.trials.plan import Configured, every_trial, load_methods
 from bench.trials.table import frame_of
 
@@ -114,5 +115,5 @@ def evaluate(
     bad = [r for r in records if r.status == "failed"]
     if bad:
         first = f"{bad[0].point.label}, {bad[0].point.point}: {bad[0].reason}"
-        warnings.warn(f"{len(bad)} operating points failed, for example {first}", stacklevel=2)
+        warnings.warn(f"{counted(len(bad), 'operating point')} failed, for example {first}", stacklevel=2)
     return frame_of(records, outcomes=True)

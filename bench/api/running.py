@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.config import build
 from bench.session import Session
+from bench.system.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -135,6 +136,7 @@ def run(
         if made.troubles:
             first, reason = made.troubles[0]
             warnings.warn(
-                f"{len(made.troubles)} operating points did not finish, for example {first}: {reason}", stacklevel=2
+                f"{counted(len(made.troubles), 'operating point')} did not finish, for example {first}: {reason}",
+                stacklevel=2,
             )
         return frame_of(made.records(session), outcomes=True)

@@ -1,4 +1,4 @@
-"""Check that every parameter that a search may vary has an effect, because trials of others are wasted."""
+"""Check that every parameter that a search may vary has an effect; trials on any other would be wasted."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class Violation(Exception):
 
 
 class Caution(str):
-    """The remark of a check that passes although its author should look at something."""
+    """The remark of a check that passes with a warning."""
 
 
 @dataclass(frozen=True)

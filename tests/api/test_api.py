@@ -89,7 +89,7 @@ def test_the_newest_class_of_a_name_counts(small_bank):
 
 
 def test_failures_are_told_of_with_their_reason(small_bank):
-    with pytest.warns(UserWarning, match=r"1 operating points failed, .*broken.*on purpose"):
+    with pytest.warns(UserWarning, match=r"1 operating point failed, .*broken.*on purpose"):
         found = bench.evaluate(Broken, small_bank, [0], [1.0], references=False)
     assert found["status"].tolist() == ["failed"]
 

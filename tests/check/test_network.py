@@ -233,7 +233,7 @@ VIOLATIONS = [
     ("black", "stated", "std above 0"),
     ("nearest", "stated", "use 'bilinear' or 'bicubic'"),
     ("pair", "shapes", "For a batch of 1 the features of exit 0 are [2, 3], not [1, 3]"),
-    ("natives", "shapes", "The native heads go 4 to 10"),
+    ("natives", "shapes", "The native heads map 4 to 10"),
     ("double", "shapes", "The last features are torch.float64: return float32"),
 ]
 

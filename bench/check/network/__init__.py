@@ -23,7 +23,7 @@ def checks() -> tuple[Check, ...]:
         Check("state", "A stage must not alter the state that it is given.", stages.state, _RUNS),
         Check("whole", "The stages must add up to the network's own forward pass.", stages.whole, _RUNS),
         Check("costs", "Each stage must cost something.", stages.costs, _RUNS),
-        Check("stopping", "Dropping samples midway must change nothing for the others.", stopping.stopping, _RUNS),
+        Check("stopping", "Dropping samples midway must not change the others.", stopping.stopping, _RUNS),
     )
 
 

@@ -36,7 +36,7 @@ def shapes(network: Network) -> str:
     native = [(layer.in_features, layer.out_features) for layer in b.native]
     if native and native != [(width, b.num_classes) for width in b.feature_dims] and network.num_classes is None:
         raise Violation(
-            f"The native heads go {', '.join(f'{a} to {c}' for a, c in native)}: give one for each intermediate exit, "
+            f"The native heads map {', '.join(f'{a} to {c}' for a, c in native)}: give one for each intermediate exit, "
             f"from {', '.join(map(str, b.feature_dims))} features to {b.num_classes} classes."
         )
     if b.num_exits == 1:
