@@ -121,7 +121,7 @@ def execute(
     head: FinalHead | None = None,
     precision: str = "float32",
 ) -> Outcomes:
-    """Return the outcomes of prepared inputs, or batches of them, run stage by stage without samples that left.
+    """Return the outcomes of prepared inputs, or batches of them, run stage by stage; samples that leave are dropped.
 
     images: normalised images [N, 3, H, W], or tokens of texts [N, T, 2]. head: weight [C, D] and bias [C] of the last
     exit, in place of the backbone's own. precision: number format of the backbone's computation, float32 or bfloat16.

@@ -53,9 +53,9 @@ def split(dataset: Dataset, *, seen: bool = False, tuned: bool = False, limit: i
     """Split a dataset into train, pool and test.
 
     seen: the backbone's weights have seen its training samples. tuned: they were trained on the train split that this
-    function returns with `tuned`, and on no other samples of the dataset. Without either the protocol is v2: `train`
-    then contains all official training samples, each seed draws its pool and its train split from them, and the sizes
-    below are those of every seed.
+    function returns with `tuned`, and on no other samples of the dataset. Without either, and unless the dataset has
+    its own pool, the protocol is v2: `train` then contains all official training samples, each seed draws its pool and
+    its train split from them, and the sizes below are those of every seed.
 
     Held out of the official training samples, stratified: 10,000 for cifar10, cifar100, svhn and fashion_mnist; 50 per
     class for cifar100lt, whose training split then keeps int(450 · imbalance^(-c / (C - 1))) samples of class c; 20 %
@@ -156,8 +156,8 @@ def tuned_on(dataset: Dataset, tuned: Tuned | None, protocol: str = FIXED) -> bo
 def halves(pool_labels: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split a pool into val and cal: ascending positions, stratified; the sizes differ by at most one.
 
-    The odd images of classes go to val and cal in turn. The result depends only on the seed, the order of the pool and
-    which of its images share a class.
+    The last images of classes of odd size go to val and cal in turn. The result depends only on the seed, the order of
+    the pool and which of its images share a class.
     """
     labels = np.asarray(pool_labels)
     order = _shuffle(len(labels), f"halves|{seed}")

@@ -171,9 +171,7 @@ class Search:
         return [row for row in self.history if row.number < first]
 
     def _advance(self) -> None:
-        """Propose the next round when the last one has finished; a trial with the same parameters as an earlier one is
-        not run again but copies its row.
-        """
+        """Propose the next round when the last one has finished; a repeated trial copies the row of the earlier one."""
         while not self.searched:
             first = next(n for n in range(self.budget.trials) if n not in self._rows)
             if first in self._proposed:

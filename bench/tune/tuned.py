@@ -24,8 +24,8 @@ def apply(
 ) -> list[Configured]:
     """Return the methods with the values that `bench tune` kept for them on a setting.
 
-    A method without a search space is not changed. seeds: those of the run. Raises UserError for a method whose search
-    is missing or not finished, is of another bank or another version of the method's code, or used one of the seeds.
+    A method without a search space is not changed. seeds: those of the run. Raises UserError if a search is missing or
+    not finished, is of another bank or another version of the method's code, or used one of these seeds.
     """
     from bench.tune.space import configured, space_of
 
