@@ -25,16 +25,16 @@ def load(
 
     name: `name[param=value,…]`, `timm:NAME`, the folder of a network that `bench finetune` made, or `module:factory`.
 
-    num_classes: size of the final head; None keeps the pretrained one. Where the pretrained head has another size a
-        fresh head takes its place and `head_for` is None, which asks for a linear probe.
-    image_size: side of the square input in pixels; None takes the size that suits large images (`default_image_size`),
-        or the one that a network from elsewhere was made for. Of texts it is the most tokens, as `max_tokens` is.
+    num_classes: size of the final head; None keeps the pretrained one. A pretrained head of another size is replaced by
+        a fresh one with `head_for` None, so that a linear probe is fitted.
+    image_size: side of the square input in pixels; None takes the default for large images (`default_image_size`), or
+        the size that a third-party network was built for. For texts: the maximum number of tokens, like `max_tokens`.
     weights: None (the pretrained ones), the path of a checkpoint, or "random" (the same draw every time).
     exits: None (the family's default), "blocks", "stages" (CNNs), "every=N", or 0-based block indices, "2,5,8";
         -1 is before the first block of a text encoder.
-    data_dir: searched first for weight files, with its folder `weights`; then come `$BENCH_DATA` and
+    data_dir: searched first for weight files, including its subfolder `weights`; then come `$BENCH_DATA` and
         the libraries' own caches and downloads.
-    `exits`, `image_size` and `weights` may be given in brackets, too. Raises UserError for what is not available.
+    `exits`, `image_size` and `weights` may also be given in brackets. Raises UserError if something is not available.
     """
     from bench.backbones.builder import find
     from bench.errors import UserError
@@ -57,13 +57,13 @@ def load(
         if key in params:
             value = params.pop(key)
             if given[key] not in (None, value):
-                raise UserError(f"'{spec}' says {key}={value}, but {key}={given[key]} was asked for as well. Keep one.")
+                raise UserError(f"'{spec}' sets {key}={value}, but {key}={given[key]} was also given. Keep one.")
             given[key] = value
     described = [k for k in ("seen", "head_for") if params.get(k) is not None]
     brings = builder.foreign or (given["weights"] is None and hasattr(builder.function, "argument_names_weights"))
     if described and given["weights"] in (None, "random") and not brings:
         raise UserError(
-            f"'{described[0]}' describes a weight file, and '{spec}' names none. Add weights=PATH, or leave it out."
+            f"'{described[0]}' describes a weight file, but '{spec}' has none. Add weights=PATH, or leave it out."
         )
     if spec.argument is not None and not builder.imported:
         if "argument" not in builder.parameters:
@@ -77,9 +77,9 @@ def load(
 
 
 def default_image_size(name: str | Spec, native: int | None) -> int | None:
-    """Return the input side in pixels that suits a backbone for images of `native` pixels (their shorter side).
+    """Return a backbone's default input side in pixels for images of `native` pixels (their shorter side).
 
-    None: a network from elsewhere, whose factory decides, a cascade, whose members do, or texts, which have no pixels.
+    None: the factory decides (third-party networks), the members do (cascades), or there are no pixels (texts).
     """
     from bench.backbones.builder import find
 
@@ -100,8 +100,8 @@ def default_image_size(name: str | Spec, native: int | None) -> int | None:
 def for_images(name: str | Spec, native: int | None, image_size: int | None = None) -> tuple[Spec, int | None]:
     """Return a backbone's spec, and its input side in pixels for images of `native` pixels: `image_size` if given.
 
-    Members of a cascade that name no size get their own for such images, which is then part of the spec. Without
-    `native`, of what has no pixels, nothing is chosen.
+    Members of a cascade without a size get their default for such images, which is then part of the spec. If `native`
+    is None (no pixels), nothing is chosen.
     """
     from dataclasses import replace
 
@@ -120,7 +120,7 @@ def for_images(name: str | Spec, native: int | None, image_size: int | None = No
 def load_to_fill(
     name: str | Spec, *, num_classes: int | None, image_size: int | None, exits: str | None
 ) -> StagedBackbone:
-    """Build a backbone whose weights are about to be replaced: random ones, or those that a factory of others loads."""
+    """Build a backbone whose weights are about to be replaced: random, or those that a third-party factory loads."""
     from bench.backbones.builder import find
 
     builder = find(name)

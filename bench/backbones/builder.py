@@ -35,7 +35,7 @@ class Builder:
 def find(name: str | Spec) -> Builder:
     """Return the builder of `name`, `name[param=value,…]`, `family:argument`, a network's folder or `module:factory`.
 
-    A registered name wins over a folder or a module of that name. Raises UserError for what is none of them.
+    A registered name wins over a folder or a module of that name. Raises UserError if it is none of these.
     """
     spec = spec_of(name)
     if spec.argument is None or spec.name in registry.plugins("backbones") or _only_registered.get():
@@ -49,13 +49,13 @@ def find(name: str | Spec) -> Builder:
 
 
 def spec_of(name: str | Spec) -> Spec:
-    """Return the spec of a backbone's name, `network:FOLDER` for the folder of a network."""
+    """Return the spec of a backbone's name; for a network's folder, `network:FOLDER`."""
     return name if isinstance(name, Spec) else _folder(name) or parse(name)
 
 
 @contextmanager
 def only_registered() -> Iterator[None]:
-    """Refuse `module:factory` in the block: what a file says must not name code to import."""
+    """Refuse `module:factory` in the block: the content of a file must not make code be imported."""
     token = _only_registered.set(True)
     try:
         yield
@@ -64,7 +64,7 @@ def only_registered() -> Iterator[None]:
 
 
 def _folder(name: str) -> Spec | None:
-    """Return the spec of a network that a folder holds, None if the name is of no such folder."""
+    """Return the spec of the network in a folder; None if the name is not such a folder."""
     from bench.backbones.network import is_network
 
     known = name in registry.plugins("backbones")
@@ -72,9 +72,9 @@ def _folder(name: str) -> Spec | None:
 
 
 def keywords(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
-    """Return the keyword parameters of a function, an `Unpack[…]` spread out, and whether it takes any other as well.
+    """Return the keyword parameters of a function (`Unpack[…]` expanded), and whether it accepts any others.
 
-    An annotation that is missing is the type of the default.
+    A missing annotation is taken from the type of the default.
     """
     try:
         signature = inspect.signature(function, eval_str=True)

@@ -20,7 +20,7 @@ EXAMPLE = "cascade:cifar_resnet20+cifar_resnet56, or cascade:efficientnet_lite0@
 
 @dataclass(frozen=True)
 class Answered:
-    """N images, and the final features [N, D] of the member that saw them last."""
+    """N images, and the final features [N, D] of the last member that ran on them."""
 
     images: Tensor
     features: Tensor | None = None
@@ -35,7 +35,7 @@ class Answered:
 
 
 class Member(nn.Module):
-    """One network of a cascade, which looks at the images at its own size and in its own normalisation."""
+    """One network of a cascade, which reads the images at its own size and with its own normalisation."""
 
     scale: Tensor
     shift: Tensor
@@ -71,15 +71,15 @@ class Cascade(StagedBackbone):
 def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBackbone:
     """Separate networks as exits, small to large: `cascade:NAME+NAME`, `@SIZE` for its pixels.
 
-    Exit k runs member k from the images on, so the costs of all members so far add up. Members whose own heads predict
-    the classes keep them (`heads=native`); the others get the heads of a recipe. Images come at the largest member's
-    size. A member without a size takes its own for the dataset (`bench.backbones.for_images`).
+    Exit k runs member k from the images, so the costs of all members so far add up. Members whose own heads predict
+    the classes keep them (`heads=native`); the others get the heads of a recipe. Images are stored at the largest
+    member's size. A member without a size uses its default for the dataset (`bench.backbones.for_images`).
     """
     from bench import backbones
 
     parts = parts_of(argument or "")
     if len(parts) < 2:
-        raise UserError(f"A cascade has two members or more: {EXAMPLE}.")
+        raise UserError(f"A cascade needs at least two members: {EXAMPLE}.")
     if options.get("exits") is not None:
         raise UserError("The exits of a cascade are its members. Leave --exits out.")
     shared = {key: options.get(key) for key in ("num_classes", "weights", "data_dir")}
@@ -113,7 +113,7 @@ def cascade(argument: str | None = None, **options: Unpack[Options]) -> StagedBa
 
 
 def sized(native: int, argument: str | None) -> str:
-    """Return the members with the pixels that each takes for images of `native` pixels, unless it says so itself."""
+    """Return the members, each with its `@SIZE`: as given, otherwise its default for images of `native` pixels."""
     from bench import backbones
 
     members = [(spec, size or backbones.default_image_size(spec, native)) for spec, size in parts_of(argument or "")]
@@ -125,7 +125,7 @@ cascade.default_image_size = lambda native, argument: None  # type: ignore[attr-
 
 
 def _tuned(members: Sequence[StagedBackbone]) -> Tuned | None:
-    """Return the dataset that members were tuned on, if it is one, and what all of them had seen before."""
+    """Return the dataset that members were tuned on, if it is a single one, and what they had seen before."""
     known = {replace(network.tuned, before=frozenset()) for network in members if network.tuned}
     if len(known) != 1:
         return None
@@ -134,14 +134,14 @@ def _tuned(members: Sequence[StagedBackbone]) -> Tuned | None:
 
 
 def _take_head(network: StagedBackbone) -> nn.Linear:
-    """Move a member's own head out of it, and leave its heads of intermediate exits behind."""
+    """Remove a member's own head and return it; its heads of intermediate exits are dropped."""
     head, network.native = network.head, nn.ModuleList().eval()
     network.head = nn.Identity().eval()  # type: ignore[assignment]
     return head
 
 
 def parts_of(argument: str) -> Sequence[tuple[str, int | None]]:
-    """Part a cascade's argument at its plus signs outside brackets into specs and sizes."""
+    """Split a cascade's argument at the plus signs outside brackets into specs and sizes."""
     pieces, depth, start = [], 0, 0
     for i, c in enumerate(argument):
         depth += (c == "[") - (c == "]")
@@ -153,6 +153,6 @@ def parts_of(argument: str) -> Sequence[tuple[str, int | None]]:
     for piece in pieces:
         match = MEMBER.fullmatch(piece.strip())
         if match is None:
-            raise UserError(f"'cascade:{argument}' names a member without a name. Write it as in {EXAMPLE}.")
+            raise UserError(f"'cascade:{argument}' has a member without a name. Write it as in {EXAMPLE}.")
         found.append((match["spec"], None if match["size"] is None else int(match["size"])))
     return found

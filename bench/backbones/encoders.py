@@ -17,8 +17,8 @@ class Sentences:
     """Hidden states of B texts between two blocks."""
 
     hidden: Tensor  # [B, T, D]
-    real: Tensor  # bool [B, T]: which tokens are no padding
-    shared: dict[str, Tensor] = field(default_factory=dict)  # what the blocks of all texts use, by positions alone
+    real: Tensor  # bool [B, T]: which tokens are not padding
+    shared: dict[str, Tensor] = field(default_factory=dict)  # what blocks use for all texts: depends on positions only
 
     def __len__(self) -> int:
         """Return B."""
@@ -29,7 +29,7 @@ class Sentences:
         return replace(self, hidden=self.hidden[rows], real=self.real[rows])
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Sentences:
-        """Return the state with what a function makes of the hidden states."""
+        """Return the state with a function applied to the hidden states."""
         return replace(self, hidden=function(self.hidden))
 
     @property
@@ -62,10 +62,10 @@ class Encoder(nn.Module):
     This class cuts BERT and RoBERTa; one for another architecture overrides what differs.
     """
 
-    prefix: ClassVar[str] = "Bert"  # of the names of its classes
+    prefix: ClassVar[str] = "Bert"  # of its class names in `transformers`
     has_pooler: ClassVar[bool] = True
     attention: ClassVar[str] = "sdpa"
-    offset: ClassVar[int] = 0  # positions that no token takes
+    offset: ClassVar[int] = 0  # position ids before that of the first token
 
     def __init__(self, model: Any, own: OwnHead | None = None) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Encoder(nn.Module):
         return self.model.embeddings(input_ids=ids, **segments)
 
     def shared(self, hidden: Tensor) -> dict[str, Tensor]:
-        """Return what the blocks of all texts use, by positions alone."""
+        """Return what blocks use for all texts: it depends on positions only."""
         return {}
 
     def run(self, block: Any, state: Sentences) -> Sentences:
@@ -104,11 +104,11 @@ class Encoder(nn.Module):
         return replace(state, hidden=found[0] if isinstance(found, tuple) else found)
 
     def inputs(self, block: Any, state: Sentences) -> dict[str, Any]:
-        """Return what a block is given besides the hidden states."""
+        """Return the inputs of a block besides the hidden states."""
         return {"attention_mask": state.real[:, None, None, :]}
 
     def norm(self, state: Sentences) -> Sentences:
-        """Return the state as exits see it: after a last norm that the blocks share, if there is one."""
+        """Return the state as exits see it: after the shared final norm, if there is one."""
         return state
 
     @staticmethod
@@ -119,7 +119,7 @@ class Encoder(nn.Module):
 
 
 class Roberta(Encoder):
-    """RoBERTa: positions begin behind the index of padding, and the head has a layer of its own."""
+    """RoBERTa: positions begin after the padding index, and the head has an additional layer."""
 
     prefix, offset = "Roberta", 2
 
@@ -144,7 +144,7 @@ class DistilBert(Encoder):
 
 
 class Albert(Encoder):
-    """ALBERT: narrow embeddings, which a layer widens, and blocks that run several times."""
+    """ALBERT: narrow embeddings that a layer projects to the width, and blocks that run several times."""
 
     prefix = "Albert"
 
@@ -163,7 +163,7 @@ class Albert(Encoder):
 
 
 class MPNet(Roberta):
-    """MPNet: all blocks share a bias of the attention, by the distance of tokens."""
+    """MPNet: all blocks share a relative position bias in attention."""
 
     prefix, attention = "MPNet", "eager"
 
@@ -177,7 +177,7 @@ class MPNet(Roberta):
 
 
 class ModernBert(Encoder):
-    """ModernBERT: rotated positions, windows of attention in some blocks, and a last norm, which all exits share."""
+    """ModernBERT: rotary positions, sliding-window attention in some blocks, and a final norm that all exits share."""
 
     prefix, has_pooler = "ModernBert", False
 
@@ -196,7 +196,7 @@ class ModernBert(Encoder):
     def inputs(self, block: Any, state: Sentences) -> dict[str, Any]:
         shared, kind = state.shared, block.attention_type
         mask = state.real[:, None, None, :]
-        if kind == "sliding_attention":  # padding sees at least itself: attention to nothing at all is not a number
+        if kind == "sliding_attention":  # padding attends to itself at least: an empty row would be NaN
             mask = (mask & shared["near"]) | shared["same"]
         return {"attention_mask": mask, "position_embeddings": (shared[f"{kind} cos"], shared[f"{kind} sin"])}
 

@@ -1,4 +1,4 @@
-"""Networks that are not part of exitbench: built by their authors' factories, labelled, identified with their code."""
+"""Third-party networks: built by their authors' factories, labelled, and identified by their code."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from bench.plugins.spec import Spec
 
 
 def make(builder: Builder, given: Mapping[str, Any], params: Mapping[str, Any]) -> StagedBackbone:
-    """Call a factory with what it takes of the harness's options and with the parameters of the spec's brackets.
+    """Return the backbone of a factory, called with the options that it accepts and the spec's bracketed parameters.
 
-    Options that are None are left to the factory's defaults, and what it draws at random is the same every time. The
-    backbone is called as in the spec. Raises UserError if the factory fails, returns something else, or cannot do
-    what was asked for.
+    Options that are None are left to the factory's defaults. Random draws are seeded. The backbone is named as in the
+    spec. Raises UserError if the factory fails, returns something else, or does not support a given option.
     """
     label = label_of(builder.spec)
     for key in ("weights", "exits"):
         if given[key] is not None and not builder.takes(key):
             raise UserError(
-                f"'{label}' has no parameter '{key}', but {key}={given[key]} was asked for. "
+                f"'{label}' has no parameter '{key}', but {key}={given[key]} was given. "
                 f"Leave it out, or give its factory a keyword parameter `{key}`."
             )
     accepted = {key: value for key, value in given.items() if value is not None and builder.takes(key)}
@@ -58,6 +57,6 @@ def make(builder: Builder, given: Mapping[str, Any], params: Mapping[str, Any]) 
 
 
 def label_of(spec: Spec) -> str:
-    """Return the name of a network in tables: its spec without the options that every backbone has."""
+    """Return a network's name in tables: its spec without the options that every backbone has."""
     params = {key: value for key, value in spec.params.items() if key not in Options.__annotations__}
     return str(Spec(spec.name, spec.argument, params))

@@ -1,4 +1,4 @@
-"""Text encoders that `transformers` knows, from a folder or from the Hugging Face hub: `hf_text:NAME_OR_PATH`."""
+"""Text encoders of `transformers`, from a folder or from the Hugging Face hub: `hf_text:NAME_OR_PATH`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFIG = "config.json"
 TOKENIZERS = ("tokenizer.json", "tokenizer_config.json", "vocab.txt")
 HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 MOST_JSON = 1 << 24
-# What a config.json says beside how the encoder computes.
+# Fields of config.json that do not affect what the encoder computes.
 _NO_IDENTITY = (
     *("_name_or_path", "architectures", "auto_map", "dtype", "torch_dtype", "transformers_version", "use_cache"),
     *("id2label", "label2id", "problem_type", "finetuning_task"),
@@ -36,10 +36,10 @@ _NO_IDENTITY = (
 def hf_text(*, argument: str | None = None, **options: Unpack[TextOptions]) -> StagedText:
     """Any BERT, RoBERTa, DistilBERT, ALBERT, MPNet or ModernBERT, `hf_text:NAME_OR_PATH`.
 
-    NAME_OR_PATH is a folder, or a name on the Hugging Face hub, with config.json, safetensors and a tokenizer. Exits
-    sit before the first block and after every block. A classifier's own head is the last exit if `head_for` names the
-    dataset; `seen` says what the classifier was trained on, unless its name does. `max_tokens` (128) cuts longer texts.
-    Heads see the `mean` of the tokens, the first one (`cls`) or `both`, by `pooling`.
+    NAME_OR_PATH is a folder, or a name on the Hugging Face hub, with config.json, safetensors and a tokenizer. There is
+    an exit before the first block and after every block. A classifier's own head is the last exit if `head_for` names
+    the dataset; `seen` lists what the classifier was trained on, unless its name shows it. `max_tokens` (128) truncates
+    longer texts. `pooling` selects what heads see: the `mean` of the tokens, the first one (`cls`) or `both`.
     """
     check_installed("hf_text")
     if not argument:
@@ -77,7 +77,7 @@ hf_text.argument_names_weights = True  # type: ignore[attr-defined]  # so `seen`
 
 
 def _folder(argument: str) -> tuple[Path, Path]:
-    """Return the folder of a model, and the path or name that says what it has seen."""
+    """Return the folder of a model, and the path or name from which the datasets it has seen are read."""
     folder = user_path(argument)
     watch(folder / CONFIG)
     if folder.is_dir():
@@ -107,7 +107,7 @@ def _identity(settings: Mapping[str, Any]) -> str:
 
 
 def _weights(folder: Path, argument: str, *, hub: bool) -> dict[str, Tensor]:
-    """Read all safetensors files of a model, which may be divided into several; no pickles."""
+    """Read the safetensors file or files of a model; pickles are not read."""
     files = sorted(folder.glob("model*.safetensors"))
     watch(*files)
     if not files:

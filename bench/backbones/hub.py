@@ -16,9 +16,9 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def download(name: str, files: Sequence[str]) -> Path:
-    """Return the folder in the hub's cache with the files of a model that match patterns; download what is missing.
+    """Return the folder in the hub's cache with a model's files that match the patterns; download missing ones.
 
-    Raises ToDownload if the model is not there and downloads are not allowed, UserError if it cannot be downloaded.
+    Raises ToDownload if the model is missing and downloads are not allowed, UserError if it cannot be downloaded.
     """
     from huggingface_hub import snapshot_download
 
@@ -32,14 +32,14 @@ def download(name: str, files: Sequence[str]) -> Path:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"The model {name} is not on this machine and cannot be downloaded: {reason} Connect to the Hugging Face "
-            "hub once, or name a folder that holds it."
+            "hub once, or give a folder that contains it."
         ) from error
     watch_hub(name)
     return Path(folder)
 
 
 def watch_hub(model_id: str | None) -> None:
-    """Watch the copy in the hub's cache; weights from elsewhere are not known by their file."""
+    """Watch the copy in the hub's cache. Weights from other sources have no known file to watch."""
     import huggingface_hub.constants as hub
 
     folder = Path(hub.HF_HUB_CACHE) / f"models--{(model_id or '').replace('/', '--')}"

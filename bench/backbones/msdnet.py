@@ -24,7 +24,7 @@ Count = Annotated[int, Field(ge=1)]
 class StagedMSDNet(StagedBackbone):
     """The state is the images, then maps of all scales (`Maps`): the stem belongs to the first block.
 
-    An exit sees what the last layer of its own classifier sees.
+    The features of an exit are the inputs of its classifier's last layer.
     """
 
     trunk: MSDNet
@@ -51,9 +51,9 @@ def msdnet(
     """MSDNet for CIFAR: three scales, a head of its own after every block; weights from a file.
 
     The first block has `base` layers, block i + 1 has `step` (even) or `step` · i + 1 (lin_grow). A layer adds
-    `growth` channels to the finest of the maps, which start with `channels`. The rest is as in the public CIFAR code:
-    factors 1-2-4 of growth and bottlenecks, the finest scale dropped after each third of the layers, channels halved.
-    That code's anytime network is `msdnet[blocks=7]`, its network for budgeted batches
+    `growth` channels to the finest map, which starts with `channels`. The rest is as in the public CIFAR code: growth
+    and bottleneck factors 1-2-4; after each third of the layers the finest scale is dropped and channels are halved.
+    That code's anytime network is `msdnet[blocks=7]`; its network for budgeted batch classification is
     `msdnet[stepmode=lin_grow,base=1,step=1]`.
     """
     shape = Shape(blocks, base, step, stepmode, growth, channels, bottleneck)
@@ -63,7 +63,7 @@ def msdnet(
     preprocessing, origin = CIFAR100, Origin()
     if weights is None:
         raise UserError(
-            "msdnet has no pretrained weights to download. Name a checkpoint with --weights PATH "
+            "msdnet has no pretrained weights to download. Give a checkpoint with --weights PATH "
             "(such as model_best.pth.tar of the public CIFAR code), or give --weights random."
         )
     if weights == RANDOM:
@@ -106,7 +106,7 @@ def _read(path: Path, shape: Shape) -> tuple[MSDNet, int]:
 
 
 def _take_linear(trunk: MSDNet, block: int, *, keep: bool) -> nn.Linear:
-    """Move the last layer out of a block's classifier, of which nothing is left unless an exit keeps it."""
+    """Return the last layer of a block's classifier and remove it; the whole classifier unless `keep`."""
     classifier = cast(nn.Sequential, trunk.classifier[block])
     linear = cast(nn.Linear, classifier.linear)
     classifier.linear = nn.Identity()

@@ -1,4 +1,4 @@
-"""The layers of MSDNet (Huang et al., ICLR 2018), under the key names of the public CIFAR checkpoints."""
+"""The layers of MSDNet (Huang et al., ICLR 2018), with the key names of the public CIFAR checkpoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-FACTORS = (1, 2, 4)  # of the channels and of the bottleneck's width at each scale, fine to coarse
+FACTORS = (1, 2, 4)  # multiply channels and bottleneck width at each scale, fine to coarse
 WIDTH = 128  # channels within a classifier
 
 Stepmode = Literal["even", "lin_grow"]
@@ -46,7 +46,7 @@ class Maps:
         return len(self.scales[0])
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Maps:
-        """Return what a function makes of every map."""
+        """Return the maps with a function applied to each."""
         return Maps(tuple(map(function, self.scales)))
 
     def __getitem__(self, rows: slice | Tensor) -> Maps:
@@ -55,7 +55,7 @@ class Maps:
 
 
 class Grow(nn.Module):
-    """Append new channels to a map; half of them come from the next finer map where there is one."""
+    """Append new channels to a map; half of them are computed from the next finer map, if there is one."""
 
     def __init__(self, scale: int, channels: int, shape: Shape, finer: bool) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ class Stem(nn.Module):
 
 
 class Layer(nn.Module):
-    """Every scale grows; where `finest` exceeds `finest_before`, the finest map is used once more and dropped."""
+    """Grow every scale; if `finest` exceeds `finest_before`, the finest map is used a last time and dropped."""
 
     def __init__(self, channels: int, shape: Shape, finest_before: int, finest: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class Layer(nn.Module):
 
 
 class Transition(nn.Module):
-    """A 1 × 1 convolution at every scale reduces the channels."""
+    """Reduce the channels by a 1 × 1 convolution at every scale."""
 
     def __init__(self, channels: int, kept: int, finest: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Transition(nn.Module):
 
 
 class MSDNet(nn.Module):
-    """The whole network: `blocks`, the stem being the first layer of the first, and a classifier after each.
+    """The whole network: `blocks`, with the stem as the first layer of the first, and a classifier after each.
 
     The layers are divided into as many equal parts as there are scales; each part drops the finest scale of the one
     before and halves the channels. A classifier sees the coarsest map.
@@ -140,14 +140,14 @@ class MSDNet(nn.Module):
 
 
 def _classifier(channels: int, classes: int) -> nn.Sequential:
-    """Logits from the coarsest map."""
+    """Return a classifier of the coarsest map."""
     convolutions = (_net(_unit(inputs, WIDTH, stride=2)) for inputs in (channels, WIDTH))
     pooled = nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten())
     return nn.Sequential(OrderedDict(m=pooled, linear=nn.Linear(WIDTH, classes)))
 
 
 def _grower(scale: int, channels: int, new: int, bottleneck: bool, stride: int) -> nn.Sequential:
-    """New channels from a map of `channels` times the factor of its scale, through a bottleneck if asked."""
+    """Return layers that compute new channels from a map of `channels` times the factor of its scale."""
     inputs = channels * FACTORS[scale]
     if not bottleneck:
         return _net(_unit(inputs, new, stride=stride))
@@ -156,12 +156,12 @@ def _grower(scale: int, channels: int, new: int, bottleneck: bool, stride: int) 
 
 
 def _net(*units: Iterator[nn.Module]) -> nn.Sequential:
-    """Units in a row, under the name `net`."""
+    """Return units in sequence, under the name `net`."""
     return nn.Sequential(OrderedDict(net=nn.Sequential(*(layer for unit in units for layer in unit))))
 
 
 def _unit(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> Iterator[nn.Module]:
-    """A convolution, batch norm and ReLU."""
+    """Yield a convolution, batch norm and ReLU."""
     yield nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     yield nn.BatchNorm2d(outputs)
     yield nn.ReLU(inplace=True)

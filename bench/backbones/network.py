@@ -26,7 +26,7 @@ REMEDY = "Make it again with `bench finetune`, or give another folder."
 
 
 def is_network(text: str) -> bool:
-    """Whether text names a folder that holds a network."""
+    """Return whether a text is the path of a folder that contains a network."""
     try:
         path = user_path(text)
         watch(path / DESCRIPTION)
@@ -86,7 +86,7 @@ network.default_image_size = _image_size  # type: ignore[attr-defined]
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return the description of a network. Raises UserError if it is damaged, or of a newer version."""
+    """Return the description of a network. Raises UserError if it is damaged or has another format."""
     path = folder / DESCRIPTION
     watch(path)
     try:

@@ -1,4 +1,4 @@
-"""Where the intermediate exits sit: from what a user writes to the indices of blocks."""
+"""Turn the `exits` option into the indices of the blocks after which the intermediate exits are placed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.errors import UserError
 
-EMBEDDINGS = -1  # where an exit before the first block sits
+EMBEDDINGS = -1  # index of an exit before the first block
 
 
 def place(
@@ -19,13 +19,13 @@ def place(
     stage_ends: Sequence[int] | None = None,
     embeddings: bool = False,
 ) -> tuple[int, ...]:
-    """Return the 0-based indices of the blocks after which the intermediate exits sit, ascending.
+    """Return the 0-based indices of the blocks after which the intermediate exits are placed, ascending.
 
     text: None (the default), "blocks" (every block but the last), "stages" (the last block of every stage but the last
-        one; CNNs), "every=N" (every N-th block) or indices, "2,5,8". The backbone's own head follows the last block,
-        so no intermediate exit may: it would say the same.
-    embeddings: an exit may sit before the first block, at index -1, as it does by "blocks".
-    Raises UserError, which names what is valid, for anything else.
+        one; CNNs), "every=N" (every N-th block) or indices, "2,5,8". An intermediate exit after the last block is not
+        allowed, because it would duplicate the backbone's own head.
+    embeddings: an exit may be placed before the first block, at index -1; "blocks" includes it.
+    Raises UserError with the valid values for anything else.
     """
     text = (default if text is None else text).strip()
     stages = "stages, " if stage_ends is not None else ""
@@ -44,7 +44,7 @@ def place(
         step = int(match[1])
         found = list(range(step - 1, blocks - 1, step)) if step else []
         if not found:
-            raise UserError(f"'{text}' leaves no intermediate exit in the {blocks} blocks of {owner}. {valid}")
+            raise UserError(f"'{text}' gives no intermediate exit in the {blocks} blocks of {owner}. {valid}")
     elif re.fullmatch(r"(-1|\d+)(\s*,\s*\d+)*" if embeddings else r"\d+(\s*,\s*\d+)*", text):
         found = [int(t) for t in text.split(",")]
         _check(found, text, owner, blocks, valid)
@@ -54,7 +54,7 @@ def place(
 
 
 def _check(found: list[int], text: str, owner: str, blocks: int, valid: str) -> None:
-    """Raise UserError if indices are out of range, not ascending, or double the final head."""
+    """Raise UserError if indices are out of range, not ascending, or after the last block."""
     if blocks - 1 in found:
         raise UserError(
             f"'{text}' puts an exit after the last block, {blocks - 1}, where {owner}'s own head is. {valid}"
@@ -69,7 +69,7 @@ def _check(found: list[int], text: str, owner: str, blocks: int, valid: str) -> 
 
 
 def _example(blocks: int) -> str:
-    """A list of indices that is valid for this depth."""
+    """Return an example of indices that are valid for this depth."""
     return (
         ",".join(str(i) for i in range(max(blocks // 4 - 1, 0), blocks - 1, max(blocks // 4, 1)))
         if blocks > 1

@@ -1,4 +1,4 @@
-"""What the heads of a transformer's exits see of its tokens."""
+"""Pool the tokens of a transformer into the features that heads see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Pooling = Literal["mean", "cls", "both"]
 
 
 class PooledOptions(Options, total=False):
-    """What builders of vision transformers take besides: what heads see of tokens, None for the family's default."""
+    """Additional option of builders of vision transformers: how tokens are pooled; None is the family's default."""
 
     pooling: Pooling | None
 
@@ -27,17 +27,17 @@ def pooled(how: Pooling, cls: Callable[[], Tensor], mean: Callable[[], Tensor]) 
 
 
 def pooled_width(how: Pooling, width: int) -> int:
-    """Return the width of pooled features, of tokens of a width D."""
+    """Return the width of features pooled from tokens of width D."""
     return 2 * width if how == "both" else width
 
 
 def pooled_name(name: str, how: Pooling | None) -> str:
-    """Return the name of a backbone whose exits pool otherwise than by default."""
+    """Return the name of a backbone, with `pooling` if it is not the default."""
     return name if how is None else f"{name}[pooling={how}]"
 
 
 def pooled_head(head: nn.Linear, origin: Origin, how: Pooling | None, width: int) -> nn.Linear:
-    """Keep a head whose last exit pools as it wants; else put a fresh one in its place, as wide as `how` needs it."""
+    """Return the pretrained head if the last exit keeps its own pooling, otherwise a fresh one of the new width."""
     if how is None or origin.head_for is not None:
         return head
     return fit_head(None, pooled_width(how, width), head.out_features, origin, "")[0]

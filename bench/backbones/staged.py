@@ -1,4 +1,4 @@
-"""The one shape that every backbone takes: K exits, a state that runs from exit to exit, frozen weights."""
+"""The interface of every backbone: K exits, a state passed from exit to exit, frozen weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Options(TypedDict, total=False):
-    """What `bench.backbones.load` hands to every builder; the last two come from a spec's brackets."""
+    """What `bench.backbones.load` passes to every builder; the last two come from a spec's brackets."""
 
     num_classes: int | None
     image_size: int | None
@@ -38,7 +38,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How images must look: resized (antialiased), in [0, 1], then standardised per channel."""
+    """How images are prepared: resized (antialiased), in [0, 1], then standardised per channel."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -47,7 +47,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights come from: the datasets whose training set they have seen, and the one that their head predicts."""
+    """What weights were trained on: the datasets whose training set they have seen, and the one their head predicts."""
 
     seen: frozenset[str] = frozenset()
     head_for: str | None = None
@@ -55,7 +55,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The dataset whose train split, by a protocol, is all that a network was trained on beside what it had seen."""
+    """The dataset and protocol whose train split a network was fine-tuned on, and nothing else."""
 
     dataset: str
     digest: str
@@ -65,10 +65,10 @@ class Tuned:
 
 
 class StagedBackbone(nn.Module):
-    """A frozen backbone of K exits. A family gives `start`, `pool` and `final`; its blocks run in order between them.
+    """A frozen backbone of K exits. A subclass defines `start`, `pool` and `final`; blocks run in order in between.
 
-    The state is a tensor with the batch first, or holds several of them. `state[mask]` drops samples and `len(state)`
-    counts them, whichever it is. Always in eval mode.
+    The state is a tensor with the batch first, or an object that contains several. For either, `state[mask]` drops
+    samples and `len(state)` counts them. Always in eval mode.
     """
 
     modality: ClassVar[Modality] = "image"
@@ -89,7 +89,7 @@ class StagedBackbone(nn.Module):
     ) -> None:
         """Take a trunk cut into blocks; `native` are the network's own heads of intermediate exits, if it has any.
 
-        pooling: what heads see of tokens; None is the family's default. preprocessing: of images, None for texts.
+        pooling: how tokens are pooled for heads; None is the family's default. preprocessing: None for texts.
         """
         super().__init__()
         self.name = name
@@ -99,17 +99,17 @@ class StagedBackbone(nn.Module):
         self.native = nn.ModuleList(native)  # on what `pool` returns, K-1 of them or none
         self.positions = tuple(positions)  # 0-based indices of the blocks after which the intermediate exits sit
         self.exit_names = (*("embeddings" if p == EMBEDDINGS else f"block {p}" for p in self.positions), "head")
-        self.image_size = image_size  # side in pixels; of texts the most tokens
+        self.image_size = image_size  # side in pixels; for texts the maximum number of tokens
         if preprocessing is not None:
             self.mean, self.std = preprocessing.mean, preprocessing.std
             self.interpolation = preprocessing.interpolation
         self.seen, self.head_for = origin.seen, origin.head_for
-        self.own_last = origin.head_for is not None  # the last exit pools as its own head wants it, whatever `pooling`
+        self.own_last = origin.head_for is not None  # the last exit keeps its own head's pooling, whatever `pooling`
         bounds = (0, *(p + 1 for p in self.positions), len(blocks))
         self._stages = tuple(tuple(blocks[a:b]) for a, b in pairwise(bounds))
         self.tuned: Tuned | None = None
-        self.files: tuple[Path, ...] = ()  # that it cannot be built again without, besides its weights
-        self.code = ""  # digest of code of others that decides what is computed
+        self.files: tuple[Path, ...] = ()  # needed besides the weights to build it again
+        self.code = ""  # digest of third-party code that decides what is computed
         super().train(False)
         self.feature_dims, self.final_dim = self._dims()
         self._freeze()
@@ -121,7 +121,7 @@ class StagedBackbone(nn.Module):
         self.weights_digest = digest(f"{self.name}|{self.positions}{code}", self.state_dict())
 
     def identify(self, name: str, code: str) -> None:
-        """Take a name, and a digest of code that belongs to the identity as the weights do."""
+        """Set the name, and the digest of code that is part of the identity, as the weights are."""
         self.name, self.code = name, code
         self._freeze()
 
@@ -135,7 +135,7 @@ class StagedBackbone(nn.Module):
         tuned: Tuned,
         native: Sequence[nn.Linear],
     ) -> None:
-        """Become a network that was trained from this one; raise RuntimeError if the weights do not fit."""
+        """Load a network that was trained from this one; raise RuntimeError if the weights do not fit."""
         self.native = nn.ModuleList(native)
         self.load_state_dict(state)
         if preprocessing is not None:
@@ -145,30 +145,30 @@ class StagedBackbone(nn.Module):
         self._freeze()
 
     def replace_head(self, head: nn.Linear) -> None:
-        """Put a head for other classes in place; the network's own heads of the intermediate exits go."""
+        """Replace the head by one for other classes, and drop the network's own heads of the intermediate exits."""
         self.head, self.native = head, nn.ModuleList()
         self._freeze()
 
     @property
     def num_exits(self) -> int:
-        """K, the backbone's own head included."""
+        """K, including the backbone's own head."""
         return len(self._stages)
 
     @property
     def num_classes(self) -> int:
-        """C, what the backbone's own head tells apart."""
+        """C, the classes of the backbone's own head."""
         return self.head.out_features
 
     def preparation(self) -> Preparation:
-        """Return how inputs are made ready for `start`."""
+        """Return how inputs are prepared for `start`."""
         return Transform.of(self)
 
     def example(self, size: int, device: str | torch.device = "cpu") -> Tensor:
-        """Return a blank input of one sample: an image [1, 3, size, size], or a text of so many tokens [1, size, 2]."""
+        """Return a blank input of one sample: an image [1, 3, size, size], or a text of `size` tokens [1, size, 2]."""
         return torch.zeros(1, 3, size, size, device=device)
 
     def noise(self, count: int, generator: torch.Generator) -> Tensor:
-        """Draw inputs that mean nothing: images [count, 3, H, W], or texts of all lengths [count, T, 2]."""
+        """Draw random inputs: images [count, 3, H, W], or texts of various lengths [count, T, 2]."""
         return torch.randn(count, 3, self.image_size, self.image_size, generator=generator)
 
     def start(self, images: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ class StagedBackbone(nn.Module):
         raise NotImplementedError
 
     def stage(self, k: int, state: Tensor) -> Tensor:
-        """Run the blocks from exit k-1 to exit k; the state that came in stays as it was."""
+        """Return the state at exit k from that at exit k-1, which is not modified."""
         for block in self._stages[k]:
             state = block(state)
         return state
@@ -211,11 +211,11 @@ class StagedBackbone(nn.Module):
         return self.exits(images)[1]
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in eval mode: a frozen backbone has no other."""
+        """Return the backbone unchanged: a frozen one stays in eval mode."""
         return self
 
     def _dims(self) -> tuple[tuple[int, ...], int]:
-        """Widths of the features, read off a forward pass without arithmetic."""
+        """Return the widths of the features, from a forward pass on shapes alone."""
         try:
             with torch.no_grad():
                 found = on_meta(self).features(self.example(self.image_size, "meta"))
@@ -224,7 +224,7 @@ class StagedBackbone(nn.Module):
             if self._runs_for_real():
                 raise UserError(
                     f"{self.name} runs on real images, but not on PyTorch's meta device, where its MACs are counted "
-                    f"({reason}). Make tensors on the device of the input, keep constant ones as buffers, and do not "
+                    f"({reason}). Create tensors on the input's device, register constant ones as buffers, and do not "
                     "read values with .item(), .tolist() or .numpy()."
                 ) from error
             if not isinstance(error, RuntimeError | AssertionError | ValueError):
@@ -240,13 +240,13 @@ class StagedBackbone(nn.Module):
         try:
             with torch.no_grad():
                 self.features(self.example(self.image_size))
-        except Exception:  # it is the error on shapes alone that is told
+        except Exception:  # the error on shapes alone is the one reported
             return False
         return True
 
 
 def on_meta(module: M) -> M:
-    """Copy a module with shapes in place of its weights; nothing that it then runs computes anything."""
+    """Return a copy of a module on the meta device: it has shapes but no values."""
     memo: dict[int, Any] = {}
     for parameter in module.parameters():
         memo[id(parameter)] = nn.Parameter(torch.empty_like(parameter, device="meta"), requires_grad=False)
@@ -256,7 +256,7 @@ def on_meta(module: M) -> M:
 
 
 def digest(prefix: str, state: dict[str, Tensor]) -> str:
-    """Return a hex digest over a prefix and the names, types, shapes and bytes of the tensors, sorted by name."""
+    """Return a hex digest of a prefix and the names, types, shapes and bytes of the tensors, sorted by name."""
     import xxhash
 
     total = xxhash.xxh3_128(prefix.encode())

@@ -1,4 +1,4 @@
-"""A backbone from the list of a network's stages: the short way to bring your own."""
+"""Build a backbone from the list of a network's stages: the shortest way to add your own."""
 
 from __future__ import annotations
 
@@ -38,18 +38,19 @@ def from_stages(
     """Return a frozen backbone whose stages run in order, with an exit after each; the last exit is `head`.
 
     stages: each takes what the one before returns, a tensor with the batch first; the first takes normalised images
-        [N, 3, image_size, image_size], or what `start` makes of them. What follows the last stage belongs to it.
+        [N, 3, image_size, image_size], or what `start` returns for them. Layers between the last stage and `pool`
+        belong to the last stage.
     head: the network's own classifier, on what `pool` returns after the last stage.
     mean, std, interpolation: how images were standardised per channel (of values in [0, 1]) and resized in training.
-    seen: the datasets whose training images the weights have seen, pretraining included; () for none. It decides which
-        images test the network. head_for: the dataset whose classes `head` predicts, if any.
+    seen: the datasets whose training images the weights have seen, pretraining included; () for none. It decides the
+        data split. head_for: the dataset whose classes `head` predicts, if any.
     norm: runs before pooling at every exit, such as the last LayerNorm of a transformer.
     pool: "mean" (over the positions of a map [N, D, H, W] or over tokens [N, T, D]), "token" (the first token), or a
         function from the state to features [N, D_k].
     native: the network's own linear heads of its K-1 intermediate exits, on what `pool` returns.
     whole: the network as it is used without exits, images to logits; `bench check-backbone` compares the two.
-    exits: where exits sit among the stages, as `--exits` says it; by default after each.
-    Steps with weights must be modules or methods of modules. Raises UserError for anything that does not fit.
+    exits: after which stages exits are placed, as in `--exits`; by default after each.
+    Steps with weights must be modules or methods of modules. Raises UserError if arguments do not fit together.
     """
     if seen is None:
         raise UserError(
@@ -100,7 +101,7 @@ POOLS: dict[str, Step] = {"mean": _mean, "token": _token}
 
 
 class _Parts(nn.Module):
-    """Everything that a listed network consists of, so that all of it is frozen, moved, counted and in the digest."""
+    """All parts of a network from stages, so that all of it is frozen, moved, counted and in the digest."""
 
     def __init__(self, stages: Sequence[nn.Module], steps: dict[str, Any]) -> None:
         super().__init__()
@@ -114,7 +115,7 @@ class _Listed(StagedBackbone):
     """Exits see the pooled state after each stage."""
 
     trunk: _Parts
-    without_exits: tuple[nn.Module, ...] = ()  # one or none; in a tuple, because it is not a part of the backbone
+    without_exits: tuple[nn.Module, ...] = ()  # one or none; a tuple keeps it from being registered as a submodule
 
     @property
     def whole(self) -> nn.Module | None:
@@ -161,7 +162,7 @@ def _check(
 
 @torch.no_grad()
 def _rehearse(parts: _Parts, image_size: int, name: str) -> int:
-    """Run one black image through the stages; return the width of the last features, or say which stage fails."""
+    """Run one black image through the stages; return the width of the last features. UserError names the bad stage."""
     state = torch.zeros(1, 3, image_size, image_size)
     width = 0
     named = [(f"stage {k} ({type(s).__name__})", s) for k, s in enumerate(parts.stages)]
@@ -196,7 +197,7 @@ def _take(title: str, step: Step, state: Tensor, name: str) -> Tensor:
 
 
 def _names(seen: Iterable[str]) -> Iterable[str]:
-    """Accept what the bracket `[seen=imagenet+svhn]` says, too."""
+    """Return dataset names; also accepts the text of the bracket `[seen=imagenet+svhn]`."""
     if isinstance(seen, str):
         return () if seen == "nothing" else (n.strip() for n in seen.split("+"))
     return seen

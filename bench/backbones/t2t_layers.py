@@ -1,4 +1,4 @@
-"""T2T-ViT (Yuan et al., ICCV 2021, arXiv 2101.11986) with performer tokens, under the public checkpoints' key names."""
+"""T2T-ViT (Yuan et al., ICCV 2021, arXiv 2101.11986) with performer tokens and the public checkpoints' key names."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class TokenPerformer(nn.Module):
         summary = torch.einsum("ntm,nte->nme", key, value)
         scale = torch.einsum("ntm,nm->nt", query, key.sum(1)).unsqueeze(-1) + 1e-8
         attended = torch.einsum("ntm,nme->nte", query, summary) / scale
-        out = value + self.proj(attended)  # the skip comes from the values, for the tokens have another width
+        out = value + self.proj(attended)  # the skip starts at the values, because the tokens have another width
         return out + self.mlp(self.norm2(out))
 
     def _kernel(self, x: Tensor) -> Tensor:
-        """Positive random features of the softmax kernel: exp(w·x − ‖x‖²/2) / √m."""
+        """Return positive random features of the softmax kernel: exp(w·x − ‖x‖²/2) / √m."""
         return torch.exp(functional.linear(x, self.w) - x.square().sum(-1, keepdim=True) / 2) / math.sqrt(len(self.w))
 
 

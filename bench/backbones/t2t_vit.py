@@ -14,11 +14,11 @@ from bench.backbones.t2t_layers import T2TViT, resize_positions
 from bench.backbones.weights import RANDOM, fit_head, load_strictly, locate, origin_of, read_checkpoint, seeded
 from bench.errors import UserError
 
-# What the fine-tuned checkpoints of early-exit code hold besides the backbone.
+# Entries of fine-tuned checkpoints of early-exit code that are not part of the backbone.
 EXIT_KEYS = ("intermediate_heads.", "gates.")
 
 IMAGENET = Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic")
-FINE_TUNED = {  # what the JEI-DNN fine-tuning recipe fed its networks, by dataset
+FINE_TUNED = {  # normalisation used by JEI-DNN's fine-tuning code, by dataset
     "cifar10": Preprocessing((0.4914, 0.4822, 0.4465), (0.24703, 0.24348, 0.26158), "bilinear"),
     "cifar100": Preprocessing((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761), "bilinear"),
     "svhn": Preprocessing((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear"),
@@ -49,9 +49,9 @@ class StagedT2TViT(StagedBackbone):
 def t2t_vit_7(**options: Unpack[PooledOptions]) -> StagedBackbone:
     """T2T-ViT-7, ImageNet-1k, weights from a file: official and fine-tuned checkpoints.
 
-    Looks for the official release file `71.7_T2T_ViT_7.pth.tar`. The weights of another file have seen what `seen` or
-    its name says (`cifar10_…`, see `weights.origin_of`); a fine-tuned file has seen ImageNet too, and brings the
-    normalisation it was tuned with. Official weights take ImageNet's mean and deviation.
+    Looks for the official release file `71.7_T2T_ViT_7.pth.tar`. For another file, `seen` or its name shows what the
+    weights have seen (`cifar10_…`, see `weights.origin_of`); fine-tuned weights have seen ImageNet too, and use the
+    normalisation that they were tuned with. Official weights use ImageNet's mean and standard deviation.
     """
     return _build("t2t_vit_7", (256, 7, 2), "71.7_T2T_ViT_7.pth.tar", options)
 
@@ -60,7 +60,7 @@ def t2t_vit_7(**options: Unpack[PooledOptions]) -> StagedBackbone:
 def t2t_vit_14(**options: Unpack[PooledOptions]) -> StagedBackbone:
     """T2T-ViT-14, ImageNet-1k, weights from a file: official and fine-tuned checkpoints.
 
-    Looks for the official release file `81.5_T2T_ViT_14.pth.tar`; else as `t2t_vit_7`.
+    Looks for the official release file `81.5_T2T_ViT_14.pth.tar`; otherwise like `t2t_vit_7`.
     """
     return _build("t2t_vit_14", (384, 14, 3), "81.5_T2T_ViT_14.pth.tar", options)
 
@@ -71,7 +71,7 @@ def _build(name: str, shape: tuple[int, int, int], release: str, options: Pooled
     if size % 16:
         near = max(16, size // 16 * 16)
         raise UserError(
-            f"{name} cuts images into patches of 16 pixels; {size} is not a multiple of 16. Try --image-size {near}."
+            f"{name} splits images into patches of 16 pixels; {size} is not a multiple of 16. Try --image-size {near}."
         )
     weights, num_classes = options.get("weights"), options.get("num_classes")
     dim, depth, ratio = shape
@@ -85,7 +85,7 @@ def _build(name: str, shape: tuple[int, int, int], release: str, options: Pooled
         if path is None:
             raise UserError(
                 f"The weights of {name} are not on this machine. Get the T2T-ViT release file {release}, "
-                "and put it into $BENCH_DATA/weights or name it with --weights PATH."
+                "and put it into $BENCH_DATA/weights or give it with --weights PATH."
             )
         state = {k: v for k, v in read_checkpoint(path).items() if not k.startswith(EXIT_KEYS)}
         head = _take_head(state, path, dim)
@@ -111,13 +111,13 @@ def _build(name: str, shape: tuple[int, int, int], release: str, options: Pooled
 
 
 def _take_head(state: dict[str, Tensor], path: Path, dim: int) -> nn.Linear:
-    """Move the classifier out of a state dict."""
+    """Remove the classifier from a state dict and return it."""
     try:
         weight, bias = state.pop("head.weight"), state.pop("head.bias")
     except KeyError as error:
         raise UserError(f"'{path}' is not a T2T-ViT checkpoint: {error.args[0]} is missing.") from None
     if weight.shape[1] != dim:
-        raise UserError(f"'{path}' is of another depth: its head reads {weight.shape[1]} features, not {dim}.")
+        raise UserError(f"'{path}' has another depth: its head reads {weight.shape[1]} features, not {dim}.")
     head = nn.Linear(dim, len(weight))
     load_strictly(head, {"weight": weight, "bias": bias}, str(path))
     return head

@@ -27,7 +27,7 @@ FEWEST_TOKENS = 8  # room for the special tokens of a pair
 
 
 class TextOptions(Options, total=False):
-    """What builders of text backbones take: `pooling`, and the most tokens of a text."""
+    """Additional options of builders of text backbones: `pooling`, and the maximum number of tokens of a text."""
 
     pooling: Pooling
     max_tokens: int | None
@@ -35,19 +35,19 @@ class TextOptions(Options, total=False):
 
 @dataclass(frozen=True)
 class TextModel:
-    """An encoder, the last layer of its own classifier, if it has one, and how to open its tokenizer."""
+    """An encoder, the last layer of its own classifier (if any), and how to open its tokenizer."""
 
     encoder: Encoder
     head: nn.Linear | None
-    tokens: Callable[[int], Tokens]  # from the most tokens of a text
+    tokens: Callable[[int], Tokens]  # from the maximum number of tokens of a text
 
 
 class StagedText(StagedBackbone):
-    """The state are the hidden states of all tokens, and which of them are padding.
+    """The state is the hidden states of all tokens, and which of them are padding.
 
     An exit sees the mean of the real tokens, special ones included (`mean`), the first token (`cls`), or both side by
-    side, after the last norm that ModernBERT has. The exit before the first block always sees the mean: there the first
-    token is the same for all texts. A classifier's own last exit sees what its own layers make of the last block.
+    side, after ModernBERT's final norm. The exit before the first block always sees the mean, because the first token
+    is the same for all texts there. A classifier's own last exit sees the output of its own layers before the last.
     """
 
     modality: ClassVar[Modality] = "text"
@@ -92,9 +92,9 @@ class StagedText(StagedBackbone):
 
 
 def stage_text(name: str, model: TextModel, origin: Origin, options: TextOptions, *, code: str = "") -> StagedText:
-    """Cut an encoder at its blocks; exits sit by default before the first block and after every block but the last.
+    """Cut an encoder at its blocks. Default exits: before the first block and after every block but the last.
 
-    The own classifier of the encoder is kept if it predicts as many classes as are asked for.
+    The encoder's own classifier is kept if it has the requested number of classes.
     """
     encoder, num_classes, pooling = model.encoder, options.get("num_classes"), options.get("pooling") or "mean"
     limit, blocks = _limit(name, encoder, options), encoder.blocks
@@ -122,7 +122,7 @@ def stage_text(name: str, model: TextModel, origin: Origin, options: TextOptions
 
 
 def _limit(name: str, encoder: Encoder, options: TextOptions) -> int:
-    """Return the most tokens of a text: `max_tokens`, or `image_size` as networks are stored with it, else 128."""
+    """Return the maximum number of tokens: `max_tokens`, or `image_size` (of stored networks), else 128."""
     limit, size = options.get("max_tokens"), options.get("image_size")
     if None not in (limit, size) and limit != size:
         raise UserError(f"max_tokens={limit} and image_size={size} of {name} both limit texts. Keep max_tokens.")
@@ -141,13 +141,13 @@ def build_encoder(
 ) -> tuple[Encoder, nn.Linear | None]:
     """Build the encoder that the settings of a config.json describe; return it and the last layer of its classifier.
 
-    state: the weights, under the names that `transformers` stores them; None for a random draw, always the same.
-    Raises UserError for an architecture that is not in `ENCODERS`, for settings that do not describe one, and for
-    weights that do not fit. Code that a model brings is never run.
+    state: the weights, under the names used by `transformers`; None for random ones from a fixed seed.
+    Raises UserError for an architecture that is not in `ENCODERS`, for invalid settings, and for weights that do not
+    fit. Code in a model's repository is never run.
     """
     kind = str(settings.get("model_type"))
     if kind not in ENCODERS:
-        raise UserError(f"'{source}' is of the type '{kind}'. Text encoders that work: {', '.join(ENCODERS)}.")
+        raise UserError(f"'{source}' has the type '{kind}'. Supported text encoders: {', '.join(ENCODERS)}.")
     if "quantization_config" in settings:
         raise UserError(f"The weights of '{source}' are quantised. Give a model with float weights.")
     encoder = ENCODERS[kind]
@@ -164,7 +164,7 @@ def build_encoder(
             model = seeded(lambda: model_class(config, **pooler))
         else:
             model = _filled(model_class, config, state, pooler)
-    except Exception as error:  # a config.json of others may raise anything
+    except Exception as error:  # a third-party config.json may raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise UserError(f"'{source}' cannot be built: {reason}. Download or save it again.") from error
     if not classifier:
@@ -177,9 +177,9 @@ _NO_SETTINGS = ("auto_map", "dtype", "torch_dtype", "is_decoder", "add_cross_att
 
 
 def _filled(model_class: Any, config: Any, state: Mapping[str, Tensor], pooler: Mapping[str, Any]) -> Any:
-    """Return a model with the weights of a state dict; raise ValueError with the first that are missing or left over.
+    """Return a model with the weights of a state dict; raise ValueError with the first that are missing or unknown.
 
-    What may be left over are heads and poolers; what is missing would be drawn at random.
+    Only heads and poolers may be unused. A missing weight is an error, because it would be drawn at random.
     """
     floats = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
     with _quiet():
@@ -196,7 +196,7 @@ def _filled(model_class: Any, config: Any, state: Mapping[str, Tensor], pooler: 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence the reports and progress bars of `transformers` in the block: what counts is checked here."""
+    """Silence the reports and progress bars of `transformers` in the block: weights are checked here."""
     from transformers.utils import logging
 
     before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -25,12 +25,12 @@ def timm_model(*, argument: str | None = None, **options: Unpack[PooledOptions])
     from bench.backbones.timm_cnn import build_cnn
 
     if options.pop("pooling", None) is not None:
-        raise UserError(f"timm:{arch} has no tokens to pool. Leave pooling out.")
+        raise UserError(f"timm:{arch} is not a transformer, so it has no tokens to pool. Leave pooling out.")
     return build_cnn(f"timm:{arch}", arch, options)
 
 
 def default_image_size(native: int, argument: str | None) -> int:
-    """Transformers keep the size they were trained at; CNNs take 96 pixels for images of at most 64, else 224."""
+    """Return a transformer's training size; for a CNN, 96 pixels for images of at most 64, else 224."""
     arch, is_vit = _family(argument)
     if is_vit:
         return int(import_timm().models.get_pretrained_cfg(arch).input_size[-1])
@@ -41,7 +41,7 @@ timm_model.default_image_size = default_image_size  # type: ignore[attr-defined]
 
 
 def _family(argument: str | None) -> tuple[str, bool]:
-    """The timm name and whether it is a transformer; UserError for an unknown name or another family."""
+    """Return the timm name and whether it is a transformer; UserError for an unknown name or another family."""
     timm = import_timm()
     if not argument:
         raise UserError("Give the name of the timm model: timm:NAME, as in timm:deit_small_patch16_224.")

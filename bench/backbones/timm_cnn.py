@@ -27,14 +27,14 @@ class StagedCNN(StagedBackbone):
 
 
 class StagedMobileNetV3(StagedCNN):
-    """MobileNetV3 and its variants: the convolution behind the blocks follows the pooling."""
+    """MobileNetV3 and its variants: the convolution after the blocks follows the pooling."""
 
     def start(self, images: Tensor) -> Tensor:
         return self.trunk.bn1(self.trunk.conv_stem(images))
 
 
 class StagedEfficientNet(StagedMobileNetV3):
-    """EfficientNet and its variants: the convolution behind the blocks precedes the pooling."""
+    """EfficientNet and its variants: the convolution after the blocks precedes the pooling."""
 
     def final(self, state: Tensor) -> Tensor:
         return super().final(self.trunk.bn2(self.trunk.conv_head(state)))
@@ -56,7 +56,7 @@ def stage_cnn(name: str, trunk: Trunk, exits: str | None) -> StagedBackbone:
     model = trunk.model
     kinds = {EfficientNet: StagedEfficientNet, MobileNetV3: StagedMobileNetV3, ResNet: StagedResNet}
     if type(model) not in kinds:
-        raise UserError(f"{name} is a {type(model).__name__}. CNNs that work: EfficientNet, MobileNetV3, ResNet.")
+        raise UserError(f"{name} is a {type(model).__name__}. Supported CNNs: EfficientNet, MobileNetV3, ResNet.")
     stages = [getattr(model, f"layer{i}") for i in (1, 2, 3, 4)] if isinstance(model, ResNet) else list(model.blocks)
     blocks: list[Any] = []
     ends: list[int] = []
@@ -76,7 +76,7 @@ def stage_cnn(name: str, trunk: Trunk, exits: str | None) -> StagedBackbone:
 
 
 def build_cnn(name: str, arch: str, options: Options) -> StagedBackbone:
-    """Build a timm CNN and cut it; exits sit by default after every stage but the last."""
+    """Build a timm CNN and cut it. Default exits: after every stage but the last."""
     trunk = build_trunk(name, arch, options, image_size=options.get("image_size") or LARGE)
     return stage_cnn(name, trunk, options.get("exits"))
 

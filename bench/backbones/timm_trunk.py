@@ -1,4 +1,4 @@
-"""timm models as trunks: found, built and filled with weights, their classifier taken off."""
+"""Build timm models as trunks: find them, load weights, and detach their classifier."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IMAGENET = Origin(frozenset({"imagenet"}), "imagenet")
 
 @dataclass(frozen=True)
 class Trunk:
-    """A timm model whose classifier is an Identity, that classifier, and what is known of both."""
+    """A timm model whose classifier is an Identity, that classifier, and metadata of both."""
 
     model: Any
     head: nn.Linear
@@ -41,11 +41,11 @@ class Trunk:
 def build_trunk(
     owner: str, arch: str, options: Options, *, image_size: int, resizable: bool = False, headless: bool = False
 ) -> Trunk:
-    """Build the timm model `arch` (a tag may follow a dot) and take its classifier off.
+    """Build the timm model `arch` (a tag may follow a dot) and detach its classifier.
 
     Weights come from the option `weights`, else from a file `ARCH.safetensors` (or .pth, with or without the tag) in
     the data folders, else from timm's own download and cache.
-    resizable: the model is built for one image size (ViT). headless: leave out the classifier that the weights bring.
+    resizable: the model is built for one image size (ViT). headless: drop the classifier of the weights.
     Raises UserError if weights are not available or do not fit.
     """
     timm = import_timm()
@@ -85,19 +85,19 @@ def _adapted(state: dict[str, Tensor], model: Any) -> dict[str, Tensor]:
 
 
 def _origin(cfg: Any, classes: int) -> Origin:
-    """What timm's own weights have seen, read off their tag; only a 1,000-class head predicts ImageNet's classes."""
+    """Return what timm's own weights have seen, from their tag; only a 1,000-class head predicts ImageNet's classes."""
     saw = classes == 1000 or tag_has_seen_imagenet(cfg.tag or "")
     return Origin(IMAGENET.seen if saw else frozenset(), "imagenet" if classes == 1000 else None)
 
 
 def _download(owner: str, arch: str, timm: Any, arguments: dict[str, Any]) -> Any:
-    """Create a model with timm's pretrained weights, which may be in the hub's cache.
+    """Create a model with timm's pretrained weights, from the hub's cache or downloaded.
 
-    Raises ToDownload if they are not and downloads are not allowed, UserError if they cannot be downloaded.
+    Raises ToDownload if they are missing and downloads are not allowed, UserError if they cannot be downloaded.
     """
     allowed, model_id = downloads_allowed(), timm.models.get_pretrained_cfg(arch).hf_hub_id
     if not model_id:
-        about_to_download(f"The weights of {owner} (timm {arch})")  # from an address that has no cache of the hub
+        about_to_download(f"The weights of {owner} (timm {arch})")  # not from the hub, so there is no cache
     try:
         with hub_offline(not allowed or not hub_resolves()):
             model = timm.create_model(arch, pretrained=True, **arguments)
@@ -108,7 +108,7 @@ def _download(owner: str, arch: str, timm: Any, arguments: dict[str, Any]) -> An
         raise UserError(
             f"The weights of {owner} (timm {arch}) are not on this machine and cannot be downloaded: {reason} "
             f"Connect to the Hugging Face hub once, or put {arch.partition('.')[0]}.safetensors into "
-            "$BENCH_DATA/weights, or name a file with --weights PATH."
+            "$BENCH_DATA/weights, or give a file with --weights PATH."
         ) from error
     watch_hub(model_id)
     return model

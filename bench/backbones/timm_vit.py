@@ -17,8 +17,8 @@ from bench.errors import UserError
 class StagedViT(StagedBackbone):
     """Exits see what the backbone's own head would: the pooled tokens after the shared final norm.
 
-    With class-token pooling the norm runs on that token alone, which is the same since it works token by token.
-    Models that pool by attention give intermediate exits the mean of the normalised patch tokens.
+    With class-token pooling the norm runs on that token alone; the result is the same, as it works token by token.
+    In models that pool by attention, intermediate exits see the mean of the normalised patch tokens.
     `pooling` changes what exits see: the class token (`cls`), the mean of the patch tokens (`mean`), or both side by
     side. The last exit follows it unless the backbone's own head is there.
     """
@@ -51,12 +51,12 @@ class StagedViT(StagedBackbone):
 
 
 def stage_vit(name: str, trunk: Trunk, exits: str | None, pooling: Pooling | None = None) -> StagedBackbone:
-    """Cut a timm ViT at its blocks; raise UserError for another architecture, and for a class token that it lacks."""
+    """Cut a timm ViT at its blocks; raise UserError for another architecture, or a missing class token."""
     from timm.models.vision_transformer import VisionTransformer
 
     model = trunk.model
     if type(model) is not VisionTransformer:
-        raise UserError(f"{name} is a {type(model).__name__}. Transformers that work: ViT, DeiT, DINOv2, CLIP.")
+        raise UserError(f"{name} is a {type(model).__name__}. Supported transformers: ViT, DeiT, DINOv2, CLIP.")
     if pooling in ("cls", "both") and not model.has_class_token:
         raise UserError(f"{name} has no class token. Give pooling=mean, or leave it out.")
     return StagedViT(
@@ -73,16 +73,16 @@ def stage_vit(name: str, trunk: Trunk, exits: str | None, pooling: Pooling | Non
 
 
 def build_vit(name: str, arch: str, options: PooledOptions, headless: bool = False) -> StagedBackbone:
-    """Build a timm ViT for an image size and cut it; exits sit by default after every block but the last.
+    """Build a timm ViT for an image size and cut it. Default exits: after every block but the last.
 
-    headless: leave out the classifier that the weights may bring.
+    headless: drop the classifier of the weights, if any.
     """
     size = options.get("image_size") or 224
     patch = int(found[1]) if (found := re.search(r"patch(\d+)", arch)) else 1
     if size % patch:
         near = f"Try --image-size {max(patch, size // patch * patch)}."
         reason = f"{size} is not a multiple of {patch}"
-        raise UserError(f"{name} cuts images into patches of {patch} pixels; {reason}. {near}")
+        raise UserError(f"{name} splits images into patches of {patch} pixels; {reason}. {near}")
     trunk = build_trunk(name, arch, options, image_size=size, resizable=True, headless=headless)
     return stage_vit(name, trunk, options.get("exits"), options.get("pooling"))
 

@@ -20,7 +20,7 @@ from bench.system.recall import watch
 
 RANDOM = "random"
 SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".bin")
-_WRAPPERS = ("state_dict_ema", "state_dict", "model", "net")  # the first that is there wins: averaged weights over raw
+_WRAPPERS = ("state_dict_ema", "state_dict", "model", "net")  # first match is used: averaged before raw
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def find_weights(names: Sequence[str], data_dir: Path | None) -> Path | None:
 
 
 def locate(weights: str | None, names: Sequence[str], data_dir: Path | None) -> Path | None:
-    """Return the file that a user named, else the first of `names` found; UserError for a path that is not a file."""
+    """Return the file that the user gave, else the first of `names` found; UserError for a path that is not a file."""
     if weights is None:
         return find_weights(names, data_dir)
     path = user_path(weights)
@@ -67,7 +67,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def _harmless() -> list[Any]:
-    """What checkpoints of common training loops hold besides tensors: parsed arguments and NumPy numbers."""
+    """Return the harmless types in checkpoints of common training loops: parsed arguments and NumPy numbers."""
     import numpy as np
 
     scalar = np.float64(0).__reduce__()[0]
@@ -83,7 +83,7 @@ def _harmless() -> list[Any]:
 def load_strictly(model: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Load a state dict whose names and shapes all fit; raise UserError with the first that do not.
 
-    Batch norm's count of batches, which inference never reads, may be missing.
+    Batch norm's `num_batches_tracked`, which inference does not use, may be missing.
     """
     own = {k: v for k, v in model.state_dict().items() if k in state or not k.endswith("num_batches_tracked")}
     wrong = [
@@ -106,8 +106,8 @@ def origin_of(path: Path, *, classes: int | None, options: Options, family: Orig
 
     In this order: the option `seen` (names joined by '+', or 'nothing'); a dataset's name in the path, as in
     `cifar10_t2t-vit-7_94.95.pth`, `svhn/best.pth` or `mae_vit_base.pth` (`bench.system.public_data`); 1,000
-    classes mean ImageNet; no head means what the family's own weights have seen. Nothing else is guessed: UserError.
-    The head predicts `head_for` if that is given, otherwise the one dataset that was named, ImageNet aside.
+    classes mean ImageNet; no head means what the family's own weights have seen. Otherwise raises UserError.
+    The head predicts `head_for` if that is given, otherwise the one dataset that was found, not counting ImageNet.
     """
     seen, head_for = options.get("seen"), options.get("head_for")
     named = trained_on(*path.absolute().parts)
@@ -131,7 +131,7 @@ def origin_of(path: Path, *, classes: int | None, options: Options, family: Orig
 def fit_head(
     head: nn.Linear | None, width: int, num_classes: int | None, origin: Origin, owner: str
 ) -> tuple[nn.Linear, Origin]:
-    """Keep a head of the right size, else put a fresh one (a fixed draw) in its place, which predicts nothing yet."""
+    """Return a head of the right size and its origin: the given head if it fits, else a fresh one (fixed seed)."""
     if num_classes is None and head is None:
         raise UserError(f"{owner} has no classifier of its own. Give the number of classes of its head (num_classes).")
     if head is not None and num_classes in (None, head.out_features):
@@ -141,12 +141,12 @@ def fit_head(
 
 
 def _fresh_head(width: int, classes: int) -> nn.Linear:
-    """A linear layer that is drawn alike every time."""
+    """Return a linear layer initialised from a fixed seed."""
     return seeded(lambda: nn.Linear(width, classes))
 
 
 def seeded(build: Callable[[], T], seed: int = 0) -> T:
-    """Build something random, the same every time, and leave the caller's random state as it was."""
+    """Return the result of a random `build` under a fixed seed; the caller's random state is not changed."""
     with _fixed_seed(seed):
         return build()
 

@@ -107,7 +107,7 @@ def test_installed_packages_are_no_part_of_the_digest():
         ("", "nets_of_mine:nn", "'nets_of_mine:nn' is module, not a function that returns a backbone"),
         ("", "nets_of_mine:small[widht=3]", "'nets_of_mine:small' has no parameter 'widht'. Did you mean 'width'?"),
         ("", "nets_of_mine:small[width=big]", "'big' is not a valid value for parameter 'width'"),
-        ("", "nets_of_mine:small[weights=x.pt]", "has no parameter 'weights', but weights=x.pt was asked for"),
+        ("", "nets_of_mine:small[weights=x.pt]", "has no parameter 'weights', but weights=x.pt was given"),
         ("", "nets_of_mine:small[image_size=32]", "is built for images of 16 pixels, not 32"),
         ("import no_such_thing", "nets_of_mine:small", "No module named 'no_such_thing' (nets_of_mine.py, line 23)"),
         ("def", "nets_of_mine:small", "SyntaxError: invalid syntax (nets_of_mine.py, line 23)"),

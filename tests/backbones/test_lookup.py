@@ -65,12 +65,12 @@ def test_default_image_sizes(name, native, expected):
         ),
         ("timm:deit_tiny_distilled_patch16_224", "cannot be divided into stages (deit)"),
         ("resnet18[exits=every=9]", "Valid for resnet18: blocks, stages, every=1 … every=7, or indices from 0 to 6"),
-        ("resnet18[exits=blocks]", "says exits=blocks, but exits=every=2 was asked for as well"),
+        ("resnet18[exits=blocks]", "sets exits=blocks, but exits=every=2 was also given"),
         (
             "cifar_resnet32[weights=none]",
             "The weights of cifar_resnet32 are not on this machine. Put resnet32_cifar10.safetensors",
         ),
-        ("resnet18[seen=cifar10]", "'seen' describes a weight file, and 'resnet18[seen=cifar10]' names none"),
+        ("resnet18[seen=cifar10]", "'seen' describes a weight file, but 'resnet18[seen=cifar10]' has none"),
         ("clip_vit_b16[weights=random]", "clip_vit_b16 has no classifier of its own"),
     ],
 )

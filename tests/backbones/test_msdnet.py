@@ -222,7 +222,7 @@ def test_what_a_file_has_seen_decides_normalisation_and_heads(tmp_path):
         ("msdnet[blocks=1]", "'1' is not a valid value for parameter 'blocks' of 'msdnet'"),
         ("msdnet[stepmode=odd]", "should be 'even' or 'lin_grow'"),
         ("msdnet[exits=4]", "puts an exit after the last block"),
-        ("msdnet[weights=none]", "Name a checkpoint with --weights PATH"),
+        ("msdnet[weights=none]", "Give a checkpoint with --weights PATH"),
     ],
 )
 def test_mistakes_are_sentences(name, says, small):

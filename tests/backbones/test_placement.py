@@ -49,8 +49,8 @@ def test_stages_end_where_the_family_says_but_never_at_the_last_block():
         ("2,12", "names block 12, but net has 12 blocks, 0 to 11"),
         ("5,2", "must ascend, each block once: 2,5"),
         ("2,2", "must ascend, each block once: 2"),
-        ("every=12", "leaves no intermediate exit"),
-        ("every=0", "leaves no intermediate exit"),
+        ("every=12", "gives no intermediate exit"),
+        ("every=0", "gives no intermediate exit"),
         ("stages", "blocks of one kind only"),
         (
             "half",

@@ -98,7 +98,7 @@ def test_unknown_and_missing_keys_are_errors(checkpoint, tmp_path):
     torch.save({k: v for k, v in checkpoint.items() if k != "norm.bias"}, path)
     with pytest.raises(UserError, match=r"norm\.bias is missing"):
         backbones.load("t2t_vit_7", weights=path)
-    with pytest.raises(UserError, match="of another depth: its head reads 256 features, not 384"):
+    with pytest.raises(UserError, match="has another depth: its head reads 256 features, not 384"):
         backbones.load("t2t_vit_14", weights=path)
 
 

@@ -85,8 +85,8 @@ def _add(name):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (lambda f: edit(f, model_type="gpt2"), "is of the type 'gpt2'. Text encoders that work: bert, roberta"),
-        (lambda f: edit(f, model_type=["bert"]), "Text encoders that work"),
+        (lambda f: edit(f, model_type="gpt2"), "has the type 'gpt2'. Supported text encoders: bert, roberta"),
+        (lambda f: edit(f, model_type=["bert"]), "Supported text encoders"),
         (lambda f: edit(f, quantization_config={"bits": 4}), "are quantised"),
         (lambda f: edit(f, n_heads=5), "cannot be built: .*Download or save it again"),
         (lambda f: edit(f, dim="wide"), "cannot be built"),
