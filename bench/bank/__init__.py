@@ -1,6 +1,6 @@
-"""The feature bank: every image through the frozen backbone once, kept as memory-mapped arrays.
+"""The feature bank: features of every sample from one pass through the frozen backbone, as memory-mapped arrays.
 
-`transform` prepares images, `build` makes a bank, `bank` opens one, `store` finds, lists, verifies and prunes them.
+`build` makes a bank, `bank` opens one, `store` finds, lists, verifies and prunes them.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ from bench.system.files import write_atomic
 class Roles(NamedTuple):
     """Rows of a bank's splits for one seed."""
 
-    train: np.ndarray | None  # of the train split; None: all
-    held: str  # the split that val and cal are rows of
+    train: np.ndarray | None  # rows of the train split; None: all
+    held: str  # the split that contains val and cal
     val: np.ndarray
     cal: np.ndarray
 
@@ -38,7 +38,7 @@ class Roles(NamedTuple):
 class Bank:
     """A verified bank of K exits and C classes. Its splits are train, pool and test.
 
-    A seed halves the pool into val and cal. A bank of protocol v2 has no pool: a seed draws it from train.
+    Each seed splits the pool into val and cal. A bank of protocol v2 has no pool: each seed draws one from train.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class Bank:
     def open(cls, path: Path | str) -> Bank:
         """Open and verify the bank in a folder; raise BankError naming the file that is wrong.
 
-        All checksums are compared the first time; within a process a bank whose files did not change is not read again.
+        Checksums are compared when a process first opens a bank, and again only if its files have changed.
         """
         path = Path(path)
         manifest = checked(path)
@@ -62,7 +62,7 @@ class Bank:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a record says of the bank."""
+        """What a record stores about the bank."""
         return self.manifest.identity
 
     @property
@@ -71,7 +71,7 @@ class Bank:
         return len(self.manifest.exit_names)
 
     def features(self, split: str, exit_: int, view: int = 0) -> np.ndarray:
-        """Memory-map one exit's features [N, D_k]; the last exit's are the final features."""
+        """Memory-map one exit's features [N, D_k]; for the last exit, the final features."""
         if split not in self.manifest.sizes:
             raise UserError(f"A bank has no split '{split}'. Valid: {', '.join(self.manifest.sizes)}.")
         if not 0 <= view <= (self.manifest.views if split == "train" else 0):
@@ -79,15 +79,15 @@ class Bank:
         return self._mapped(split, exit_, view, "r")
 
     def labels(self, split: str) -> np.ndarray:
-        """Labels [N] of a split."""
+        """Return the labels [N] of a split."""
         return np.load(self.path / f"{split}.labels.npy")
 
     def rows(self, split: str) -> np.ndarray:
-        """Dataset rows [N] of a split, as stored in the copy of the dataset that the bank was made from."""
+        """Return the dataset rows [N] of a split, in the copy of the dataset that the bank was made from."""
         return np.load(self.path / "rows.npz")[f"{split}_rows"]
 
     def keys(self, split: str) -> np.ndarray:
-        """Image keys [N] of a split; unlike rows they name the same images in any copy of the dataset."""
+        """Return the sample keys [N] of a split; unlike rows, they identify samples in any copy of the dataset."""
         return np.load(self.path / "rows.npz")[f"{split}_keys"]
 
     def exit_data(
@@ -100,9 +100,9 @@ class Bank:
         dtype: torch.dtype = torch.float32,
         view: int = 0,
     ) -> ExitData:
-        """Load a split, or some rows of it, as a policy sees it; `head` is that of the last exit: see `final_head`.
+        """Load a split, or some rows of it, as a policy sees it; `head` is the last exit's (`final_head`).
 
-        dtype: of the features; logits have single precision at least.
+        dtype: of the features; logits are float32 or wider.
         """
         weight, bias = head
         *features, final = (self._load(split, k, view, rows, device, dtype) for k in range(self.num_exits))
@@ -111,7 +111,7 @@ class Bank:
         return ExitData(tuple(features), logits.to(torch.promote_types(dtype, torch.float32)), labels.to(device))
 
     def roles(self, seed: int) -> Roles:
-        """Return which rows train, and which are val and cal, for a seed."""
+        """Return the rows of train, val and cal for a seed."""
         from bench import protocol
 
         if not self.manifest.pool_class_counts:
@@ -124,8 +124,8 @@ class Bank:
     def final_head(self, seed: int) -> tuple[Tensor, Tensor]:
         """Return the frozen head of a seed, weight [C, D] and bias [C].
 
-        Of the candidates that were fitted on train, the one with the lowest NLL on the seed's val is used, ties to the
-        stronger penalty. In a bank of protocol v2 they are fitted on the seed's own train split.
+        Of the candidates fitted on train, this is the one with the lowest NLL on the seed's val; ties go to the
+        stronger penalty. In a bank of protocol v2, candidates are fitted on the seed's own train split.
         """
         weights, biases, l2 = _heads(self.path)
         if len(weights) == 1:
@@ -134,7 +134,7 @@ class Bank:
         if len(weights):
             return self._chosen(roles, weights, biases)
         stored = cache_dir("probes") / f"{self.digest}-{seed}.safetensors"
-        with contextlib.suppress(Exception):  # missing or damaged: it is made anew
+        with contextlib.suppress(Exception):  # missing or damaged: it is fitted again
             held = load_file(stored)
             return held["weight"], held["bias"]
         final = self.features("train", self.num_exits - 1)[roles.train]
@@ -153,7 +153,7 @@ class Bank:
         return weights[best].clone(), biases[best].clone()
 
     def native(self, device: str | torch.device = "cpu") -> tuple[NativeHead, ...] | None:
-        """Give the network's own heads of the intermediate exits, None if the bank has none."""
+        """Return the network's own heads of the intermediate exits; None if the bank has none."""
         if NATIVE not in self.manifest.files:
             return None
         held = {name: value.to(device).float() for name, value in load_file(self.path / NATIVE).items()}
@@ -161,7 +161,7 @@ class Bank:
         return tuple(None if weight is None or bias is None else (weight, bias) for weight, bias in pairs)
 
     def task(self, seed: int, device: str | torch.device = "cpu") -> Task:
-        """Make what a method may see: this seed's train and val.
+        """Return the task, which contains all that a method may see: this seed's train and val.
 
         A train split of more than RESIDENT bytes in float32 stays on disk unless it is for a GPU.
         """
@@ -188,7 +188,7 @@ class Bank:
         return StreamedData(arrays, head, torch.from_numpy(labels))
 
     def held_out(self, seed: int, device: str | torch.device = "cpu") -> tuple[ExitData, ExitData]:
-        """Load what no method sees: this seed's cal, and test; of a bank larger than memory in half precision."""
+        """Load what no method sees: this seed's cal, and test; in half precision if the bank exceeds memory."""
         head, roles = self.final_head(seed), self.roles(seed)
         large = self.manifest.dtype == "float16" and self._stays_on_disk(device)
         dtype = torch.float16 if large else torch.float32
@@ -201,7 +201,7 @@ class Bank:
         return np.load(self.path / array_file(split, view, exit_, self.num_exits), mmap_mode=mode)
 
     def _stays_on_disk(self, device: str | torch.device) -> bool:
-        """Whether the train split of a seed does."""
+        """Return whether a seed's train split stays on disk."""
         numbers = sum(self.manifest.train_class_counts) * (sum(self.manifest.feature_dims) + self.manifest.final_dim)
         return torch.device(device).type == "cpu" and 4 * numbers > RESIDENT
 
@@ -220,7 +220,7 @@ class Bank:
 
 
 def with_digest(digest: str, root: Path | None = None) -> Bank | None:
-    """Open the bank with this digest in a folder of banks, by default the user's; None if it is not there."""
+    """Open the bank with this digest in a folder of banks (default: the user's); None if there is none."""
     found = (bank for bank in list_banks(root) if bank.manifest and bank.manifest.digest == digest)
     return next((Bank.open(bank.path) for bank in found), None)
 
@@ -235,7 +235,7 @@ def open_for(plan: Plan, path: Path) -> Bank:
 
 @cache
 def _heads(path: Path) -> tuple[Tensor, Tensor, Tensor]:
-    """Candidate heads of a bank: weight [R, C, D], bias [R, C], l2 [R]; none [0] where every seed fits its own."""
+    """Return a bank's candidate heads: weight [R, C, D], bias [R, C], l2 [R]; R = 0 if every seed fits its own."""
     stored = load_file(path / "head.safetensors")
     weight, bias, l2 = (stored.get(name) for name in ("weight", "bias", "l2"))
     if weight is None or bias is None or l2 is None:

@@ -1,4 +1,4 @@
-"""Build a feature bank: stream the samples through the frozen backbone once, resumably, and finish it atomically."""
+"""Build a feature bank: one pass of all samples through the frozen backbone. Builds resume and publish atomically."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def build(
     progress: Progress | None = None,
     checkpoint_seconds: float = 5.0,
 ) -> Bank:
-    """Compute every feature of a plan once and return the opened bank; open a bank that is finished already.
+    """Compute the features of a plan and return the bank; a finished bank is only opened.
 
     Features are stored in the splits' canonical order. An interrupted build continues at its last checkpoint. If two
     processes build the same bank, the second waits and opens the result. `progress(done, total)` counts samples.
@@ -59,7 +59,7 @@ def build(
                 _build(plan, final, batch_size, torch.device(device), progress, checkpoint_seconds)
     except OSError as error:
         reason = error.strerror or error
-        remedy = "What is finished is kept: make room and run the same command again, or give another folder."
+        remedy = "Finished samples are kept: free some space and run the same command again, or give another folder."
         raise UserError(f"The bank cannot be written to {root} ({reason}). {remedy}") from error
     return open_for(plan, final)
 
@@ -78,7 +78,7 @@ def _build(
 
 
 def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device, progress: Progress | None) -> None:
-    """Send all pending samples through the backbone; keep what is done if it is interrupted."""
+    """Run all pending samples through the backbone; an interruption keeps finished ones."""
     reuse_freed_memory()
     total, done = sum(map(len, plan.rows.values())), partial.done
     report = progress or (lambda done, total: None)
@@ -98,7 +98,7 @@ def _compute(plan: Plan, partial: Partial, batch_size: int, device: torch.device
 
 
 def _jobs(plan: Plan, partial: Partial, batch_size: int) -> Iterator[Job]:
-    """Yield batches of what is pending; texts of like length share one, so that little of it is padding."""
+    """Yield batches of pending samples; texts are batched by length to avoid padding."""
     for split in plan.rows:
         positions = partial.pending(split)
         if plan.modality == "text" and len(positions):
@@ -119,7 +119,7 @@ def _one_behind(launched: Iterator[Any]) -> Iterator[Any]:
 
 
 class _Output:
-    """Features of one forward pass on their way to the host: one copy and one check for all exits."""
+    """Features of one forward pass, copied to the host: one copy and one check for all exits."""
 
     def __init__(self, features: list[Tensor], dtype: torch.dtype) -> None:
         computed = torch.cat(features, 1)
@@ -159,14 +159,14 @@ def _forward(plan: Plan, chunk: Chunk, device: torch.device) -> tuple[Chunk, lis
         shapes = [tuple(f.shape) for f in found]
         if shapes != [(len(chunk.keys), width) for width in plan.dims]:
             raise UserError(
-                f"'{plan.backbone.name}' gave features {shapes}, but declares the widths {list(plan.dims)}."
+                f"'{plan.backbone.name}' returned features {shapes}, but declares the widths {list(plan.dims)}."
             )
         outputs.append(_Output(found, getattr(torch, plan.dtype)))
     return chunk, outputs
 
 
 def _describe(plan: Plan, folder: Path) -> None:
-    """Write labels, rows, the frozen head's candidates and, last of all, the manifest."""
+    """Write labels, rows, the frozen head's candidates and, last, the manifest."""
     for split, labels in plan.labels.items():
         np.save(folder / f"{split}.labels.npy", labels)
     stored: dict[str, Any] = {f"{s}_rows": r for s, r in plan.rows.items()} | {
@@ -178,7 +178,7 @@ def _describe(plan: Plan, folder: Path) -> None:
         grid = (0.0,)
         weights, biases = (part[None] for part in _parts(plan.backbone.head))
     elif plan.drawn:
-        grid = probe.GRID  # each seed has a train split and fits its own: `Bank.final_head`
+        grid = probe.GRID  # each seed fits its own on its train split: `Bank.final_head`
     else:
         final = np.load(folder / array_file("train", 0, len(plan.dims) - 1, len(plan.dims)), mmap_mode="r")
         grid = probe.GRID
@@ -199,7 +199,7 @@ def _describe(plan: Plan, folder: Path) -> None:
 
 
 def _native(plan: Plan) -> dict[str, Tensor]:
-    """Return weight and bias of the backbone's own heads by exit."""
+    """Return weights and biases of the backbone's own heads, named by exit."""
     held: dict[str, Tensor] = {}
     for k, (weight, bias) in enumerate(map(_parts, plan.backbone.native)):
         held |= {f"weight{k}": weight, f"bias{k}": bias}
@@ -240,7 +240,7 @@ def _manifest(plan: Plan, grid: tuple[float, ...], files: Mapping[str, FileEntry
 
 
 def _publish(partial: Partial, final: Path) -> None:
-    """Make the finished bank appear under its name in one step."""
+    """Move the finished bank to its final name atomically."""
     read_manifest(partial.path)
     partial.strip()
     sync(partial.path)

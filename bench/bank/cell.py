@@ -40,7 +40,7 @@ class Cell(BaseModel):
 
     @property
     def title(self) -> str:
-        """The setting as a display names it."""
+        """The setting's name in displays."""
         return f"{self.dataset} → {self.backbone}, {self.size}"
 
     @property
@@ -50,7 +50,7 @@ class Cell(BaseModel):
 
     @model_serializer(mode="wrap")
     def _stored(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave the modality of images out, as records of before this field do."""
+        """Leave the modality out for images, as older records do."""
         found = serialise(self)
         if self.modality == "image":
             found.pop("modality", None)

@@ -13,7 +13,7 @@ from bench.bank.plan import Plan
 
 @contextmanager
 def ready(plan: Plan, device: torch.device) -> Iterator[None]:
-    """Put the backbone on the device with deterministic convolutions and without TF32, for the block."""
+    """Move the backbone to the device for the block, with deterministic convolutions and without TF32."""
     plan.backbone.to(device).eval()
     if plan.channels_last:
         _lay_out(plan.backbone, torch.channels_last)

@@ -1,4 +1,4 @@
-"""The bank of a plan: found if it was built before, otherwise built."""
+"""Find the bank of a plan, or build it."""
 
 from __future__ import annotations
 

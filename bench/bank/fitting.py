@@ -1,4 +1,4 @@
-"""Whether a backbone reads what a dataset has, and which backbones and datasets would fit."""
+"""Check that a backbone reads a dataset's modality, and list backbones and datasets that would fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_fits(dataset: Dataset, name: str, reads: str | None) -> None:
-    """Raise UserError if the backbone `name` reads another modality than the dataset has; None: that is not known."""
+    """Raise UserError if the backbone `name` reads another modality than the dataset's; reads=None: not known."""
     if reads in (None, dataset.modality):
         return
     raise UserError(
@@ -23,9 +23,9 @@ def check_fits(dataset: Dataset, name: str, reads: str | None) -> None:
 
 
 def modality_of(name: str) -> str | None:
-    """Return what a backbone reads, by the annotation of its builder; None if that does not tell.
+    """Return the modality that a backbone reads, from its builder's annotation; None if that is not known.
 
-    What an argument names (a network's folder, members of a cascade) is known only once it is loaded.
+    For an argument (a network's folder, members of a cascade) it is known only after loading.
     """
     from bench.backbones.builder import find
 
@@ -52,6 +52,6 @@ def _modalities(function: Any) -> list[str]:
     """Return the modalities of what a function is annotated to return."""
     try:
         result = get_type_hints(function)["return"]
-    except Exception:  # of functions of others: no annotations, or ones that only a type checker can read
+    except Exception:  # third-party functions may have no annotations, or ones that only a type checker can read
         return []
     return [kind.modality for kind in (get_args(result) or (result,)) if hasattr(kind, "modality")]

@@ -1,4 +1,4 @@
-"""Turn per-exit logits into a bank, whose heads are the network's own: logits made elsewhere, or published ones."""
+"""Turn per-exit logits, published or from any other source, into a bank whose heads are the network's own."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ DESCRIPTION = "macs.json"
 MOST_JSON = 1 << 24
 NAMES = {"train": ("train",), "pool": ("pool", "val", "validation", "held_out"), "test": ("test",)}
 SUFFIXES = (".npz", ".safetensors")
-EXTERNAL = "external"  # the protocol of such banks, and what their backbone's name begins with
+EXTERNAL = "external"  # the protocol of such banks, and the prefix of their backbone's name
 Split = tuple[list[np.ndarray], np.ndarray]
 
 
 def import_logits(given: Path | str, root: Path | None = None) -> Bank:
-    """Make a bank from logits and return it; one that is there already is opened.
+    """Make a bank from logits and return it; an existing one is opened.
 
-    given: a file that `bench publish --logits` wrote, its http(s) address, or a folder. The folder holds macs.json and,
-    as .npz or .safetensors, test, pool (or val: what was held out of training, which a run parts into val and cal) and,
-    if it is available, train: arrays exit_0 … exit_K-1 [N, C] and labels [N].
-    Raises UserError for anything that is missing or does not fit.
+    given: a file written by `bench publish --logits`, its http(s) address, or a folder. The folder contains macs.json
+    and, as .npz or .safetensors, test, pool (or val: samples held out of training, which a run splits into val and cal)
+    and, if available, train: arrays exit_0 … exit_K-1 [N, C] and labels [N].
+    Raises UserError if something is missing or does not fit.
     """
     if is_url(str(given)) or Path(given).is_file():
         return _make(*_published(given), str(given), root)
     folder = Path(given)
     if not folder.is_dir():
         raise UserError(
-            f"There is no file or folder '{folder}'. Give a file of `bench publish --logits`, or a folder with "
+            f"There is no file or folder '{folder}'. Give a file from `bench publish --logits`, or a folder with "
             f"{DESCRIPTION}, pool.npz and test.npz."
         )
     told = _described(folder / DESCRIPTION)
@@ -81,7 +81,7 @@ def _make(told: dict[str, Any], splits: dict[str, Split | None], source: str, ro
         except OSError as error:
             reason = error.strerror or error
             raise UserError(
-                f"The bank cannot be written to {root} ({reason}). Make room, or give --bank-dir."
+                f"The bank cannot be written to {root} ({reason}). Free some space, or give --bank-dir."
             ) from error
     return Bank.open(final)
 
@@ -111,17 +111,17 @@ def _described(path: Path) -> dict[str, Any]:
 
 
 def _risen(path: Path | str, checked: dict[str, Any]) -> dict[str, Any]:
-    """Return the description if its costs rise from exit to exit."""
+    """Return the description after checking that costs rise from exit to exit."""
     macs = checked["macs"]
     if not macs or macs[0] <= 0 or any(b <= a for a, b in pairwise(macs)):
         raise UserError(
-            f"'{path}': macs must rise from exit to exit: the cost of leaving there, heads on the way included."
+            f"'{path}': macs must rise from exit to exit. Give the cost of leaving at each, heads on the way included."
         )
     return checked
 
 
 def _read(folder: Path, split: str) -> Split | None:
-    """Read the logits and labels of a split; None if there is no file of it."""
+    """Read the logits and labels of a split; None if it has no file."""
     found = [path for name in NAMES[split] for suffix in SUFFIXES if (path := folder / f"{name}{suffix}").exists()]
     if not found:
         return None
@@ -170,7 +170,7 @@ def _logits(path: Path | str, k: int, values: np.ndarray, samples: int) -> np.nd
 
 
 def _fitting(source: str, splits: dict[str, Split | None], told: dict[str, Any]) -> tuple[int, int]:
-    """Return K and C. Raises UserError unless all splits have them, and labels within."""
+    """Return K and C. Raises UserError if splits disagree on them, or labels are outside 0 … C-1."""
     for name in ("pool", "test"):
         if splits[name] is None:
             raise UserError(
@@ -184,18 +184,18 @@ def _fitting(source: str, splits: dict[str, Split | None], told: dict[str, Any])
             continue
         logits, labels = split
         if len(logits) != exits:
-            raise UserError(f"{name} has {len(logits)} exits, and {DESCRIPTION} gives the costs of {exits}.")
+            raise UserError(f"{name} has {len(logits)} exits, but {DESCRIPTION} gives the costs of {exits}.")
         if wrong := [k for k, x in enumerate(logits) if x.shape[1] != classes]:
             raise UserError(f"{name}: exit_{wrong[0]} has {logits[wrong[0]].shape[1]} classes instead of {classes}.")
         if labels.min() < 0 or labels.max() >= classes:
             raise UserError(
-                f"{name}: labels run from {labels.min()} to {labels.max()}, and there are {classes} classes."
+                f"{name}: labels range from {labels.min()} to {labels.max()}, but there are {classes} classes."
             )
     return exits, classes
 
 
 def _manifest(told: dict[str, Any], held: dict[str, Split], exits: int, classes: int) -> Manifest:
-    """Describe the bank, its files aside."""
+    """Return the manifest of the bank, without its files."""
     hashes = {name: [_hash(x) for x in (*logits, labels)] for name, (logits, labels) in held.items()}
     names = tuple(told.get("class_names") or map(str, range(classes)))
     data = digest_of([told["dataset"], {name: found[-1] for name, found in hashes.items()}])
@@ -231,7 +231,7 @@ def _manifest(told: dict[str, Any], held: dict[str, Split], exits: int, classes:
 
 
 def _write(final: Path, manifest: Manifest, held: dict[str, Split]) -> None:
-    """Write the arrays, and the bank under its name in one step."""
+    """Write the arrays, then move the bank to its final name atomically."""
     final.parent.mkdir(parents=True, exist_ok=True)
     mark_output(final.parent)
     with tempfile.TemporaryDirectory(dir=final.parent, prefix=f".{final.name}.") as temporary:

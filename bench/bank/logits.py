@@ -24,11 +24,11 @@ SPLITS = ("pool", "test")
 
 
 class SplitLogits(NamedTuple):
-    """What every exit answers on one split of N samples; K exits, C classes."""
+    """Logits of every exit on one split of N samples; K exits, C classes."""
 
     logits: np.ndarray  # [N, K, C] float16
     labels: np.ndarray  # [N] int64
-    keys: np.ndarray  # [N] bytes: names the same sample in any copy of the dataset
+    keys: np.ndarray  # [N] bytes: identify the same samples in any copy of the dataset
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class About:
 
     dataset: str
     backbone: str
-    image_size: int  # side in pixels; of texts the number of tokens that costs are counted at
+    image_size: int  # side in pixels; for texts the number of tokens that costs are counted at
     protocol: str
     bank_digest: str
     exit_names: tuple[str, ...]  # K
@@ -46,13 +46,13 @@ class About:
     full_macs: int  # of the plain backbone: a budget is a fraction of it
     heads: str  # the head recipe: 'plain', or 'native' for the network's own
     heads_version: int
-    seed: int | None  # whose val half chose the heads; None if none did, and any seed may be used
+    seed: int | None  # its val chose the heads; None: no val did, and any seed may be used
     format: int = FORMAT
 
 
 @dataclass(frozen=True)
 class Logits:
-    """The logits of every exit on the held-out pool (val and cal) and on test."""
+    """Logits of every exit on the held-out pool (val and cal) and on test."""
 
     about: About
     pool: SplitLogits
@@ -65,9 +65,9 @@ class Logits:
         return f"{self.about.backbone}+{self.about.heads}{seed}"
 
     def halves(self, seed: int | None = None) -> tuple[SplitLogits, SplitLogits]:
-        """Return val and cal of a seed, the halves of the pool that `bench run` uses; by default those of the heads.
+        """Return val and cal of a seed, as `bench run` splits the pool; by default the seed of the heads.
 
-        Raises UserError for another seed than that whose val chose the heads, since its cal contains their val samples.
+        Raises UserError for any seed but the one whose val chose the heads: its cal would contain those val samples.
         """
         made = self.about.seed
         if seed is not None and made is not None and seed != made:
@@ -79,7 +79,7 @@ class Logits:
         return val, cal
 
     def arrays(self, split: str) -> dict[str, np.ndarray]:
-        """Return a split as `bench import` takes it: exit_0 … exit_K-1 [N, C], and labels [N]."""
+        """Return a split in the format of `bench import`: exit_0 … exit_K-1 [N, C], and labels [N]."""
         held: SplitLogits = getattr(self, split)
         exits = {f"exit_{k}": held.logits[:, k] for k in range(held.logits.shape[1])}
         return {**exits, "labels": held.labels}
@@ -99,9 +99,9 @@ class Logits:
 
 
 def load_logits(file: str | Path) -> Logits:
-    """Read a file of `bench publish --logits`, given by its path or its http(s) address.
+    """Return the logits in a file from `bench publish --logits`, given by its path or http(s) address.
 
-    Raises UserError if it is missing, damaged, or not such a file.
+    Raises UserError if it is missing, damaged, or another kind of file.
     """
     if is_url(str(file)):
         with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ def _read(path: Path, name: str) -> Logits:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         reason = f"it has no array {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(
-            f"'{name}' is not a readable file of logits ({reason}). Give one that `bench publish --logits` wrote."
+            f"'{name}' is not a readable file of logits ({reason}). Give one written by `bench publish --logits`."
         ) from None
     return Logits(about, pool, test)
 
@@ -131,7 +131,7 @@ def _about(told: Any) -> About:
         raise ValueError(f"it has format {told.get('format')}, and this version reads {FORMAT}")
     about = TypeAdapter(About).validate_python(told)
     if len(about.macs) != len(about.exit_names) or not about.macs or not about.class_names or about.full_macs < 1:
-        raise ValueError("its costs, exits and classes do not belong together")
+        raise ValueError("its costs, exits and classes do not match")
     return about
 
 
@@ -141,7 +141,7 @@ def _split(arrays: Mapping[str, np.ndarray], split: str, about: About) -> SplitL
     if logits.dtype != np.float16 or logits.shape != shape or keys.shape != labels.shape or labels.ndim != 1:
         raise ValueError(f"the logits of {split} are {logits.dtype} {list(logits.shape)}, not float16 {list(shape)}")
     if not np.isfinite(logits).all():
-        raise ValueError(f"the logits of {split} hold values that are not finite")
+        raise ValueError(f"the logits of {split} contain values that are not finite")
     if labels.dtype.kind not in "iu" or not len(labels) or labels.min() < 0 or labels.max() >= shape[2]:
         raise ValueError(f"the labels of {split} are not classes from 0 to {shape[2] - 1}")
     return SplitLogits(logits, labels.astype(np.int64), keys)

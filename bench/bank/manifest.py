@@ -1,4 +1,4 @@
-"""What a bank says about itself: identity, contents, checksums. No torch here, so that listing banks stays fast."""
+"""The manifest of a bank: identity, contents, checksums. No torch here, so that listing banks stays fast."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Manifest:
     seen: bool
     limit: int | None
     sizes: Mapping[str, int]  # rows of each split
-    train_class_counts: tuple[int, ...]  # of a seed
+    train_class_counts: tuple[int, ...]  # per seed
     backbone: str
     weights_digest: str
-    image_size: int  # side in pixels; of texts the tokens at which `macs` are counted
+    image_size: int  # side in pixels; for texts the tokens at which `macs` are counted
     exit_names: tuple[str, ...]  # K
     feature_dims: tuple[int, ...]  # K-1
     final_dim: int
@@ -67,13 +67,13 @@ class Manifest:
     libraries: Mapping[str, str]
     files: Mapping[str, FileEntry]
     schema: int = SCHEMA
-    compute: Mapping[str, str] = field(default_factory=dict)  # where not float32 on contiguous images
+    compute: Mapping[str, str] = field(default_factory=dict)  # empty for float32 on contiguous images
     modality: Modality = "image"
-    pool_class_counts: tuple[int, ...] = ()  # that a seed draws from `train`; where there is a pool, none
+    pool_class_counts: tuple[int, ...] = ()  # per seed, drawn from `train`; empty if there is a pool split
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a record says of the bank; `bench.bank.cell.cell_of` reads it."""
+        """What a record stores about the bank; `bench.bank.cell.cell_of` reads it."""
         return {name: getattr(self, name) for name in IDENTITY}
 
     @property
@@ -87,11 +87,11 @@ class Manifest:
         return sum(entry["bytes"] for entry in self.files.values())
 
     def dumps(self) -> str:
-        """Write as JSON that carries its own checksum."""
+        """Return the manifest as JSON with its own checksum."""
         body = json.loads(json.dumps(asdict(self)))
         for name in LATER:
             if not body[name] or body[name] == "image":
-                del body[name]  # banks of before these fields have none either
+                del body[name]  # as in banks older than these fields
         return json.dumps({**body, "checksum": digest_of(body)}, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -109,19 +109,19 @@ def read_manifest(folder: Path) -> Manifest:
         raise BankError(f"{path} cannot be read ({type(error).__name__}: {error}). {REMEDY}") from None
     if body.get("schema") != SCHEMA:
         raise BankError(
-            f"{path} has schema {body.get('schema')}, this version reads {SCHEMA}. Build the bank again with "
+            f"{path} has schema {body.get('schema')}, but this version reads {SCHEMA}. Build the bank again with "
             "`bench bank build`, or use the version that made it."
         )
     if claimed != found:
         raise BankError(f"{path} does not match its own checksum: it was changed after it was written. {REMEDY}")
     wanted = {f.name for f in fields(Manifest)}
     if wrong := (set(body) ^ wanted) - LATER:
-        raise BankError(f"{path} has other fields than a bank's: {', '.join(sorted(wrong))}. {REMEDY}")
+        raise BankError(f"{path} has missing or unknown fields: {', '.join(sorted(wrong))}. {REMEDY}")
     return _typed(path, body)
 
 
 def _typed(path: Path, body: dict[str, Any]) -> Manifest:
-    """Return a manifest whose values have the types that they should have."""
+    """Return the manifest after checking the types of its values."""
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -131,7 +131,7 @@ def _typed(path: Path, body: dict[str, Any]) -> Manifest:
         where = ".".join(map(str, first["loc"]))
         raise BankError(f"{path} has a value that is not valid: {where}: {first['msg']}. {REMEDY}") from None
     if strange := [name for name in manifest.files if not _FILE.fullmatch(name)]:
-        raise BankError(f"{path} names '{strange[0]}', which is not a file of a bank. {REMEDY}")
+        raise BankError(f"{path} lists '{strange[0]}', which is not a file of a bank. {REMEDY}")
     return manifest
 
 
@@ -151,7 +151,7 @@ def file_digest(path: Path) -> str:
 
 
 def folder_name(dataset: str, backbone: str, digest: str) -> str:
-    """Name a bank's folder for people, with enough of the digest to be unique."""
+    """Return a readable name for a bank's folder, with enough of the digest to be unique."""
     return f"{_slug(dataset)}--{_slug(backbone)}--{digest[:12]}"
 
 

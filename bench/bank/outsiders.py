@@ -1,4 +1,4 @@
-"""Code of others that a bank is made with: datasets and backbones that exitbench does not provide."""
+"""Third-party code that a bank is made with: datasets and backbones that exitbench does not provide."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.errors import UserError
 from bench.plugins import registry
 from bench.plugins.spec import parse
 
-SHOWN = 4  # changes that a sentence names
+SHOWN = 4  # changes that a message lists
 
 
 def outsiders(dataset: str, backbone: str) -> dict[str, str]:
-    """Return `dataset NAME` and `backbone NAME`, where exitbench does not provide it, with what identifies its code.
+    """Return what identifies the code of `dataset NAME` and `backbone NAME`, for those that are third-party.
 
-    That is a digest of a plugin file or of the module that `module:factory` names, or a package and its version.
-    Members of a cascade count. No code of others is imported for it.
+    It is a digest of the plugin file or of the module of `module:factory`, or a package and its version. Members of a
+    cascade are included. No third-party code is imported.
     """
     names = [("dataset", parse(dataset).name), *(("backbone", name) for name in _backbones(backbone))]
     found = {f"{kind} {name}": _code(kind, name) for kind, name in names}
@@ -27,7 +27,7 @@ def outsiders(dataset: str, backbone: str) -> dict[str, str]:
 
 
 def _backbones(text: str) -> Iterator[str]:
-    """Yield the names that a backbone's text contains: its own, and those of the members of a cascade."""
+    """Yield the names in a backbone's text: its own, and those of the members of a cascade."""
     from bench.backbones.builder import spec_of
 
     spec = spec_of(text)
@@ -41,13 +41,13 @@ def _backbones(text: str) -> Iterator[str]:
 
 
 def _code(kind: str, name: str) -> str | None:
-    """Return what identifies the code of a dataset or backbone of others; None if exitbench provides it."""
+    """Return what identifies the code of a third-party dataset or backbone; None if exitbench provides it."""
     known = registry.plugins("datasets" if kind == "dataset" else "backbones").get(name)
     if known is not None:
         return None if known.own else known.made_by
     module, colon, _ = name.partition(":")
     if not colon:
-        return None  # nobody provides it; whoever opens it says so
+        return None  # it does not exist; opening it raises the error
     file = getattr(sys.modules.get(module), "__file__", None)
     if not file or not Path(file).is_file():
         return "module"
@@ -56,9 +56,9 @@ def _code(kind: str, name: str) -> str | None:
 
 @contextmanager
 def guarded(made_with: Mapping[str, str]) -> Iterator[None]:
-    """Run code of others in the block, then put back what all code of this process shares.
+    """Run third-party code in the block, then restore the state that all code in this process shares.
 
-    Raises UserError, which names it, if some of that was changed. Without code of others nothing is looked at.
+    Raises UserError listing what was changed. Without third-party code nothing is checked.
     """
     if not made_with:
         yield
@@ -73,6 +73,6 @@ def guarded(made_with: Mapping[str, str]) -> Iterator[None]:
     if changed:
         whose = " or ".join(f"{kind} '{name}'" for kind, _, name in (key.partition(" ") for key in made_with))
         raise UserError(
-            f"The {whose} changed what everything in this process shares: {'; '.join(changed[:SHOWN])}. They were put "
-            "back. Change the plugin so that it leaves such settings and functions as it found them."
+            f"The {whose} changed state that all code in this process shares: {'; '.join(changed[:SHOWN])}. It was "
+            "restored. Change the plugin so that it leaves such settings and functions unchanged."
         )

@@ -1,4 +1,4 @@
-"""The half-built bank: preallocated arrays, and checksums of the rows that are already in them."""
+"""An unfinished bank: preallocated arrays, and checksums of the rows that are already written."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from bench.errors import UserError
 from bench.system.files import open_regular, write_atomic
 
 _STATE = "partial.json"  # written last, so a folder that has it has all its arrays
-_CHECKSUM = np.dtype("<u8")  # of a row; 0: it is not in the arrays yet
-_ROWS_AT_ONCE = 4096  # that are compared with their checksums
-_CHECKPOINT_SHARE = 50  # at most 1/50 of the time goes into checkpoints
+_CHECKSUM = np.dtype("<u8")  # of a row; 0: not written yet
+_ROWS_AT_ONCE = 4096  # compared with their checksums together
+_CHECKPOINT_SHARE = 50  # checkpoints take at most 1/50 of the time
 
 
 class Partial:
     """A bank being built in `path`.
 
-    What an earlier, interrupted build of the same digest finished is kept: every row that still has its checksum.
+    Rows finished by an interrupted build of the same digest are kept if their checksums still match.
     """
 
     def __init__(self, path: Path, plan: Plan, checkpoint_seconds: float = 5.0) -> None:
@@ -43,28 +43,28 @@ class Partial:
         self._next = time.monotonic() + checkpoint_seconds
 
     def pending(self, split: str) -> np.ndarray:
-        """Positions in the split that are still to do, in the order in which the dataset stores their images."""
+        """Return the positions in the split that are not done, in the dataset's storage order."""
         positions = np.flatnonzero(self._sums[split] == 0)
         return positions[np.argsort(self.plan.rows[split][positions], kind="stable")]
 
     @property
     def done(self) -> int:
-        """How many images are finished."""
+        """The number of finished samples."""
         return sum(map(int, map(np.count_nonzero, self._sums.values())))
 
     def write(self, split: str, view: int, positions: np.ndarray, features: Sequence[np.ndarray]) -> None:
-        """Put K feature blocks [B, D_k] at their positions."""
+        """Write K feature blocks [B, D_k] at their positions."""
         for exit_, block in enumerate(features):
             self._arrays[array_file(split, view, exit_, len(features))][positions] = block
 
     def mark(self, split: str, positions: np.ndarray) -> None:
-        """Note that all views of these positions are written; checksums reach the disk at the next checkpoint."""
+        """Record that all views of these positions are written; checksums reach the disk at the next checkpoint."""
         self._marked[split].append(positions)
         if time.monotonic() >= self._next:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Bring features, and only then their checksums, to the disk."""
+        """Flush features, and then their checksums, to the disk."""
         start = time.monotonic()
         for name, array in self._arrays.items():
             if self._marked[name.partition(".")[0]]:
@@ -79,7 +79,7 @@ class Partial:
         self._next = now + max(self._pause, _CHECKPOINT_SHARE * (now - start))
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._arrays.clear()
         self._sums.clear()
 
@@ -95,7 +95,7 @@ class Partial:
         return np.array([xxhash.xxh3_64_intdigest(row) or 1 for row in rows], _CHECKSUM)
 
     def _forget_changed(self) -> None:
-        """Set aside rows whose features were changed since they were written: they are computed again."""
+        """Reset rows whose features have changed since they were written: they are computed again."""
         for split, sums in self._sums.items():
             done = np.flatnonzero(sums)
             for start in range(0, len(done), _ROWS_AT_ONCE):
@@ -103,7 +103,7 @@ class Partial:
                 sums[part[self._checksums(split, part) != sums[part]]] = 0
 
     def _resumable(self) -> bool:
-        """Whether the folder is the remainder of a build of this very bank, with every array in its place."""
+        """Return whether the folder is an unfinished build of this bank with all its arrays."""
         shapes = {name: (shape, np.dtype(self.plan.dtype)) for name, shape in self.plan.arrays.items()}
         shapes |= {f"{split}.done.npy": (rows.shape, _CHECKSUM) for split, rows in self.plan.rows.items()}
         try:
@@ -147,7 +147,7 @@ class Partial:
 
 
 def _allocate(path: Path, shape: tuple[int, ...], dtype: str | np.dtype) -> None:
-    """Make a zeroed .npy file whose blocks really exist: a full disk then fails here, not in a later memory access."""
+    """Make a zeroed .npy file with allocated blocks: a full disk then fails here, not in a later memory access."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
     array.flush()
     del array
@@ -156,7 +156,7 @@ def _allocate(path: Path, shape: tuple[int, ...], dtype: str | np.dtype) -> None
 
 
 def reserve(handle: int, size: int) -> None:
-    """Give an open file so many bytes on the disk, where the system can; raise OSError if the disk is full."""
+    """Reserve bytes on the disk for an open file, if the system can; raise OSError if the disk is full."""
     if hasattr(os, "posix_fallocate"):
         with _unsupported_is_fine():
             os.posix_fallocate(handle, 0, size)
@@ -172,12 +172,12 @@ def _unsupported_is_fine():  # type: ignore[no-untyped-def]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or nothing."""
+    """Write a file atomically."""
     write_atomic(path, lambda file: file.write(text.encode()))
 
 
 def sync(path: Path) -> None:
-    """Bring a file or a folder's entries to the disk."""
+    """Flush a file or a folder's entries to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

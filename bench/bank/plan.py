@@ -30,12 +30,12 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclass(frozen=True)
 class Plan:
-    """One bank to be: a dataset's splits, a backbone and how features are stored.
+    """A bank to be built: a dataset's splits, a backbone and how features are stored.
 
     float16 takes half the disk, and its rounding of 2^-11 is far below the noise of a trained head; float32 is for
-    exact features. `views` is the number of augmented views of training images beside the clean one. `precision` is
-    what the backbone computes in ('bfloat16': under autocast) and `channels_last` how it lays out images in memory.
-    Both are for speed on a GPU, and both change features.
+    exact features. `views` is the number of augmented views of training images in addition to the clean one.
+    `precision` is what the backbone computes in ('bfloat16': under autocast), and `channels_last` is the memory layout
+    of images. Both are for speed on a GPU, and both change features.
     """
 
     dataset: Dataset
@@ -92,12 +92,12 @@ class Plan:
 
     @cached_property
     def preparation(self) -> Preparation:
-        """How the backbone wants its inputs."""
+        """How inputs are prepared for the backbone."""
         return self.backbone.preparation()
 
     @cached_property
     def size(self) -> int:
-        """What MACs are counted at: the side of an image in pixels, or the mean tokens of a training text, rounded.
+        """The input size for counting MACs: the image side in pixels, or the mean tokens of a training text, rounded.
 
         Tokens are counted without padding, with special tokens, and up to the backbone's limit.
         """
@@ -106,7 +106,7 @@ class Plan:
         return max(1, round(float(np.mean(self.lengths("train", np.arange(len(self.rows["train"])))))))
 
     def lengths(self, split: str, positions: np.ndarray) -> np.ndarray:
-        """Tokens [B] of the texts at these positions of a split."""
+        """Return the token counts [B] of the texts at these positions of a split."""
         texts = self.dataset.read(self.rows[split][positions])
         return cast("TextPreparation", self.preparation).lengths(texts)
 
@@ -144,13 +144,13 @@ class Plan:
 
     @property
     def compute(self) -> dict[str, str]:
-        """How the backbone computes, where it is not float32 on contiguous images."""
+        """How the backbone computes; empty for float32 on contiguous images."""
         precision = {} if self.precision == "float32" else {"precision": self.precision}
         return precision | ({"memory_format": "channels_last"} if self.channels_last else {})
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a record will say of the bank, as `Manifest.identity` does of a built one."""
+        """What a record will store about the bank, like `Manifest.identity` for a built one."""
         return {
             "dataset": self.dataset.name,
             "dataset_variant": self.dataset.variant,
@@ -166,7 +166,7 @@ class Plan:
 
     @property
     def images(self) -> int:
-        """How many samples a build sends through the backbone."""
+        """The number of samples that a build sends through the backbone."""
         return sum(map(len, self.rows.values()))
 
     @property
@@ -188,7 +188,7 @@ class Plan:
             return True
         tell_once(
             f"The head of {self.backbone.name} predicts the classes of {head_for} in their official order. The classes "
-            f"of {self.dataset.name} have other names or another order, so a linear probe takes the head's place."
+            f"of {self.dataset.name} have other names or another order, so a linear probe replaces the head."
         )
         return False
 
@@ -219,7 +219,7 @@ class Plan:
 
 
 def array_file(split: str, view: int, exit_: int, num_exits: int) -> str:
-    """Return the file name of one split's features at one exit; those of the last exit are the final features."""
+    """Return the file name of one split's features at one exit; for the last exit, the final features."""
     part = "final" if exit_ == num_exits - 1 else f"exit{exit_}"
     return f"{split}.view{view}.{part}.npy" if view else f"{split}.{part}.npy"
 

@@ -1,9 +1,8 @@
 """The linear probe: the frozen final head of a backbone whose own head does not fit the dataset's classes.
 
 It is fitted once, on the train split's final features, for a grid of penalties; all candidates are stored with the
-bank. Which candidate a run uses is chosen by that run's val half alone. The pool's other half, cal, thereby has no
-part in the frozen head, whatever the seed: one choice on the whole pool would have let cal images pick the head that
-is later calibrated on them. And because no fit depends on the seed, a bank's head costs one fit, not one per run.
+bank. Each run chooses its candidate on val alone, so cal has no influence on the head that is later calibrated on it.
+No fit depends on the seed, so a bank needs one fit, not one per run.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ import torch
 from torch import Tensor
 
 GRID = tuple(10.0 ** (-e / 2) for e in range(8))  # 1 … 3e-4, strong to weak
-_IN_MEMORY = 1 << 27  # feature values kept as float32 during the fit; more are read from the memory map in every pass
-_CHUNK = 8192  # samples at once, fewer where their logits of all classes would be more values than this:
+_IN_MEMORY = 1 << 27  # feature values kept in float32 during the fit; beyond it, every pass reads the memory map
+_CHUNK = 8192  # samples at once; fewer if their logits would have more values than:
 _LOGITS = 1 << 24
 _MEMORY = 20  # curvature pairs of L-BFGS
 _MAX_STEPS = 200
@@ -34,11 +33,11 @@ def fit(
 ) -> tuple[Tensor, Tensor]:
     """Fit multinomial logistic regression for every penalty; return weights [R, C, D] and biases [R, C], float32.
 
-    features [N, D] may be a memory map, of which bounded parts are read, or all of it where it fits on a GPU.
-    Minimises mean cross-entropy + l2/2 · |W|² on features standardised by their own mean and deviation, the bias
-    free (scikit-learn's LogisticRegression with C = 1/(l2·N) on such features); the standardisation is then folded
-    into weight and bias. L-BFGS from zero, each penalty starting at its stronger neighbour's solution; nothing
-    random.
+    features [N, D] may be a memory map, which is read in bounded parts, or as a whole if it fits on a GPU.
+    Minimises mean cross-entropy + l2/2 · |W|² on features standardised by their own mean and deviation, without a
+    penalty on the bias (scikit-learn's LogisticRegression with C = 1/(l2·N) on such features); the standardisation is
+    then folded into weight and bias. L-BFGS starts at zero, and for each further penalty at the solution of the next
+    stronger one. Deterministic.
     """
     problem = _Problem(features, torch.from_numpy(np.asarray(labels)), num_classes, torch.device(device))
     solution = torch.zeros(num_classes, features.shape[1] + 1, device=device)
@@ -63,7 +62,7 @@ def losses(features: np.ndarray, rows: np.ndarray, labels: np.ndarray, weights: 
 
 
 def nll(logits: Tensor, labels: Tensor) -> float:
-    """Mean negative log-likelihood of logits [N, C], summed in float64."""
+    """Return the mean negative log-likelihood of logits [N, C], summed in float64."""
     return float(torch.nn.functional.cross_entropy(logits.double(), labels))
 
 
@@ -82,7 +81,7 @@ class _Problem:
         for part in self._raw():
             square += (part - mean).square().sum(0)
         deviation = (square / self.count).sqrt()
-        # a constant feature, or one that float16 holds in a step or two, carries nothing: its weight stays zero
+        # a feature that is constant, or varies by a float16 step or two, carries no information: its weight stays zero
         flat = deviation <= 1e-6 * mean.abs() + SMALLEST
         self.mean = mean.float()
         self.scale = torch.where(flat, 0.0, 1.0 / deviation).float()
@@ -90,7 +89,7 @@ class _Problem:
             self._kept = list(self._standardised())
 
     def __call__(self, solution: Tensor, l2: float) -> tuple[float, Tensor]:
-        """Objective and gradient at [C, D+1], the bias last."""
+        """Return objective and gradient at [C, D+1], the bias last."""
         weight, bias = solution[:, :-1], solution[:, -1]
         gradient, loss, start = torch.zeros_like(solution), 0.0, 0
         for part in self._parts():
@@ -123,7 +122,7 @@ def _rows_at_once(num_classes: int) -> int:
 
 
 def _minimise(problem: _Problem, start: Tensor, l2: float) -> Tensor:
-    """Run L-BFGS with backtracking until the objective is near its minimum, or float32 lets no step improve."""
+    """Run L-BFGS with backtracking until the objective is near its minimum, or no step improves it in float32."""
     point = start
     value, gradient = problem(point, l2)
     pairs: list[tuple[Tensor, Tensor]] = []
@@ -151,7 +150,7 @@ def _minimise(problem: _Problem, start: Tensor, l2: float) -> Tensor:
 def _gap(gradient: Tensor, l2: float) -> float:
     """Estimate how far the objective is above its minimum, in nats: |gradient|² / (2 · curvature).
 
-    The weights' curvature is l2 at least; that of the C biases, which no penalty holds, is taken as 1 / (10·C):
+    The weights' curvature is at least l2; that of the C biases, which have no penalty, is taken as 1 / (10·C):
     mean p(1 - p) if predictions are confident.
     """
     weight, bias = gradient[:, :-1].square().sum(), gradient[:, -1].square().sum()

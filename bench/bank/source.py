@@ -1,4 +1,4 @@
-"""The banks that a run asks for. Data and weights are opened only if what is remembered of a bank is not enough."""
+"""The banks that a run asks for. Data and weights are opened only if the cached status of a bank is not enough."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ class Request:
 
     @classmethod
     def of(cls, config: RunConfig, dataset: str, backbone: str) -> Request:
-        """Return what a run asks for of a dataset through a backbone."""
+        """Return a run's request for one dataset and backbone."""
         names = [field.name for field in fields(cls) if field.name not in ("dataset", "backbone")]
         return cls(dataset, backbone, **{name: getattr(config, name) for name in names})
 
     @property
     def title(self) -> str:
-        """What a display calls the bank before its data was opened."""
+        """The bank's name in displays before its data is opened."""
         return f"{self.dataset} → {self.backbone}"
 
 
 class SharedData:
-    """A dataset that several banks share: opened once, by the first that needs it."""
+    """A dataset shared by several banks: opened once, when first needed."""
 
     def __init__(self, name: str, data_dir: Path | None) -> None:
         self.name, self.data_dir = name, data_dir
@@ -72,7 +72,7 @@ class SharedData:
             return datasets.load(self.name, data_dir=self.data_dir)
 
     def open(self, by: Recording | None = None) -> Dataset:
-        """Return the dataset, and add to a recording what opening it looked at."""
+        """Return the dataset, and add the paths that opening it depended on to a recording."""
         found = self._opened
         if by is not None:
             by.include(self._recording)
@@ -80,7 +80,7 @@ class SharedData:
 
 
 class StoredBank:
-    """A bank that a user names by its folder."""
+    """A bank given by its folder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -91,12 +91,12 @@ class StoredBank:
         from bench.bank.manifest import read_manifest
 
         if not self.path.is_dir():
-            raise UserError(f"There is no bank '{self.path}'. `bench bank list` names those on this machine.")
+            raise UserError(f"There is no bank '{self.path}'. `bench bank list` lists those on this machine.")
         return read_manifest(self.path)
 
     @property
     def outsiders(self) -> dict[str, str]:
-        """Empty: opening a bank runs no code of others."""
+        """Empty: opening a bank runs no third-party code."""
         return {}
 
     def status(self) -> BankStatus:
@@ -120,7 +120,7 @@ class Source:
 
     @cached_property
     def outsiders(self) -> dict[str, str]:
-        """Which of dataset and backbone exitbench does not provide, and what identifies their code."""
+        """What identifies the code of the dataset and backbone, for those that are third-party."""
         return outsiders(self.request.dataset, self.request.backbone)
 
     @cached_property
@@ -176,7 +176,7 @@ class Source:
             with guarded(self.outsiders):
                 bank = ensure(self.plan, self.request.bank_dir, device=device, progress=progress)
         except UserError:
-            if bank is not None and not there:  # it was made by code that changes more than its own
+            if bank is not None and not there:  # the code that made it changed shared state
                 delete(bank.path)
             raise
         self._remember(built(bank.manifest, bank.path))
@@ -187,7 +187,7 @@ class Source:
         return {name: None if value is None else str(value) for name, value in asdict(self.request).items()}
 
     def _recalled(self) -> BankStatus | None:
-        """Return the status of a bank that is built and as it was when it was last verified; None in any doubt."""
+        """Return the status of a built bank that is unchanged since it was last verified; otherwise None."""
         known = recall(KIND, self._key)
         if known is None:
             return None

@@ -1,4 +1,4 @@
-"""How fast a bank would be built on this machine, measured on a few batches."""
+"""Measure how fast a bank would be built on this machine, on a few batches."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bench.bank.plan import Plan
 from bench.bank.stream import Job, chunks
 from bench.system.cpus import cpu_count
 
-WARM = 8  # images of the first batches of a measurement, which decide how many images its timed batches have
-BATCHES = 3  # timed ones; their median counts, because a busy machine slows down single ones
-LARGEST = 64  # images of a timed batch; a build's batches have as many
+WARM = 8  # images in the warm-up batches, which decide the size of the timed batches
+BATCHES = 3  # timed batches; the median is used, because a busy machine slows down single ones
+LARGEST = 64  # most images in a timed batch: a build's batch size
 
 
 @torch.inference_mode()
 def images_per_second(plan: Plan, device: str) -> float:
-    """Send a few images of the train split through the backbone with all cores, which takes about a second."""
+    """Return the measured speed of the backbone on a few training images with all cores; takes about a second."""
     torch.set_num_threads(cpu_count())
     with ready(plan, torch.device(device)):
         return _measured(plan, torch.device(device))

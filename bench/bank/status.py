@@ -1,4 +1,4 @@
-"""What is known of a bank before it is used: whether it is built, its size, and what a build would still compute."""
+"""The status of a bank before it is used: whether it is built, its size, and what a build would still compute."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ State = Literal["built", "partial", "to build", "to download", "broken"]
 
 @dataclass(frozen=True)
 class BankStatus:
-    """The state of a bank that exists or would be built. None: known only after a download."""
+    """The status of a bank that exists or would be built. None: known only after a download."""
 
     state: State
     cell: Cell | None
     images: int | None
     to_compute: int | None  # images that a build would still send through the backbone
-    bytes: int | None  # on disk; of a bank that is not built, those of its feature arrays
+    bytes: int | None  # on disk; before it is built, the size of its feature arrays
     path: Path | None
-    problem: str | None = None  # of a broken bank, or what must be downloaded
+    problem: str | None = None  # what is wrong with a broken bank, or what must be downloaded
     to_download: int | None = None  # bytes, if known
-    macs: tuple[int, ...] | None = None  # [K] up to each exit, of a bank that is built
+    macs: tuple[int, ...] | None = None  # [K] up to each exit, once it is built
 
 
 def built(manifest: Manifest, path: Path) -> BankStatus:
@@ -40,7 +40,7 @@ def built(manifest: Manifest, path: Path) -> BankStatus:
 
 
 def bank_status(plan: Plan, root: Path | None) -> BankStatus:
-    """Look for the planned bank without building it; a corrupt one is reported in `problem`, nothing is raised."""
+    """Return the status of the planned bank without building it; a corrupt one is reported in `problem`, not raised."""
     from bench.bank.ensure import find, place
 
     path, cell = place(plan, root), cell_of(plan)

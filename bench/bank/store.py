@@ -18,15 +18,15 @@ from bench.errors import BankError, UserError, nearest
 from bench.system.cache import cache_dir
 from bench.system.recall import stamp
 
-SHORT = 6  # characters of a digest that name a bank
+SHORT = 6  # characters of a digest that identify a bank
 _OURS = re.compile(r"[a-z0-9._-]+--[a-z0-9._-]+--[0-9a-f]{12}(\.partial|\.removed)?")
 Stamps = list[list[int] | None]
-_verified: dict[tuple[Path, str], Stamps] = {}  # what this process has compared already
+_verified: dict[tuple[Path, str], Stamps] = {}  # banks that this process has verified
 
 
 @dataclass(frozen=True)
 class Found:
-    """A bank's folder as it looks from outside, checksums not compared."""
+    """A bank's folder, inspected without comparing checksums."""
 
     path: Path
     state: Literal["ok", "partial", "broken"]
@@ -37,7 +37,7 @@ class Found:
 
     @property
     def digest(self) -> str:
-        """The bank's digest, or as much of it as the folder's name holds."""
+        """The bank's digest, or the part of it in the folder's name."""
         return self.manifest.digest if self.manifest else self.path.name.rpartition("--")[2].partition(".")[0]
 
 
@@ -53,12 +53,12 @@ def checked(path: Path) -> Manifest:
 
 
 def stamps(path: Path, digest: str) -> Stamps:
-    """Return what the files of a bank looked like when this process verified it; `unchanged` compares with that."""
+    """Return the stamps of a bank's files when this process verified it; `unchanged` compares with them."""
     return _verified[path.resolve(), digest]
 
 
 def unchanged(path: Path, digest: str, seen: Stamps) -> Manifest | None:
-    """Return the manifest of a bank whose files are as they were when another process verified it, otherwise None."""
+    """Return the manifest of a bank if its files are unchanged since another process verified it, otherwise None."""
     try:
         manifest = read_manifest(path)
         if manifest.digest != digest or _stamps(path, manifest) != seen or _problems(path, manifest, contents=False):
@@ -70,13 +70,13 @@ def unchanged(path: Path, digest: str, seen: Stamps) -> Manifest | None:
 
 
 def mark_used(path: Path) -> None:
-    """Note on disk that a bank was used now; `prune` removes banks that were not used for long."""
+    """Record on disk that a bank was used now; `prune` can remove banks that have long been unused."""
     with contextlib.suppress(OSError):
         os.utime(path / FILE)
 
 
 def verify(path: Path | str) -> list[str]:
-    """Compare a bank with its manifest, every byte; return what is wrong, one sentence each."""
+    """Compare every byte of a bank with its manifest; return what is wrong, one sentence each."""
     try:
         manifest = read_manifest(Path(path))
     except BankError as error:
@@ -85,12 +85,12 @@ def verify(path: Path | str) -> list[str]:
 
 
 def list_banks(root: Path | None = None) -> list[Found]:
-    """List the finished banks of a folder by name; one with missing or cut files has state 'broken' and its problem."""
+    """List the finished banks of a folder by name; one with missing or truncated files has state 'broken'."""
     return [found for found in survey(root) if found.manifest]
 
 
 def bank_paths(root: Path | None = None) -> list[Path]:
-    """List the folders of finished banks, sound or not."""
+    """List the folders of finished banks, intact or not."""
     return [found.path for found in survey(root) if found.state != "partial"]
 
 
@@ -104,8 +104,8 @@ def prune(
 ) -> tuple[dict[Path, str], int]:
     """Remove unfinished and corrupt banks (every byte is compared), those not opened for that many days, or all.
 
-    A bank that is being built is left alone. Returns the removed folders with the reason of each, and the bytes
-    freed; with `dry_run` what would be.
+    A bank that is being built is kept. Returns the removed folders with the reason for each, and the bytes freed;
+    `dry_run` removes nothing.
     """
     if unused_days is not None and unused_days < 0:
         raise UserError(f"A bank cannot have been unused for {unused_days} days. Give 0 or more.")
@@ -129,9 +129,9 @@ def prune(
 
 
 def named(name: str, root: Path | None = None) -> Found:
-    """Return the bank of a folder of banks with this name: that of its own folder, or its digest, as `list` prints it.
+    """Return the bank with this name in a folder of banks: its folder's name or its digest, as `list` prints them.
 
-    Raises UserError where none or several have it, and for anything that is not a name, such as a path.
+    Raises UserError if no bank or several match, and for anything that is not a name, such as a path.
     """
     place = _root(root)
     held = survey(place)
@@ -142,18 +142,18 @@ def named(name: str, root: Path | None = None) -> Found:
         return found[0]
     if found:
         raise UserError(
-            f"'{name}' fits {len(found)} banks: {', '.join(one.path.name for one in found)}. Name one folder."
+            f"'{name}' matches {len(found)} banks: {', '.join(one.path.name for one in found)}. Give one folder."
         )
     if len(Path(name).parts) != 1 or name in (".", ".."):
-        raise UserError(f"'{name}' is a path. Name a bank of {place} as `bench bank list` prints it.")
+        raise UserError(f"'{name}' is a path. Give the name of a bank of {place} as `bench bank list` prints it.")
     hint = nearest(name, [one.path.name for one in held]) if held else ""
     raise UserError(f"There is no bank '{name}' in {place}.{hint} `bench bank list` lists all.")
 
 
 def remove(name: str, root: Path | None = None, *, dry_run: bool = False) -> Found:
-    """Remove one bank by its name, sound or not; return what it was. With `dry_run` nothing is removed.
+    """Remove one bank by its name, intact or not, and return it. With `dry_run` nothing is removed.
 
-    Raises UserError for a name that `named` does not know, a link to another place, and a bank that is being built.
+    Raises UserError for a name that `named` does not find, a link out of the folder, and a bank that is being built.
     """
     found = named(name, root)
     if found.path.is_symlink():
@@ -174,18 +174,18 @@ def remove(name: str, root: Path | None = None, *, dry_run: bool = False) -> Fou
 
 
 def lock_file(final: Path) -> Path:
-    """The lock that a builder of this bank holds."""
+    """Return the file that a build of this bank locks."""
     return final.parent / ".locks" / f"{final.name}.lock"
 
 
 def partial_folder(final: Path) -> Path:
-    """Where a bank is built before it appears under its name."""
+    """Return the folder in which a bank is built before it gets its final name."""
     return final.with_name(final.name + ".partial")
 
 
 def _reason(found: Found, everything: bool, unused_days: float | None) -> str | None:
     if everything:
-        return "all banks were to go"
+        return "all banks were selected"
     if found.state == "partial":
         return "unfinished"
     days = (time.time() - found.used) / 86400

@@ -19,16 +19,16 @@ from bench.datasets.images import blocks
 from bench.inputs.images import Transform, augment, square
 from bench.system.cpus import cpu_count
 
-_READERS = 8  # threads that feed an accelerator; one is enough beside a CPU that computes
+_READERS = 8  # threads that feed an accelerator; on a CPU one is enough
 _LARGE_AT_ONCE = 8  # images larger than the backbone's input that are decoded before they are resized
 A = TypeVar("A")
 B = TypeVar("B")
 
 
 def ahead(function: Callable[[A], B], items: Iterable[A], threads: int = 1) -> Iterator[B]:
-    """Map a function over items in order on other threads, at most one result more than threads ahead of the consumer.
+    """Map a function over items in order on other threads, at most `threads` + 1 results ahead of the consumer.
 
-    One thread may use all cores in torch, as its caller does; of several each uses one.
+    A single thread may use all cores in torch, as its caller does; several threads use one core each.
     """
     remaining, cores = iter(items), torch.get_num_threads()
     alone = (lambda: None) if threads == 1 else partial(torch.set_num_threads, 1)
@@ -43,7 +43,7 @@ def ahead(function: Callable[[A], B], items: Iterable[A], threads: int = 1) -> I
             for future in waiting:
                 future.cancel()
             if threads > 1:
-                torch.set_num_threads(cores)  # what a thread sets for itself, later threads inherit
+                torch.set_num_threads(cores)  # later threads inherit a thread's setting
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A read batch: finished inputs, or small squares of one size that an accelerator resizes itself."""
+    """A batch after reading: finished inputs, or small squares of one size for an accelerator to resize."""
 
     job: Job
     keys: np.ndarray
     squares: Tensor | None  # uint8 [B, S, S, 3]
-    inputs: tuple[Tensor, ...]  # per view, as `Preparation.batch` gives them
+    inputs: tuple[Tensor, ...]  # per view, as `Preparation.batch` returns them
 
     def view(self, plan: Plan, view: int, device: torch.device) -> Tensor:
-        """The backbone's input for one view."""
+        """Return the backbone's input for one view."""
         if self.squares is None:
             return self.inputs[view].to(device, non_blocking=True)
         squares = augment(self.squares.to(device, non_blocking=True), self.keys, view)
@@ -72,18 +72,18 @@ class Chunk:
 
 
 def views_of(plan: Plan, split: str) -> range:
-    """Numbers of the views that a split has; only train has augmented ones."""
+    """Return the view numbers of a split; only train has augmented views."""
     return range(1 + plan.views if split == "train" else 1)
 
 
 def chunks(plan: Plan, jobs: Iterable[Job], device: torch.device) -> Iterator[Chunk]:
-    """Read jobs in order, ahead of the device that their inputs are for."""
+    """Yield the read batches of jobs in order, reading ahead of the device."""
     threads = 1 if device.type == "cpu" else min(_READERS, cpu_count())
     return ahead(lambda job: read(plan, job, device), jobs, threads)
 
 
 def read(plan: Plan, job: Job, device: torch.device) -> Chunk:
-    """Read one batch and prepare it as far as is cheaper before it travels to the device: on a CPU, all the way."""
+    """Read one batch and do the preparation that is cheaper on the host; for a CPU, all of it."""
     pin = device.type == "cuda"
     rows, keys = plan.rows[job.split][job.positions], plan.keys[job.split][job.positions]
     if plan.modality == "text":

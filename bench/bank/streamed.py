@@ -1,4 +1,4 @@
-"""A split that stays on disk: its features are read as they are asked for, in the bank's own type."""
+"""A split that stays on disk: features are read on request, in the bank's own type."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ GATHERED = 1 << 16  # rows at once
 
 
 def gathered(array: np.ndarray, rows: np.ndarray, folder: Path) -> np.memmap:
-    """Return some rows [N] of mapped features [M, D] in a mapped file of their own, gone when nobody holds it.
+    """Return rows [N] of mapped features [M, D] in a new mapped file, which is deleted when no longer referenced.
 
-    folder: on the disk that it shall be on. Raises UserError if it is full.
+    folder: on the disk to use. Raises UserError if it is full.
     """
     try:
         return _copied(array, rows, folder)
     except OSError as error:
         reason = error.strerror or error
-        raise UserError(f"The train split of a seed cannot be copied to {folder} ({reason}). Make room.") from error
+        raise UserError(f"A seed's train split cannot be copied to {folder} ({reason}). Free some space.") from error
 
 
 def _copied(array: np.ndarray, rows: np.ndarray, folder: Path) -> np.memmap:
@@ -42,7 +42,7 @@ def _copied(array: np.ndarray, rows: np.ndarray, folder: Path) -> np.memmap:
 
 
 class StreamedData(ExitData):
-    """An ExitData whose features are mapped from disk, and whose final logits are computed from them when asked for."""
+    """An ExitData whose features are mapped from disk, and whose final logits are computed from them on request."""
 
     on_disk = True
     final: Tensor
@@ -50,22 +50,22 @@ class StreamedData(ExitData):
     _arrays: Sequence[np.memmap]
 
     def __init__(self, arrays: Sequence[np.memmap], head: tuple[Tensor, Tensor], labels: Tensor) -> None:
-        """Take the features of every exit [N, D_k], copied on write, the final ones last, and the head on those."""
+        """Take the features of every exit [N, D_k], copied on write, the final ones last, and the final head."""
         *features, final = (torch.from_numpy(array) for array in arrays)
         held = {"features": tuple(features), "final": final, "head": head, "labels": labels, "_arrays": arrays}
-        for name, value in held.items():  # past the lock of a frozen dataclass, whose fields are not these
+        for name, value in held.items():  # bypasses the frozen dataclass, which has other fields
             object.__setattr__(self, name, value)
 
     @property
     def final_logits(self) -> Tensor:  # type: ignore[override]
-        """The frozen head's logits [N, C], float32, computed anew: ask for a batch where that is enough."""
+        """The frozen head's logits [N, C], float32, computed on every access: prefer `batch` if it is enough."""
         rows = max(1, PART // len(self.head[1]))
         return torch.cat([self.batch(len(self.features), part) for part in torch.arange(len(self)).split(rows)])
 
     def batch(self, k: int, rows: slice | Tensor) -> Tensor:
         last = k == len(self.features)
         found = (self.final if last else self.features[k])[rows].float()
-        if hasattr(mmap, "MADV_DONTNEED"):  # give the pages back: a system maps megabytes around a row that is read
+        if hasattr(mmap, "MADV_DONTNEED"):  # release the pages: the system maps megabytes around each row
             self._arrays[k]._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
         return torch.nn.functional.linear(found, *self.head) if last else found
 

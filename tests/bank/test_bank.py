@@ -71,7 +71,7 @@ def test_own_head_is_left_where_classes_have_another_order(
 ) -> None:
     renamed = replace(images, source="cifar10")
     assert not Plan(renamed, FakeBackbone(head_for="cifar10"), splits(renamed)).own_head
-    assert "a linear probe takes the head's place" in capsys.readouterr().err
+    assert "a linear probe replaces the head" in capsys.readouterr().err
 
 
 def test_own_head_is_kept_where_it_fits(images: FakeImages, tmp_path: Path) -> None:

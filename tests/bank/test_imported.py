@@ -107,7 +107,7 @@ def rewritten(name, change):
         (rewritten("test.npz", lambda a: a.pop("labels")), "no array 'labels'"),
         (rewritten("test.npz", lambda a: a.pop("exit_1")), "without a gap"),
         (rewritten("test.npz", lambda a: a.update(labels=a["labels"] + 0.5)), "one whole number for each sample"),
-        (rewritten("test.npz", lambda a: a.update(labels=a["labels"] + 1)), "labels run from 1 to 4"),
+        (rewritten("test.npz", lambda a: a.update(labels=a["labels"] + 1)), "labels range from 1 to 4"),
         (rewritten("test.npz", lambda a: a.update(exit_1=a["exit_1"][:9])), "exit_1 is float32"),
         (rewritten("test.npz", lambda a: a.update(exit_1=a["exit_1"] * np.inf)), "not finite"),
         (rewritten("train.npz", lambda a: a.update(exit_2=a["exit_2"][:, :3])), "exit_2 has 3 classes instead of 4"),
@@ -145,7 +145,7 @@ def test_a_run_takes_the_bank(folder, tmp_path, bench):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--bank", "nowhere"], "nowhere'. `bench bank list` names those on this machine"),
+        (["--bank", "nowhere"], "nowhere'. `bench bank list` lists those on this machine"),
         (["--bank", "nowhere", "--dataset", "digits"], "'dataset' has no effect"),
     ],
 )

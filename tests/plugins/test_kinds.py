@@ -219,7 +219,7 @@ def test_a_bank_made_by_code_that_changes_more_than_its_own_is_not_kept(bench, t
     file.write_text(file.read_text().replace("    rng = ", "    __import__('os').environ['HOME'] = 'gone'\n    rng = "))
     words = ["--dataset", "loud", "--backbone", "cifar_resnet20", "--weights", "random", "--limit", "40"]
     done = bench("bank", "build", "--plugin", file, *words, "--bank-dir", "banks")
-    assert done.returncode == 2 and "changed what everything in this process shares: the environment" in done.stderr
+    assert done.returncode == 2 and "changed state that all code in this process shares: the environment" in done.stderr
     assert not list((tmp_path / "banks").glob("loud*"))
 
 
