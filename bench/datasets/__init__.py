@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def load(text: str | Spec, *, data_dir: Path | str | None = None) -> Dataset:
     """Open the dataset that `name[param=value]` or `family:argument[param=value]` names.
 
-    Data is looked for in `data_dir`, then in `$BENCH_DATA`, a system folder and the cache; it is downloaded last.
+    Data is searched for in `data_dir`, then in `$BENCH_DATA`, a system folder and the cache, and downloaded if missing.
     Raises UserError for an unknown name or parameter, and if the data is not available.
     """
     import inspect

@@ -29,10 +29,10 @@ LAYOUTS = f"{KEY}/train-*.parquet, with {KEY}/test-*.parquet or without, or {FOL
 def caltech101(argument: str | None, data_dir: Path | None) -> ImageDataset:
     """Caltech-101: 8,242 photographs of 100 kinds of objects, 31 to 800 each (background and Faces_easy are left out).
 
-    The background is not a class but whatever is none of them. Faces_easy holds the photographs of Faces once more,
-    cropped, so a split would put copies on both sides.
-    The authors made no split. Where a copy has a test file, that is the test set; otherwise the protocol draws 20 %
-    (`bench.protocol.split`). The pool, from which val and cal are drawn, is 20 % of what is left.
+    The background is not a class but images of none of them. Faces_easy contains the photographs of Faces again,
+    cropped, so a split could put copies on both sides.
+    The authors defined no split. If a copy has a test file, that is the test set; otherwise the protocol draws 20 %
+    (`bench.protocol.split`). The pool, from which val and cal are drawn, is 20 % of the rest.
     """
     no_argument(KEY, argument)
     return dataset(KEY, find(KEY, data_dir, (open_tables, open_folders), LAYOUTS, _download))
@@ -51,8 +51,8 @@ def _download(folder: Path) -> None:
 def open_tables(root: Path) -> Found | None:
     """Open parquet files in a data folder or its `caltech101`; return None if there are none.
 
-    A sub-folder of the dataset's name that holds something else raises UserError; files in the data folder itself may
-    belong to any dataset, and are ignored if they have other classes.
+    Other content in a sub-folder of the dataset's name raises UserError; files in the data folder itself may belong to
+    any dataset, and are ignored if they have other classes.
     """
     for sub in FAMILY[KEY].folders:
         base = root / sub
@@ -98,7 +98,7 @@ def _read(base: Path, files: Mapping[str, Sequence[Path]]) -> Found | str:
     official, every = FAMILY[KEY], [file for found in files.values() for file in found]
     try:
         for file in every:
-            open_regular(file).close()  # Arrow waits for pipes
+            open_regular(file).close()  # Arrow would block on a pipe
         columns = pq.read_schema(every[0]).names
         image = next((c for c in IMAGE_COLUMNS if c in columns), None)
         label = next((c for c in official.label if c in columns), None)
@@ -131,13 +131,13 @@ def _read(base: Path, files: Mapping[str, Sequence[Path]]) -> Found | str:
 
 
 def _codes(names: Iterable[str]) -> np.ndarray | str:
-    """Return the class that each of a copy's names stands for, -1 for one that is left out, or what is wrong."""
+    """Return the class of each of a copy's names (-1: left out), or what is wrong."""
     position = {name: code for code, name in enumerate(CLASSES[KEY])} | dict.fromkeys(LEFT_OUT, -1)
     told = [name.strip().casefold().replace(" ", "_") for name in names]
     if not told:
         return "no class names"
     if other := next((name for name in told if name not in position), None):
-        return f"the class '{other}', which {FAMILY[KEY].title} has not"
+        return f"the class '{other}', which {FAMILY[KEY].title} does not have"
     if lost := [name for name in CLASSES[KEY] if name not in told]:
         return f"no class '{lost[0]}'"
     return np.array([position[name] for name in told], dtype=np.int64)

@@ -22,7 +22,7 @@ from bench.system.files import open_regular
 from bench.system.recall import watch
 
 ARCHIVE = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
-MOST_BYTES = 1 << 28  # of one file: the largest has 155 MB
+MOST_BYTES = 1 << 28  # per file: the largest has 155 MB
 
 
 def cifar10(argument: str | None, data_dir: Path | None) -> ImageDataset:
@@ -78,11 +78,11 @@ def open_archive(key: str, root: Path) -> Found | None:
         labels = [np.asarray(part["fine_labels" if key == "cifar100" else "labels"], dtype=np.int64) for part in parts]
         images = [pixels.reshape(-1, 3, 32, 32) for pixels in (part["data"].array() for part in parts)]
         if [len(part) for part in labels] != [len(part) for part in images]:
-            raise ValueError("they have more labels than images, or fewer")
+            raise ValueError("their numbers of labels and images differ")
         classes = names["fine_label_names" if key == "cifar100" else "label_names"]
         if len(classes) != FAMILY[key].classes or not all(isinstance(name, str) for name in classes):
             raise ValueError(f"{meta} does not name {FAMILY[key].classes} classes")
-    except Exception as error:  # a file that holds something else may raise anything
+    except Exception as error:  # a file with other content may raise anything
         raise UserError(f"The files in {base} are not those of {key} ({error}). Extract the archive again.") from error
     train = np.concatenate(labels[:-1])
     problem = complete(key, base, train, labels[-1])
@@ -103,7 +103,7 @@ def _md5(path: Path) -> str:
 
 
 class _Array:
-    """What a pickle says of a NumPy array; the array is made from it afterwards, with every size checked."""
+    """A pickle's description of a NumPy array; the array is made from it later, after checking every size."""
 
     state: Any = None
 
@@ -111,7 +111,7 @@ class _Array:
         self.state = state
 
     def array(self) -> np.ndarray:
-        """Return the array, uint8; raises ValueError if it is of another type or its sizes do not agree."""
+        """Return the array, uint8; raise ValueError if it has another type or its sizes do not agree."""
         _, shape, kind, by_columns, content = self.state
         data = content.encode("latin1") if isinstance(content, str) else content  # written by Python 2
         if getattr(kind, "code", None) != "u1":
@@ -120,7 +120,7 @@ class _Array:
 
 
 class _Type:
-    """What a pickle says of the type of an array."""
+    """A pickle's description of an array's type."""
 
     def __init__(self, code: Any = None, *_: Any) -> None:
         self.code = code
@@ -136,8 +136,8 @@ _ALLOWED = {
 }
 
 
-class _ArraysOnly(pickle._Unpickler):  # type: ignore[name-defined, misc]  # in Python: that in C trusts sizes
-    """Read plain containers and descriptions of arrays; refuse anything else in the file, so that no code can run."""
+class _ArraysOnly(pickle._Unpickler):  # type: ignore[name-defined, misc]  # in Python: the C version trusts sizes
+    """Unpickle plain containers and array descriptions; refuse anything else, so that no code can run."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _ALLOWED:

@@ -1,6 +1,6 @@
-"""Which class an integer means: the classes of all splits, matched by name, or a sentence that says why they can't be.
+"""Match the classes of all splits by name, or explain in one sentence why they do not match.
 
-Every dataset family goes through `unite`. Class names come with each split; the order of the classes is that of the
+Every dataset family uses `unite`. Class names come with each split; the order of the classes is that of the
 training split.
 """
 
@@ -16,15 +16,15 @@ from bench.datasets.lookalikes import CASE, alike, canonical, difference
 from bench.errors import UserError
 from bench.system.notices import tell_once
 
-NAMED = 10  # classes that a sentence lists
+NAMED = 10  # classes listed in a message
 
 
 def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Return the class names in order, and the labels int64 [N] of each partition that has labels.
 
-    A split without labels is left out, which is said once; so are names that no sample has. Raises UserError if the
-    training split has no labels or fewer than two classes, if another split has a class that it has not, if only some
-    samples of a split have labels, and for labels that are not classes.
+    Splits without labels and class names without samples are left out, which is reported once. Raises UserError if the
+    training split has no labels or fewer than two classes, if another split has a class that train does not have, if
+    only some samples of a split have labels, and for labels that are not classes.
     """
     parts = {part: read for part, labels in splits.items() if (read := read_labels(where, labels))}
     if "train" not in parts:
@@ -35,7 +35,7 @@ def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], di
     if splits["train"].names is None and len(counts["train"]) == len(train.codes) > 2:
         raise UserError(
             f"The labels of split '{train.title}' of '{where}' are different for each of its {len(train.codes):,} "
-            "samples, so they name no classes. Choose another column with label=."
+            "samples, so they are not classes. Choose another column with label=."
         )
     index: dict[str, int] = {}
     order: list[str] = []
@@ -56,20 +56,20 @@ def unite(where: str, splits: Mapping[str, Labels]) -> tuple[tuple[str, ...], di
                 raise UserError(_foreign(where, key, count, read.title, train.title, order))
     _check_lookalikes(where, order)
     if len(order) < 2:
-        raise UserError(f"'{where}' has one class only ({listed(order)}); two are needed. Choose other labels.")
+        raise UserError(f"'{where}' has only one class ({listed(order)}). Choose labels with at least two.")
     _tell_unused(where, parts, counts)
     lookups = {part: np.array([index.get(canonical(name), -1) for name in read.names]) for part, read in parts.items()}
     return tuple(order), {part: lookups[part][read.codes] for part, read in parts.items()}
 
 
 def _plain_numbers(coded: Coded, labels: Labels) -> bool:
-    """Whether the names of all classes are numbers, and any names stored for the numbers 0 … C-1 are these."""
+    """Return whether all class names are numbers, and any names stored for the labels 0 … C-1 equal those labels."""
     stored = labels.names
     return are_numbers(coded.names) and (stored is None or stored == tuple(map(str, range(len(stored)))))
 
 
 def _foreign(where: str, key: str, count: int, split: str, train: str, order: Sequence[str]) -> str:
-    """Say that a class has no training samples, and how it differs from one that looks like it."""
+    """Return the message for a class without training samples, with the difference to one that looks the same."""
     twin = next((name for name in order if alike(name) == alike(key)), None)
     if twin is not None:
         return (
@@ -77,13 +77,13 @@ def _foreign(where: str, key: str, count: int, split: str, train: str, order: Se
             f"in {difference(key, twin)}. Give them one name."
         )
     return (
-        f"'{key}' is a class that has no training samples in '{where}': {count:,} in split '{split}', none in split "
+        f"The class '{key}' has no training samples in '{where}': {count:,} in split '{split}', none in split "
         f"'{train}'. Valid classes: {listed(order)}. Add training samples, or remove the class."
     )
 
 
 def _check_lookalikes(where: str, order: Sequence[str]) -> None:
-    """Refuse two classes whose names look the same; say which differ only in upper and lower case."""
+    """Refuse two classes whose names look the same; report those that differ only in upper and lower case."""
     seen: dict[str, str] = {}
     cased: list[str] = []
     for name in order:
@@ -101,11 +101,11 @@ def _tell_unused(where: str, parts: Mapping[str, Coded], counts: Mapping[str, Ma
     used = {key for found in counts.values() for key in found}
     unused = list(dict.fromkeys(name for read in parts.values() for name in read.names if canonical(name) not in used))
     if unused:
-        them = "class names that no sample has are" if len(unused) > 1 else "class name that no sample has is"
+        them = "class names without samples are" if len(unused) > 1 else "class name without samples is"
         tell_once(f"{len(unused):,} {them} left out of '{where}': {listed(unused)}.")
 
 
 def listed(names: Sequence[str]) -> str:
-    """Name the first few of these, and count the others."""
+    """Return the first few names, and the number of others."""
     more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more

@@ -1,4 +1,4 @@
-"""Which column of a table holds the images or texts and which the labels: by rule, or named by the user."""
+"""Find the columns of a table with the images or texts and with the labels: by rule, or as the user names them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.errors import UserError, nearest
 
 LABELS = ("label", "labels", "fine_label")
 IMAGES = ("image", "img")
-WEBDATASET = "cls"  # its field for the class, beside its `__key__`
+WEBDATASET = "cls"  # WebDataset's field for the class, next to `__key__`
 _INDEX = re.compile(r"(__.*|unnamed:.*|(image|img|file|row|sample)?_?(index|idx|id)|row|level_\d+)", re.IGNORECASE)
 
 
@@ -24,7 +24,7 @@ def image_column(where: str, features: hub.Features, wanted: str | None) -> str:
     if not candidates and (named := next((name for name in IMAGES if name in features), None)):
         kind = getattr(features[named], "dtype", "list")
         raise UserError(
-            f"Column '{named}' of '{where}' holds values of type {kind}, not image files. Store the encoded images "
+            f"Column '{named}' of '{where}' contains values of type {kind}, not image files. Store the encoded images "
             "themselves, or give the path of a folder of images."
         )
     choice = candidates[0] if len(candidates) == 1 else next((name for name in IMAGES if name in candidates), None)
@@ -32,27 +32,27 @@ def image_column(where: str, features: hub.Features, wanted: str | None) -> str:
 
 
 def may_hold_images(features: hub.Features) -> bool:
-    """Whether some column holds image files, or is named as one that does."""
+    """Return whether a column contains image files, or has a usual name of one that does."""
     return any(isinstance(kind, hub.Image) or _encoded(kind) for kind in features.values()) or any(
         name in features for name in IMAGES
     )
 
 
 def texts(features: hub.Features, label: str) -> list[str]:
-    """Return the columns that hold text, the label's left out."""
+    """Return the columns that contain text, except the label's."""
     return [name for name, kind in features.items() if name != label and is_text(kind)]
 
 
 def is_text(kind: object) -> bool:
-    """Whether a column of this kind holds text."""
+    """Return whether a column of this kind contains text."""
     return isinstance(kind, hub.Value) and kind.dtype in ("string", "large_string")
 
 
 def label_column(where: str, features: hub.Features, wanted: str | None) -> str:
     """Return the column of the labels: the one asked for, else `label` or `labels`.
 
-    Beside these count: `fine_label` (CIFAR-100), `cls` (WebDataset), and a column that is declared to hold classes if
-    no other column could hold them. A column that counts rows is never taken unless it is asked for.
+    Also accepted: `fine_label` (CIFAR-100), `cls` (WebDataset), and a column declared as classes if no other column
+    could contain them. A column that numbers the rows is used only if the user names it.
     """
     usable = [name for name, kind in features.items() if not _problem(kind)]
     if wanted is not None:
@@ -86,17 +86,17 @@ def _ask(role: str, where: str, features: hub.Features, candidates: list[str]) -
 
 
 def checked(where: str, features: hub.Features, name: str) -> str:
-    """Return the name of a column whose values may be classes; UserError says what else it holds."""
+    """Return the name of a column whose values may be classes; otherwise UserError says what it contains."""
     if problem := _problem(features[name]):
         raise UserError(
-            f"Column '{name}' of '{where}' holds {problem}, not one class for each sample. "
+            f"Column '{name}' of '{where}' contains {problem}, not one class for each sample. "
             f"Name a column of whole numbers or text: {where}[label=COLUMN]."
         )
     return name
 
 
 def _problem(kind: object) -> str | None:
-    """Return what a column holds if its values cannot be classes; None if they may be."""
+    """Return what a column contains if its values cannot be classes; None if they may be."""
     if isinstance(kind, hub.ClassLabel):
         return None
     if isinstance(kind, hub.Value):
@@ -108,7 +108,7 @@ def _problem(kind: object) -> str | None:
 
 
 def _encoded(kind: object) -> bool:
-    """Whether a column may hold image files: bytes, or the hub's struct of bytes and path."""
+    """Return whether a column may contain image files: bytes, or the hub's struct of bytes and path."""
     if isinstance(kind, hub.Value):
         return kind.dtype in ("binary", "large_binary")
     return isinstance(kind, dict) and "bytes" in kind

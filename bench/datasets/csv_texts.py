@@ -36,8 +36,7 @@ def csv(
     """Any labelled texts in CSV or TSV files, csv:PATH (columns by text=, text_pair=, label=, split=).
 
     PATH is a .csv or .tsv file with a header, in UTF-8 or UTF-16, with commas, semicolons or tabs; or a folder with
-    train.csv and, if they are at hand, val.csv and test.csv. A file without a column of splits is split by the
-    protocol.
+    train.csv and, if available, val.csv and test.csv. A file without a column of splits is split by the protocol.
     """
     if argument is None:
         raise UserError("'csv' needs a file. Write csv:PATH with a .csv or .tsv file, or a folder with train.csv.")
@@ -87,20 +86,20 @@ def _path(argument: str, data_dir: Path | None) -> Path:
 
 
 def _files(where: str, path: Path) -> dict[str, Path]:
-    """Return the file of each part: a file alone is all of the data, and those of a folder are known by their names."""
+    """Return the file of each part: a single file contains all data, files in a folder are recognised by name."""
     if path.is_file():
         if path.suffix.lower() not in SUFFIXES:
             raise UserError(f"{path} is not a .csv or .tsv file. Save it as CSV, or write hf:PATH for other tables.")
         return {"train": path}
     found = {entry.stem: entry for entry in sorted(path.iterdir()) if entry.suffix.lower() in SUFFIXES}
     if not found:
-        raise UserError(f"{path} holds no .csv or .tsv files. Write csv:PATH with a file, or a folder with train.csv.")
+        raise UserError(f"{path} has no .csv or .tsv files. Write csv:PATH with a file, or a folder with train.csv.")
     parts = assign(where, list(found), {})
     if "train" not in parts:
         listed = ", ".join(entry.name for entry in found.values())
         raise UserError(f"'{where}' has no training file among {listed}. Name it train.csv, or give one file.")
     if left := [entry.name for stem, entry in found.items() if stem not in parts.values()]:
-        tell_once(f"Left out of '{where}', as neither train, validation nor test: {', '.join(left)}.")
+        tell_once(f"Left out of '{where}' (neither train, validation nor test): {', '.join(left)}.")
     return {part: found[stem] for part, stem in parts.items()}
 
 
@@ -121,18 +120,18 @@ def _check_labels(sheet: Sheet, label: str) -> None:
 
 
 def _by_column(where: str, sheet: Sheet, column: str) -> dict[str, tuple[Sheet, list[int]]]:
-    """Return the rows of each part by what a column says."""
+    """Return the rows of each part, by a column of split names."""
     values = sheet.columns[column]
     roles = {value: role(value) for value in dict.fromkeys(values)}
     parts = {value: said.part if said else None for value, said in roles.items()}
     if strange := [row for row, value in enumerate(values) if parts[value] is None]:
         raise UserError(
             f"{rows_of(strange, str(sheet.path), sheet.numbers.__getitem__)} '{values[strange[0]]}' in column "
-            f"'{column}', which names no split. Valid: train, val, test."
+            f"'{column}', which is not a split. Valid: train, val, test."
         )
     found = {part: [row for row, value in enumerate(values) if parts[value] == part] for part in PARTS}
     if not found["train"]:
-        raise UserError(f"Column '{column}' of '{where}' names no training rows. Write train for some of them.")
+        raise UserError(f"Column '{column}' of '{where}' marks no training rows. Write train in some of them.")
     return {part: (sheet, rows) for part, rows in found.items() if rows}
 
 

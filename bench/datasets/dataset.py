@@ -1,4 +1,4 @@
-"""What datasets of images and of texts share: labelled samples in storage order, read on request, with a digest."""
+"""The base of image and text datasets: labelled samples in storage order, read on request, with a digest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Store(Protocol):
     """The inputs of N samples."""
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[Any]:
-        """Return the inputs of these rows, in the order asked. Several threads may call it."""
+        """Return the inputs of these rows, in the given order. Several threads may call it."""
 
     def fingerprint(self) -> str | None:
         """Return a fingerprint of the files of the inputs (see `digests.files`); None if there are none."""
@@ -43,11 +43,11 @@ class Dataset:
     official: tuple[str, ...] | None = None  # digests of the official data; None: there is no official version
     verified: bool = False  # the files themselves carry the official checksums
     released_as: str = ""  # the lossy encoding of the authors' own files: 'jpeg'
-    drawn: str | None = None  # what seeds the draws of splits, where that is not the source
+    drawn: str | None = None  # seeds the draws of splits, if different from the source
     imbalance: int | None = None  # largest over smallest class of the training split, for long-tailed versions
 
     def __post_init__(self) -> None:
-        """Make names of folders and columns, which may be any bytes, names that every file can hold."""
+        """Make names of folders and columns, which may be any bytes, safe to store."""
         for field in ("name", "source", "drawn"):
             if (value := getattr(self, field)) is not None:
                 object.__setattr__(self, field, storable(value))
@@ -72,7 +72,7 @@ class Dataset:
         return None
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[Any]:
-        """Return the inputs of these rows, in the order asked."""
+        """Return the inputs of these rows, in the given order."""
         return self.store.read(rows)
 
     def prepare(self, progress: Callable[[int, int], None] | None = None) -> None:
@@ -92,7 +92,7 @@ class Dataset:
 
     @cached_property
     def variant(self) -> str | None:
-        """Why this is not the official data: 'jpeg90', 'unverified'; None if it is or if nothing is official."""
+        """Why this is not the official data: 'jpeg90', 'unverified'; None if it is, or if there is no official data."""
         if self.official is None or self.verified:
             return None
         encoding = self.store.encoding() or ""

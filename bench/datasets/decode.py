@@ -20,11 +20,11 @@ FORMATS = (
     *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "QOI", "SGI", "TGA", "TIFF", "WEBP"),
 )
 TELLING = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "QOI", "TIFF", "WEBP")  # begin with a signature
-MOST_PIXELS = 89_000_000  # of one image
-BAND_PIXELS = 4_000_000  # of an image that is shrunk, converted at once
-AMPLE_PIXELS = 16_000_000  # what an image is shrunk to when it has more; no network here looks at as many
+MOST_PIXELS = 89_000_000  # per image
+BAND_PIXELS = 4_000_000  # converted at once when an image is shrunk
+AMPLE_PIXELS = 16_000_000  # larger images are shrunk to this; no network here reads as many
 DARK = (
-    "Some grey images use less than a sixteenth of the values that their files can hold, and are shown nearly black. "
+    "Some grey images use less than a sixteenth of their file's value range, and are nearly black. "
     "If the whole set is like this (12 bits in files of 16), save it again with its values scaled to the full range."
 )
 DEEP = 16  # bits of a grey value in every format but TIFF
@@ -46,7 +46,7 @@ def _readable(formats: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a regular file that its suffix says nothing about is an image by its content."""
+    """Return whether a regular file without a known suffix is an image by its content."""
     formats = tuple(name for name in TELLING if name != "TIFF" or not path.suffix)  # raw photographs are TIFF files
     try:
         with path.open("rb") as file, Image.open(file, formats=_readable(formats)):
@@ -56,9 +56,9 @@ def is_image(path: Path) -> bool:
 
 
 def decode(data: bytes, where: str) -> np.ndarray:
-    """Decode any image to uint8 RGB [H, W, 3], turned as EXIF says; `where` names it in a UserError.
+    """Decode any image to uint8 RGB [H, W, 3], rotated as EXIF says; `where` names it in a UserError.
 
-    Only `FORMATS` are opened (others may start programs), and images of `MOST_PIXELS` at most. One of more than
+    Only `FORMATS` are opened (others may start programs), and images of at most `MOST_PIXELS`. An image of more than
     `AMPLE_PIXELS` is shrunk by a whole factor, a JPEG while it is decoded.
     """
     try:
@@ -79,14 +79,14 @@ def _reason(data: bytes, error: Exception) -> str:
     if data.startswith(b"version https://git-lfs"):
         return "it is a pointer of Git LFS; `git lfs pull` fetches the image"
     if isinstance(error, UnidentifiedImageError):
-        return f"its content is none of {', '.join(FORMATS)}"
+        return f"its format is none of {', '.join(FORMATS)}"
     return str(error) or type(error).__name__
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
     """Load an opened image: uint8 RGB [H, W, 3], upright, of at most `AMPLE_PIXELS`."""
     if (factor := _excess(image)) > 1:
-        image.draft(None, (image.width // factor, image.height // factor))  # nothing where it is no JPEG
+        image.draft(None, (image.width // factor, image.height // factor))  # has an effect on JPEG only
     image.load()
     most = _most(image)
     if most is not None and np.asarray(image).max(initial=0) < most // 16:
@@ -97,27 +97,27 @@ def _pixels(image: Image.Image) -> np.ndarray:
     bands = ((0, top, image.width, min(top + high, image.height)) for top in range(0, image.height, high))
     parts = (Image.fromarray(rgb(image.crop(band), most)).reduce(factor) for band in bands)
     small = Image.fromarray(np.concatenate([np.asarray(part) for part in parts]))
-    with suppress(Exception):  # Pillow raises many kinds for damaged EXIF data, which says nothing
+    with suppress(Exception):  # Pillow raises many kinds for damaged EXIF data, which is ignored
         small.info["exif"] = image.getexif().tobytes()
     return rgb(_upright(small))
 
 
 def _excess(image: Image.Image) -> int:
-    """Return the least whole factor by which both sides shrink an image to `AMPLE_PIXELS`."""
+    """Return the smallest whole factor that shrinks both sides of an image to `AMPLE_PIXELS` or less."""
     return math.ceil(math.sqrt(image.width * image.height / AMPLE_PIXELS))
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF orientation says; damaged EXIF data says nothing."""
+    """Rotate an image as its EXIF orientation says; damaged EXIF data is ignored."""
     with suppress(Exception):  # Pillow raises many kinds
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
 
 def rgb(image: Image.Image, most: int | None = None) -> np.ndarray:
-    """Convert a Pillow image of any mode: transparency onto white, deep grey scaled to 8 bits. uint8 [H, W, 3].
+    """Convert a Pillow image of any mode to uint8 [H, W, 3]: transparency onto white, 16-bit grey scaled to 8 bits.
 
-    most: the highest value that deep grey can have; None asks the image.
+    most: the highest value that 16-bit grey can have; None reads it from the image.
     """
     if image.mode == "RGB" and "transparency" not in image.info:
         return np.asarray(image)
@@ -133,9 +133,9 @@ def rgb(image: Image.Image, most: int | None = None) -> np.ndarray:
 
 
 def _most(image: Image.Image) -> int | None:
-    """Return the highest value of deep grey by the depth of the file, independent of the image: one scale for all.
+    """Return the highest possible grey value by the bit depth of the file, not its content: one scale for all images.
 
-    None for other modes. Raises ValueError where grey values have no fixed scale.
+    None for other modes. Raises ValueError if grey values have no fixed scale.
     """
     if not image.mode.startswith("I"):
         return None
@@ -157,7 +157,7 @@ def _encoding(data: bytes) -> str | None:
         try:
             with Image.open(BytesIO(data), formats=("JPEG",)) as image:
                 return f"jpeg{jpeg_quality(image.quantization[0])}"  # type: ignore[attr-defined]
-        except Exception:  # damaged: decode() says so
+        except Exception:  # damaged: decode() raises the error
             return None
     if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8 ":
         return "webp"

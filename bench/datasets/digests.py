@@ -1,4 +1,4 @@
-"""Digests of inputs: one key per sample, one digest per dataset, both free of row order."""
+"""Digests of inputs: one key per sample, one digest per dataset, both independent of row order."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from bench.errors import UserError
 from bench.system.cache import cache_dir
 from bench.system.files import open_regular, write_atomic
 
-CHUNK = 512  # samples after which progress is told
-SAMPLES, SAMPLE = 3, 2048  # parts of a file that its fingerprint contains, and their bytes
+CHUNK = 512  # samples between progress reports
+SAMPLES, SAMPLE = 3, 2048  # number and bytes of the parts of a file in its fingerprint
 
 
 @dataclass(frozen=True)
 class Scheme:
     """How samples of one kind are digested."""
 
-    name: str  # of the scheme and all that it depends on: a part of the name of what the cache holds
+    name: str  # of the scheme and all that it depends on; part of the name of a cache entry
     key: Callable[[Any, int], str]
     at_once: int  # samples that are read together
 
@@ -56,7 +56,7 @@ def keys(
     fingerprint: Callable[[], str | None],
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """Digest every sample by streaming them once: 'S32' [N]. Kept on disk under the fingerprint of their files."""
+    """Return the digest of every sample, 'S32' [N], in one pass; cached on disk by the fingerprint of their files."""
     before = fingerprint()
     path = None if before is None else cache_dir("digests") / f"{_name(scheme, before, labels)}.npy"
     known = None if path is None else _open(path, len(labels))
@@ -69,7 +69,7 @@ def keys(
         if progress is not None and (len(found) % CHUNK == 0 or len(found) == len(labels)):
             progress(len(found), len(labels))
     result = np.array(found, dtype="S32")
-    if path is not None and fingerprint() == before:  # otherwise a file changed meanwhile
+    if path is not None and fingerprint() == before:  # otherwise a file has changed
         _save(path, result)
     return result
 
@@ -82,7 +82,7 @@ def combine(found: np.ndarray) -> str:
 def files(paths: Iterable[Path], *extra: str) -> str:
     """Fingerprint files by path, identity, size, times and a sample of their bytes.
 
-    The times alone do not tell: an archive, a copy or a coarse file system may give another file the same.
+    Times alone are not enough: an archive, a copy or a coarse file system may give another file the same ones.
     """
     state = hashlib.sha256("\0".join(extra).encode())
     for path in paths:
@@ -107,7 +107,7 @@ def _name(scheme: Scheme, fingerprint: str, labels: np.ndarray) -> str:
 
 
 def _open(path: Path, count: int) -> np.ndarray | None:
-    """Return the keys of a cache entry; None unless it is whole, unchanged and of this many samples."""
+    """Return the keys of a cache entry; None unless it is complete, unchanged and of this many samples."""
     try:
         with open_regular(path) as file:
             known = np.load(file, allow_pickle=False)
@@ -119,7 +119,7 @@ def _open(path: Path, count: int) -> np.ndarray | None:
 
 
 def _check(path: Path, found: np.ndarray) -> bytes:
-    """Digest keys and the name of their entry."""
+    """Return the digest of keys and the name of their cache entry."""
     content = path.stem.encode() + np.ascontiguousarray(found).tobytes()
     return hashlib.blake2b(content, digest_size=16).hexdigest().encode()
 

@@ -1,4 +1,4 @@
-"""Small real datasets that come inside PyPI packages: no download, no network."""
+"""Small real datasets that are included in PyPI packages: no download."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ KEY = "fashion_mnist"
 SYSTEM = Path("/usr/share/datasets")  # of Debian's package dataset-fashion-mnist
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 FOLDERS = ("FashionMNIST/raw", f"{KEY}/FashionMNIST/raw", KEY, "fashion-mnist")
-SHARED = ("raw", "")  # folders that may as well hold MNIST or KMNIST, whose files have the same names
+SHARED = ("raw", "")  # folders that may contain MNIST or KMNIST instead, whose files have the same names
 LABELS = "8ab940a680640f36c0bf1d2549cb2f3b3d4068c12547116cc7b1161b1d26663d"  # SHA-256 of the 70,000 labels
 LAYOUTS = (
     f"FashionMNIST/raw/ or fashion-mnist/ with {FILES[0]} and three more, each with or without .gz, "
@@ -60,7 +60,7 @@ def open_idx(root: Path) -> Found | None:
                 return _found(base, there, train, test)
         elif there and sub not in SHARED:
             missing = FILES[found.index(None)]
-            raise UserError(f"{there[0]} is there, but {missing} is not. Put it into the same folder.")
+            raise UserError(f"{there[0]} was found, but {missing} was not. Put it into the same folder.")
     return None
 
 
@@ -88,7 +88,7 @@ def _labels(path: Path) -> np.ndarray:
     """Return the labels of a file, int64 [N]."""
     found = _read(path)
     if found.ndim != 1:
-        raise _damaged(path, "it does not hold one label per image")
+        raise _damaged(path, "it does not contain one label per image")
     return found.astype(np.int64)
 
 
@@ -96,7 +96,7 @@ def _images(path: Path, count: int) -> np.ndarray:
     """Return the images of a file, uint8 [N, 28, 28]."""
     found = _read(path)
     if found.shape != (count, 28, 28):
-        raise _damaged(path, f"it does not hold {count:,} images of 28 × 28 pixels")
+        raise _damaged(path, f"it does not contain {count:,} images of 28 × 28 pixels")
     return found
 
 

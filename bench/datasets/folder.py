@@ -1,4 +1,4 @@
-"""Any folder of images: one sub-folder per class, below train/val/test folders or not."""
+"""Any folder of images: one sub-folder per class, optionally inside train/val/test folders."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def folder(
     """Any image folder, folder:PATH: a sub-folder per class, optionally below train, val and test.
 
     Images may have any size, and be RGB, grey, palette, transparent (shown on white) or 16-bit. A file is an image by
-    its suffix or content. Other files, and hidden, tools' and output folders, are passed over, which is said once.
-    Split folders are known by their names (Training, test_set, seg_train …), or named by train=, val= and test=;
-    train=. takes every folder as a class.
+    its suffix or content. Other files, and hidden, tools' and output folders, are skipped, which is reported once.
+    Split folders are recognised by their names (Training, test_set, seg_train …), or named by train=, val= and test=;
+    with train=. every folder is a class.
     """
     if argument is None:
         raise UserError("'folder' needs the path of the images. Write folder:PATH.")
@@ -53,7 +53,7 @@ def folder(
 def open_folder(
     where: str, root: Path, name: str, source: str, drawn: str, wanted: Mapping[str, str | None]
 ) -> ImageDataset:
-    """Open the images below a folder as a dataset of this name and source; `where` is what the user wrote."""
+    """Open the images in a folder as a dataset of this name and source; `where` is what the user wrote."""
     parts = find_parts(where, root, wanted)
     selection = Selection(root)
     paths, labels = [], {}
@@ -68,7 +68,7 @@ def open_folder(
 
 
 def _labelled(selection: Selection, base: Path, split: str, part: str) -> tuple[list[Path], Labels]:
-    """Return the files of one split and their classes; no class folder for training may be empty."""
+    """Return the files of one split and their labels; UserError for an empty training class."""
     paths: list[Path] = []
     codes: list[int] = []
     places = selection.folders(base)
@@ -85,8 +85,8 @@ def _labelled(selection: Selection, base: Path, split: str, part: str) -> tuple[
         if not names and (packed := archives([base])):
             raise UserError(f"{packed[0]} has not been extracted. Run {extraction(packed[0])} first.")
         if not names and (list(base.glob("*.parquet")) or (base / "dataset_dict.json").is_file()):
-            raise UserError(f"{base} holds tables, not class folders. Write hf:{base}.")
-        raise UserError(f"{base} has {what}. Put the images of each class into a sub-folder of its own, two at least.")
+            raise UserError(f"{base} contains tables, not class folders. Write hf:{base}.")
+        raise UserError(f"{base} has {what}. Put the images of each class into a sub-folder of its own, at least two.")
     return paths, Labels(split, np.array(codes, dtype=np.int64), tuple(names))
 
 
@@ -97,7 +97,7 @@ def _root(argument: str, data_dir: Path | None) -> Path:
     root = next((p for p in places if p.is_dir()), None)
     if root is None:
         if archive := next((p for p in places if is_archive(p)), None):
-            raise UserError(f"{archive} is an archive. Extract it ({extraction(archive)}), and name the folder.")
+            raise UserError(f"{archive} is an archive. Extract it ({extraction(archive)}), and give the folder.")
         if file := next((p for p in places if p.is_file()), None):
             raise UserError(f"{file} is a file. Write folder:PATH with a folder of classes, or hf:PATH for tables.")
         also = f", nor does {data_dir / given}" if data_dir and not given.is_absolute() else ""

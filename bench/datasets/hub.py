@@ -1,4 +1,4 @@
-"""Any Hugging Face dataset that classifies images or texts, from the hub or from a local folder, memory-mapped."""
+"""Any Hugging Face dataset for image or text classification, from the hub or a local folder, memory-mapped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bench.system.paths import user_path
 from bench.system.public_data import named
 from bench.system.recall import unrepeatable, watch, watch_tree
 
-TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xml", ".lance", ".h5", ".arrow")  # that the library reads itself
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".xml", ".lance", ".h5", ".arrow")  # formats that the library reads itself
 
 
 def hf(
@@ -48,9 +48,9 @@ def hf(
 ) -> ImageDataset | TextDataset:
     """Any Hugging Face set of images or texts, hf:NAME_OR_PATH (columns by image=, text=, text_pair=, label=; config=).
 
-    A set that has images is one of images, unless text= is given. A path may hold parquet files, tar files of
-    WebDataset, image folders or a saved dataset. Splits are known by their names (train, validation, dev, test, eval
-    …), or named by train=, val= and test=. What is left out is said once.
+    A dataset with images is read as images unless text= is given. A path may contain parquet files, WebDataset tar
+    files, image folders or a saved dataset. Splits are recognised by their names (train, validation, dev, test, eval
+    …), or named by train=, val= and test=. Whatever is left out is reported once.
     """
     if argument is None:
         raise UserError("'hf' needs a dataset. Write hf:OWNER/NAME for one on the hub, or hf:PATH for a local folder.")
@@ -58,7 +58,7 @@ def hf(
     wanted = {"train": train, "val": val, "test": test}
     asked = {"config": config, "image": image, "text": text, "text_pair": text_pair, "label": label, **wanted}
     if image is not None and (text or text_pair) is not None:
-        raise UserError(f"'{where}' is either a set of images or one of texts. Leave image= or text= out.")
+        raise UserError(f"'{where}' cannot be read both as images and as texts. Leave image= or text= out.")
     title = f"hf:{path.name if path else argument}"
     chosen = [f"{k}={v}" for k, v in asked.items() if v is not None]
     name = title + (f"[{','.join(chosen)}]" if chosen else "")
@@ -79,7 +79,7 @@ def hf(
         inputs = (columns.image_column(where, features, image),)
     of_texts = text is not None or text_pair is not None or columns.is_text(features[inputs[0]])
     if of_texts and (other := next((name for name in inputs if not columns.is_text(features[name])), None)):
-        raise UserError(f"Column '{other}' of '{where}' does not hold texts. Name another: text=COLUMN.")
+        raise UserError(f"Column '{other}' of '{where}' does not contain texts. Name another: text=COLUMN.")
     names, labels = unite(where, {part: _labels(where, split, label_column) for part, split in splits.items()})
     kept = [splits[part] for part in labels]
     for split in kept:
@@ -102,7 +102,7 @@ def hf(
 
 
 def _local(argument: str, data_dir: Path | None) -> Path | None:
-    """Return the local folder or file that is meant; None for a name on the hub."""
+    """Return the local folder or file of an argument; None for a name on the hub."""
     given = user_path(argument)
     places = (given, *([data_dir / given] if data_dir else []))
     watch(*places)
@@ -145,20 +145,20 @@ def _open(
 
 
 def _is_image_folder(path: Path) -> bool:
-    """Whether a path is a folder of image files and of nothing that describes them."""
+    """Return whether a path is a folder of image files without metadata files."""
     if not path.is_dir() or is_saved(path) or table_files(path) or any(path.glob("**/metadata.*")):
         return False
     return Selection(path).holds(path)
 
 
 def _check_recognised(where: str, path: Path, found: hub.DatasetDict) -> None:
-    """Refuse folders and tables whose names tell a split that the library did not see, and so took for training."""
+    """Refuse folders and tables named as a split that the library does not recognise and would use for training."""
     seen = {named.part for split in found if (named := role(str(split)))}
     for place in sorted(path.rglob("*")):
         named = role(place.stem) if place.is_dir() or place.suffix in TABLES else None
         if named and not named.rest and named.part not in seen:
             raise UserError(
-                f"{place} of '{where}' is named as {PARTS[named.part]} images, but the library that reads it knows "
+                f"{place} of '{where}' is named as {PARTS[named.part]} images, but the library that reads it finds "
                 f"splits in lower case only. Rename it to {named.part}."
             )
 
@@ -170,7 +170,7 @@ def _no_config(where: str, config: str | None) -> None:
 
 def _downloaded(where: str, name: str, config: str | None, wanted: Mapping[str, str | None]) -> dict[str, Split]:
     """Open a dataset of the hub, from its cache if it is there."""
-    unrepeatable()  # the hub may hold something newer
+    unrepeatable()  # the hub may have a newer version
     try:
         with hub_offline(not downloads_allowed()):
             return _assigned(where, hub.load_dataset(name, config), wanted)
@@ -194,7 +194,7 @@ def _configs(name: str) -> list[str]:
 
 
 def _assigned(where: str, found: hub.Dataset | hub.DatasetDict, wanted: Mapping[str, str | None]) -> dict[str, Split]:
-    """Return what the library opened, by part."""
+    """Return the opened splits, by part."""
     splits = {"train": found} if isinstance(found, hub.Dataset) else {str(name): data for name, data in found.items()}
     parts = assign(where, list(splits), wanted)
     tell_left_out(where, [title for title in splits if title not in parts.values()])
@@ -207,7 +207,7 @@ def _assigned(where: str, found: hub.Dataset | hub.DatasetDict, wanted: Mapping[
 
 
 def _with_rows(where: str, splits: Mapping[str, Split]) -> dict[str, Split]:
-    """Leave out splits without rows, which is said once; the training split must have some."""
+    """Leave out splits without rows, which is reported once; UserError if the training split has none."""
     found = {}
     for part in PARTS:
         if part not in splits:

@@ -1,4 +1,4 @@
-"""Read IDX files of bytes, as they are or compressed by gzip; every size is checked before it is believed."""
+"""Read IDX files of bytes, plain or compressed by gzip; every size is checked before use."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from bench.system.files import open_regular
 
-UNSIGNED_BYTES = b"\0\0\x08"  # how a file of them begins; then comes the number of dimensions
+UNSIGNED_BYTES = b"\0\0\x08"  # how such a file begins, followed by the number of dimensions
 GZIP = b"\x1f\x8b"
-MOST_BYTES = 1 << 26  # of a file, and of what it is unpacked to: the largest has 47 MB
+MOST_BYTES = 1 << 26  # of a file, and of its unpacked content: the largest has 47 MB
 MOST_DIMENSIONS = 4
 
 

@@ -28,7 +28,7 @@ class ImageDataset(Dataset):
 
 
 def blocks(read: Read, rows: np.ndarray, most: int) -> Iterator[list[np.ndarray]]:
-    """Decode the images of these rows in blocks of `most` images or `BLOCK_BYTES`, and one image more at most."""
+    """Yield the decoded images of these rows in blocks of at most `most` images, or `BLOCK_BYTES` plus one image."""
     block: list[np.ndarray] = []
     held = 0
     for i in range(len(rows)):

@@ -1,4 +1,4 @@
-"""The classes that a network's own head was trained on, in its order, and whether a dataset has just these."""
+"""The classes that a network's own head was trained on, in its order, and whether a dataset has the same ones."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ CLASSES: dict[str, tuple[str, ...]] = {
 
 
 def same_classes(dataset: Dataset, source: str) -> bool:
-    """Whether class c of a dataset is class c of the public dataset `source`, for every c.
+    """Return whether class c of a dataset is class c of the public dataset `source`, for every c.
 
-    The names in order decide, or the digest of the official data, which contains the label of every image. Of a source
-    whose names are not known (a user's own), a dataset of that name has the classes in the order of their names as
-    text, as training loops number them.
+    This is decided by the ordered names, or by the digest of the official data, which covers every label. If the class
+    names of a source are not known (a user's own), the classes of a dataset of that name must be in the order of their
+    names as text, as training loops number them.
     """
     names = tuple(map(str, dataset.class_names))
     known = _known(source)
@@ -77,20 +77,20 @@ def official_order(names: tuple[str, ...], source: str) -> tuple[tuple[str, ...]
 
 
 def foreign(names: tuple[str, ...], source: str) -> bool:
-    """Whether none of these names is that of a class of `source`."""
+    """Return whether none of these names is a class of `source`."""
     return {_plain(name) for name in names}.isdisjoint(map(_plain, CLASSES[source]))
 
 
 @cache
 def _known(source: str) -> tuple[frozenset[str], ...] | None:
-    """Return the names that each class of a public dataset goes by; None if they are not known here."""
+    """Return the names of each class of a public dataset; None if they are not known here."""
     if source in CLASSES:
         return tuple(map(_words, CLASSES[source]))
     return _imagenet() if source == "imagenet" else None
 
 
 def _imagenet() -> tuple[frozenset[str], ...]:
-    """WordNet ids and synonyms of the 1,000 classes."""
+    """Return WordNet ids and synonyms of the 1,000 classes."""
     from bench.system.compat import import_timm
 
     info = import_timm().data.ImageNetInfo("imagenet-1k")
@@ -99,7 +99,7 @@ def _imagenet() -> tuple[frozenset[str], ...]:
 
 
 def _words(name: str) -> frozenset[str]:
-    """Return a name and, if commas divide it, its synonyms."""
+    """Return a name and, if it contains commas, its synonyms."""
     return frozenset(map(_plain, (name, *name.split(","))))
 
 

@@ -1,4 +1,4 @@
-"""The labels of one split: as they are stored, and as codes with the classes that they stand for."""
+"""The labels of one split: as stored, and as codes with their classes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ UNLABELLED = -1
 class Labels:
     """The labels of one split as they are stored."""
 
-    split: str  # as its author calls it
-    values: np.ndarray  # [N]: whole numbers, text or truth values; None, NaN and -1 stand for no label
-    names: tuple[str, ...] | None = None  # the classes that the numbers 0 … C-1 stand for; None: values are names
+    split: str  # the author's name for it
+    values: np.ndarray  # [N]: whole numbers, text or booleans; None, NaN and -1 mean no label
+    names: tuple[str, ...] | None = None  # class names of the numbers 0 … C-1; None: values are names
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Coded:
     title: str
     names: tuple[str, ...]
     codes: np.ndarray
-    numbered: bool  # its classes are bare numbers
+    numbered: bool  # its classes are numbers without names
 
     def counts(self) -> dict[str, int]:
-        """Samples by the key of their class; classes without any are left out."""
+        """Return the number of samples per class key; classes without samples are left out."""
         found: dict[str, int] = {}
         for name, count in zip(self.names, np.bincount(self.codes, minlength=len(self.names)), strict=True):
             if count:
@@ -42,14 +42,14 @@ class Coded:
 
 def read(where: str, labels: Labels) -> Coded | None:
     """Return a split with its classes; None if it has no labels at all."""
-    first: dict[object, int] = {}  # distinct values, with the row of their first sample
+    first: dict[object, int] = {}  # distinct values, with the row where each appears first
     rows = np.array([first.setdefault(value, row) for row, value in enumerate(labels.values.tolist())], dtype=np.int64)
     missing = [(row, value) for value, row in first.items() if value is None or value != value or value == UNLABELLED]
     if len(missing) == len(first):
         return None
     if missing:
         row, value = missing[0]
-        what = f"has the label {UNLABELLED}, which stands for none" if value == UNLABELLED else "has no label"
+        what = f"has the label {UNLABELLED}, which means no label" if value == UNLABELLED else "has no label"
         raise _bad(where, labels, row, f"{what}; other rows have one. Remove such rows, or number the classes from 0")
     if labels.names is None:
         texts = {row: _text(where, labels, row, value) for value, row in first.items()}
@@ -101,7 +101,7 @@ def _whole(where: str, labels: Labels, row: int, value: object) -> int:
     if isinstance(value, int):
         return value
     kind = "a float that is not a whole number" if isinstance(value, float) else f"a {type(value).__name__}"
-    raise _bad(where, labels, row, f"has the label {value}, {kind}, which names no class. Choose another with label=")
+    raise _bad(where, labels, row, f"has the label {value}, {kind}, which is not a class. Choose another with label=")
 
 
 def _bad(where: str, labels: Labels, row: int, problem: str) -> UserError:

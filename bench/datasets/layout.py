@@ -1,4 +1,4 @@
-"""The split and class folders of a tree of images: recognised by the rule of `roles`, or refused by name."""
+"""The split and class folders of a tree of images: recognised by the rule of `roles`; ambiguous ones are refused."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bench.system.notices import tell_once
 def find_parts(where: str, root: Path, wanted: Mapping[str, str | None]) -> dict[str, Path]:
     """Return the folder of class folders of each part.
 
-    Split folders are known by their names, at the root or below a folder that has nothing beside it; `wanted` names
-    them outright, `train="."` meaning that every folder is a class. Raises UserError where the names leave open what
-    is a split and what is a class, and for a split without class folders. Images that belong to no class are counted
-    and said once.
+    Split folders are recognised by their names, at the root or inside a folder that is the only one at its level;
+    `wanted` names them explicitly, and `train="."` means that every folder is a class. Raises UserError if splits and
+    classes cannot be told apart by name, and for a split without class folders. The number of images outside class
+    folders is reported once.
     """
     return _Tree(where, root).parts(wanted)
 
@@ -48,20 +48,20 @@ class _Tree:
         return {"train": self.root}
 
     def _classes(self, base: Path) -> list[Path]:
-        """Return the folders with images that lie in a folder."""
+        """Return the sub-folders of a folder that contain images."""
         if base not in self._known:
             self._known[base] = [path for path in self.files.folders(base) if self.files.holds(path)]
         return self._known[base]
 
     def _unwrapped(self, base: Path) -> Path:
-        """Return the innermost folder that holds everything below `base`, unless it is a class or a split."""
+        """Return the innermost folder that contains everything in `base`, unless it is a class or a split."""
         while len(inside := self._classes(base)) == 1 and self._classes(inside[0]) and not self._is_split(inside[0]):
             if any(path not in inside and not any(path.iterdir()) for path in self.files.folders(base)):
                 break  # an empty folder may be a class
             base = inside[0]
         if base != self.root:
             self._tell_loose(self.root)
-            tell_once(f"The images of '{self.where}' are taken from {base}, the only folder that has any.")
+            tell_once(f"The images of '{self.where}' are read from {base}, the only folder that has any.")
         return base
 
     @staticmethod
@@ -70,7 +70,7 @@ class _Tree:
         return found is not None and not found.rest
 
     def _split(self, folders: Mapping[str, Path], chosen: Mapping[str, str], *, strict: bool) -> dict[str, Path]:
-        """Return the folder of class folders of each chosen split; `strict`: refuse others that look like splits."""
+        """Return the folder of class folders of each chosen split; `strict` refuses others that look like splits."""
         if "train" not in chosen:
             have, free = ", ".join(chosen.values()), [name for name in folders if name not in chosen.values()]
             raise UserError(
@@ -82,7 +82,7 @@ class _Tree:
         if strict and unknown:
             raise UserError(
                 f"{self.root} has folders of class folders that are named neither as training, validation nor test "
-                f"images: {', '.join(unknown)}, beside {', '.join(chosen.values())}. "
+                f"images: {', '.join(unknown)}, next to {', '.join(chosen.values())}. "
                 f"{self._remedy([chosen['train'], *unknown])}"
             )
         if others:
@@ -97,7 +97,7 @@ class _Tree:
         return found
 
     def _inner(self, base: Path, part: str, train: str) -> Path | None:
-        """Return the folder of class folders of one split; None for a split without images, which is said."""
+        """Return the folder of class folders of one split; None for a split without images, which is reported."""
         inside = self._classes(base)
         while len(inside) == 1 and self._classes(inside[0]) and self._wraps(inside[0], base, part):
             base = inside[0]
@@ -109,40 +109,40 @@ class _Tree:
         if not inside and not loose:
             raise UserError(f"{base} has no images. Fill it, or name another folder: {self.where}[train=FOLDER].")
         if not inside:
-            other = "take every folder as a class" if part == "train" else "leave them out"
+            other = "use every folder as a class" if part == "train" else "leave them out"
             raise UserError(
-                f"{base} has {loose:,} images and no class folders, so their classes are not known. Sort them into a "
-                f"folder for each class, or {other}: {self.where}[train={'.' if part == 'train' else train}]."
+                f"{base} has {loose:,} images and no class folders, so their classes are not known. Sort them into one "
+                f"folder per class, or {other}: {self.where}[train={'.' if part == 'train' else train}]."
             )
         self._tell_loose(base)
         return base
 
     @staticmethod
     def _wraps(inside: Path, base: Path, part: str) -> bool:
-        """Whether the only folder in a split is not a class, but the split again, or a word such as `images`."""
+        """Return whether the only folder in a split is not a class, but the split again, or a word such as `images`."""
         found = role(inside.name)
         return inside.name == base.name or generic(inside.name) or (found is not None and found.part == part)
 
     def _check_classes(self, base: Path, all_classes: str) -> None:
-        """Refuse folders that may not be classes; `all_classes` is the parameter that says that they are."""
+        """Refuse folders that may not be classes; `all_classes` is the parameter that declares them classes."""
         folders, remedy = self._classes(base), f"if every folder is a class, write {self.where}[{all_classes}]."
         self._check_flat(base, [path.name for path in folders], remedy)
         self._check_nested(base, folders, remedy)
 
     @staticmethod
     def _check_flat(base: Path, names: Sequence[str], remedy: str) -> None:
-        """Refuse split folders that hold images and no classes; a class may be called `train`."""
+        """Refuse split folders that contain images and no classes; a class may be called `train`."""
         named = parts_of(names)
         splits = [name for found in named.values() for name in found]
         if splits and all(map(role, names)):
             raise UserError(
-                f"{base} has the split folders {', '.join(names)}, but they hold images and no class folders. Sort "
-                f"the images of each split into a folder for each class; or, {remedy}"
+                f"{base} has the split folders {', '.join(names)}, but they have images and no class folders. Sort "
+                f"the images of each split into one folder per class; or, {remedy}"
             )
         if any(name.casefold() != "train" for name in splits):
             raise UserError(
                 f"{base} has {', '.join(splits)}, named as {' and '.join(PARTS[part] for part in named)} images, but "
-                f"without class folders, beside what may be classes. Move {splits[0]} elsewhere; or, {remedy}"
+                f"without class folders, next to folders that may be classes. Move {splits[0]} elsewhere; or, {remedy}"
             )
 
     def _check_nested(self, base: Path, folders: Sequence[Path], remedy: str) -> None:
@@ -166,11 +166,11 @@ class _Tree:
             )
             raise UserError(
                 f"All folders of {base} ({listed(names)}) contain the same folders ({listed(sorted(shared))}), so "
-                f"these may be the classes and the folders above them splits or sources. {ways}"
+                f"these may be the classes, and the folders above them splits or sources. {ways}"
             )
 
     def _remedy(self, names: Sequence[str]) -> str:
-        """Return how to name two of these folders, the first for training."""
+        """Return the advice to name two of these folders as splits, the first for training."""
         first, second = (*names, "FOLDER", "FOLDER")[:2]
         return (
             f"Name the splits: {self.where}[train={first},test={second}]; "

@@ -41,13 +41,13 @@ def no_argument(name: str, argument: str | None) -> None:
 
 
 def places(data_dir: Path | None) -> list[Path]:
-    """Folders to look in, in this order: the data folder, $BENCH_DATA, downloads of earlier runs."""
+    """Return the folders to search, in this order: the data folder, $BENCH_DATA, downloads of earlier runs."""
     roots = [] if data_dir is None else [data_dir]
     variable = os.environ.get("BENCH_DATA")
     if variable:
         root = user_path(variable)
         if not root.is_dir():
-            raise UserError(f"$BENCH_DATA names {root}, which is not a folder. Correct or unset it.")
+            raise UserError(f"$BENCH_DATA is {root}, which is not a folder. Correct or unset it.")
         roots.append(root)
     return [*roots, cache_dir("downloads")]
 
@@ -61,10 +61,10 @@ def find(
     *,
     system: tuple[Path, ...] = (),
 ) -> Found:
-    """Open the first copy that a place holds; if none does, download one, or raise UserError with what to do.
+    """Open the first copy found; if there is none, download one, or raise UserError with what to do.
 
-    Folders of the system come after those of the user. Raises ToDownload if downloads are not allowed. An opener tells
-    `recall.watch` where it looks.
+    System folders come after the user's. Raises ToDownload if downloads are not allowed. An opener reports the paths
+    that it reads to `recall.watch`.
     """
     *given, downloads = places(data_dir)
     roots = [*given, *system, downloads]
@@ -82,19 +82,19 @@ def find(
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UserError(
             f"{FAMILY[key].title} is not in {looked} (expected: {layouts}), and downloading it failed "
-            f"({reason}). Put a copy into one of these folders, or name its folder with --data-dir or $BENCH_DATA."
+            f"({reason}). Put a copy into one of these folders, or give its folder with --data-dir or $BENCH_DATA."
         ) from error
     for opener in openers:
         found = opener(roots[-1])
         if found is not None:
             return found
     raise UserError(
-        f"{FAMILY[key].title} was downloaded to {roots[-1]}, but is not there. Empty that folder and try again."
+        f"{FAMILY[key].title} was downloaded to {roots[-1]}, but not found there. Empty that folder and try again."
     )
 
 
 def _check_unpacked(key: str, roots: list[Path]) -> None:
-    """Raise UserError if a data folder holds the dataset in an archive, or in a form that is not read."""
+    """Raise UserError if a data folder contains the dataset as an archive, or in an unsupported format."""
     official = FAMILY[key]
     named = re.compile(rf"{key.replace('_', '')}(?!\d)")
     for base in dict.fromkeys(root / sub for root in roots for sub in official.folders):
@@ -105,13 +105,13 @@ def _check_unpacked(key: str, roots: list[Path]) -> None:
         for other in official.unread:
             if (base / other).is_dir():
                 raise UserError(
-                    f"{base / other} holds {official.title} in a form that is not read. Take the version for Python, "
+                    f"{base / other} contains {official.title} in an unsupported format. Use the version for Python, "
                     "or parquet files."
                 )
 
 
 def dataset(key: str, found: Found, *, name: str | None = None, imbalance: int | None = None) -> ImageDataset:
-    """Make the dataset of a copy that was found, under its own name or that of a version of it."""
+    """Return the dataset of a copy that was found; `name` is that of a variant."""
     return ImageDataset(
         name or key,
         key,
@@ -138,5 +138,5 @@ def complete(key: str, where: Path, train: np.ndarray, test: np.ndarray) -> str 
 
 
 def partitions(train: int, test: int) -> np.ndarray:
-    """Partition names of `train` training rows followed by `test` test rows."""
+    """Return the partition names of `train` training rows followed by `test` test rows."""
     return np.repeat(np.array(["train", "test"]), [train, test])

@@ -1,4 +1,4 @@
-"""Names that look the same: in which form they are compared, and how they differ."""
+"""Compare names that look the same, and describe how they differ."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ TWINS = str.maketrans("АВЕКМНОРСТХаеорсухіјѕһԁΑΒΕΖΗ�
 
 
 def canonical(name: str) -> str:
-    """Return a name in the one Unicode form in which names are compared."""
+    """Return a name in the Unicode form used for comparison."""
     return unicodedata.normalize("NFC", name)
 
 
 def alike(name: str) -> str:
-    """Return what the names that look the same share: no case, no spaces around, nothing invisible."""
+    """Return a form that names which look the same share: without case, outer spaces and invisible characters."""
     visible = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) not in ("Cf", "Cc"))
     return " ".join(visible.split()).translate(TWINS).casefold()
 

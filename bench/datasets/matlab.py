@@ -1,4 +1,4 @@
-"""Read numeric arrays from MATLAB 5 files, checking every size before it is believed; code in C may crash on a lie."""
+"""Read numeric arrays from MATLAB 5 files, checking every size before use; C code may crash on a false size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_BYTES = 1 << 30  # of a file, and of a variable
 
 
 def read_matlab(path: Path, name: str) -> np.ndarray:
-    """Return the array of numbers with this name; raises ValueError if the file has none or is damaged."""
+    """Return the array of numbers with this name; raise ValueError if the file has none or is damaged."""
     with open_regular(path, MOST_BYTES) as file:
         content = memoryview(file.read())
     order = {b"IM": "<", b"MI": ">"}.get(bytes(content[126:HEADER]))
@@ -61,10 +61,10 @@ def _unpacked(data: memoryview) -> memoryview:
 
 
 def _array(data: memoryview, order: str, name: str) -> np.ndarray | None:
-    """Return the array in a matrix element, None if it has another name."""
+    """Return the array in a matrix element; None if it has another name."""
     parts = [part for part, _ in zip(_elements(data, order), range(4), strict=False)]
     if len(parts) < 4 or len(parts[0][1]) < 8:
-        raise ValueError("a variable of it is incomplete")
+        raise ValueError("one of its variables is incomplete")
     (_, flags), (dimensions_type, sizes), (_, label), (kind, values) = parts
     if bytes(label) != name.encode():
         return None

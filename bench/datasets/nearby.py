@@ -14,24 +14,24 @@ _COMMANDS = {".zip": "unzip {0} -d {1}", ".7z": "7z x {0} -o{1}", ".rar": "unrar
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path is a file with the suffix of an archive."""
+    """Return whether a path is a file with the suffix of an archive."""
     return path.name.lower().endswith(tuple(_COMMANDS)) and path.is_file()
 
 
 def extraction(path: Path, into: Path | None = None) -> str:
-    """Return the command that extracts an archive into a folder, by default into one of its name beside it."""
+    """Return the command that extracts an archive into a folder, by default one of the same name next to it."""
     suffix = next(suffix for suffix in sorted(_COMMANDS, key=len, reverse=True) if path.name.lower().endswith(suffix))
     folder = into or path.with_name(path.name[: -len(suffix)])
     return _COMMANDS[suffix].format(shlex.quote(str(path)), shlex.quote(str(folder)))
 
 
 def archives(folders: Iterable[Path]) -> list[Path]:
-    """Return the archives that lie directly in these folders."""
+    """Return the archives directly in these folders."""
     return sorted(path for folder in folders if folder.is_dir() for path in folder.iterdir() if is_archive(path))
 
 
 def similar(path: Path) -> str:
-    """Return a hint (" Did you mean 'pets'?") if the folder of a missing path holds something of a similar name."""
+    """Return a hint (" Did you mean 'pets'?") if the folder of a missing path contains a similar name."""
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     close = get_close_matches(path.name.casefold(), [name.casefold() for name in beside], n=1)
     found = next((name for name in beside if name.casefold() in close), None)

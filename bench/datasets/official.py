@@ -14,10 +14,10 @@ class Official:
     classes: int
     train: int
     test: int
-    folders: tuple[str, ...]  # sub-folders of a data folder that may hold it, '' being the folder itself
+    folders: tuple[str, ...]  # sub-folders of a data folder that may contain it; '' is the folder itself
     label: tuple[str, ...]  # names that its label column may have in parquet files
-    bytes: int  # of the authors' archives, which are what is downloaded
-    unread: tuple[str, ...] = ()  # folders of its versions for other languages
+    bytes: int  # size of the download: the authors' archives
+    unread: tuple[str, ...] = ()  # folders of its versions for other languages, which are not supported
     val: int = 0
     released_as: str = ""  # the lossy encoding of the authors' own files
 
@@ -103,9 +103,9 @@ _IMAGENET = re.compile(
 
 
 def drawn(name: str, title: str) -> str:
-    """Return what seeds the draws of splits: a public dataset that a hub or folder name is, otherwise the title.
+    """Return what seeds the draws of splits: the public dataset that a hub or folder name stands for, else the title.
 
-    This rule of protocol v1 must stay as it is. Whose images they are is decided by `bench.system.public_data.named`.
+    This rule of protocol v1 must not change. `bench.system.public_data.named` decides whose images they are.
     """
     last = re.sub(r"[^a-z0-9]", "", name.rstrip("/").rpartition("/")[2].lower())
     if last in _SAME:

@@ -27,8 +27,8 @@ IMAGE_COLUMNS = ("img", "image")
 def open_parquet(key: str, root: Path) -> Found | None:
     """Open the copy of a public dataset in a data folder; return None if there is none.
 
-    A sub-folder of the dataset's name that holds something else raises UserError. Parquet files in the data folder
-    itself may belong to any dataset, and are ignored if they belong to another.
+    Other content in a sub-folder of the dataset's name raises UserError. Parquet files in the data folder itself may
+    belong to any dataset, and are ignored if they belong to another.
     """
     for sub in FAMILY[key].folders:
         base = root / sub
@@ -53,7 +53,7 @@ def _read(key: str, base: Path, train: Sequence[Path], test: Sequence[Path]) -> 
     official = FAMILY[key]
     try:
         for file in (*train, *test):
-            open_regular(file).close()  # Arrow waits for pipes
+            open_regular(file).close()  # Arrow would block on a pipe
         schema = pq.read_schema(train[0])
         image = next((c for c in IMAGE_COLUMNS if c in schema.names), None)
         label = next((c for c in official.label if c in schema.names), None)
@@ -86,9 +86,9 @@ def split_labels(split: str, files: Sequence[Path], column: str) -> Labels:
 
 
 def class_names(schema: pa.Schema, column: str) -> tuple[str, ...] | None:
-    """Return the class names of a label column from the hub's schema metadata; None if it has none that are valid."""
+    """Return the class names of a label column from the hub's schema metadata; None if there are no valid ones."""
     try:
         names = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]["names"]
-    except Exception:  # anybody may write anything there
+    except Exception:  # the metadata may contain anything
         return None
     return tuple(names) if isinstance(names, list) and names and all(isinstance(n, str) for n in names) else None

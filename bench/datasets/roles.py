@@ -1,4 +1,4 @@
-"""Which part of a dataset a split, folder or file is by its name: the one rule for all sources."""
+"""Decide by name which part of a dataset a split, folder or file is: one rule for all sources."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.errors import UserError, nearest
 
-PARTS = {"train": "training", "val": "validation", "test": "test"}  # and what a sentence calls them
+PARTS = {"train": "training", "val": "validation", "test": "test"}  # each with its adjective for messages
 _WORDS = {
     "train": ("train", "training", "trn", "trainval"),
     "val": ("val", "valid", "validation", "validate", "dev", "development"),
@@ -23,14 +23,14 @@ _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
 
 @dataclass(frozen=True)
 class Role:
-    """What a name says: the part, and the words that are left (none: the name says nothing else)."""
+    """The part that a name states, and its remaining words (possibly none)."""
 
     part: str
     rest: tuple[str, ...]
 
 
 def role(name: str) -> Role | None:
-    """Return what a name such as `Training`, `test_set`, `train2017` or `seg_train` says; None if it names no part."""
+    """Return the role of a name such as `Training`, `test_set`, `train2017` or `seg_train`; None if it has no part."""
     tokens = [token.casefold() for token in _TOKEN.findall(unicodedata.normalize("NFKC", name))]
     said = [(token, part) for token in tokens for part, form in _PART.items() if form.fullmatch(token)]
     if len(said) != 1:
@@ -40,15 +40,15 @@ def role(name: str) -> Role | None:
 
 
 def generic(name: str) -> bool:
-    """Whether a name says only that there are images, as `images` and `data_set` do."""
+    """Return whether a name is generic, like `images` and `data_set`."""
     return all(_GENERIC.fullmatch(token.casefold()) for token in _TOKEN.findall(name))
 
 
 def parts_of(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the names of each part.
 
-    A name that says nothing but its part counts (`test_set`); one that says more (`seg_train`) counts only beside a
-    name that says the same of another part (`seg_test`).
+    A name with no words besides its part counts (`test_set`); one with more words (`seg_train`) counts only if another
+    part has the same words (`seg_test`).
     """
     roles = {name: found for name in names if (found := role(name))}
     groups: dict[tuple[str, ...], set[str]] = {}
@@ -62,15 +62,15 @@ def parts_of(names: Iterable[str]) -> dict[str, list[str]]:
 
 
 def assign(where: str, names: Sequence[str], wanted: Mapping[str, str | None], kind: str = "split") -> dict[str, str]:
-    """Return the name of each part: the one that the user wanted, else the one that `parts_of` finds.
+    """Return the name of each part: the user's, else the one that `parts_of` finds.
 
-    Where the user names the training split, nothing else is looked for. `kind` is what the names are. Raises UserError
-    for a wanted name that is not there, for one name of two parts, and for two names of one part.
+    If the user names the training split, no other parts are searched for. `kind` is what the names are. Raises
+    UserError for a wanted name that is missing, for one name given to two parts, and for two names found for one part.
     """
     asked = {part: name for part, name in wanted.items() if name is not None}
     for part, name in asked.items():
         if name not in names:
-            raise UserError(f"'{where}' has no {kind} '{name}' to take as {part}.{nearest(name, names)}")
+            raise UserError(f"'{where}' has no {kind} '{name}' to use as {part}.{nearest(name, names)}")
     if len(set(asked.values())) < len(asked):
         raise UserError(f"'{where}' names one {kind} for two parts. Give train=, val= and test= different names.")
     found = {} if "train" in asked else parts_of(name for name in names if name not in asked.values())

@@ -14,7 +14,7 @@ from bench.errors import UserError
 
 
 def is_saved(path: Path) -> bool:
-    """Whether a folder is a dataset saved by `save_to_disk`, or holds nothing but such folders."""
+    """Return whether a folder is a dataset saved by `save_to_disk`, or contains only such folders."""
     return (path / "dataset_dict.json").is_file() or (path / "state.json").is_file() or bool(_saved_below(path))
 
 
@@ -38,7 +38,7 @@ def _saved_below(path: Path) -> list[str]:
 
 
 def _listed(where: str, path: Path) -> list[str]:
-    """Return the splits that a saved dataset says it has."""
+    """Return the splits that a saved dataset declares."""
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))["splits"] if path.is_file() else []
         return [str(name) for name in splits]

@@ -1,4 +1,4 @@
-"""Which files below a folder are images: by suffix or content; skipped files are counted and reported once."""
+"""Find the images in a folder by suffix or content; skipped files are counted and reported once."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from bench.system.notices import tell_once
 
 TOOLS = {"__macosx", "__pycache__", "node_modules", "@eadir", "#recycle", "$recycle.bin", "lost+found"}
 TOOLS |= {"system volume information", "@tmp", "#snapshot"}
-OUTPUTS = {"runs", "results", "reports", "report"}  # of older versions, which did not mark their output
-ENVIRONMENT = "pyvenv.cfg"  # in every virtual environment of Python
+OUTPUTS = {"runs", "results", "reports", "report"}  # output of older versions, which did not mark it
+ENVIRONMENT = "pyvenv.cfg"  # in every Python virtual environment
 REPORT, PUBLISHED = ".state/index.json", "*/*/scores.parquet"
 COPIES = {".part", ".crdownload", ".download", ".partial", ".tmp", ".temp", ".bak", ".orig", ".old", ".swp"}
-RAW = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf"}  # Pillow sees their thumbnails
-NAMED = 3  # examples and kinds that a sentence names
+RAW = {".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".pef", ".srw", ".raf"}  # Pillow reads thumbnails
+NAMED = 3  # examples and kinds listed in a message
 
 
 class Selection:
-    """The folders and images of a tree that count. `tell` says how many files do not, and why."""
+    """The folders and images of a tree that are used. `tell` reports how many files are skipped, and why."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -32,9 +32,9 @@ class Selection:
         self.skipped: dict[Path, None] = {}  # folders, in the order in which they were found
 
     def folders(self, base: Path) -> list[Path]:
-        """Return the sub-folders of a folder by name, without hidden ones, those of tools and our own output.
+        """Return the sub-folders of a folder by name, except hidden ones, those of tools and our own output.
 
-        Raises UserError for a link that may stand for a folder and whose target is missing.
+        Raises UserError for a broken link without a file suffix, which may be a folder.
         """
         paths = [Path(entry.path) for entry in self._entries(base)]
         for path in paths:
@@ -43,7 +43,7 @@ class Selection:
         return sorted(path for path in paths if path.is_dir() and self._counts(path))
 
     def images(self, base: Path) -> list[Path]:
-        """Return the image files below a folder at any depth, sorted; links to folders are followed.
+        """Return the image files in a folder at any depth, sorted; links to folders are followed.
 
         Raises UserError for a link whose target is missing and for a folder that cannot be read.
         """
@@ -52,15 +52,15 @@ class Selection:
         return found
 
     def holds(self, base: Path) -> bool:
-        """Whether an image is below a folder, at any depth."""
+        """Return whether a folder contains an image at any depth."""
         return any(self._take(path) for path in self._files(base, (os.path.realpath(base),)))
 
     def loose(self, base: Path) -> int:
-        """Return how many images lie in a folder itself."""
+        """Return the number of images directly in a folder."""
         return sum(not entry.is_dir() and self._take(Path(entry.path)) for entry in self._entries(base))
 
     def tell(self) -> None:
-        """Say once how many files and which folders were passed over, if any were."""
+        """Report once how many files and which folders were skipped, if any."""
         parts = [f"{number:,} {kind}" for kind, number in self.passed_over.most_common(NAMED)]
         rest = sum(self.passed_over.values()) - sum(n for _, n in self.passed_over.most_common(NAMED))
         parts += [f"{rest:,} of other kinds"] if rest else []
@@ -69,7 +69,7 @@ class Selection:
         )
         if parts:
             total = self.used + sum(self.passed_over.values())
-            tell_once(f"{self.used:,} of {total:,} files in {self.root} are used. Passed over: {'; '.join(parts)}.")
+            tell_once(f"{self.used:,} of {total:,} files in {self.root} are used. Skipped: {'; '.join(parts)}.")
 
     def _entries(self, base: Path) -> list[os.DirEntry[str]]:
         try:
@@ -79,7 +79,7 @@ class Selection:
             raise UserError(f"The folder {base} cannot be read ({error.strerror}). Repair or remove it.") from error
 
     def _files(self, base: Path, above: tuple[str, ...]) -> Iterator[Path]:
-        """Yield everything below a folder that is not a folder; `above` holds the real paths that lead to it."""
+        """Yield all files in a folder at any depth; `above` contains the real paths of the folders above it."""
         for entry in self._entries(base):
             path = Path(entry.path)
             if not entry.is_dir():
@@ -90,7 +90,7 @@ class Selection:
                     yield from self._files(path, (*above, real))
 
     def _counts(self, folder: Path) -> bool:
-        """Whether a folder may hold images of the user; note one that holds files that look like it, but does not."""
+        """Return whether a folder may contain the user's images; record a skipped one that contains image files."""
         if self._ours(folder):
             return False
         name = folder.name.casefold()
@@ -102,7 +102,7 @@ class Selection:
         return False
 
     def _ours(self, folder: Path) -> bool:
-        """Whether this project wrote a folder, or all that is in it: stores and banks, reports, published records."""
+        """Return whether exitbench wrote a folder or all its content: stores, banks, reports, published records."""
         if (folder / OUTPUT_MARK).exists() or (folder / REPORT).exists() or any(folder.glob(PUBLISHED)):
             return True
         entries = [entry for entry in self._entries(folder) if entry.name[0] != "."]
@@ -112,7 +112,7 @@ class Selection:
         return any(entry.is_file() and _known(entry.name) for entry in self._entries(folder))
 
     def _take(self, path: Path) -> bool:
-        """Whether a file is an image that counts; count it under its kind if it is not."""
+        """Return whether a file is an image to use; otherwise count it under its kind."""
         suffix, known = path.suffix.lower(), _known(path.name)
         if path.name.startswith("."):
             if known:
@@ -131,7 +131,7 @@ class Selection:
 
 def _broken(path: Path) -> UserError:
     return UserError(
-        f"{path} is a link to {os.readlink(path)}, which does not exist. Fetch what it stands for "  # noqa: PTH115
+        f"{path} is a link to {os.readlink(path)}, which does not exist. Fetch the file or folder "  # noqa: PTH115
         "(git annex get, dvc pull, a new download), or remove the link."
     )
 

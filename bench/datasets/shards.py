@@ -1,4 +1,4 @@
-"""The files of tables below a folder, by split: told by their names, complete, and of one version."""
+"""Group the table files in a folder by split, from their names, and check that shards are complete."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from bench.datasets.roles import Role, assign, parts_of, role
 from bench.errors import UserError
 from bench.system.files import leads_back
 
-BUILDERS = {".parquet": "parquet", ".tar": "webdataset"}  # what reads them; the first kind that is there counts
+BUILDERS = {".parquet": "parquet", ".tar": "webdataset"}  # reader of each kind; the first kind present is used
 _SHARD = re.compile(r"(?P<stem>.*?)[-_. ]?(?P<number>\d+)(?:[-_]of[-_](?P<total>\d+))?(?:-[0-9a-f]{16})?")
 
 
 def table_files(path: Path) -> list[Path]:
-    """Return the parquet files below a folder, else its tar files; hidden files and folders are passed over."""
+    """Return the parquet files in a folder, else its tar files; hidden files and folders are skipped."""
     found = sorted(_below(path, (path.resolve(),)))
     of = {suffix: [file for file in found if file.suffix == suffix and file.is_file()] for suffix in BUILDERS}
     return next((files for files in of.values() if files), [])
 
 
 def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Yield the files below a folder; links to folders are followed, but none that leads back."""
+    """Yield the files in a folder at any depth; links to folders are followed, except circular ones."""
     for path in folder.iterdir():
         if path.name.startswith((".", "__")):
             continue
@@ -34,7 +34,7 @@ def _below(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def grouped(where: str, base: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Group files by the split that their names, or the folders they lie in, tell; one group if none tells any."""
+    """Group files by the split in their names or folders; one group if there is none."""
     found: dict[str, list[Path]] = {}
     for file in files:
         found.setdefault(_title(where, file.relative_to(base)), []).append(file)
@@ -50,7 +50,7 @@ def grouped(where: str, base: Path, files: Sequence[Path]) -> dict[str, list[Pat
 
 
 def _title(where: str, file: PurePath) -> str:
-    """Return what tells the split of a file: its stem without shard numbers, else the innermost folder that does."""
+    """Return what names the split of a file: its stem without shard numbers, else the innermost folder that does."""
     names = [_stem(file), *reversed(file.parts[:-1])]
     told = {found.part: name for name in reversed(names) if (found := role(name))}
     if len(told) > 1:
@@ -64,7 +64,7 @@ def _stem(file: PurePath) -> str:
 
 
 def assign_files(where: str, titles: list[str], wanted: Mapping[str, str | None]) -> dict[str, str]:
-    """Assign files to parts; a lone `mnist_train` counts although nothing stands beside it."""
+    """Assign files to parts; a single `mnist_train` counts without a matching test file."""
     roles: dict[str, Role] = {title: found for title in titles if (found := role(title))}
     paired = {title for group in parts_of(titles).values() for title in group}
     lone = [t for t in roles if t not in paired and [r.part for r in roles.values()].count(roles[t].part) == 1]
@@ -77,7 +77,7 @@ def assign_files(where: str, titles: list[str], wanted: Mapping[str, str | None]
 
 
 def check_shards(where: str, title: str, files: Sequence[Path], hint: str) -> None:
-    """Refuse a split of which some shards are missing, by `00000-of-00003` in the names of the others."""
+    """Refuse a split with missing shards, as seen from `00000-of-00003` in file names."""
     numbers: dict[tuple[Path, str, int], set[int]] = {}
     for file in files:
         shard = _SHARD.fullmatch(file.stem)
@@ -91,7 +91,7 @@ def check_shards(where: str, title: str, files: Sequence[Path], hint: str) -> No
             some = ", ".join(islice(missing, 5)) + (" …" if lacking > 5 else "")
             raise UserError(
                 f"Split '{title}' of '{where}' is incomplete: of its {total} shards {stem}-…-of-{total:05} in "
-                f"{folder}, {lacking} are missing (number {some}). Download them, or take '-of-{total:05}' out of "
+                f"{folder}, {lacking} are missing (number {some}). Download them, or remove '-of-{total:05}' from "
                 f"the names.{hint}"
             )
     versions = {(folder, stem) for folder, stem, _ in numbers}

@@ -13,14 +13,14 @@ from bench.errors import UserError
 from bench.system.files import read_regular
 
 SUFFIXES = (".csv", ".tsv")
-MOST_BYTES = 1 << 31  # of a file
+MOST_BYTES = 1 << 31  # per file
 SEPARATORS = (",", ";", "\t")
 MOST_FIELD = 1 << 28  # characters
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One table: its columns by name, and the number that a spreadsheet shows beside each row (the header is 1)."""
+    """One table: its columns by name, and the number that a spreadsheet shows next to each row (the header is 1)."""
 
     path: Path
     columns: dict[str, list[str]]
@@ -28,9 +28,9 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a file; rows without any content are passed over.
+    """Read a file; blank rows are skipped.
 
-    Raises UserError that names the row of broken encoding, of an open quote, and of too few or too many fields.
+    Raises UserError with the row of a bad encoding, an open quote, or too few or too many fields.
     """
     try:
         content = read_regular(path, MOST_BYTES)
@@ -40,7 +40,7 @@ def read_sheet(path: Path) -> Sheet:
     first, _, rest = text.partition("\n")
     told = first.strip().lower()
     skipped = 0
-    if told.startswith("sep=") and told[4:] in (*SEPARATORS, "|"):  # how Excel is told the separator
+    if told.startswith("sep=") and told[4:] in (*SEPARATORS, "|"):  # Excel's way to declare the separator
         text, separator, skipped = rest, told[4], 1
     else:
         separator = "\t" if path.suffix.lower() == ".tsv" else _separator(text)
@@ -48,7 +48,7 @@ def read_sheet(path: Path) -> Sheet:
     at, header = next(records, (0, []))
     names = [name.strip() for name in header]
     if len(names) < 2:
-        raise UserError(f"{path} has no header of two columns or more. Begin it with a line such as text,label.")
+        raise UserError(f"{path} has no header of at least two columns. Begin it with a line such as text,label.")
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise UserError(f"{path} has two columns '{twice}'. Rename one of them.")
@@ -59,8 +59,8 @@ def read_sheet(path: Path) -> Sheet:
             fields.pop()
         if len(fields) != len(names):
             raise UserError(
-                f"Row {at} of {path} has {len(fields)} fields where the header has {len(names)}. Put a text that "
-                f"holds {separator!r} into double quotes."
+                f"Row {at} of {path} has {len(fields)} fields, but the header has {len(names)}. Put a text that "
+                f"contains {separator!r} into double quotes."
             )
         numbers.append(at)
         for column, field in zip(columns, fields, strict=True):
@@ -84,7 +84,7 @@ def _records(path: Path, text: str, separator: str, skipped: int = 0) -> Iterato
 
 
 def _separator(text: str) -> str:
-    """Return the separator that parts the header into most columns; ties go to the comma."""
+    """Return the separator that splits the header into the most columns; ties go to the comma."""
 
     def columns(separator: str) -> int:
         try:
@@ -96,7 +96,7 @@ def _separator(text: str) -> str:
 
 
 def _decoded(path: Path, content: bytes) -> str:
-    """Return the text of a file by its byte order mark, else as UTF-8, or as UTF-16 if half of it are zeros."""
+    """Return the text of a file by its byte order mark, else as UTF-8, or as UTF-16 if half of its bytes are zero."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         codec = "utf-16"
     else:
@@ -114,7 +114,7 @@ def _decoded(path: Path, content: bytes) -> str:
             "UTF-8, which spreadsheets offer as 'CSV UTF-8'."
         ) from error
     if "\0" in text:
-        raise UserError(f"Row {_row(text[: text.index(chr(0))])} of {path} holds a NUL character. Remove it.")
+        raise UserError(f"Row {_row(text[: text.index(chr(0))])} of {path} contains a NUL character. Remove it.")
     return text
 
 

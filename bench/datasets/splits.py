@@ -1,4 +1,4 @@
-"""A split as the Hugging Face library opens it, and what every way of opening one shares."""
+"""A split as the Hugging Face library opens it, and helpers shared by all ways of opening one."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ class Split:
 
 
 def tell_left_out(where: str, titles: Sequence[str]) -> None:
-    """Say which splits are not used."""
+    """Report which splits are not used."""
     if titles:
         them = "splits are" if len(titles) > 1 else "split is"
         tell_once(
-            f"{len(titles)} {them} left out of '{where}', as neither train, validation nor test: {', '.join(titles)}."
+            f"{len(titles)} {them} left out of '{where}' (neither train, validation nor test): {', '.join(titles)}."
         )
 
 
 def converted(files: Iterable[Path]) -> str:
-    """Return the folder for what the library makes of some files, which it knows by their names and times alone."""
+    """Return the folder for the library's conversion of files; the library knows files by name and time alone."""
     return str(cache_dir("datasets", digests.files(sorted(files))[:16]))
 
 
 @contextmanager
 def opening(where: str, advice: str) -> Iterator[None]:
-    """Turn what the library raises while it opens a dataset into a UserError that ends with advice."""
+    """Turn an error of the library while it opens a dataset into a UserError that ends with advice."""
     try:
         yield
     except UserError:
@@ -50,14 +50,14 @@ def opening(where: str, advice: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of what went wrong first."""
+    """Return the first line of the original error."""
     while error.__cause__ is not None:
         error = error.__cause__
     return (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
 
 
 def check_config(where: str, names: Sequence[str], config: str | None) -> None:
-    """Raise UserError for a configuration that is none of these, and if none of several was named."""
+    """Raise UserError for an unknown configuration, and if there are several and none was given."""
     if config is None and len(names) > 1:
         listed = ", ".join(names)
         raise UserError(f"'{where}' has several configurations ({listed}). Name one: {where}[config={names[0]}].")

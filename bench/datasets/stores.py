@@ -16,8 +16,8 @@ from bench.datasets.decode import decode, lossy
 from bench.errors import UserError
 from bench.system.files import read_regular
 
-MOST_BYTES = 1 << 30  # of one image file
-SAMPLES = 64  # encoded images looked at to tell how a set is encoded
+MOST_BYTES = 1 << 30  # per image file
+SAMPLES = 64  # images inspected to recognise the encoding of a dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class ArrayStore:
         return digests.files(self.files) if self.files else None
 
     def encoding(self) -> str | None:
-        """None: raw arrays are not encoded."""
+        """Return None: raw arrays are not encoded."""
         return None
 
 
@@ -53,7 +53,7 @@ class ArrowStore:
     open: Callable[[], Sequence[pa.ChunkedArray]]
     files: tuple[Path, ...]
     name: str  # of the column
-    where: tuple[str, ...]  # what each of the columns is a part of: "split 'test' of 'hf:pets'"
+    where: tuple[str, ...]  # where each column comes from, for messages: "split 'test' of 'hf:pets'"
 
     @cached_property
     def columns(self) -> Sequence[pa.ChunkedArray]:
@@ -99,7 +99,7 @@ class ArrowStore:
 
 
 def sound(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
-    """Return a column of an Arrow file after checking its offsets; reading one that lies ends the process."""
+    """Return a column of an Arrow file after checking its offsets; a false offset would crash the process."""
     try:
         column.validate(full=True)
     except pa.ArrowException as error:
@@ -108,7 +108,7 @@ def sound(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
 
 
 def parquet(files: Sequence[Path], column: str) -> ArrowStore:
-    """Store over a column of parquet files; the encoded bytes stay in memory, so this is for small sets."""
+    """Return a store of a column of parquet files; encoded bytes stay in memory, so this is for small datasets."""
     paths = tuple(files)
     return ArrowStore(lambda: [_read(file, column) for file in paths], paths, column, tuple(map(str, paths)))
 
@@ -138,7 +138,7 @@ class FileStore:
 
 
 def read_file(path: Path) -> bytes:
-    """Read a whole file; UserError names one that cannot be."""
+    """Return the content of a file; UserError names one that cannot be read."""
     try:
         return read_regular(path, MOST_BYTES)
     except OSError as error:

@@ -46,7 +46,7 @@ def open_matlab(root: Path) -> Found | None:
     if base is None:
         if alone := next((b / name for b in bases for name in FILES if (b / name).is_file()), None):
             missing = next(name for name in FILES if name != alone.name)
-            raise UserError(f"{alone} is there, but {missing} is not. Put it into the same folder.")
+            raise UserError(f"{alone} was found, but {missing} was not. Put it into the same folder.")
         return None
     paths = tuple(base / name for name in FILES)
     train, test = map(_labels, paths)
@@ -69,7 +69,7 @@ def _labels(path: Path) -> np.ndarray:
     """Return the labels of a file, int64 [N]; the digit 0 is stored as 10."""
     found = _variable(path, "y")
     if found.size != max(found.shape) or not np.isin(found, range(11)).all():
-        raise _damaged(path, "its variable 'y' does not hold one digit, 1 … 10, per image")
+        raise _damaged(path, "its variable 'y' does not contain one digit, 1 … 10, per image")
     return found.astype(np.int64).reshape(-1) % 10
 
 
@@ -77,7 +77,7 @@ def _images(path: Path, count: int) -> np.ndarray:
     """Return the images of a file, uint8 [N, 32, 32, 3]."""
     found = _variable(path, "X")
     if found.shape != (32, 32, 3, count) or found.dtype != np.uint8:
-        raise _damaged(path, f"its variable 'X' does not hold {count:,} images of 32 × 32 pixels")
+        raise _damaged(path, f"its variable 'X' does not contain {count:,} images of 32 × 32 pixels")
     return found.transpose(3, 0, 1, 2)
 
 

@@ -1,4 +1,4 @@
-"""Splits of a local path that holds tables: parquet files, or tar archives of WebDataset."""
+"""Splits of a local path with tables: parquet files, or tar archives of WebDataset."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from bench.system.notices import tell_once
 
 _ADVICE = {
     ".parquet": "Download the files again",
-    ".tar": "Check that every sample has the same files, and that its .cls holds a whole number",
+    ".tar": "Check that every sample has the same files, and that its .cls contains a whole number",
 }
 
 
 def open_tables(
     where: str, path: Path, files: Sequence[Path], config: str | None, wanted: Mapping[str, str | None]
 ) -> dict[str, Split]:
-    """Open the splits of parquet or tar files: those that a README declares, else those that the file names tell."""
+    """Open the splits of parquet or tar files: those declared in a README, else those in the file names."""
     declared = _declared(where, path, config) if path.is_dir() else None
     base = path if path.is_dir() else path.parent
     groups = declared[0] if declared else grouped(where, base, files)
@@ -70,7 +70,7 @@ def _declared(where: str, path: Path, config: str | None) -> tuple[dict[str, lis
 
 
 def _open(where: str, part: str, title: str, files: Sequence[Path], features: hub.Features | None) -> Split | None:
-    """Open one split; None if it has no rows, which is said once."""
+    """Open one split; None if it has no rows, which is reported once."""
     if other := next((file for file in files if file.suffix not in BUILDERS), None):
         raise UserError(f"{other} of '{where}' is neither a parquet nor a tar file. Leave it out of the README.")
     kept = [file for file in files if file.suffix != ".parquet" or _schema(where, file)[1]]

@@ -21,9 +21,9 @@ from bench.errors import UserError
 from bench.system.files import open_regular
 from bench.system.recall import watch
 
-FILES = {"train": "train", "val": "validation", "test": "test"}  # part: what its files are called
+FILES = {"train": "train", "val": "validation", "test": "test"}  # part → name of its files
 TEXT = "text"
-OUT_OF_SCOPE = "oos"  # a class of the hub's CLINC150 that is none of the 150 intents
+OUT_OF_SCOPE = "oos"  # a class of the hub's CLINC150 besides the 150 intents
 HUB = {"banking77": ("PolyAI/banking77", None), "clinc150": ("clinc_oos", "plus")}  # name and configuration
 CONVERTED = "refs/convert/parquet"  # the hub's own copy of a set that is stored as a script
 
@@ -49,8 +49,8 @@ def _dataset(key: str, argument: str | None, data_dir: Path | None) -> TextDatas
 def open_texts(key: str, root: Path) -> Found | None:
     """Open the copy of a public text set in a data folder; None if there is none.
 
-    A sub-folder of the set's name that holds something else raises UserError; files in the data folder itself may
-    belong to any set, and are ignored if they have other classes.
+    Other content in a sub-folder of the dataset's name raises UserError; files in the data folder itself may belong to
+    any dataset, and are ignored if they have other classes.
     """
     for sub in FAMILY[key].folders:
         base = root / sub
@@ -59,7 +59,7 @@ def open_texts(key: str, root: Path) -> Found | None:
         files = {part: found for part, found in files.items() if found}
         if not {"train", "test"} <= files.keys():
             if sub and files:
-                raise UserError(f"{base} lacks train-*.parquet or test-*.parquet. Complete it, or move it elsewhere.")
+                raise UserError(f"{base} has no train-*.parquet or test-*.parquet. Complete or move it.")
             continue
         watch(*(file for found in files.values() for file in found))
         found = _read(key, base, files)
@@ -75,7 +75,7 @@ def _read(key: str, base: Path, files: dict[str, list[Path]]) -> Found | str:
     official, every = FAMILY[key], [file for found in files.values() for file in found]
     try:
         for file in every:
-            open_regular(file).close()  # Arrow waits for pipes
+            open_regular(file).close()  # Arrow would block on a pipe
         schema = pq.read_schema(every[0])
         label = next((name for name in official.label if name in schema.names), None)
         if label is None or TEXT not in schema.names:
@@ -89,11 +89,11 @@ def _read(key: str, base: Path, files: dict[str, list[Path]]) -> Found | str:
     names, codes = unite(str(base), stored)
     sizes = {part: len(values) for part, values in codes.items()}
     if len(names) != official.classes or any(name.isdigit() for name in names):
-        return f"{every[0]} has not the {official.classes} named classes of {official.title}"
+        return f"{every[0]} does not have the {official.classes} named classes of {official.title}"
     if wrong := next((part for part in FILES if sizes.get(part, 0) != getattr(official, part)), None):
         expected = getattr(official, wrong)
         return f"{base} has {sizes.get(wrong, 0):,} texts in {FILES[wrong]}, but {official.title} has {expected:,}"
-    order = natural(names)  # the same for every copy, whatever the numbers in its files
+    order = natural(names)  # the same for every copy, independent of the numbers in its files
     index = np.array([order.index(name) for name in names])
     held = [[checked(columns[part].take(pa.array(inside[part])), TEXT, f"{FILES[part]} in {base}")] for part in codes]
     partition = np.repeat(np.array(list(codes)), list(sizes.values()))

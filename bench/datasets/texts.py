@@ -14,16 +14,16 @@ from bench.datasets import digests
 from bench.datasets.dataset import Dataset
 from bench.errors import UserError
 
-NAMED = 5  # bad rows that a sentence names
+NAMED = 5  # bad rows listed in a message
 NAMES = (
     *("text", "sentence", "utterance", "query", "question", "content", "review", "document", "message", "tweet"),
     *("headline", "title", "description"),
-)  # of columns that hold the texts
+)  # of columns that contain the texts
 NO_TEXTS = {"id", "idx", "index", "key", "path", "file", "file_name", "filename", "url", "split", "label_text"}
 
 
 class TextDataset(Dataset):
-    """N labelled texts: `read` returns a `str` each, or a `tuple[str, str]` of a task on pairs."""
+    """N labelled texts: `read` returns a `str` each, or a `tuple[str, str]` for text pairs."""
 
     modality = "text"
     scheme = digests.TEXTS
@@ -31,14 +31,14 @@ class TextDataset(Dataset):
 
 @dataclass(frozen=True, eq=False)
 class TextStore:
-    """Texts in Arrow columns: one, or two of a task on pairs."""
+    """Texts in Arrow columns: one, or two for text pairs."""
 
     columns: tuple[pa.ChunkedArray, ...]
     files: tuple[Path, ...]
     names: tuple[str, ...]  # of the columns
 
     def read(self, rows: Sequence[int] | np.ndarray) -> list[str] | list[tuple[str, str]]:
-        """Return the texts of these rows, in the order asked."""
+        """Return the texts of these rows, in the given order."""
         wanted = pa.array(np.asarray(rows, dtype=np.int64))
         found = [column.take(wanted).to_pylist() for column in self.columns]
         return found[0] if len(found) == 1 else list(zip(*found, strict=True))
@@ -48,7 +48,7 @@ class TextStore:
         return digests.files(self.files, *self.names) if self.files else None
 
     def encoding(self) -> str | None:
-        """None: texts are not encoded."""
+        """Return None: texts are not encoded."""
         return None
 
 
@@ -59,9 +59,9 @@ def store(parts: Sequence[Sequence[pa.ChunkedArray]], files: Sequence[Path], nam
 
 
 def checked(column: pa.ChunkedArray, name: str, where: str, number: Callable[[int], int] = int) -> pa.ChunkedArray:
-    """Return a column as text; UserError names the rows of `where` that have none, or that are not UTF-8.
+    """Return a column as text; UserError lists the rows of `where` that have none, or that are not UTF-8.
 
-    number: from a position to the number that the user knows the row by.
+    number: maps a position to the user's row number.
     """
     try:
         column.validate(full=True)
@@ -83,7 +83,7 @@ def checked(column: pa.ChunkedArray, name: str, where: str, number: Callable[[in
 
 
 def rows_of(positions: Sequence[int], where: str, number: Callable[[int], int] = int) -> str:
-    """Begin a sentence on rows: `Rows 3, 7 and 12 of … have`."""
+    """Return the beginning of a sentence on rows: `Rows 3, 7 and 12 of … have`."""
     listed = [str(number(row)) for row in positions[:NAMED]]
     if len(positions) == 1:
         return f"Row {listed[0]} of {where} has"
@@ -93,7 +93,7 @@ def rows_of(positions: Sequence[int], where: str, number: Callable[[int], int] =
 
 
 def _not_utf8(column: pa.ChunkedArray) -> list[int]:
-    """Return the positions of values that are not UTF-8; none if it is something else that is wrong."""
+    """Return the positions of values that are not UTF-8; empty if the problem is another one."""
     bad, at = [], 0
     for chunk in column.chunks:
         try:
@@ -112,10 +112,10 @@ def _not_utf8(column: pa.ChunkedArray) -> list[int]:
 def text_columns(
     where: str, columns: Sequence[str], texts: Sequence[str], text: str | None, pair: str | None
 ) -> tuple[str, ...]:
-    """Return the column of the texts, or the two of a task on pairs: those asked for, else the one that can be it.
+    """Return the column of the texts, or the two of text pairs: those that the user names, else the only candidate.
 
-    columns: all of them; texts: those that hold texts, the label's left out. Only one of a usual name (`text`,
-    `sentence`, …), or a lone one, is taken unasked. Raises UserError that lists the columns.
+    columns: all of them; texts: those that contain texts, except the label's. Without a user's choice, only a column
+    with a usual name (`text`, `sentence`, …) or the only one is used. Otherwise raises UserError listing the columns.
     """
     for role, wanted in (("text", text), ("text_pair", pair)):
         if wanted is not None and wanted not in columns:
@@ -125,10 +125,10 @@ def text_columns(
         others = [name for name in texts if name.casefold() not in NO_TEXTS and name != pair]
         found = [n for n in usual if n.casefold() == "text"] or (usual if len(usual) == 1 else []) or others
         if len(found) != 1:
-            several = f"several columns of texts ({', '.join(found)})" if found else "no column of texts"
+            several = f"several text columns ({', '.join(found)})" if found else "no text column"
             example = f"[text={found[0]},text_pair={found[1]}] for both, or one" if found else "[text=COLUMN]"
             raise UserError(f"'{where}' has {several} among {', '.join(columns)}. Name it: {where}{example}.")
         text = found[0]
     if pair == text:
-        raise UserError(f"'{where}' names column '{text}' for both text= and text_pair=. Give two different ones.")
+        raise UserError(f"'{where}' uses column '{text}' for both text= and text_pair=. Give two different ones.")
     return (text,) if pair is None else (text, pair)

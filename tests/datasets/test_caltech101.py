@@ -169,7 +169,7 @@ def test_an_incomplete_copy_is_named(tmp_path, put, put_whole, how):
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (("faces", "leopards", "accordion", "zebra"), "has the class 'zebra', which Caltech-101 has not"),
+        (("faces", "leopards", "accordion", "zebra"), "has the class 'zebra', which Caltech-101 does not have"),
         (None, "has no class names"),
         (("faces", "leopards", "accordion"), "has no class 'ant'"),
     ],

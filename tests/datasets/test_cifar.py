@@ -176,7 +176,7 @@ def test_class_names_in_another_order_are_put_right(tmp_path, pixels, write_parq
         (["cifar-10-python.tar.gz"], r"cifar-10-python\.tar\.gz, which has not been extracted\. Run .*tar -xf .* -C "),
         (["cifar10/archive.zip"], r"archive\.zip, which has not been extracted\. Run unzip "),
         (["CIFAR10.tgz"], r"CIFAR10\.tgz, which has not been extracted"),
-        (["cifar-10-batches-bin/data_batch_1.bin"], "in a form that is not read"),
+        (["cifar-10-batches-bin/data_batch_1.bin"], "in an unsupported format"),
         (["cifar10/train-0.parquet"], r"has train-\*\.parquet, but no test-\*\.parquet"),
         (["cifar-100-python.tar.gz"], "CIFAR-10 was downloaded"),
     ],

@@ -47,17 +47,17 @@ def test_classes_are_matched_by_name(train, test, classes, told):
 @pytest.mark.parametrize(
     ("train", "test", "sentence"),
     [
-        (([0, 1, 1], ("a", "b", "c")), ([2], ("a", "b", "c")), "'c' is a class that has no training samples in 'set'"),
+        (([0, 1, 1], ("a", "b", "c")), ([2], ("a", "b", "c")), "The class 'c' has no training samples in 'set'"),
         (([0, 1, 7], ("a", "b")), None, r"Row 2 of split 'train' .* label 7, but only 2 classes have names \(0 to 1\)"),
         (([0, 1, -2], ("a", "b")), None, "Row 2 .* label -2, but only"),
-        (([0, 1, -1], None), None, "Row 2 .* label -1, which stands for none"),
+        (([0, 1, -1], None), None, "Row 2 .* label -1, which means no label"),
         (([0, None, 1], None), None, "Row 1 .* has no label"),
         (([0.5, 1.0, 1.0], None), None, "Row 0 .* label 0.5, a float that is not a whole number"),
         (([0.0, float("nan"), 1.0], None), None, "Row 1 .* has no label"),
         ((["a", " ", "b"], None), None, "Row 1 .* has an empty label"),
         (([5, 6, 7, 8], None), None, "different for each of its 4 samples"),
         (([-1, -1], None), None, "has no labels in its training split"),
-        (([3, 3, 3], None), None, "one class only"),
+        (([3, 3, 3], None), None, "only one class"),
         (([0, 1, 1], ("a", "a")), None, "names the class 'a' twice"),
         (
             ([0, 1, 1], ("a", "b")),
@@ -83,7 +83,7 @@ def test_what_is_left_out_is_said(capsys):
     names, texts = named(train=([0, 2, 2], ("a", "gnu", "b")), test=([-1, -1], ("a", "gnu", "b")))
     assert names == ("a", "b") and set(texts) == {"train"}
     said = capsys.readouterr().err
-    assert "1 class name that no sample has is left out of 'set': gnu" in said and "Split 'test' of 'set'" in said
+    assert "1 class name without samples is left out of 'set': gnu" in said and "Split 'test' of 'set'" in said
 
 
 def test_numbers_sort_as_numbers_and_anything_else_as_text():

@@ -39,7 +39,7 @@ def test_a_tsv_file_a_named_separator_and_blank_rows_are_read(tmp_path):
     (tmp_path / "a.tsv").write_text("text\tlabel\none, two\tx\n\nthree\ty\n\t\n")
     (tmp_path / "b.csv").write_text("sep=;\r\ntext;label;\r\none, two;x;\r\nthree;y\r\n")
     assert opened(tmp_path / "a.tsv").read([1, 0]) == ["three", "one, two"]
-    with pytest.raises(UserError, match=r"Row 4 of .*b.csv has 2 fields where the header has 3"):
+    with pytest.raises(UserError, match=r"Row 4 of .*b.csv has 2 fields, but the header has 3"):
         opened(tmp_path / "b.csv")
     (tmp_path / "b.csv").write_text("sep=;\r\ntext;label\r\none, two;x\r\nthree;y;\r\n")
     assert opened(tmp_path / "b.csv").read([0, 1]) == ["one, two", "three"]
@@ -50,7 +50,7 @@ def test_columns_are_found_or_named_and_two_make_pairs(tmp_path):
     path = write_csv(tmp_path / "pairs.csv", rows, ("id", "premise", "hypothesis", "verdict"))
     with pytest.raises(UserError, match=r"no label column among id, premise, hypothesis, verdict. Name it: .*label="):
         opened(path)
-    with pytest.raises(UserError, match=r"several columns of texts \(premise, hypothesis\)"):
+    with pytest.raises(UserError, match=r"several text columns \(premise, hypothesis\)"):
         opened(path, "[label=verdict]")
     found = opened(path, "[label=verdict,text=premise,text_pair=hypothesis]")
     assert found.read([1, 0]) == [("d", "e f"), ("a b", "c")]
@@ -94,12 +94,12 @@ BAD = {
     "an empty text": ("text,label\na,x\n  ,y\n,x\n", r"Rows 3 and 4 of .* have no text in column 'text'"),
     "no label": ("text,label\na,x\nb,\nc,y\n", r"Row 3 of .* has no label in column 'label'"),
     "an open quote": ('text,label\na,x\n"b,y\n', r"Row 3 of .* cannot be read .*Close its quotes"),
-    "too many fields": ("text,label\na,x\nb, and c,y\n", r"Row 3 of .* has 3 fields where the header has 2"),
+    "too many fields": ("text,label\na,x\nb, and c,y\n", r"Row 3 of .* has 3 fields, but the header has 2"),
     "one column": ("text\na\nb\n", "no header of two columns"),
     "two names": ("text,text,label\na,b,x\n", "has two columns 'text'"),
     "a NUL": ("text,label\na,x\nb\0,y\n" + "c,x\n" * 99, r"Row 3 of .* NUL"),
     "a strange split": ("text,label,split\na,x,train\nb,y,fold 1\n", r"Row 3 of .* has 'fold 1' in column 'split'"),
-    "no training rows": ("text,label,split\na,x,test\nb,y,test\n", "names no training rows"),
+    "no training rows": ("text,label,split\na,x,test\nb,y,test\n", "marks no training rows"),
     "a class for each": ("text,label\na,x\nb,y\nc,z\n", "different for each of its 3 samples"),
 }
 
@@ -127,7 +127,7 @@ def test_paths_that_hold_no_table_are_explained(tmp_path):
     for name, said in (
         ("mail.csv", "does not exist. Did you mean"),
         ("notes.txt", "not a .csv or .tsv file"),
-        ("empty", "holds no .csv or .tsv files"),
+        ("empty", "has no .csv or .tsv files"),
         ("mails.csv", "no labels in its training split"),
     ):
         with pytest.raises(UserError, match=said):

@@ -126,7 +126,7 @@ def test_damaged_exif_data_says_nothing():
 
 @pytest.mark.parametrize("form", ["EPS", "PDF", "ICNS"])
 def test_only_named_formats_are_opened(form):
-    with pytest.raises(UserError, match=r"its content is none of AVIF, BMP"):
+    with pytest.raises(UserError, match=r"its format is none of AVIF, BMP"):
         decode(encode(np.zeros((16, 16, 3), np.uint8), encoding=form), "x.png")
 
 

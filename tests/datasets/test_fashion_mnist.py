@@ -158,7 +158,7 @@ def test_a_damaged_file_is_named(tmp_path, put, how):
 def test_a_missing_file_is_named(tmp_path, put):
     put(tmp_path / "fashion-mnist")
     (tmp_path / "fashion-mnist" / f"{TEST_LABELS}.gz").unlink()
-    with pytest.raises(UserError, match=rf"{TRAIN_IMAGES}\.gz is there, but {TEST_LABELS} is not"):
+    with pytest.raises(UserError, match=rf"{TRAIN_IMAGES}\.gz was found, but {TEST_LABELS} was not"):
         load(tmp_path)
 
 

@@ -77,7 +77,7 @@ def test_wrong_folders_are_sentences(tmp_path, write_folder):
 def test_a_test_class_without_training_images_is_named(tmp_path, write_folder):
     write_folder(tmp_path / "train", ["cat", "dog"], 3)
     write_folder(tmp_path / "test", ["cat", "fox"], 3)
-    with pytest.raises(UserError, match="'fox' is a class that has no training samples"):
+    with pytest.raises(UserError, match="The class 'fox' has no training samples"):
         datasets.load(f"folder:{tmp_path}")
     shutil.rmtree(tmp_path / "test" / "fox")
     assert (datasets.load(f"folder:{tmp_path}").partition == "test").sum() == 3

@@ -55,7 +55,7 @@ def test_a_split_without_labels_is_passed_over(tmp_path, images, write_parquet):
     write_parquet(tmp_path / "set" / "test-0.parquet", images(4), [-1] * 4, names=["a", "b"])
     assert set(datasets.load(f"hf:{tmp_path / 'set'}").partition) == {"train"}
     write_parquet(tmp_path / "set" / "test-0.parquet", images(4), [0, 1, -1, 0], names=["a", "b"])
-    with pytest.raises(UserError, match=r"Row 2 of split 'test' .* has the label -1, which stands for none"):
+    with pytest.raises(UserError, match=r"Row 2 of split 'test' .* has the label -1, which means no label"):
         datasets.load(f"hf:{tmp_path / 'set'}")
 
 
@@ -183,5 +183,5 @@ def test_other_splits_of_the_hub_are_said(monkeypatch, images, capsys):
 
 def test_an_image_column_without_images_is_named(tmp_path):
     pq.write_table(pa.table({"image": ["a.png", "b.png"], "label": [0, 1]}), tmp_path / "train.parquet")
-    with pytest.raises(UserError, match=r"Column 'image' of .* holds values of type string, not image files"):
+    with pytest.raises(UserError, match=r"Column 'image' of .* contains values of type string, not image files"):
         datasets.load(f"hf:{tmp_path}")

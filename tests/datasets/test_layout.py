@@ -100,7 +100,7 @@ def test_split_folders_are_recognised(tree, source, train, test, part):
             both("train", "test")[0] | {"Testing/cat": 2},
             r"2 folders that are named as its test data \(Testing, test\)",
         ),
-        (both("train", "final")[0], "neither as training, validation nor test images: final, beside train"),
+        (both("train", "final")[0], "neither as training, validation nor test images: final, next to train"),
         (
             both("Entrenamiento", "Prueba")[0],
             r"contain the same folders \(cat, dog\).*\[train=Entrenamiento,test=Prueba\]",
@@ -111,7 +111,7 @@ def test_split_folders_are_recognised(tree, source, train, test, part):
             r"contain split folders \(cat/test, cat/train\)",
         ),
         ({"train": 5, "seg_test/a": 3}, "has the split folders seg_test, train, but"),
-        ({"train": 5, "test": 3}, "hold images and no class folders"),
+        ({"train": 5, "test": 3}, "have images and no class folders"),
         ({"train/cat": 4, "train/dog": 4, "val": 5}, r"val has 5 images and no class folders.*\[train=train\]"),
         (
             {"cat": 4, "dog": 4, "test": 5},
@@ -152,7 +152,7 @@ def test_the_user_names_splits_and_classes(tree, source, folders, spec, expected
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
-        ("[test=tset]", "has no folder 'tset' to take as test. Did you mean 'test'"),
+        ("[test=tset]", "has no folder 'tset' to use as test. Did you mean 'test'"),
         ("[val=test,test=test]", "names one folder for two parts"),
         ("[train=.,test=test]", "takes every folder as a class"),
     ],
@@ -216,5 +216,5 @@ def test_what_is_no_folder_of_images_is_named(tmp_path):
             datasets.load(f"{source}:{tmp_path / 'set' / 'images.tar.gz'}")
     (tmp_path / "set" / "images.tar.gz").unlink()
     (tmp_path / "set" / "train.parquet").touch()
-    with pytest.raises(UserError, match="holds tables, not class folders"):
+    with pytest.raises(UserError, match="contains tables, not class folders"):
         datasets.load(f"folder:{tmp_path / 'set'}")

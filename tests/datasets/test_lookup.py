@@ -68,7 +68,7 @@ def test_folders_that_do_not_exist_are_named(tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"data folder .*gone does not exist"):
         datasets.load("cifar10", data_dir=tmp_path / "gone")
     monkeypatch.setenv("BENCH_DATA", str(tmp_path / "gone"))
-    with pytest.raises(UserError, match=r"\$BENCH_DATA names .*gone"):
+    with pytest.raises(UserError, match=r"\$BENCH_DATA is .*gone"):
         datasets.load("cifar10")
 
 

@@ -61,7 +61,7 @@ def test_others_are_counted_and_said_once(pets, capsys):
     (pets / "cat" / "._000.png").write_text("of a Macintosh")
     assert selected(pets) == {"000.png", "001.png"}
     said = capsys.readouterr().err
-    assert "4 of 10 files in" in said and "Passed over: 2 .txt; " in said and "3 of other kinds" not in said
+    assert "4 of 10 files in" in said and "Skipped: 2 .txt; " in said and "3 of other kinds" not in said
     selected(pets)
     assert not capsys.readouterr().err
 
@@ -73,7 +73,7 @@ def test_hidden_and_tool_folders_are_passed_over(pets, place, capsys):
     shutil.copytree(pets / "dog", pets / place)
     assert Selection(pets).folders(pets) == [pets / "cat", pets / "dog"]
     assert len(datasets.load(f"folder:{pets}")) == 4
-    assert f"4 of 4 files in {pets} are used. Passed over: the folder {place}." in capsys.readouterr().err
+    assert f"4 of 4 files in {pets} are used. Skipped: the folder {place}." in capsys.readouterr().err
 
 
 def test_a_class_may_begin_with_an_underscore(pets):
@@ -104,7 +104,7 @@ def test_unmarked_output_is_said_and_a_class_of_that_name_counts(pets, capsys):
     (pets / "results" / "digits").mkdir(parents=True)
     Image.fromarray(PIXELS).save(pets / "results" / "digits" / "curve.png")
     assert datasets.load(f"folder:{pets}").class_names == ("cat", "dog")
-    assert "Passed over: the folder results." in capsys.readouterr().err
+    assert "Skipped: the folder results." in capsys.readouterr().err
     Image.fromarray(PIXELS).save(pets / "results" / "1.png")
     assert datasets.load(f"folder:{pets}").class_names == ("cat", "dog", "results")
 
@@ -136,7 +136,7 @@ def test_links_to_folders_are_followed_but_not_in_circles(pets, tmp_path):
 def test_what_is_no_regular_file_is_counted(pets, capsys):
     os.mkfifo(pets / "cat" / "pipe.png")
     assert len(selected(pets)) == 2
-    assert "Passed over: 1 not regular files." in capsys.readouterr().err
+    assert "Skipped: 1 not regular files." in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

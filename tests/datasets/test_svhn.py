@@ -61,5 +61,5 @@ def test_a_damaged_file_is_named(tmp_path, pixels):
 def test_one_file_of_two_is_named(tmp_path, pixels):
     put(tmp_path, pixels)
     (tmp_path / "test_32x32.mat").unlink()
-    with pytest.raises(UserError, match=r"train_32x32\.mat is there, but test_32x32\.mat is not"):
+    with pytest.raises(UserError, match=r"train_32x32\.mat was found, but test_32x32\.mat was not"):
         datasets.load("svhn", data_dir=tmp_path)

@@ -147,7 +147,7 @@ def test_links_to_folders_of_tables_are_followed(tmp_path, splits):
         (["train", "train/test"], "", "is named as train and as test"),
         (["clean/train-0", "noisy/train-0"], "", r"in several folders \(clean, noisy\)"),
         (["clean/train-0", "noisy/train-0"], "[config=clean]", "declares no configurations.*Write hf:.*/clean"),
-        (["train", "test"], "[test=tset]", "no split 'tset' to take as test.* Did you mean 'test'"),
+        (["train", "test"], "[test=tset]", "no split 'tset' to use as test.* Did you mean 'test'"),
     ],
 )
 def test_what_the_names_of_files_leave_open_is_refused(tmp_path, splits, files, spec, sentence):
@@ -221,7 +221,7 @@ def test_what_is_wrong_with_saved_datasets_and_tars_is_said(tmp_path, splits):
     (tmp_path / "saved" / "dataset_dict.json").unlink()
     assert len(datasets.load(f"hf:{tmp_path / 'saved'}")) == 39
     write_tars(tmp_path / "tars", splits, classes=lambda label: NAMES[label])
-    with pytest.raises(UserError, match=r"its \.cls holds a whole number"):
+    with pytest.raises(UserError, match=r"its \.cls contains a whole number"):
         datasets.load(f"hf:{tmp_path / 'tars'}")
 
 

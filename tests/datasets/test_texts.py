@@ -80,7 +80,7 @@ def test_queries_out_of_scope_are_left_out_and_classes_have_one_order(tmp_path, 
     assert found.read(np.flatnonzero(found.partition == "test")) == ["e", "f", "g"]
     assert found.variant == "unverified"
     (tmp_path / "clinc150" / "test-00000-of-00001.parquet").unlink()
-    with pytest.raises(UserError, match=r"lacks train-\*.parquet or test-\*.parquet"):
+    with pytest.raises(UserError, match=r"has no train-\*.parquet or test-\*.parquet"):
         datasets.load("clinc150", data_dir=tmp_path)
 
 
@@ -107,7 +107,7 @@ def test_a_set_that_is_missing_is_downloaded_from_the_hub(tmp_path, small, monke
 def test_a_folder_of_another_set_is_refused_by_name(tmp_path):
     for split in ("train", "test"):
         write_parquet(tmp_path / "banking77" / f"{split}-0.parquet", {"text": ["a", "b"], "label": [0, 1]}, ("x", "y"))
-    with pytest.raises(UserError, match="has not the 77 named classes of Banking77"):
+    with pytest.raises(UserError, match="does not have the 77 named classes of Banking77"):
         datasets.load("banking77", data_dir=tmp_path)
     with pytest.raises(UserError, match="takes no argument"):
         datasets.load("banking77:x", data_dir=tmp_path)
@@ -128,13 +128,13 @@ def test_pairs_and_columns_of_hf_are_named(tmp_path):
     columns = {"premise": ["a", "b"], "hypothesis": ["c", "d"], "label": ["yes", "no"], "n": [1, 2]}
     write_parquet(tmp_path / "nli" / "train.parquet", columns)
     where = f"hf:{tmp_path / 'nli'}"
-    with pytest.raises(UserError, match=r"several columns of texts \(premise, hypothesis\)"):
+    with pytest.raises(UserError, match=r"several text columns \(premise, hypothesis\)"):
         datasets.load(where)
     found = datasets.load(f"{where}[text=premise,text_pair=hypothesis]")
     assert found.read([1]) == [("b", "d")] and found.name == "hf:nli[text=premise,text_pair=hypothesis]"
     for options, said in (
-        ("[text=n]", "Column 'n' of .* does not hold texts"),
-        ("[text=premise,image=n]", "either a set of images or one of texts"),
+        ("[text=n]", "Column 'n' of .* does not contain texts"),
+        ("[text=premise,image=n]", "cannot be read both as images and as texts"),
         ("[text=other]", "no column 'other' for text="),
     ):
         with pytest.raises(UserError, match=said):
