@@ -1,4 +1,4 @@
-"""Make a frozen network for a dataset: train it on the protocol's train split, alone or with a head at every exit."""
+"""Train a network on the protocol's train split, with or without a head at every exit, to use it as a backbone."""
 
 from bench.finetune.config import FineTuning
 from bench.finetune.run import Progress, Wanted, finetune

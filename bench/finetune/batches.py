@@ -1,4 +1,4 @@
-"""Batches of the samples that a network is trained on: in a new order per epoch, the same after a restart."""
+"""Training batches: in a new order per epoch, reproducible after a restart."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ if TYPE_CHECKING:
     from bench.finetune.config import FineTuning
 
 
-GROUP = 16  # batches whose samples are sorted together where the order of rows is one of size
+GROUP = 16  # batches whose samples are sorted together if rows are ordered by size
 
 
 class Samples(Protocol):
     """Labelled inputs of N samples, held in memory."""
 
     labels: Tensor  # int64 [N]
-    by_size: ClassVar[bool]  # neighbours are of similar size, and a batch of similar sizes takes less time
+    by_size: ClassVar[bool]  # rows are ordered by size; a batch of similar sizes takes less time
 
     def batch(self, rows: Tensor | slice) -> Tensor:
-        """Return the inputs of B samples as they are."""
+        """Return the unmodified inputs of B samples."""
 
     def changed(self, rows: Tensor, seeds: list[int]) -> Tensor:
-        """Return the inputs of B samples as a network learns from them, each changed at random by a seed of its own."""
+        """Return the augmented inputs of B samples, each with its own seed."""
 
     def ready(self, batch: Tensor) -> Tensor:
-        """Return what a backbone takes, on the device of the batch."""
+        """Return the input of a backbone, on the device of the batch."""
 
 
 class Batches(Dataset[Any]):
-    """Training batches of a run; item (epoch, step) is inputs and labels, which the seed and these two decide."""
+    """Training batches of a run; item (epoch, step) is inputs and labels, determined by these two and the seed."""
 
     def __init__(self, samples: Samples, config: FineTuning, part: Callable[[int], slice] = slice) -> None:
-        """Take samples; `part` gives the part of a batch of so many samples that is made: by default, all."""
+        """Take samples; `part` returns the slice of a batch of n samples to make: by default, all."""
         self.samples, self.config, self.part = samples, config, part
         self.size = min(config.batch_size, len(samples.labels))  # samples of a batch
-        self.steps = max(1, len(samples.labels) // config.batch_size)  # an epoch leaves out what does not fill a batch
+        self.steps = max(1, len(samples.labels) // config.batch_size)  # an incomplete last batch is dropped
         self._drawn = (-1, np.empty((0, self.size), dtype=np.int64))  # an epoch, and its order
 
     def __len__(self) -> int:
@@ -65,12 +65,12 @@ class Batches(Dataset[Any]):
         return self._drawn[1]
 
     def epoch(self, epoch: int, first: int, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of an epoch from step `first` on, made ahead by so many other processes, or by this one."""
+        """Yield the batches of an epoch from step `first` on, prepared by worker processes, or by this one for 0."""
         todo = [(epoch, step) for step in range(first, self.steps)]
         options: dict[str, Any] = {"prefetch_factor": 4, "worker_init_fn": _alone} if workers else {}
         return iter(DataLoader(self, batch_size=None, sampler=todo, num_workers=workers, **options))
 
 
 def _alone(worker: int) -> None:
-    """Compute with one thread in a process that prepares batches."""
+    """Use one thread in a worker process."""
     torch.set_num_threads(1)

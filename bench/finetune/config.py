@@ -11,7 +11,7 @@ from bench.inputs import Modality
 
 Exits = Literal["none", "joint", "frozen"]
 Optimiser = Literal["adamw", "sgd"]
-# Of texts. A pretrained encoder learns at 5e-5, as BERT's authors fine-tune it (Devlin et al. 2019); new heads faster.
+# For texts. A pretrained encoder learns at 5e-5, as BERT's authors fine-tune it (Devlin et al. 2019); new heads faster.
 TEXTS: dict[str, Any] = {
     **{"epochs": 5, "batch_size": 32, "lr": 1e-3, "trunk_rate": 0.05, "weight_decay": 0.01, "warmup": 0.1},
     **{"augment": 0, "flip": False},
@@ -20,16 +20,16 @@ TEXTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class FineTuning:
-    """The recipe, whose defaults suit images.
+    """The training recipe. Its defaults are for images.
 
-    Rates fall along a cosine after a linear warm-up; weights are averaged (EMA) step by step.
+    Rates decay along a cosine after a linear warm-up; weights are averaged at every step (EMA).
 
     exits: 'none' trains the network with its last head alone; 'joint' with a linear head at every exit as well, whose
     losses are added (deep supervision: BranchyNet, shallow-deep networks, MSDNet); 'frozen' trains such heads, and the
-    last one, on a trunk that stays as it is. The last head of a network that was tuned on this dataset stays, too.
-    exit_weights: of the losses of the K exits, the last one's included; None: all 1.
-    equilibrium: scale gradients where a head leaves the trunk, so that the trunk's do not grow with the number of heads
-    behind (Li et al., ICCV 2019).
+    last one, on a frozen trunk. A last head that was already tuned on this dataset is frozen, too.
+    exit_weights: weights of the losses of the K exits, the last one included; None: all 1.
+    equilibrium: scale gradients where a head branches off, so that the trunk's do not grow with the number of later
+    heads (Li et al., ICCV 2019).
     distil: weight of the distillation of every exit from the last one's answer, at `temperature` (Hinton et al. 2015).
     """
 
@@ -38,7 +38,7 @@ class FineTuning:
     batch_size: int = 64
     optimiser: Optimiser = "adamw"
     lr: float = 2e-3
-    trunk_rate: float = 0.25  # the trunk's rate over that of the heads
+    trunk_rate: float = 0.25  # the trunk's rate relative to the heads'
     weight_decay: float = 0.05  # of matrices and filters; biases and norms have none
     momentum: float = 0.9  # of SGD
     warmup: float = 0.05  # share of the steps
@@ -55,14 +55,14 @@ class FineTuning:
 
     @classmethod
     def suited(cls, modality: Modality, given: Mapping[str, Any], *, from_random: bool = False) -> Self:
-        """Return a recipe for images or texts: what is given, and what suits them for the rest.
+        """Return a recipe for images or texts: the given values, and the modality's defaults for the rest.
 
-        from_random: the trunk has random weights, and learns at the rate of the heads. Raises UserError for values that
-        are not valid, and for augmentation of texts.
+        from_random: the trunk has random weights, and uses the heads' rate. Raises UserError for values that are not
+        valid, and for augmentation of texts.
         """
         defaults = TEXTS if modality == "text" else {}
         if modality == "text" and (wrong := [f"--{key}" for key in ("augment", "flip") if given.get(key)]):
-            raise UserError(f"{' and '.join(wrong)}: only images are augmented. Leave it out for texts.")
+            raise UserError(f"{' and '.join(wrong)}: only images can be augmented. Leave it out for texts.")
         return cls(**{**defaults, **({"trunk_rate": 1.0} if from_random else {}), **given})
 
     def __post_init__(self) -> None:
@@ -70,7 +70,8 @@ class FineTuning:
             value = getattr(self, name)
             if value not in get_args(kind):
                 valid = get_args(kind)
-                raise UserError(f"{name} '{value}' does not exist.{nearest(value, valid)} Valid: {', '.join(valid)}.")
+                problem = f"'{value}' is not a valid value for {name}."
+                raise UserError(f"{problem}{nearest(value, valid)} Valid: {', '.join(valid)}.")
         bounds: dict[str, tuple[float, float]] = {
             "epochs": (1, 100_000),
             "batch_size": (2, 1 << 20),
@@ -89,11 +90,11 @@ class FineTuning:
         }
         for name, (low, high) in bounds.items():
             if not low <= getattr(self, name) <= high:
-                raise UserError(f"{name} {getattr(self, name):g} is not valid. Give {low:g} to {high:g}.")
+                raise UserError(f"{name} {getattr(self, name):g} is not valid. Give a value from {low:g} to {high:g}.")
         if self.exits == "none" and (self.exit_weights or self.equilibrium or self.distil):
-            raise UserError("Weights of exits, equilibrium and distillation need heads at the exits: --exits joint.")
+            raise UserError("Exit weights, equilibrium and distillation need heads at the exits. Give --exits joint.")
         if self.exit_weights is not None and (min(self.exit_weights) < 0 or not sum(self.exit_weights)):
-            raise UserError("Weights of exits cannot be negative, and not all can be zero.")
+            raise UserError("Exit weights cannot be negative, and at least one must be above zero.")
 
     def as_json(self) -> dict[str, Any]:
         """Return all settings."""

@@ -1,4 +1,4 @@
-"""The folder of a trained network: weights, `network.json`, files of its tokenizer, the plot of its run, checkpoint."""
+"""The folder of a trained network: weights, `network.json`, tokenizer files, training plot, checkpoint."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bench.finetune.config import FineTuning
 
 CHECKPOINT, PLOT = "checkpoint.pt", "training.png"
-EXACT = ("running_mean", "running_var", "num_batches_tracked")  # statistics, which half precision may not hold
+EXACT = ("running_mean", "running_var", "num_batches_tracked")  # statistics, which may exceed half precision
 
 
 def description(
@@ -36,7 +36,7 @@ def description(
     train: int,
     val: int,
 ) -> dict[str, Any]:
-    """Return what decides a run, as `network.json` tells it; networks for texts have no `preprocessing`."""
+    """Return what determines a run, as stored in `network.json`; networks for texts have no `preprocessing`."""
     prepared: dict[str, Any] = {}
     if backbone.modality == "image":
         prepared = {"mean": list(backbone.mean), "std": list(backbone.std), "interpolation": backbone.interpolation}
@@ -59,7 +59,7 @@ def description(
 
 
 def finished(folder: Path, start: dict[str, Any]) -> bool:
-    """Whether a folder holds this very network. Raises UserError if it holds another one, or other files."""
+    """Return whether a folder contains this network. Raises UserError if it contains another one, or other files."""
     if (folder / DESCRIPTION).exists():
         try:
             found = json.loads(read_regular(folder / DESCRIPTION, 1 << 24))
@@ -69,23 +69,23 @@ def finished(folder: Path, start: dict[str, Any]) -> bool:
             ) from None
         if isinstance(found, dict) and all(found.get(key) == value for key, value in start.items()):
             return True
-        raise UserError(f"'{folder}' holds a network of another run. Give another folder with -o.")
+        raise UserError(f"'{folder}' contains a network of another run. Give another folder with -o.")
     ours = {CHECKPOINT, WEIGHTS, PLOT, MODEL}
     strangers = (
         sorted(p.name for p in folder.iterdir() if p.name not in ours and p.name[0] != ".") if folder.is_dir() else []
     )
     if strangers:
-        raise UserError(f"'{folder}' holds other files ('{strangers[0]}'). Give a new folder with -o.")
+        raise UserError(f"'{folder}' contains other files ('{strangers[0]}'). Give a new folder with -o.")
     return False
 
 
 def save_checkpoint(folder: Path, start: dict[str, Any], held: dict[str, Any]) -> None:
-    """Write how far a run is."""
+    """Write the state of an unfinished run."""
     _written(folder / CHECKPOINT, lambda file: torch.save({"start": json.dumps(start), **held}, file))
 
 
 def checkpoint(folder: Path, start: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the last checkpoint of this run, None if there is none. Raises UserError for one of another run."""
+    """Return the last checkpoint of this run; None if there is none. Raises UserError for one of another run."""
     path = folder / CHECKPOINT
     if not path.is_file():
         return None
@@ -97,14 +97,14 @@ def checkpoint(folder: Path, start: dict[str, Any]) -> dict[str, Any] | None:
     if before != json.loads(json.dumps(start)):
         changed = sorted(key for key in start if before.get(key) != json.loads(json.dumps(start[key])))
         raise UserError(
-            f"'{folder}' holds an unfinished run with other settings ({', '.join(changed)}). Repeat its command to "
-            "resume, give another folder with -o, or remove it."
+            f"'{folder}' contains an unfinished run with other settings ({', '.join(changed)}). Repeat its command to "
+            "resume it, remove the folder, or give another one with -o."
         )
     return held
 
 
 def rounded(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return weights as they are stored: in half precision where it holds them, read back in single precision."""
+    """Return weights as stored: rounded to half precision if its range allows, in single precision."""
     return {name: value.half().float() if _halved(name, value) else value for name, value in state.items()}
 
 
@@ -118,7 +118,7 @@ def write(
     accuracy: list[float],
     files: Iterable[Path] = (),
 ) -> None:
-    """Write the network, copies of files, its plot, and last of all its description; remove the checkpoint."""
+    """Write the network, copies of files, its plot, and last its description; remove the checkpoint."""
     from safetensors.torch import save
 
     from bench import __version__
@@ -148,7 +148,7 @@ def write(
 
 
 def name_of(start: dict[str, Any]) -> str:
-    """Return the name that tables give a network."""
+    """Return the network's name in tables."""
     kind = {"none": "tuned", "joint": "joint", "frozen": "exits"}[start["recipe"]["exits"]]
     base = start.get("started_as", start["backbone"]).removesuffix(f"_{start['dataset']}")
     return f"{base}_{kind}_{start['dataset']}"
@@ -169,6 +169,6 @@ def _written(path: Path, write: Callable[[Any], object]) -> None:
     except OSError as error:
         reason = error.strerror or error
         raise UserError(
-            f"'{path}' cannot be written ({reason}). Free some space and run the same command again: it resumes from "
+            f"'{path}' cannot be written ({reason}). Free some space, then run the same command again: it resumes from "
             "its last checkpoint."
         ) from error

@@ -24,9 +24,9 @@ SCALE = (0.35, 1.0)  # share of a large image that a crop shows
 
 
 def squares(dataset: Dataset, rows: np.ndarray, size: int) -> Tensor:
-    """Read images as uint8 squares [N, 3, S, S] of one side: their own where all have it and it is small.
+    """Read images as uint8 squares [N, 3, S, S] of one side: that of the first image if it is at most `SMALL`.
 
-    size: the network's; images of other sides are resized to 8/7 of it, `LARGEST` at most.
+    size: the network's; for larger images the side is 8/7 of it, at most `LARGEST`. Images of another side are resized.
     """
     found = [square(image) for block in blocks(dataset.read, rows[:1], 1) for image in block]
     side = len(found[0]) if len(found[0]) <= SMALL else min(LARGEST, round(size * 8 / 7))
@@ -53,7 +53,7 @@ class Images:
     by_size: ClassVar[bool] = False
 
     def __init__(self, pixels: Tensor, labels: Tensor, config: FineTuning, transform: Transform) -> None:
-        """Take squares [N, 3, S, S], labels [N], how they are augmented and how a backbone wants them."""
+        """Take squares [N, 3, S, S], labels [N], the recipe with its augmentation and the backbone's transform."""
         self.pixels, self.labels, self.config, self.transform = pixels, labels, config, transform
         self._augment: Any = None
 
@@ -74,8 +74,8 @@ class Images:
         return torch.stack(list(map(self._changed, rows, seeds)))
 
     def _changed(self, row: Tensor, seed: int) -> Tensor:
-        # An image's own: it changes in the same way on any number of devices. Unlike torch.manual_seed, which records
-        # where it was called for every GPU that may come, this takes no time.
+        # One seed per image: augmentation is the same on any number of devices. torch.manual_seed would be slow,
+        # because it also records a traceback for GPUs that are not initialised yet.
         torch.default_generator.manual_seed(seed)
         return self._augment(self.pixels[row])
 
@@ -85,7 +85,7 @@ class Images:
 
 
 def augmentation(side: int, config: FineTuning) -> Any:
-    """Return what changes one uint8 image [3, S, S]: crop, flip, RandAugment (torchvision)."""
+    """Return the augmentation of one uint8 image [3, S, S]: crop, flip, RandAugment (torchvision)."""
     ensure_torchvision()
     from torchvision.transforms import v2
 

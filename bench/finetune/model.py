@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Network(nn.Module):
-    """A staged backbone whose weights learn, with a linear head at every intermediate exit unless `exits` is 'none'."""
+    """A trainable staged backbone, with a linear head at every intermediate exit unless `exits` is 'none'."""
 
     def __init__(self, backbone: StagedBackbone, config: FineTuning, keep_head: bool = False) -> None:
-        """Take a backbone; `keep_head`: with 'frozen', its own head stays as it is too."""
+        """Take a backbone; with 'frozen', `keep_head` freezes its own head too."""
         super().__init__()
         self.backbone, self.config = backbone, config
         if config.exits == "none":
@@ -29,10 +29,10 @@ class Network(nn.Module):
         backbone.requires_grad_(True)
         if config.exits == "frozen":
             backbone.trunk.requires_grad_(False)
-            backbone.head.requires_grad_(not keep_head)  # a trunk of others may hold it, too
+            backbone.head.requires_grad_(not keep_head)  # a third-party trunk may contain it
 
     def train(self, mode: bool = True) -> Network:
-        """Switch the trunk, which a frozen one does not follow; heads are linear and have no modes."""
+        """Set the mode of the trunk unless it is frozen; heads are linear and have no modes."""
         self.training = mode
         self.backbone.trunk.train(mode and self.config.exits != "frozen")
         return self
@@ -47,7 +47,7 @@ class Network(nn.Module):
             if k == last:
                 found.append(net.head(net.feature(k, state)))
             elif len(net.native):
-                ahead = last - k  # heads behind this one
+                ahead = last - k  # heads after this one
                 branch = scaled(state, 1 / (ahead + 1)) if self.config.equilibrium else state
                 found.append(net.native[k](net.feature(k, branch)))
                 state = scaled(state, ahead / (ahead + 1)) if self.config.equilibrium else state
@@ -86,7 +86,7 @@ def loss(logits: Sequence[Tensor], labels: Tensor, config: FineTuning) -> Tensor
 
 
 def scaled(state: Any, factor: float) -> Any:
-    """Return a state as it is, whose gradient is multiplied on the way back; a state of several maps has `map`."""
+    """Return a state whose gradient is scaled by a factor in the backward pass; states of several maps have `map`."""
     if not isinstance(state, Tensor):
         return state.map(lambda part: scaled(part, factor))
     return _Scale.apply(state, factor)  # type: ignore[no-untyped-call]

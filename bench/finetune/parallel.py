@@ -1,9 +1,8 @@
 """Train on several devices: one process for each, which computes its part of every batch.
 
-The order of samples, their augmentation and the size of the batch stay what they are on one device. Gradients are
-summed over the processes, and batch normalisation uses the mean and variance of the whole batch (on CPUs and GPUs
-alike), so the number of devices changes results by rounding alone. What a network draws at random itself (dropout) does
-differ.
+The order of samples, their augmentation and the batch size are the same as on one device. Gradients are summed over
+the processes, and batch normalisation uses the mean and variance of the whole batch (on CPUs and GPUs alike), so the
+number of devices changes results only by rounding. The network's own random draws (dropout) do differ.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ from bench.errors import UserError
 from bench.executors.child import process_context
 from bench.system.cpus import cpu_count
 
-GRACE = 3.0  # seconds in which further processes may say why they fail, once one has
+GRACE = 3.0  # seconds to wait for the reasons of other processes after the first failure
 Tell = Callable[..., None]
 
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that train one network together; by itself, it is all of them."""
+    """This process in the group that trains one network; a group of one by default."""
 
     device: torch.device
     rank: int = 0
@@ -63,7 +62,7 @@ class Group:
                 gradient.copy_(part.view_as(gradient))
 
     def whole_batch(self) -> AbstractContextManager[Any]:
-        """Let batch normalisation in the block use the statistics of all processes' samples."""
+        """Make batch normalisation in the block use the statistics of all processes' samples."""
         return _WholeBatch() if self.size > 1 else nullcontext()
 
 
@@ -133,9 +132,9 @@ def _batch_norm(
 
 
 def launch(devices: int, device: str, work: Callable[..., None], args: Sequence[Any], tell: Tell) -> None:
-    """Run work(group, tell, *args) in one process per device, to the end; what the first one tells, tell here.
+    """Run work(group, tell, *args) in one process per device until all end; pass on what the first one tells.
 
-    Raises UserError with what one of them raised, or if one was ended from outside; the others are ended then.
+    Raises UserError with the error of a process, or if one was killed; the others are then ended.
     """
     context = process_context()
     with tempfile.TemporaryDirectory() as folder:
@@ -160,7 +159,7 @@ def launch(devices: int, device: str, work: Callable[..., None], args: Sequence[
 
 
 def _watch(processes: Sequence[Any], pipes: list[Connection], tell: Tell) -> None:
-    """Wait until all processes have ended well; raise what went wrong first."""
+    """Wait until all processes have succeeded; raise the first error."""
     said: dict[str, str] = {}
     deadline: float | None = None
     while any(process.exitcode is None for process in processes):
@@ -186,8 +185,8 @@ def _watch(processes: Sequence[Any], pipes: list[Connection], tell: Tell) -> Non
         if process.exitcode is not None and process.exitcode < 0:
             name = signal.Signals(-process.exitcode).name
             raise UserError(
-                f"Process {rank + 1} of {len(processes)} was ended from outside ({name}), for example for lack of "
-                "memory. Run the same command again: it resumes from its last checkpoint."
+                f"Process {rank + 1} of {len(processes)} was killed ({name}), for example because memory ran out. "
+                "Run the same command again: it resumes from its last checkpoint."
             )
     if said or any(process.exitcode for process in processes):
         raise RuntimeError(said.get("error", "a process of the training ended without a reason"))
@@ -201,10 +200,10 @@ def _process(
     work: Callable[..., None],
     args: Sequence[Any],
 ) -> None:
-    """Join the others, work, and tell what comes of it."""
+    """Join the group, do the work, and send the outcome."""
     os.environ.clear()
     os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(max(1, cpu_count() // group.size))
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""The picture of a training run: loss, and accuracy on val at every exit."""
+"""The plot of a training run: loss, and accuracy on val at every exit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def draw(told: dict[str, Any]) -> bytes:
-    """Return a PNG of what `network.json` tells of a run."""
+    """Return a PNG of the training history in `network.json`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

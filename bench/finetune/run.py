@@ -44,7 +44,7 @@ DEFAULT = Path("networks")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a user asks for: a dataset, a backbone and how it is trained. What is None or missing is a default."""
+    """The user's request: a dataset, a backbone and how it is trained. None or missing means the default."""
 
     dataset: str
     backbone: str
@@ -58,9 +58,9 @@ class Wanted:
 
 @dataclass
 class Progress:
-    """Receives the progress of training; every function may do nothing."""
+    """Callbacks for training progress; by default they do nothing."""
 
-    step: Callable[[int, int, float], None] = lambda done, total, value: None  # steps, and the mean loss of late
+    step: Callable[[int, int, float], None] = lambda done, total, value: None  # steps, and the recent mean loss
     epoch: Callable[[dict[str, Any]], None] = lambda entry: None  # an entry of the history
 
 
@@ -74,11 +74,11 @@ def finetune(
     progress: Progress | None = None,
     checkpoint_seconds: float = 120.0,
 ) -> Path:
-    """Train a network, or go on where an interrupted run stopped; return its folder, networks/NAME by default.
+    """Train a network, resuming an interrupted run, and return its folder (default: networks/NAME).
 
-    The network sees the samples of the protocol's train split alone, less a part that chooses the epoch: never the pool
-    or the test samples. devices: processes that share the work (`bench.finetune.parallel`); None: all GPUs for 'cuda',
-    else 1. Raises UserError for a folder that holds something else, and for what is not valid.
+    The network is trained on the protocol's train split only, minus a part that selects the epoch; never on the pool or
+    test samples. devices: processes that share the work (`bench.finetune.parallel`); None: all GPUs for 'cuda', else 1.
+    Raises UserError for a folder with other content, and for values that are not valid.
     """
     progress = progress or Progress()
     job = _prepare(wanted)
@@ -97,11 +97,11 @@ def finetune(
 
 @dataclass(frozen=True)
 class _Job:
-    """What a training needs: samples by row, a network, and what is said of both."""
+    """The inputs of a training run: samples by row, a network, and the description of both."""
 
     data: Dataset
-    rows: np.ndarray  # that the network learns from
-    held: np.ndarray  # that choose the epoch
+    rows: np.ndarray  # to train on
+    held: np.ndarray  # to select the epoch
     backbone: StagedBackbone
     config: FineTuning
     tuned: Tuned
@@ -116,7 +116,7 @@ def _prepare(wanted: Wanted) -> _Job:
     spec = spec_of(wanted.backbone)
     if spec.argument is not None and spec.name not in plugins("backbones"):
         raise UserError(
-            f"'{spec}' is not a registered backbone, so a folder could not say what it holds. Name its file "
+            f"'{spec}' is not a registered backbone, so its network cannot be described in a folder. Give its file "
             "with --plugin, register it as an entry point of `bench.backbones`, or train it yourself and let its "
             "factory load the weights."
         )
@@ -135,7 +135,7 @@ def _prepare(wanted: Wanted) -> _Job:
     rows, held = protocol.carve(data, splits.train, config.val_share)
     if len(rows) < 2:
         raise UserError(
-            f"'{data.name}' leaves {len(rows)} {data.modality}s to train on. Give more data or a higher limit."
+            f"'{data.name}' has only {len(rows)} {data.modality}s to train on. Give more data or a higher limit."
         )
     start = output.description(_base(spec), backbone, data, splits.protocol, config, wanted.limit, len(rows), len(held))
     again = protocol.tuned_on(data, backbone.tuned, splits.protocol)
@@ -168,7 +168,7 @@ def _train_part(
 
 
 def _base(spec: Spec) -> Spec:
-    """Return what names the architecture alone."""
+    """Return the spec of the architecture alone."""
     if spec.name == "network" and spec.argument is not None:
         return parse(read(user_path(spec.argument))["backbone"])
     kept = {k: v for k, v in spec.params.items() if k not in ("weights", "seen", "head_for", "image_size", "exits")}
@@ -176,7 +176,7 @@ def _base(spec: Spec) -> Spec:
 
 
 class _Training:
-    """A network on its way: weights, their average, the optimiser, and how far it is."""
+    """The state of a training run: weights, their average, the optimiser and progress."""
 
     def __init__(self, job: _Job, folder: Path, group: Group) -> None:
         self.config, self.folder, self.start, self.group, self.device = (
@@ -233,7 +233,7 @@ class _Training:
             saved = time.monotonic()
 
     def measure(self, held: Samples) -> list[float]:
-        """Return the share of samples that each exit's head gets right, of the best weights as they are stored."""
+        """Return the accuracy of each exit with the best weights, as stored."""
         self.network.backbone.load_state_dict(output.rounded(self.best))
         return self._accuracy(self.network, held)
 
@@ -258,7 +258,7 @@ class _Training:
         value = self.group.sum(value.detach())
         if not torch.isfinite(value):
             raise UserError(
-                f"The loss is no longer finite after {taken} steps. Lower --lr (now {self.config.lr:g}), and "
+                f"The loss is no longer finite after {taken} steps. Lower --lr (now {self.config.lr:g}) and "
                 "start again in another folder."
             )
         self.optimiser.step()
@@ -266,7 +266,7 @@ class _Training:
         return float(value)
 
     def _mix(self, averages: Any, currents: Any, count: Any) -> None:
-        """Move averages towards the current values, the faster the fewer steps there were."""
+        """Move averages towards the current values, faster during the first steps."""
         decay = min(self.config.ema, (1 + int(count)) / (10 + int(count)))
         if averages[0].is_floating_point():
             torch._foreach_lerp_(averages, currents, 1 - decay)

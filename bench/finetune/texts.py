@@ -25,7 +25,7 @@ class Texts:
     by_size: ClassVar[bool] = True
 
     def __init__(self, tokens: Tensor, labels: Tensor) -> None:
-        """Take tokens [N, T, 2] as a backbone's preparation gives them, padded on the right, and labels [N]."""
+        """Take tokens [N, T, 2] from a backbone's preparation, padded on the right, and labels [N]."""
         self.lengths = (tokens[..., 0] != PADDING).sum(1)
         order = self.lengths.argsort(stable=True)
         self.tokens, self.labels, self.lengths = tokens[order], labels[order], self.lengths[order]
@@ -47,9 +47,9 @@ class Texts:
         return self.tokens[rows, : int(self.lengths[rows].max())].long()
 
     def changed(self, rows: Tensor, seeds: list[int]) -> Tensor:
-        """Return the same: texts are not augmented; the network's dropout is what varies."""
+        """Return the unmodified inputs: texts are not augmented; only the network's dropout varies."""
         return self.batch(rows)
 
     def ready(self, batch: Tensor) -> Tensor:
-        """Return the batch, which is what a backbone takes."""
+        """Return the batch, which is a backbone's input already."""
         return batch

@@ -33,7 +33,7 @@ def fit(recipe: str, task: Task) -> Heads:
 
 
 def unsealed(task: Task) -> list[str]:
-    """Return the recipes whose fitted heads are not those that `fit` stored."""
+    """Return the recipes whose fitted heads have changed since `fit` stored them."""
     cache = task.shared_cache
     sealed = [(key[1:], seal) for key, seal in cache.items() if isinstance(key, tuple) and key[0] == "seal"]
     return [key[1] for key, seal in sealed if not isinstance(cache.get(key), Heads) or digest(cache[key]) != seal]

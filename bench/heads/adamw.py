@@ -1,4 +1,4 @@
-"""AdamW, Adam and their cosine, to the bit those of torch.optim, whose classes take seconds to import the compiler."""
+"""AdamW, Adam and cosine decay, bit-identical to torch.optim, whose classes take seconds to import the compiler."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class AdamW:
         decoupled: bool = True,
         steps: int | None = None,
     ) -> None:
-        """Take groups of rate and leaves; with `steps` the rates fall to zero in so many steps (`anneal`).
+        """Take groups of rate and leaves; with `steps` the rates fall to zero over that many steps (`anneal`).
 
         decoupled: False for Adam, which adds the decay to the gradient; it cannot be fused.
         """
@@ -40,7 +40,7 @@ class AdamW:
         }
 
     def step(self, loss: Tensor | None = None) -> None:
-        """Step on the leaves' gradients, of a loss if one is given; leaves without one stay."""
+        """Take a step along the leaves' gradients (of `loss`, if given); leaves without a gradient are not changed."""
         if loss is not None:
             leaves = [p for group in self.param_groups for p in group["params"]]
             for p, gradient in zip(leaves, torch.autograd.grad(loss, leaves, allow_unused=True), strict=True):
@@ -65,7 +65,7 @@ class AdamW:
                 "maximize": False,
                 "amsgrad": False,
             }
-            if self.fused:  # what torch.optim calls in the end, without its checks
+            if self.fused:  # as torch.optim does, without its checks
                 torch._foreach_add_(held[2], 1)
                 torch._fused_adamw_(leaves, gradients, held[0], held[1], [], held[2], **rates)
             else:

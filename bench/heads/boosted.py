@@ -49,7 +49,7 @@ class BoostedHeads(LayerHeads):
         return total
 
     def macs(self, k: int) -> int:
-        """Count the head, and C for ρ·F_{k-1} + a_k: running the exits in order carries the sum along."""
+        """Count the head, and C for ρ·F_{k-1} + a_k: exits run in order, so the sum is known."""
         mixes = 0 < k < len(self.layers) or (k > 0 and self.final == "added")
         return super().macs(k) + (self.classes if mixes else 0)
 

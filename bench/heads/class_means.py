@@ -14,7 +14,7 @@ from bench.heads.layers import CHUNK
 from bench.method import ExitData, Task
 from bench.recipe import Heads, Recipe, linear_macs
 
-ABSENT = 50.0  # nats that a class without train samples lies below the least likely of the others
+ABSENT = 50.0  # nats of a class without train samples below the least likely of the others
 
 
 @dataclass(frozen=True)

@@ -38,14 +38,14 @@ class COSEE(Recipe):
 
     Every batch simulates `thresholds` policies that leave at the first exit whose normalised energy E = 1 / (1 + Σ_c
     exp a_c) is below a threshold, drawn evenly from the range of E in the batch. A sample that leaves at exit i weighs
-    softmax_j(-β_t |i - j|) at exit j; β_t rises from 0 to `sharpness` over the training. The loss is the weighted
+    softmax_j(-β_t |i - j|) at exit j; β_t rises from 0 to `sharpness` during training. The loss is the weighted
     cross-entropy, averaged over policies, plus `calibration` times the mean over exits of max(0, mean E of right
-    samples - mean E of wrong ones + `gap`), which makes the signal tell right from wrong.
+    samples - mean E of wrong ones + `gap`), which makes the signal separate right from wrong.
 
     Source: https://arxiv.org/abs/2412.13236, code He-Jianing/COSEE. The defaults of the three numbers are assumed.
-    Differences: the backbone and the last head are frozen, so the last exit takes samples but has no loss; the release
-    draws thresholds from the range of the epoch before; the schedule, AdamW and the choice of each head's epoch by its
-    own val NLL are those that all recipes share.
+    Differences: the backbone and the last head are frozen, so the last exit has samples but no loss; the release draws
+    thresholds from the range of the epoch before; the schedule, AdamW and the choice of each head's epoch by its own
+    val NLL are those that all recipes share.
     """
 
     name: ClassVar[str] = "cosee"

@@ -25,7 +25,7 @@ class L2W(Recipe):
 
     Differences: the frozen head is one of the K exits that samples are assigned to and takes the rest, as it does at
     inference, although it has no weights. Heads train with AdamW like those of all recipes; the lookahead is its step,
-    momentum SGD at AdamW's present rate for each coordinate, whereas the original has one rate. The net learns every 10
+    momentum SGD at AdamW's current rate for each coordinate, whereas the original has one rate. The net learns every 10
     batches at 1e-3 (original: 1 or 100 batches, 1e-4), because our splits make few batches. The release takes two steps
     of the heads and two of the net a batch, one after each half; here each takes one, on the whole batch. Each weighted
     head is still selected by its own plain val NLL.

@@ -12,7 +12,7 @@ from bench.errors import UserError
 from bench.method import ExitData
 from bench.recipe import Heads, linear_macs
 
-CHUNK = 1 << 16  # rows that are read at once where all are needed
+CHUNK = 1 << 16  # rows read at once when all are needed
 
 
 class LayerHeads(Heads):
@@ -66,7 +66,7 @@ def _streamed_scale(data: ExitData, k: int) -> tuple[Tensor, Tensor]:
 
 
 class StandardisedRows:
-    """The standardised features of a group of exits of a split on disk, made for the rows that are asked for."""
+    """The standardised features of a group of exits for a split on disk, computed for the requested rows."""
 
     def __init__(self, data: ExitData, group: Sequence[int], scale: Sequence[tuple[Tensor, Tensor]]) -> None:
         self.data, self.group, self.scale = data, group, scale
@@ -77,7 +77,7 @@ class StandardisedRows:
         return torch.stack(made, 1)
 
     def transpose(self, *axes: int) -> Tensor:
-        """Refuse to give all rows at once."""
+        """Raise UserError: all rows at once do not fit into memory."""
         raise UserError(
             "These heads need all features of the train split in memory at once, which is too small for them. Train "
             "them on fewer images (--limit), or use plain heads, which read theirs batch by batch."
@@ -122,7 +122,7 @@ class Net:
 
     @property
     def exits(self) -> int:
-        """E, the exits that have a head to train."""
+        """E, the number of exits with a head to train."""
         return len(self.scale)
 
     def normal(self, *shape: int, scale: float) -> Tensor:
@@ -130,13 +130,13 @@ class Net:
         return torch.randn(*shape, generator=self.generator, device=self.generator.device) * scale
 
     def add(self, value: Tensor, exits: Sequence[int], inputs: int) -> None:
-        """Train `value`, whose first axis is over these exits and whose layers have `inputs` inputs."""
+        """Add the parameter `value`; its first axis is over these exits, and its layers have `inputs` inputs."""
         self.parameters.append(value.requires_grad_())
         self.fan_in.append(inputs)
         self.exit_of.append(torch.tensor(list(exits), dtype=torch.int64, device=value.device))
 
     def inputs(self, data: ExitData) -> list[Any]:
-        """Return a split's standardised features [N, g, D] for every group of exits; of a split on disk, their rows."""
+        """Return a split's standardised features [N, g, D] per group of exits; `StandardisedRows` if it is on disk."""
         if data.on_disk:
             return [StandardisedRows(data, group, [self.scale[k] for k in group]) for group in self.groups]
         result = []
@@ -151,7 +151,7 @@ class Net:
         return result
 
     def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor] | None = None) -> Tensor:
-        """Return the logits [E, B, C] for inputs [B, g, D] per group, with other parameters if they are given."""
+        """Return the logits [E, B, C] for inputs [B, g, D] per group, with other parameters if given."""
         values = self.parameters if parameters is None else parameters
         return self.last(self.first(inputs, values), values)
 
@@ -170,7 +170,7 @@ class Net:
 
     @torch.no_grad()
     def differentiate(self, inputs: Sequence[Tensor], gradient: Callable[[Tensor], Tensor]) -> None:
-        """Set every leaf's gradient from that of the logits [E, B, C], a function of them."""
+        """Set every leaf's gradient; `gradient` returns that of the logits [E, B, C]."""
         hidden = self.first(inputs, self.parameters)
         self.backward(inputs, hidden, gradient(self.last(hidden, self.parameters)))
 

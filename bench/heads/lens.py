@@ -29,9 +29,9 @@ class Lens(Recipe):
     """A linear shortcut to the last layer, then the frozen head (Din et al., Jump to Conclusions, 2023; tuned lens).
 
     The map A from an exit's features z_k to the last features z minimises ‖A z_k + a - z‖² on train, with a ridge
-    penalty on standardised z_k; the exit answers W (A z_k + a) + b with the frozen head W, b. Least squares treats
-    every output by itself, so that is exactly the least-squares map from z_k to the frozen head's logits W z + b, which
-    is what is solved here: one linear head per exit, D_k·C MACs, no labels and no gradient steps.
+    penalty on standardised z_k; the exit answers W (A z_k + a) + b with the frozen head W, b. Least squares fits every
+    output independently, so this equals the least-squares map from z_k to the frozen head's logits W z + b, which is
+    solved here: one linear head per exit, D_k·C MACs, no labels and no gradient steps.
 
     Source: Din et al., https://arxiv.org/abs/2303.09435 (least squares); Belrose et al., tuned lens,
     https://arxiv.org/abs/2303.08112, minimise the KL divergence to the last answer instead, which on frozen features is

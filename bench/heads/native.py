@@ -16,11 +16,11 @@ from bench.recipe import Recipe
 
 @dataclass(frozen=True)
 class NativeConfig:
-    """Nothing can be chosen."""
+    """No parameters."""
 
 
 class NativeHeads(LayerHeads):
-    """A network's own head at every intermediate exit; one whose features are the logits already costs nothing."""
+    """A network's own head at every intermediate exit; one whose features are already the logits costs nothing."""
 
     def __init__(self, heads: Sequence[NativeHead]) -> None:
         super().__init__([nn.Identity() if head is None else _linear(*head) for head in heads])
@@ -29,8 +29,8 @@ class NativeHeads(LayerHeads):
 class Native(Recipe):
     """The heads that the network itself was trained with, end to end, at the cost of their last layer.
 
-    Nothing is fitted. The features of an exit are what its last layer sees, so whatever the network computes between
-    its trunk and that layer is counted as part of the way to the exit.
+    Nothing is fitted. The features of an exit are the inputs of its last layer, so everything that the network computes
+    between its trunk and that layer is part of the cost of reaching the exit.
     """
 
     name: ClassVar[str] = "native"

@@ -23,8 +23,8 @@ class PlainConfig(TrainingConfig):
 class Plain(Recipe):
     """Summed cross-entropy (SDN, DeeBERT stage 2): independently trained heads.
 
-    The backbone is frozen, so the heads do not influence each other and the sum trains each by itself; each keeps its
-    epoch with the lowest val NLL. Inputs are standardised with the train split's statistics; AdamW, cosine decay to
+    The backbone is frozen, so the heads do not influence each other and the sum trains each independently; each keeps
+    its epoch with the lowest val NLL. Inputs are standardised with the train split's statistics; AdamW, cosine decay to
     zero, a new batch order per epoch.
     """
 

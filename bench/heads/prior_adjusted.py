@@ -1,4 +1,4 @@
-"""Prior-adjusted heads: the class frequencies of train are taken out of another recipe's answers, for long tails."""
+"""Prior-adjusted heads: another recipe's answers minus the log class frequencies of train, for long tails."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bench.plugins.params import configure, tunable
 from bench.plugins.spec import parse
 from bench.recipe import Heads, Recipe
 
-MOST, HALVINGS = 2.0, 40  # largest share of the prior that is taken out, and bisection steps
+MOST, HALVINGS = 2.0, 40  # largest multiple of the log-prior to subtract, and bisection steps
 
 
 @dataclass(frozen=True)
 class PriorAdjustedConfig:
-    """The heads to adjust, and how much of the prior is taken out: what fits val best at each exit, or all of it."""
+    """The heads to adjust, and how much of the log-prior to subtract: what fits val best at each exit, or all of it."""
 
     base: str = "plain"
     tau: Literal["val", "one"] = tunable("val")
@@ -32,7 +32,7 @@ class PriorAdjustedConfig:
 
 
 class PriorAdjustedHeads(Heads):
-    """Other heads, whose answer at exit k has shift[k] [C] subtracted."""
+    """Other heads, with shift[k] [C] subtracted from the answer at exit k."""
 
     shift: Tensor
 
@@ -60,8 +60,8 @@ class PriorAdjusted(Recipe):
     π are the class frequencies of the train split. Heads fitted by cross-entropy learn them as a prior, which is wrong
     where val and test are balanced; with τ = 1 (`tau=one`, the paper's) the adjusted answer of a head that has learned
     them fully is the posterior under even classes. Ours have not: each keeps the epoch with the lowest NLL on val,
-    which is balanced, and the frozen head may come from elsewhere. So by default τ_k, 0 … 2, has the lowest val NLL,
-    found to rounding because that is convex in τ. A class without train samples counts as one sample. Where train is
+    which is balanced, and the frozen head may be trained on other data. So by default τ_k, 0 … 2, has the lowest val
+    NLL, found to rounding because that is convex in τ. A class without train samples counts as one sample. If train is
     balanced, nothing changes.
 
     Source: https://arxiv.org/abs/2007.07314, its post-hoc form.
@@ -71,7 +71,7 @@ class PriorAdjusted(Recipe):
     Config: ClassVar[type] = PriorAdjustedConfig
 
     def fit(self, task: Task) -> PriorAdjustedHeads:
-        """Return the base recipe's heads of this task, less the log-prior of task.train, as much as val asks for."""
+        """Return the base recipe's heads of this task minus τ_k·log π of task.train, with τ_k fitted on task.val."""
         base = fit(self.config.base, task)
         count = torch.bincount(task.train.labels, minlength=task.num_classes).clamp_min(1).double()
         prior = (count / count.mean()).log()

@@ -60,7 +60,7 @@ def descend(
 ) -> list[Tensor]:
     """Minimise a loss over all samples; return each parameter as it was in its exit's best epoch.
 
-    `differentiate(rows)` sets the parameters' gradients of the loss of a batch.
+    `differentiate(rows)` sets the parameters' gradients to those of a batch's loss.
 
     `score()` is the val loss of every exit [E], evaluated after each epoch; row j of parameter i belongs to exit
     exit_of[i][j] and is kept from the epoch in which that exit's score was lowest, or from the start if no epoch's
@@ -90,7 +90,7 @@ def train(
 ) -> list[Tensor]:
     """Minimise a loss on train; return the parameters of each exit's best epoch on val.
 
-    `gradient(logits [E, B, C], rows)` is that of the loss by the logits: `nll_gradient`, or made with `by_autograd`.
+    `gradient(logits [E, B, C], rows)` returns the loss's gradient in the logits: `nll_gradient`, or from `by_autograd`.
     `score` is called on val's logits [E, N, C] and returns one number per exit [E], lower is better.
     """
     inputs, val = net.inputs(task.train), net.inputs(task.val)
@@ -125,7 +125,7 @@ def nll(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def nll_gradient(logits: Tensor, labels: Tensor, weight: Callable[[Tensor], Tensor] | None = None) -> Tensor:
-    """Return the gradient [E, B, C] of Σ_e mean_b w_eb nll_eb: to the bit that of autograd, in half its time.
+    """Return the gradient [E, B, C] of Σ_e mean_b w_eb nll_eb: bit-identical to autograd's, in half the time.
 
     weight: the weights [E, B] from the losses [E, B]; by default all are 1.
     """
@@ -151,5 +151,5 @@ def by_autograd(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, T
 
 
 def together(losses: Tensor) -> Tensor:
-    """Give every exit the mean of all exits' losses [E], so that heads that depend on each other keep one epoch."""
+    """Return the mean of all exits' losses for every exit [E], so that interdependent heads keep a common epoch."""
     return losses.mean().expand_as(losses)

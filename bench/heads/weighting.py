@@ -54,7 +54,7 @@ class Weighting:
         self.batch = 0
 
     def run(self) -> list[Tensor]:
-        """Train; return the parameters of the net of heads."""
+        """Train the heads and return their parameters."""
         c = self.config
         return descend(
             self.optimiser,

@@ -19,7 +19,7 @@ from bench.recipe import Recipe
 
 @dataclass(frozen=True)
 class ZTWConfig(TrainingConfig):
-    """The schedule of the cascade, that of the ensembles, and what keeps an ensemble's weights positive."""
+    """The schedules of the cascade and of the ensembles, and how an ensemble's weights are kept positive."""
 
     ensemble_steps: int = 1000
     ensemble_lr: float = 0.01
@@ -57,7 +57,7 @@ class ZTWHeads(LayerHeads):
         return total
 
     def macs(self, k: int) -> int:
-        """Count the head with its C more inputs, 2C for their normalisation, and (k+1)·C for the ensemble."""
+        """Count the head with its C additional inputs, 2C for their normalisation, and (k+1)·C for the ensemble."""
         if k == len(self.layers):
             return 0
         classes = self.bias.shape[1]
@@ -76,7 +76,7 @@ class Cascade(Net):
         return self._cascade(self.first(inputs, values), values)[2]
 
     def _cascade(self, first: Tensor, values: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what heads after the first see of the logits before [E-1, B, C], hidden values [E, B, H], logits."""
+        """Return the previous logits as heads after the first see them [E-1, B, C], hidden values [E, B, H], logits."""
         seen, hidden, logits = [], [first[0]], [self.last(first[:1], values, slice(1))[0]]
         for k in range(1, self.exits):
             seen.append(normalised(logits[-1].detach()))
@@ -111,7 +111,7 @@ class ZTW(Recipe):
     Differences: the originals train 15 and 2 epochs without selection (AdamW, 5e-3 and 1e-3); this recipe uses the
     schedule that all recipes share for the heads. Ensembles take at least `ensemble_steps` steps (whole epochs),
     however small the train split is: a step moves a weight by about its rate, so after a few epochs of our small splits
-    weak early heads would still have their say (the release takes some 40,000 steps). More steps did not help on val.
+    weak early heads would still count (the release takes some 40,000 steps). More steps did not help on val.
     """
 
     name: ClassVar[str] = "ztw"

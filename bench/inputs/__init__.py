@@ -16,17 +16,17 @@ UNITS = {"image": "px", "text": "tokens"}  # of the size that costs are counted 
 
 
 class Preparation(Protocol):
-    """How a backbone wants its inputs."""
+    """How inputs are prepared for a backbone."""
 
     @property
     def size(self) -> int:
-        """Side in pixels, or the most tokens."""
+        """Side in pixels, or the maximum number of tokens."""
 
     def describe(self, views: int = 0) -> dict[str, Any]:
-        """Name everything that decides values, for the digest and the manifest."""
+        """Return everything that determines values, for the digest and the manifest."""
 
     def batch(self, inputs: Sequence[Any], keys: np.ndarray, view: int = 0) -> Tensor:
-        """Return what `backbone.start` takes, on the CPU, for inputs [B] and their keys [B]; view 0 is the clean one.
+        """Return the input of `backbone.start`, on the CPU, for inputs [B] and their keys [B]; view 0 is the clean one.
 
         Images become float32 [B, 3, size, size], texts int64 [B, T, 2]: token id (-1 is padding, on the right) and
         segment.
@@ -34,10 +34,10 @@ class Preparation(Protocol):
 
 
 class TextPreparation(Preparation, Protocol):
-    """How a backbone wants texts."""
+    """How texts are prepared for a backbone."""
 
     def lengths(self, texts: Sequence[Any]) -> np.ndarray:
-        """Count the tokens of texts: int64 [N], special tokens included, cut at the backbone's limit."""
+        """Count the tokens of texts: int64 [N], special tokens included, up to the backbone's limit."""
 
 
 def size_text(size: int, modality: str) -> str:

@@ -1,6 +1,6 @@
 """From uint8 images to the backbone's input: centre square, antialiased resize, normalisation; augmented views.
 
-Every step treats each image on its own, so that its result does not depend on which others share the batch. B images.
+Every step processes each image independently of the others in its batch. B images.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from torch.nn.functional import interpolate
 from bench.errors import UserError
 
 _PAD_FRACTION = 8  # a view is cropped from the image padded by an eighth of its side, mirrored
-_FLOATS_AT_ONCE = 1 << 20  # values of one resize call, so few that they stay in a cache; an accelerator takes more
+_FLOATS_AT_ONCE = 1 << 20  # values per resize call, few enough for the CPU cache; an accelerator takes more
 _FLOATS_ON_ACCELERATOR = 1 << 24
 
 
 @dataclass(frozen=True)
 class Transform:
-    """How a backbone wants its images."""
+    """How images are prepared for a backbone."""
 
     size: int  # side in pixels
     mean: tuple[float, ...]
@@ -33,14 +33,14 @@ class Transform:
 
     @classmethod
     def of(cls, backbone: Any) -> Transform:
-        """Read the evaluation transform off a backbone of images."""
+        """Return the evaluation transform of an image backbone."""
         mean, std = (tuple(float(v) for v in values) for values in (backbone.mean, backbone.std))
         if backbone.interpolation not in ("bilinear", "bicubic"):
             raise UserError(f"'{backbone.interpolation}' is not an interpolation of a bank. Valid: bicubic, bilinear.")
         return cls(int(backbone.image_size), mean, std, backbone.interpolation)
 
     def describe(self, views: int = 0) -> dict[str, Any]:
-        """Name everything that decides pixel values, for the digest and the manifest."""
+        """Return everything that determines pixel values, for the digest and the manifest."""
         steps = {"crop": "centre square", "resize": "antialiased", **asdict(self)}
         if views:
             steps["views"] = "random crop from the image padded by 1/8 (mirrored), horizontal flip; seeded by image key"
@@ -68,7 +68,7 @@ class Transform:
         torch.div(pixels.div_(255) - mean, std, out=into)
 
     def batch(self, inputs: Sequence[np.ndarray], keys: np.ndarray, view: int = 0) -> Tensor:
-        """Prepare images [H, W, 3] of any sizes: their centre squares, those of one side resized as one batch."""
+        """Prepare images [H, W, 3] of any size: their centre squares, resized in one batch per side."""
         images = [square(image) for image in inputs]
         sides = np.array([len(image) for image in images])
         if len(np.unique(sides)) == 1:
@@ -92,7 +92,7 @@ def square(image: np.ndarray) -> np.ndarray:
 
 
 def augment(squares: Tensor, keys: np.ndarray, view: int) -> Tensor:
-    """Make augmented view `view` of uint8 images [B, S, S, 3]: random crop of the padded image, and a fair flip.
+    """Return augmented view `view` of uint8 images [B, S, S, 3]: random crop of the padded image, and a fair flip.
 
     The padding is an eighth of the side, mirrored, at native size. Randomness comes from each image's key and the
     view number alone, so neither order nor batch nor an interruption changes it. View 0 is the clean image.
@@ -111,7 +111,7 @@ def augment(squares: Tensor, keys: np.ndarray, view: int) -> Tensor:
 
 
 def _draw(keys: np.ndarray, view: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
-    """Offsets [B, 2] in -pad … pad and flips [B], from the hash of key and view."""
+    """Return offsets [B, 2] in -pad … pad and flips [B], from the hash of key and view."""
     bits = [xxhash.xxh3_64_intdigest(key_bytes(key), seed=view) for key in keys]
     width = 2 * pad + 1
     shifts = np.array([[(b >> 1) % width - pad, (b >> 32) % width - pad] for b in bits], dtype=np.int64)

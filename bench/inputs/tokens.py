@@ -1,4 +1,4 @@
-"""From texts to token ids: a backbone's own tokenizer, cut at the backbone's limit, padded on the right."""
+"""From texts to token ids: a backbone's own tokenizer, truncated at the backbone's limit, padded on the right."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bench.system.files import read_regular
 
 PADDING = -1
 NEEDED = ("tokenizers", "transformers")
-REMEDY = "Install what text needs: python -m pip install 'exitbench[text]'."
+REMEDY = "Install the text extra: python -m pip install 'exitbench[text]'."
 MOST_BYTES = 1 << 28  # of a tokenizer's file
-_AT_ONCE = 4096  # texts of one call of the tokenizer
+_AT_ONCE = 4096  # texts per call of the tokenizer
 
 
 def check_installed(owner: str) -> None:
@@ -32,17 +32,17 @@ def check_installed(owner: str) -> None:
 
 @dataclass(frozen=True)
 class Tokens:
-    """How a backbone wants its texts."""
+    """How texts are prepared for a backbone."""
 
-    size: int  # the most tokens, special ones included; what is longer is cut on the right
+    size: int  # maximum tokens, special ones included; longer texts are truncated on the right
     digest: str  # of the tokenizer's file
     tokenizer: Any = field(repr=False, compare=False)  # tokenizers.Tokenizer
 
     @classmethod
     def read(cls, path: Path, size: int, *, lowercase: bool = True) -> Tokens:
-        """Read a tokenizer.json, or the vocab.txt of a BERT, whose texts become lower case unless told otherwise.
+        """Read a tokenizer.json, or a BERT's vocab.txt, with texts converted to lower case if `lowercase`.
 
-        Raises UserError for a file that cannot be read, and where the package `tokenizers` is missing.
+        Raises UserError for a file that cannot be read, and if the package `tokenizers` is missing.
         """
         check_installed(f"'{path.name}'")
         from tokenizers import Tokenizer
@@ -60,23 +60,23 @@ class Tokens:
         return cls(size, sha256(content + (b"|lowercase" if words and lowercase else b"")).hexdigest(), tokenizer)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tokens:
-        """Return itself: nothing changes it, and a copy of a vocabulary is slow."""
+        """Return itself: it never changes, and copying a vocabulary is slow."""
         return self
 
     def describe(self, views: int = 0) -> dict[str, Any]:
-        """Name everything that decides token ids; texts have no augmented views."""
+        """Return everything that determines token ids; texts have no augmented views."""
         if views:
-            raise UserError(f"Texts have no augmented views, but {views} were asked for. Leave --views out.")
+            raise UserError(f"Texts have no augmented views, but --views is {views}. Leave it out.")
         return {"tokenizer": self.digest, "max_tokens": self.size, "padding": "right"}
 
     def lengths(self, texts: Sequence[str | tuple[str, str]]) -> np.ndarray:
-        """Count the tokens of texts: int64 [N], special tokens included, cut at the limit, padding left out."""
+        """Count the tokens of texts: int64 [N], special tokens included, up to the limit, without padding."""
         return np.array([len(found.ids) for found in self._encoded(texts)], dtype=np.int64)
 
     def batch(self, inputs: Sequence[str | tuple[str, str]], keys: np.ndarray | None = None, view: int = 0) -> Tensor:
         """Return int64 [B, T, 2] for texts or pairs of texts: token id (-1 is padding, on the right) and segment.
 
-        T is the length of the longest. Nothing depends on the keys. Raises UserError for a text without tokens.
+        T is the length of the longest. Keys are not used. Raises UserError for a text without tokens.
         """
         if view:
             raise UserError("Texts have no augmented views. Leave --views out.")

@@ -1,1 +1,1 @@
-"""Files, caches and libraries of the machine: what any room may use."""
+"""Files, caches and libraries of the machine, for use by all packages."""

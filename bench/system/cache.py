@@ -1,4 +1,4 @@
-"""Where the harness keeps what it can rebuild: digests, downloads, converted data, feature banks."""
+"""The cache folder, for data that can be rebuilt: digests, downloads, converted data, feature banks."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.system.paths import user_path
 
 
 def cache_dir(*parts: str) -> Path:
-    """Return the cache folder, `$BENCH_CACHE` or the user's own, joined with `parts`; it exists afterwards."""
+    """Return the cache folder, `$BENCH_CACHE` or the user's own, joined with `parts`; create it if it is missing."""
     folder = _root().joinpath(*parts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = error.strerror or error
         raise UserError(
-            f"The cache folder {folder} cannot be made ({reason}). Point $BENCH_CACHE elsewhere."
+            f"The cache folder {folder} cannot be created ({reason}). Set $BENCH_CACHE to another folder."
         ) from error
     return folder
 

@@ -1,4 +1,4 @@
-"""Make torchvision importable beside a torch build that its compiled operators were not made for."""
+"""Make torchvision importable with a torch build that its compiled operators were not built for."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 from types import ModuleType
 from typing import Any
 
-_keep_alive: list[Any] = []  # a torch.library.Library withdraws its definitions when it is collected
+_keep_alive: list[Any] = []  # a torch.library.Library removes its definitions when it is garbage-collected
 
 
 def ensure_torchvision() -> ModuleType:
     """Import and return torchvision.
 
-    A torchvision built for another torch (a CUDA wheel beside a CPU torch) fails on import, because the operators that
+    A torchvision built for another torch (a CUDA wheel with a CPU torch) fails on import, because the operators that
     its extension would have registered are missing. Their schemas are then declared here, and the import is repeated:
-    transforms and models work, calling `nms` itself does not. Where torchvision works nothing is touched.
+    transforms and models work, calling `nms` itself does not. If torchvision works, nothing is changed.
     """
     try:
         return importlib.import_module("torchvision")

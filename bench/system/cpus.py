@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: affinity and limits of its container count, not the machine alone."""
+"""How many CPUs this process may use: limited by its affinity and its container, not only by the machine."""
 
 from __future__ import annotations
 

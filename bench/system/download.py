@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.system.network import about_to_download
 
-PATIENCE = 60.0  # seconds without an answer
+PATIENCE = 60.0  # seconds to wait for an answer
 
 
 def is_url(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The extras of this project: `pip install exitbench` alone brings reports and statistics, and no network."""
+"""The optional extras: `pip install exitbench` alone installs reports and statistics, without PyTorch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXTRAS = {
 
 
 def lacking(error: BaseException) -> str | None:
-    """Return the sentence for a module that an extra would install; None for anything else."""
+    """Return the message for a missing module that an extra installs; None for any other error."""
     if not isinstance(error, ModuleNotFoundError) or not error.name:
         return None
     module = error.name.partition(".")[0]

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: names, atomic writes, and folders that can be written to."""
+"""Safe files: file names, atomic writes, bounded reads, and writable folders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONGEST = 180  # characters of a folder's name
 def slug(text: str) -> str:
     """Turn a name into a folder name: letters, digits, dot, dash, equals; everything else becomes '_'.
 
-    One that is too long for a file system ends in a digest.
+    A name that is too long for a file system is truncated and ends in a digest.
     """
     name = re.sub(r"[^A-Za-z0-9.=\-]+", "_", text).strip("_.") or "unnamed"
     if len(name) <= LONGEST:
@@ -49,13 +49,13 @@ def write_atomic(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def visible(path: Path, root: Path) -> bool:
-    """Return whether no folder between a root and a file below it, nor the file, is hidden."""
+    """Return whether neither a file nor any folder between it and `root` is hidden."""
     return not any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
 def umask() -> int:
-    """Return which permissions new files of this process lack."""
-    with suppress(OSError, StopIteration, ValueError):  # reading it otherwise means to change it for a moment
+    """Return the umask of this process: the permissions that new files lack."""
+    with suppress(OSError, StopIteration, ValueError):  # os.umask would change it for a moment
         lines = Path("/proc/self/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("Umask:")).split()[1], 8)
     found = os.umask(0o022)
@@ -64,7 +64,7 @@ def umask() -> int:
 
 
 def leads_back(real: str, above: Iterable[str]) -> bool:
-    """Whether a folder's real path is one of those that lead to it, or contains one: a link in a circle."""
+    """Return whether a folder is a circular link: its real path is one of those above it, or contains one."""
     return any(f"{path}{os.sep}".startswith(real.rstrip(os.sep) + os.sep) for path in above)
 
 
@@ -92,7 +92,7 @@ def read_regular(path: Path, most_bytes: int | None = None) -> bytes:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back while records are written; it takes effect right after."""
+    """Delay Ctrl-C while records are written; it takes effect right after."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -107,13 +107,13 @@ def uninterrupted() -> Iterator[None]:
 
 
 def mark_output(folder: Path) -> None:
-    """Mark a folder as our output, so that nothing in it is taken for the user's images."""
+    """Mark a folder as our output, so that its files are not mistaken for the user's images."""
     if not (folder / OUTPUT_MARK).exists():
         (folder / OUTPUT_MARK).touch()
 
 
 def check_writable(folder: Path, what: str, option: str) -> None:
-    """Mark a folder as our output. Raise UserError, now and not after hours, if it cannot be written to."""
+    """Mark a folder as our output. Raise UserError at once, not after hours, if it cannot be written to."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         mark_output(folder)
@@ -121,4 +121,4 @@ def check_writable(folder: Path, what: str, option: str) -> None:
             pass
     except OSError as error:
         problem = f"The {what} '{folder}' cannot be written to ({error.strerror})."
-        raise UserError(f"{problem} Name another one with {option}.") from None
+        raise UserError(f"{problem} Give another one with {option}.") from None

@@ -1,4 +1,4 @@
-"""Installed distributions and the plugins that they bring, read once per process: reading metadata is slow."""
+"""Installed distributions and the plugins that they provide, read once per process: reading metadata is slow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, d
 from pathlib import Path
 from typing import Any
 
-_names: dict[int, tuple[Distribution, str]] = {}  # by identity; the distribution is kept so that the identity stays its
+_names: dict[int, tuple[Distribution, str]] = {}  # by id, which is unique while the distribution is kept here
 
 
 @cache
@@ -28,7 +28,7 @@ def owner(entry: EntryPoint) -> str | None:
 
 @cache
 def release(name: str) -> tuple[str, int] | None:
-    """Return a distribution's version and when it was installed (ns); None where it is not installed."""
+    """Return a distribution's version and when it was installed (ns); None if it is not installed."""
     try:
         found = distribution(name)
     except PackageNotFoundError:

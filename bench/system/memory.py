@@ -1,4 +1,4 @@
-"""Keep freed memory for the next layer and batch, instead of giving it back to the system."""
+"""Keep freed memory for the next layer and batch, instead of returning it to the system."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ LARGEST_INT, LARGEST = 2**31 - 1, 2**30  # bytes
 
 @cache
 def reuse_freed_memory() -> bool:
-    """Tell the C library to keep the memory that tensors free; return whether it does (glibc alone has the options).
+    """Make the C library keep memory that tensors free; return whether it does (only glibc has the options).
 
-    Without it every activation of a batch is mapped anew and cleared page by page, which takes half of the time of a
+    Otherwise every activation of a batch is mapped again and cleared page by page, which takes half the time of a
     forward pass on a CPU: benchmarks/bank.py measures it.
     """
     try:

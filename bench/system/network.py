@@ -1,4 +1,4 @@
-"""Whether this process may download: a plan says what a run would download, and never does it itself."""
+"""Whether this process may download: a plan shows what a run would download, without downloading it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _allowed: ContextVar[bool] = ContextVar("downloads allowed", default=True)
 
 
 class ToDownload(UserError):
-    """Data or weights that are not on this machine, where downloading is not allowed."""
+    """Data or weights are not on this machine, and downloading is not allowed."""
 
     def __init__(self, what: str, bytes_: int | None = None) -> None:
         size = "" if bytes_ is None else f" ({bytes_ / 1e6:,.0f} MB)"
@@ -24,7 +24,7 @@ class ToDownload(UserError):
 
 @contextmanager
 def no_downloads() -> Iterator[None]:
-    """Let `about_to_download` raise ToDownload in the block."""
+    """Make `about_to_download` raise ToDownload in the block."""
     token = _allowed.set(False)
     try:
         yield
@@ -38,14 +38,14 @@ def downloads_allowed() -> bool:
 
 
 def about_to_download(what: str, bytes_: int | None = None) -> None:
-    """Raise ToDownload where downloads are not allowed; call it right before every download, with its size if known."""
+    """Raise ToDownload if downloads are not allowed; call it right before every download, with its size if known."""
     if not _allowed.get():
         raise ToDownload(what, bytes_)
 
 
 @contextmanager
 def hub_offline(offline: bool = True) -> Iterator[None]:
-    """Let the Hugging Face libraries use nothing but their caches in the block, if `offline` holds."""
+    """Make the Hugging Face libraries use only their caches in the block, if `offline`."""
     import huggingface_hub.constants as hub
 
     places: list[Any] = [module for module in (hub, sys.modules.get("datasets.config")) if module]

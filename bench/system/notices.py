@@ -1,4 +1,4 @@
-"""What the user should know although nothing is wrong: one line on the error stream, once."""
+"""Notices that are not errors: one line on the error stream, printed once."""
 
 from __future__ import annotations
 

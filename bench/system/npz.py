@@ -1,4 +1,4 @@
-"""Read .npz files of others: bounded, and without running anything."""
+"""Read untrusted .npz files: with a size limit, and without running code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.system.files import open_regular
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_BYTES = 1 << 30  # that all arrays of a file may take in memory
+MOST_BYTES = 1 << 30  # of all arrays of a file in memory
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:

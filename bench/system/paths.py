@@ -1,4 +1,4 @@
-"""Paths as users write them: `~` and `$VAR` are expanded everywhere a path is taken."""
+"""Paths as users write them: `~` and `$VAR` are expanded wherever a path is accepted."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _VARIABLE = re.compile(r"\$(?:\{(?P<braced>[^}]*)\}|(?P<bare>[A-Za-z_]\w*))")
 def user_path(text: str | Path) -> Path:
     """Return the path that a user wrote, with `~`, `~user`, `$VAR` and `${VAR}` expanded.
 
-    A path that exists just as it is written is taken as it is. Raises UserError for an empty path, a NUL character, a
-    variable that is not set, and a home folder that is not known; nothing is ever created under such a name.
+    A path that exists exactly as written is not expanded. Raises UserError for an empty path, a NUL character, a
+    variable that is not set, and an unknown home folder; nothing is ever created under such a name.
     """
     given = os.fspath(text)
     if not given.strip():
-        raise UserError("A path is empty. Write the path out; a shell variable that is not set leaves nothing.")
+        raise UserError("A path is empty, perhaps because a shell variable is not set. Write the path out.")
     if "\0" in given:
         raise UserError(f"The path {given!r} contains a NUL character. Remove it.")
     if given[0] != "~" and _exists(given):
@@ -31,7 +31,7 @@ def user_path(text: str | Path) -> Path:
 
 
 def exists(text: str) -> bool:
-    """Return whether something is stored under the path that a user wrote."""
+    """Return whether the path that a user wrote exists."""
     try:
         return _exists(str(user_path(text)))
     except UserError:
@@ -51,6 +51,6 @@ def _value(found: re.Match[str]) -> str:
     name = found["braced"] if found["bare"] is None else found["bare"]
     value = os.environ.get(name)
     if not value:
-        raise UserError(f"'{found.string}' names ${name}, which is not set. Set it, or write the path out.")
-    unrepeatable()  # what is remembered of a lookup does not know the variable
+        raise UserError(f"'{found.string}' contains ${name}, which is not set. Set it, or write the path out.")
+    unrepeatable()  # a remembered lookup does not track variables
     return value

@@ -1,4 +1,4 @@
-"""Which public datasets a name, a path or a tag of weights stands for: what decides whether a network has seen them."""
+"""Recognise public datasets in a name, a path or a weight tag, to decide whether a network has seen them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-_SETS = {  # whose data it is, and how their names are written within a longer one
+_SETS = {  # dataset → how its name is written within a longer one
     "cifar100": r"cifa?i?r[\W_]*100(?!\d)",
     "cifar10": r"cifa?i?r[\W_]*10(?!\d)(?!\.[12](?!\d))",  # CIFAR-10.1 and 10.2 are other images
     "svhn": r"svhn|street[\W_]*view[\W_]*house",
     "fashion_mnist": r"fashion[\W_]*mnist",
     "mnist": r"^mnist(?![a-z0-9])(?![\W_]+[mc](?![a-z]))",  # not KMNIST, notMNIST, sign_mnist, MNIST-M …
     "imagenet": r"(?:ilsvrc|imagenette|imagenet|imagewoof)"
-    # its re-collected and its altered test sets are other images, and so are its validation images
+    # its validation images, and its re-collected or altered test sets, are other images
     r"(?![\W_]*(?:v[\W_]*2|sketch|[acdehoprx]|es|3dcc|hard|val|validation|img[\W_]val|2012[\W_]*(?:img[\W_])?val)(?![a-z0-9]))"
     r"|(?<![a-z0-9])in(?:1|12|21|22)k(?![a-z0-9])",
     "caltech101": r"caltech[\W_]*101(?!\d)",
@@ -25,7 +25,7 @@ _SETS = {  # whose data it is, and how their names are written within a longer o
 }
 _PATTERNS = {name: re.compile(pattern) for name, pattern in _SETS.items()}
 _WORDS = {name: re.compile(rf"(?<![a-z0-9])(?:{pattern})") for name, pattern in _SETS.items()}
-# Methods that pretrain on ImageNet, whose weights rarely say so; LVD-142M and LVD-1689M hold ImageNet's images, too.
+# Methods that pretrain on ImageNet, which file names rarely show; LVD-142M and LVD-1689M contain its images, too.
 _PRETRAINED = re.compile(
     r"(?<![a-z])(?:mae|dino|dinov2|dinov3|lvd\d*m|ijepa|moco|mocov\d|swav|simclr|byol|ibot|simmim|beit|beitv2|bamboo)"
     r"(?![a-z])"
@@ -35,7 +35,7 @@ _FREE = re.compile(
     r"(?:openai|laion|datacomp|dfn|metaclip|(?:v\d_)?webli|tinyclip|apple|pali|c_radio|ogvl|yfcc|cc\d+m|sat\d+m)"
 )
 _HELD_OUT = {"val", "valid", "validation", "test", "testing", "eval"}
-# Words that leave a set the same images. A folder above whose name has any others is named for a project.
+# Words that do not change whose images a dataset has. A parent folder with any other word is a project's.
 _NEUTRAL = re.compile(
     r"(?:lt|long|tail|longtail|imb|imbalanced?|images?|imgs?|python|batches|py|mat|png|jpe?g|webp|data|dataset|datasets|"
     r"raw|processed|original|full|subset|small|tiny|mini|train|training|val|test|clean|resized|wds|parquet|arrow|the|"
@@ -50,10 +50,10 @@ def mentioned(name: str, patterns: Mapping[str, re.Pattern[str]] = _PATTERNS) ->
 
 
 def named(*parts: str) -> str | None:
-    """Return the public dataset whose images a path or hub name, given by its parts, stands for; None if none.
+    """Return the public dataset that a path or hub name, given by its parts, refers to; None if there is none.
 
-    Of the last part any mention counts, of those above it only names that are the set's own (`cifar10/plain_text`). A
-    held-out part alone (`imagenet/val`) is not what a network was trained on. Several are joined by '+'.
+    In the last part any mention counts, in those above it only a dataset's own name (`cifar10/plain_text`). A held-out
+    part alone (`imagenet/val`) does not count, because networks are not trained on it. Several are joined by '+'.
     """
     found = [word for part in parts for word in part.split("--") if word not in ("", "/")]  # joined in the hub's cache
     if not found or found[-1].lower() in _HELD_OUT:
@@ -64,7 +64,7 @@ def named(*parts: str) -> str | None:
 
 
 def trained_on(*parts: str) -> frozenset[str]:
-    """Return the public datasets that weights have seen, by the parts of their path; empty if it does not say."""
+    """Return the public datasets that weights have seen, from the parts of their path; empty if it mentions none."""
     for i, part in enumerate(reversed(parts)):
         text = part.lower()
         sets = mentioned(part, _WORDS) if not i or _own_name(part) else frozenset()
@@ -76,12 +76,12 @@ def trained_on(*parts: str) -> frozenset[str]:
 
 
 def tag_has_seen_imagenet(tag: str) -> bool:
-    """Return whether a tag of timm's weights stands for a training on ImageNet; one that is not known is taken so."""
+    """Return whether a tag of timm's weights means training on ImageNet; unknown tags are assumed to."""
     return bool(mentioned(tag)) or bool(_PRETRAINED.search(tag)) or not _FREE.match(tag)
 
 
 def _own_name(part: str) -> bool:
-    """Return whether a name says nothing else than which set it is."""
+    """Return whether a name is a dataset's own name, apart from neutral words."""
     rest = unicodedata.normalize("NFKC", part).lower()
     for pattern in _PATTERNS.values():
         rest = pattern.sub(" ", rest)

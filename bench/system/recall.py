@@ -1,8 +1,8 @@
-"""Remember what a lookup found, together with everything it looked at, so that the same lookup is free next time.
+"""Remember the answer of a lookup with everything that it depends on, so that the same lookup is free next time.
 
-What is remembered counts only while nothing changed that could change the answer: the code of this project, the
-installed packages and plugins, the environment, and every file or folder that the lookup looked at, found or not.
-Any doubt means that nothing is recalled.
+An answer is valid only while nothing that could change it has changed: the code of this project, the installed
+packages and plugins, the environment, and every file or folder that the lookup examined, found or not.
+In any doubt, nothing is recalled.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ Stamp = tuple[int, ...] | None
 
 @dataclass
 class Recording:
-    """The paths that a lookup looked at so far, and whether it can be repeated from them."""
+    """The paths that a lookup has examined so far, and whether its answer depends on them alone."""
 
     began: int = field(default_factory=time.time_ns)
     paths: set[str] = field(default_factory=set)
     repeatable: bool = True
 
     def include(self, other: Recording) -> None:
-        """Add what another lookup looked at, on whose answer this one builds."""
+        """Add the paths of another lookup whose answer this one uses."""
         self.began = min(self.began, other.began)
         self.paths |= other.paths
         self.repeatable &= other.repeatable
@@ -68,21 +68,21 @@ def recording(started: Recording | None = None) -> Iterator[Recording]:
 
 
 def watch(*paths: Path | str) -> None:
-    """Note files and folders, there or not, on which the answer of the lookup in progress depends."""
+    """Record files and folders, existing or not, on which the answer of the current lookup depends."""
     found = _current.get()
     if found is not None:
         found.paths.update(os.path.abspath(path) for path in paths)  # noqa: PTH100 - links must stay as they are
 
 
 def watch_tree(root: Path) -> None:
-    """Note a folder with everything below it."""
+    """Record a folder with everything in it."""
     if _current.get() is not None:
         watch(root)
         _watch_below(str(root), (os.path.realpath(root),))
 
 
 def _watch_below(folder: str, above: tuple[str, ...]) -> None:
-    """Note what is below a folder; a link back to one of the real paths that lead there is not followed."""
+    """Record the content of a folder; circular links, back to one of the real paths above, are not followed."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             watch(entry.path)
@@ -93,14 +93,14 @@ def _watch_below(folder: str, above: tuple[str, ...]) -> None:
 
 
 def unrepeatable() -> None:
-    """Note that the answer of the lookup in progress depends on more than files, so that it must not be remembered."""
+    """Record that the answer of the current lookup depends on more than files and must not be remembered."""
     found = _current.get()
     if found is not None:
         found.repeatable = False
 
 
 def recall(kind: str, request: Any) -> Any:
-    """Return what was remembered for a request, or None where nothing was or anything it depends on has changed."""
+    """Return the remembered answer to a request; None if there is none or anything it depends on has changed."""
     try:
         with open_regular(_file(kind, request)) as file:
             stored = json.load(file)
@@ -125,7 +125,7 @@ def remember(kind: str, request: Any, value: Any, found: Recording) -> None:
 
 
 def stamp(path: Path | str) -> Stamp:
-    """Return what changes whenever a file or folder does: identity, size, times; None where there is none."""
+    """Return what changes whenever a file or folder does: identity, size, times; None if it does not exist."""
     try:
         s = os.stat(path)  # noqa: PTH116 - many of them
     except OSError:
@@ -134,13 +134,13 @@ def stamp(path: Path | str) -> Stamp:
 
 
 def surroundings() -> str:
-    """Hash what every lookup depends on: this project's code, installed packages, plugins, environment, folder."""
+    """Return a hash of what every lookup depends on: exitbench's code, packages, plugins, environment, folder."""
     return _digest([_software(), str(Path.cwd()), *(os.environ.get(name) for name in VARIABLES)])
 
 
 @cache
 def _software() -> str:
-    """Hash what runs in this process, as it was when it was first asked for."""
+    """Return a hash of the code in this process, computed once."""
     places = [Path(__file__).parents[1], *_locations("bench.methods")]
     code = [(path, stamp(path)) for place in places for path in sorted(map(str, place.rglob("*.py")))]
     plugins = [

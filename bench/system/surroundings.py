@@ -1,4 +1,4 @@
-"""What all code in a process shares: settings, random numbers, environment, functions. It can be put back."""
+"""Record and restore the state that all code in a process shares: settings, random numbers, environment, functions."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ Facts = dict[str, Any]
 
 
 class Surroundings:
-    """What is shared in this process, as it is now.
+    """A snapshot of the shared state of this process.
 
-    code: functions that may be replaced, too.
+    code: include functions that plugins may replace.
     """
 
     def __init__(self, *, code: bool) -> None:
         self._process, self._ambient, self._code = _process(), Ambient(), _code() if code else {}
 
     def restore(self) -> list[str]:
-        """Put everything back, and return the names of what was changed and should not have been.
+        """Restore everything, and return the names of what should not have been changed.
 
-        Random numbers may be drawn, and packages may bring variables and filters when they are imported.
+        Random numbers may be drawn, and packages may add variables and filters when they are imported.
         """
         changed = differences(self._process, _process()) + _repaired(self._code) + self._ambient.touched()
         _restore(self._process)
@@ -52,7 +52,7 @@ def differences(before: Facts, now: Facts) -> list[str]:
 
 
 def _process() -> Facts:
-    """Describe what decides numbers, or where the process is."""
+    """Return the settings that affect numbers, the current folder and the signal handlers."""
     facts: Facts = {
         "torch's default type": torch.get_default_dtype(),
         "torch's default device": torch.get_default_device(),
@@ -68,20 +68,20 @@ def _process() -> Facts:
 
 
 class Ambient:
-    """Random numbers, warnings filters and environment variables, as they are now."""
+    """A snapshot of random states, warnings filters and environment variables."""
 
     def __init__(self) -> None:
-        """Remember them."""
+        """Take the snapshot."""
         self.torch, self.python = torch.get_rng_state(), random.getstate()
         self.numpy = np.random.get_state()  # noqa: NPY002 - the global generator, which methods may use
         self.generator = mtrand.get_bit_generator()
         self.filters, self.environment = list(warnings.filters), dict(os.environ)
 
     def touched(self) -> list[str]:
-        """Name what a method must not leave behind.
+        """Return the names of changes that a method must not make.
 
-        Drawing numbers, filters for one message, module or kind of warning and new variables pass: methods draw, and
-        packages bring the others when they are imported.
+        Allowed are drawing numbers, filters for one message, module or kind of warning, and new variables: methods
+        draw, and packages add the others when they are imported.
         """
         found = []
         if mtrand.get_bit_generator() is not self.generator:
@@ -94,7 +94,7 @@ class Ambient:
         return found + [f"the environment variable {key}" for key in changed]
 
     def restore(self) -> None:
-        """Put all of them back."""
+        """Restore all of them."""
         mtrand.set_bit_generator(self.generator)
         torch.set_rng_state(self.torch)
         np.random.set_state(self.numpy)  # noqa: NPY002
@@ -114,7 +114,7 @@ def _general(entry: tuple[Any, ...]) -> bool:
 def _restore(process: Facts) -> None:
     torch.set_default_dtype(process["torch's default type"])
     device = process["torch's default device"]
-    if torch.get_default_device() != device:  # naming even the usual one makes every later call slower
+    if torch.get_default_device() != device:  # setting even the default one makes every later call slower
         torch.set_default_device(None if device.type == "cpu" else device)
     torch.set_grad_enabled(process["whether gradients are on"])
     torch.set_num_threads(process["the number of threads"])
@@ -127,7 +127,7 @@ def _restore(process: Facts) -> None:
 
 
 def _code() -> dict[tuple[Any, str], Any]:
-    """Return the functions and classes of the watched modules, and the functions of these classes, by their place."""
+    """Return the functions and classes of the watched modules, and these classes' functions, by owner and name."""
     found: dict[tuple[Any, str], Any] = {}
     for name, module in list(sys.modules.items()):
         if module is None or not name.startswith(WATCHED):
@@ -145,7 +145,7 @@ def _callables(held: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _repaired(code: Mapping[tuple[Any, str], Any]) -> list[str]:
-    """Put replaced functions and classes back; name them."""
+    """Restore replaced functions and classes; return their names."""
     changed = []
     for (holder, key), value in code.items():
         if not _same(vars(holder).get(key), value):
@@ -160,13 +160,13 @@ def _repaired(code: Mapping[tuple[Any, str], Any]) -> list[str]:
 
 
 def _shadows(kind: type, key: str, value: Any) -> bool:
-    """Return whether a class got a function in place of an inherited one."""
+    """Return whether a class was given a function that overrides an inherited one."""
     inherited = [vars(base)[key] for base in kind.__mro__[1:] if key in vars(base)]
     return bool(inherited) and not _same(value, inherited[0])
 
 
 def _same(now: Any, before: Any) -> bool:
-    """Return whether a function is the one that was there; torch wraps an optimiser's `step` when it is first used."""
+    """Return whether a function is unchanged; torch wraps an optimiser's `step` when it is first used."""
     if now is before:
         return True
     return getattr(now, "hooked", False) is True and inspect.unwrap(now) is inspect.unwrap(before)

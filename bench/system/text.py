@@ -1,6 +1,6 @@
-"""Text from outside, made safe to show and to store: names, labels, notes, reasons, paths.
+"""Make external text safe to show and to store: names, labels, notes, reasons, paths.
 
-Every form that is written (terminal, CSV, Markdown, HTML, LaTeX, SVG) and every message goes through `clean`.
+Every output format (terminal, CSV, Markdown, HTML, LaTeX, SVG) and every message goes through `clean`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import re
 
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters besides tab and line feed
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # marks and overrides of direction
-    "\ufeff\ufff9-\ufffb\ufffe\uffff"  # byte order mark, annotations, no characters
-    "\ud800-\udfff\U000e0000-\U000e007f]"  # halves of a pair, invisible tags
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks and overrides
+    "\ufeff\ufff9-\ufffb\ufffe\uffff"  # byte order mark, annotations, noncharacters
+    "\ud800-\udfff\U000e0000-\U000e007f]"  # lone surrogates, invisible tags
 )
 _BYTES = re.compile("[\ud800-\udfff]")
 
 
 def clean(text: object) -> str:
-    r"""Return a text whose control characters, direction overrides and broken letters are visible, as `\x1b`, `\u202e`.
+    r"""Return a text with control characters, direction overrides and lone surrogates escaped: `\x1b`, `\u202e`.
 
     Tabs and line feeds stay.
     """
@@ -35,7 +35,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def storable(text: str) -> str:
-    r"""Return a name that every file can hold: bytes of a file name that are not UTF-8 become `\xe9`."""
+    r"""Return a name that can be stored in any file: bytes of a file name that are not UTF-8 become `\xe9`."""
     return _BYTES.sub(_visible, text)
 
 

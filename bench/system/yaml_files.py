@@ -1,4 +1,4 @@
-"""YAML files as they are written: bounded, UTF-8, every key once, and no value turned into something else."""
+"""Read YAML files strictly: limited size, UTF-8, unique keys, and no implicit conversion of values."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class NotYaml(UserError):
 
 
 def read_yaml(path: Path, what: str, *, limit: int = LIMIT, typed: bool = False) -> Any:
-    """Return the content of a YAML file; every scalar is the text in the file, and `null` or nothing is None.
+    """Return the content of a YAML file; every scalar is the text in the file, and `null` or an empty value is None.
 
-    So `no`, `on`, `010`, `1e2` and `12:30` mean what the same text means on the command line: whoever needs a number
-    or a flag converts the text. With `typed`, which is for files that this project writes, scalars have YAML's types.
-    limit: bytes that the file may have. Raises NotYaml for a file that cannot be read, is not UTF-8, is too large, has
+    So `no`, `on`, `010`, `1e2` and `12:30` mean the same as on the command line: the caller converts text to numbers
+    and flags. With `typed`, which is for files that this project writes, scalars have YAML's types.
+    limit: maximum size in bytes. Raises NotYaml for a file that cannot be read, is not UTF-8, is too large, has
     a key twice, or is not YAML.
     """
     text = _text(path, what, limit)
@@ -37,12 +37,12 @@ def read_yaml(path: Path, what: str, *, limit: int = LIMIT, typed: bool = False)
         if node is None:
             return None
         if _size(node, {}) > len(text) + 1:
-            raise NotYaml(f"The {what} '{path}' repeats values by aliases until it is huge. Write them out.")
+            raise NotYaml(f"The {what} '{path}' becomes too large when its aliases are expanded. Write values out.")
         return loader.construct_document(node)
     except yaml.YAMLError as error:
         raise NotYaml(f"The {what} '{path}' is not valid YAML: {' '.join(str(error).split())}.") from None
     except RecursionError:
-        raise NotYaml(f"The {what} '{path}' is nested too deeply, or contains itself. Write plain settings.") from None
+        raise NotYaml(f"The {what} '{path}' is nested too deeply or recursive. Write plain settings.") from None
     except ValueError as error:  # a number that YAML's types cannot hold
         raise NotYaml(f"The {what} '{path}' is not valid YAML: {error}.") from None
 
@@ -54,7 +54,7 @@ def _text(path: Path, what: str, limit: int) -> str:
     except OSError as error:
         raise NotYaml(f"The {what} '{path}' cannot be read ({error.strerror}).") from None
     if len(content) > limit:
-        raise NotYaml(f"The {what} '{path}' is larger than {limit >> 10:,} KiB, which is not a {what}. Name another.")
+        raise NotYaml(f"The {what} '{path}' is larger than the limit of {limit >> 10:,} KiB. Give another file.")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

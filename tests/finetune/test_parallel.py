@@ -78,7 +78,7 @@ def test_two_devices_train_the_network_of_one_and_a_lost_process_is_a_sentence(w
             os.kill(multiprocessing.active_children()[-1].pid, signal.SIGKILL)
 
     told: list[int] = []
-    with pytest.raises(UserError, match=r"of 2 was ended from outside \(SIGKILL\).*resumes from its last checkpoint"):
+    with pytest.raises(UserError, match=r"of 2 was killed \(SIGKILL\).*resumes from its last checkpoint"):
         finetune(asked, tmp_path / "two", devices=2, workers=0, progress=Progress(kill))
     assert not multiprocessing.active_children()
     folder = finetune(asked, tmp_path / "two", workers=0, progress=Progress(lambda done, *_: told.append(done)))

@@ -75,7 +75,7 @@ def test_a_folder_of_something_else_is_left_alone(wanted, trained, tmp_path):
     with pytest.raises(UserError, match="a network of another run"):
         finetune(wanted(seed=5), trained, workers=0)
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(UserError, match=r"holds other files \('photo.jpg'\)"):
+    with pytest.raises(UserError, match=r"contains other files \('photo.jpg'\)"):
         finetune(wanted(), tmp_path, workers=0)
 
 
@@ -145,7 +145,7 @@ def test_what_a_trained_network_fixes_cannot_be_asked_for_otherwise(trained):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"exits": "joined"}, "exits 'joined' does not exist"),
+        ({"exits": "joined"}, "'joined' is not a valid value for exits"),
         ({"lr": 0.0}, "lr 0 is not valid"),
         ({"exits": "none", "distil": 1.0}, "need heads at the exits"),
         ({"exit_weights": (1.0, -1.0, 1.0)}, "cannot be negative"),
