@@ -82,7 +82,7 @@ def test_stopping_for_real_is_what_was_simulated():
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("cascade:cifar_resnet20", "two members or more"),
+        ("cascade:cifar_resnet20", "at least two members"),
         ("cascade:cifar_resnet20++cifar_resnet32", "a member without a name"),
         ("cascade:cifar_resnet20+nothing", "nothing"),
         (TWO + "[exits=blocks]", "Leave --exits out"),

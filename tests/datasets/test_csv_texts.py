@@ -95,7 +95,7 @@ BAD = {
     "no label": ("text,label\na,x\nb,\nc,y\n", r"Row 3 of .* has no label in column 'label'"),
     "an open quote": ('text,label\na,x\n"b,y\n', r"Row 3 of .* cannot be read .*Close its quotes"),
     "too many fields": ("text,label\na,x\nb, and c,y\n", r"Row 3 of .* has 3 fields, but the header has 2"),
-    "one column": ("text\na\nb\n", "no header of two columns"),
+    "one column": ("text\na\nb\n", "no header of at least two columns"),
     "two names": ("text,text,label\na,b,x\n", "has two columns 'text'"),
     "a NUL": ("text,label\na,x\nb\0,y\n" + "c,x\n" * 99, r"Row 3 of .* NUL"),
     "a strange split": ("text,label,split\na,x,train\nb,y,fold 1\n", r"Row 3 of .* has 'fold 1' in column 'split'"),

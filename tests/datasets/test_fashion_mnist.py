@@ -130,10 +130,10 @@ BROKEN = {
         r"train-labels-idx1-ubyte cannot be read as an IDX file .*claims the shape",
     ),
     "another file": (TRAIN_IMAGES, lambda _: b"<html>", r"train-images-idx3-ubyte cannot be read .*the header"),
-    "images for labels": (TRAIN_LABELS, lambda _: idx_bytes(np.zeros((200, 2))), "not hold one label per image"),
+    "images for labels": (TRAIN_LABELS, lambda _: idx_bytes(np.zeros((200, 2))), "not contain one label per image"),
     "images of another size": (
         *(TRAIN_IMAGES, lambda _: idx_bytes(np.zeros((200, 32, 32)))),
-        "train-images-idx3-ubyte cannot be read .*not hold 200 images of 28 × 28 pixels",
+        "train-images-idx3-ubyte cannot be read .*not contain 200 images of 28 × 28 pixels",
     ),
     "too few": (TEST_LABELS, lambda _: idx_bytes(np.zeros(99)), "raw has 99 test images, but Fashion-MNIST has 100"),
     "labels out of range": (

@@ -174,7 +174,7 @@ def test_other_splits_of_the_hub_are_said(monkeypatch, images, capsys):
     found = hub.DatasetDict(Training=made, dev=made, extra=made)
     monkeypatch.setattr(hub, "load_dataset", lambda *args, **options: found)
     data = datasets.load("hf:me/other-splits")
-    assert sorted(set(data.partition)) == ["train", "val"] and "test: extra" in capsys.readouterr().err
+    assert sorted(set(data.partition)) == ["train", "val"] and "test): extra" in capsys.readouterr().err
     found.pop("Training")
     with pytest.raises(UserError, match=r"no split 'train'\. It has: dev, extra\. Name one: hf:me/x\[train=dev\]"):
         datasets.load("hf:me/x")

@@ -190,7 +190,7 @@ def test_splits_without_images_or_labels_are_left_out(tmp_path, splits, capsys):
     write_parquet(tmp_path / "extra.parquet", *splits["test"])
     assert set(datasets.load(f"hf:{tmp_path}").partition) == {"train"}
     said = capsys.readouterr().err
-    assert "Split 'test' of" in said and "Split 'val' of" in said and "test: extra" in said
+    assert "Split 'test' of" in said and "Split 'val' of" in said and "test): extra" in said
     pq.write_table(table, tmp_path / "train.parquet")
     (tmp_path / "val.parquet").unlink()
     with pytest.raises(UserError, match="no label column among image"):
