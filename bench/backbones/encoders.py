@@ -1,4 +1,4 @@
-"""How the encoders of `transformers` are cut: embeddings, blocks and own heads of each architecture."""
+"""Cut encoders of `transformers`: embeddings, blocks and own heads of each architecture."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Sentences:
 
 
 class OwnHead(nn.Module):
-    """What a classifier of `transformers` computes between the hidden states and its last layer."""
+    """The layers of a `transformers` classifier between the hidden states and its last layer."""
 
     def __init__(self, *layers: nn.Module, pooling: Pooling = "cls") -> None:
         super().__init__()

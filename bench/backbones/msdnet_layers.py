@@ -18,7 +18,7 @@ Stepmode = Literal["even", "lin_grow"]
 
 @dataclass(frozen=True)
 class Shape:
-    """What distinguishes one MSDNet from another."""
+    """The hyperparameters of an MSDNet."""
 
     blocks: int = 5
     base: int = 4

@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Options(TypedDict, total=False):
-    """What `bench.backbones.load` passes to every builder; the last two come from a spec's brackets."""
+    """Options that `bench.backbones.load` passes to every builder; the last two come from a spec's brackets."""
 
     num_classes: int | None
     image_size: int | None
@@ -97,7 +97,7 @@ class StagedBackbone(nn.Module):
         self.pooling = pooling
         self.head = head
         self.native = nn.ModuleList(native)  # on what `pool` returns, K-1 of them or none
-        self.positions = tuple(positions)  # 0-based indices of the blocks after which the intermediate exits sit
+        self.positions = tuple(positions)  # 0-based indices of the blocks before the intermediate exits
         self.exit_names = (*("embeddings" if p == EMBEDDINGS else f"block {p}" for p in self.positions), "head")
         self.image_size = image_size  # side in pixels; for texts the maximum number of tokens
         if preprocessing is not None:
@@ -268,7 +268,7 @@ def digest(prefix: str, state: dict[str, Tensor]) -> str:
 
 
 def image_sizes(small: int, large: int) -> Callable[[F], F]:
-    """Give a builder its default input side: `small` pixels for images of at most 64, else `large`."""
+    """Return a decorator that sets a builder's default input side: `small` for images up to 64 px, else `large`."""
 
     def attach(builder: F) -> F:
         builder.default_image_size = lambda native: small if native <= 64 else large  # type: ignore[attr-defined]

@@ -62,7 +62,7 @@ class Bank:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a record stores about the bank."""
+        """The description of the bank in a record."""
         return self.manifest.identity
 
     @property

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Cell(BaseModel):
-    """What was measured on: one dataset through one frozen backbone, under one protocol."""
+    """A setting: one dataset through one frozen backbone, under one protocol."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

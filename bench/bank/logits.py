@@ -33,7 +33,7 @@ class SplitLogits(NamedTuple):
 
 @dataclass(frozen=True)
 class About:
-    """What the logits were made from."""
+    """The dataset, network and heads that the logits come from."""
 
     dataset: str
     backbone: str

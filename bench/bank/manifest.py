@@ -73,7 +73,7 @@ class Manifest:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a record stores about the bank; `bench.bank.cell.cell_of` reads it."""
+        """The description of the bank in a record; `bench.bank.cell.cell_of` reads it."""
         return {name: getattr(self, name) for name in IDENTITY}
 
     @property

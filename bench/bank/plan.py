@@ -1,4 +1,4 @@
-"""What a bank will contain, before anything is computed: its digest, its arrays, its folder."""
+"""The plan of a bank, before anything is computed: its digest, its arrays, its folder."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def modality(self) -> Modality:
-        """What the samples are."""
+        """The modality of the samples."""
         return self.dataset.modality
 
     @cached_property
@@ -150,7 +150,7 @@ class Plan:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a record will store about the bank, like `Manifest.identity` for a built one."""
+        """The future description of the bank in a record, like `Manifest.identity` for a built one."""
         return {
             "dataset": self.dataset.name,
             "dataset_variant": self.dataset.variant,

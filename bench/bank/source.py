@@ -111,7 +111,7 @@ class StoredBank:
 
 
 class Source:
-    """What one bank is made from."""
+    """The dataset and backbone that one bank is made from."""
 
     def __init__(self, request: Request, data: SharedData | None = None) -> None:
         self.request = request

@@ -15,7 +15,7 @@ _INDEX = re.compile(r"(__.*|unnamed:.*|(image|img|file|row|sample)?_?(index|idx|
 
 
 def image_column(where: str, features: hub.Features, wanted: str | None) -> str:
-    """Return the column of the images: the one asked for, the only one, or `image` or `img` among several."""
+    """Return the column of the images: the user's choice, the only one, or `image` or `img` among several."""
     found = [name for name, kind in features.items() if isinstance(kind, hub.Image)]
     encoded = [name for name, kind in features.items() if _encoded(kind)]
     if wanted is not None:
@@ -49,7 +49,7 @@ def is_text(kind: object) -> bool:
 
 
 def label_column(where: str, features: hub.Features, wanted: str | None) -> str:
-    """Return the column of the labels: the one asked for, else `label` or `labels`.
+    """Return the column of the labels: the user's choice, else `label` or `labels`.
 
     Also accepted: `fine_label` (CIFAR-100), `cls` (WebDataset), and a column declared as classes if no other column
     could contain them. A column that numbers the rows is used only if the user names it.

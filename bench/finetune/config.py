@@ -1,4 +1,4 @@
-"""How a network is trained."""
+"""The training recipe of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a dataset yields and a backbone reads: images, or texts. One sample of either is an *input*."""
+"""Inputs: the images or texts that a dataset yields and a backbone reads. One sample is an *input*."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: limited by its affinity and its container, not only by the machine."""
+"""The number of CPUs that this process may use, limited by its affinity and its container."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _PRETRAINED = re.compile(
     r"(?<![a-z])(?:mae|dino|dinov2|dinov3|lvd\d*m|ijepa|moco|mocov\d|swav|simclr|byol|ibot|simmim|beit|beitv2|bamboo)"
     r"(?![a-z])"
 )
-# Tags of timm's weights that were trained on other images alone
+# Tags of timm's weights that were trained only on other images.
 _FREE = re.compile(
     r"(?:openai|laion|datacomp|dfn|metaclip|(?:v\d_)?webli|tinyclip|apple|pali|c_radio|ogvl|yfcc|cc\d+m|sat\d+m)"
 )

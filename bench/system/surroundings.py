@@ -29,7 +29,7 @@ Facts = dict[str, Any]
 class Surroundings:
     """A snapshot of the shared state of this process.
 
-    code: include functions that plugins may replace.
+    code: include functions that plugins must not replace.
     """
 
     def __init__(self, *, code: bool) -> None:
@@ -54,12 +54,12 @@ def differences(before: Facts, now: Facts) -> list[str]:
 def _process() -> Facts:
     """Return the settings that affect numbers, the current folder and the signal handlers."""
     facts: Facts = {
-        "torch's default type": torch.get_default_dtype(),
+        "torch's default dtype": torch.get_default_dtype(),
         "torch's default device": torch.get_default_device(),
-        "whether gradients are on": torch.is_grad_enabled(),
+        "torch's gradient mode": torch.is_grad_enabled(),
         "the number of threads": torch.get_num_threads(),
         "torch's deterministic mode": torch.are_deterministic_algorithms_enabled(),
-        "the precision of products": torch.get_float32_matmul_precision(),
+        "the precision of matrix products": torch.get_float32_matmul_precision(),
         "the current folder": Path.cwd(),
     }
     if threading.current_thread() is threading.main_thread():
@@ -85,10 +85,10 @@ class Ambient:
         """
         found = []
         if mtrand.get_bit_generator() is not self.generator:
-            found.append("NumPy's generator of random numbers")
+            found.append("NumPy's random number generator")
         kept = [entry for entry in warnings.filters if entry in self.filters]
         if kept != self.filters or any(_general(entry) for entry in warnings.filters if entry not in self.filters):
-            found.append("the filters of warnings")
+            found.append("the warnings filters")
         now = dict(os.environ)
         changed = sorted(key for key, value in self.environment.items() if now.get(key) != value)
         return found + [f"the environment variable {key}" for key in changed]
@@ -112,14 +112,14 @@ def _general(entry: tuple[Any, ...]) -> bool:
 
 
 def _restore(process: Facts) -> None:
-    torch.set_default_dtype(process["torch's default type"])
+    torch.set_default_dtype(process["torch's default dtype"])
     device = process["torch's default device"]
     if torch.get_default_device() != device:  # setting even the default one makes every later call slower
         torch.set_default_device(None if device.type == "cpu" else device)
-    torch.set_grad_enabled(process["whether gradients are on"])
+    torch.set_grad_enabled(process["torch's gradient mode"])
     torch.set_num_threads(process["the number of threads"])
     torch.use_deterministic_algorithms(process["torch's deterministic mode"])
-    torch.set_float32_matmul_precision(process["the precision of products"])
+    torch.set_float32_matmul_precision(process["the precision of matrix products"])
     os.chdir(process["the current folder"])
     for number, handler in process.get("the signal handlers", {}).items():
         if handler is not None and signal.getsignal(number) is not handler:

@@ -202,7 +202,7 @@ def test_what_code_of_others_changes_is_put_back_and_named():
         np.random.seed(3)  # noqa: NPY002 - which any code may
     assert np.random.get_state()[1].tolist() == state  # noqa: NPY002
     with (
-        pytest.raises(UserError, match="torch's default type"),
+        pytest.raises(UserError, match="torch's default dtype"),
         guarded(made_with),
     ):
         torch.set_default_dtype(torch.float64)
