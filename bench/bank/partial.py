@@ -17,6 +17,7 @@ import xxhash
 from bench.bank.plan import Plan, array_file
 from bench.errors import UserError
 from bench.system.files import open_regular, write_atomic
+from bench.system.text import file_size
 
 _STATE = "partial.json"  # written last, so a folder that has it has all its arrays
 _CHECKSUM = np.dtype("<u8")  # of a row; 0: not written yet
@@ -139,9 +140,8 @@ class Partial:
         if need > have:
             self.path.rmdir()
             shorter = ", use dtype float16" if self.plan.dtype == "float32" else ""
-            unit, name = (1e9, "GB") if need >= 1e9 else (1e6, "MB")
             raise UserError(
-                f"The bank needs {need / unit:.2f} {name}, and {self.path.parent} has {have / unit:.2f} {name} free. "
+                f"The bank needs {file_size(need)}, and {self.path.parent} has {file_size(have)} free. "
                 f"Free space with `bench bank prune`, give another folder{shorter}, or set a limit."
             )
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.terminal import say_json
-from bench.system.text import counted
+from bench.system.text import counted, file_size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -276,6 +276,4 @@ def duration(seconds: float | None) -> str:
 
 
 def _size(count: int | None) -> str:
-    if count is None:
-        return "unknown"
-    return f"{count / 1e9:,.2f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
+    return "unknown" if count is None else file_size(count)

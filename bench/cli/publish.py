@@ -10,7 +10,7 @@ import typer
 from bench.cli import completion
 from bench.cli.options import PATH, BankDir
 from bench.cli.terminal import say
-from bench.system.text import counted
+from bench.system.text import counted, file_size
 
 
 def publish(
@@ -64,6 +64,6 @@ def publish(
         places = PublishedStore(to).folders()
         paths = [*paths, *(write_pack(c, m.records, to / places[c], bank_dir) for c, m in found.settings.items())]
     for path in paths:
-        say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        say(f"{path} ({file_size(path.stat().st_size)})")
     if not paths:
         say("Nothing was published.")

@@ -11,7 +11,7 @@ from bench.cli import completion
 from bench.cli.guard import FAILED
 from bench.cli.options import PATH, BankDir, option
 from bench.cli.terminal import say
-from bench.system.text import counted
+from bench.system.text import counted, file_size
 
 BOARD = Path("results")
 
@@ -56,7 +56,7 @@ def submit(
         for note in one.notes:
             say(f"  Note: {note}.")
     for path in made.paths:
-        say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        say(f"{path} ({file_size(path.stat().st_size)})")
     say(f"Next: open a pull request with {to}/ (see CONTRIBUTING.md)." if made.paths else "Nothing was submitted.")
     if any(one.problems for one in made.settings):
         raise typer.Exit(FAILED)

@@ -99,5 +99,5 @@ def _death(code: int | None) -> str:
     if code is None or code >= 0:
         return f"its process ended with exit code {code}"
     name = signal.Signals(-code).name if -code in signal.Signals.__members__.values() else f"signal {-code}"
-    cause = " (ended from outside, or out of memory)" if name == "SIGKILL" else ""
+    cause = " (killed, or out of memory)" if name == "SIGKILL" else ""
     return f"its process was killed by {name}{cause}"

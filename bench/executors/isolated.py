@@ -57,7 +57,7 @@ class Keeper:
         del self.children[owner]
         status: Status = "failed"
         if limit is not None and seconds >= limit:
-            status, reason = "timeout", f"no result within {limit:g} seconds, and its process had to be ended"
+            status, reason = "timeout", f"no result within {limit:g} seconds, and its process was killed"
         return failure_records(trial, self.settings.provenance, bank.manifest.macs[-1], status, reason)
 
 

@@ -210,9 +210,9 @@ class _Dispatch:
             return failure_records(part.trial, self.settings.provenance, full, "failed", event.payload)
         often = f"{len(event.payload)} attempt{'s' if len(event.payload) > 1 else ''}"
         if limit is not None and all(seconds >= limit for seconds in event.payload):
-            reason = f"no result within {limit:g} seconds, and its process had to be ended ({often})"
+            reason = f"no result within {limit:g} seconds, and its process was killed ({often})"
             return failure_records(part.trial, self.settings.provenance, full, "timeout", reason)
-        reason = f"its process died in {often} (ended from outside, out of memory, or crashed)"
+        reason = f"its process died in {often} (killed, out of memory, or crashed)"
         return failure_records(part.trial, self.settings.provenance, full, "failed", reason)
 
     def _send(self, digest: str) -> None:

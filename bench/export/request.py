@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.config import resolve_device
 from bench.errors import UserError
 from bench.plugins.files import load_files
+from bench.system.text import file_size
 from bench.trials.plan import load_methods
 
 if TYPE_CHECKING:
@@ -53,8 +54,4 @@ def export_policy(
         told = write(folder, fitted, bank, plan, request, record=record, with_backbone=with_backbone, onnx=onnx)
     held = output.iterdir() if output.is_dir() else [output]
     size = sum(path.stat().st_size for path in held if path.is_file())
-    return [*told, sentence, f"Policy: {output.resolve()} ({_size(size)})"]
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
+    return [*told, sentence, f"Policy: {output.resolve()} ({file_size(size)})"]

@@ -34,6 +34,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def file_size(count: int) -> str:
+    """Return a number of bytes as text: `53 kB`, `1.5 MB`, `12.30 GB`."""
+    if count >= 1e9:
+        return f"{count / 1e9:,.2f} GB"
+    return f"{count / 1e6:,.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
+
+
 def storable(text: str) -> str:
     r"""Return a name that can be stored in any file: bytes of a file name that are not UTF-8 become `\xe9`."""
     return _BYTES.sub(_visible, text)

@@ -1,4 +1,4 @@
-"""Compare a search's winner with the defaults on images and seeds that the search did not use.
+"""Compare a search's winner with the defaults on samples and seeds that the search did not use.
 
 For every deciding seed both are fitted with the images of the search as val and run on the held-back images. The
 difference of their scores, averaged over seeds, has a two-level bootstrap interval: every draw resamples the seeds,

@@ -52,7 +52,7 @@ class Row(_Model):
 
 
 class Decision(_Model):
-    """The winner compared with the defaults, on images and seeds that the search did not use (`bench.tune.compare`)."""
+    """The winner compared with the defaults on samples and seeds that the search did not use (`compare`)."""
 
     trial: int = Field(description="the winner's number")
     defaults: tuple[float, ...] = Field(default=(), description="one score per deciding seed")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench.tune.history import Decision, Kept, Row
 
 NOTE = (
-    "Mean accuracy over costs, %, of the defaults and of a search's winner, on images and seeds that did not choose it."
+    "Mean accuracy over costs, %, of the defaults and a search's winner, on samples and seeds that did not choose it."
 )
 
 
@@ -35,8 +35,8 @@ def winner(history: Sequence[Row]) -> Row | None:
 def verdict(history: Sequence[Row], decision: Decision | None) -> tuple[Kept, Row, str]:
     """Return what to keep, its trial, and the reason in a sentence.
 
-    The winner's score is too high on the images that selected it. It is therefore kept only if the 95 % interval of its
-    difference from the defaults is above zero on images and seeds that the search did not use.
+    The winner's score is too high on the samples that selected it. It is therefore kept only if the 95 % interval of
+    its difference from the defaults is above zero on samples and seeds that the search did not use.
     """
     defaults, best = min(history, key=lambda row: row.number), winner(history)
     if best is None:
@@ -48,7 +48,7 @@ def verdict(history: Sequence[Row], decision: Decision | None) -> tuple[Kept, Ro
     low, high = decision.interval
     where = (
         f"{100 * decision.difference:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}] "
-        f"on {decision.images} images and {len(decision.best)} seeds that did not choose it"
+        f"on {decision.images} samples and {len(decision.best)} seeds that did not choose it"
     )
     if low > 0:
         return "tuned", best, f"trial {best.number} beats the defaults by {where}"

@@ -86,7 +86,7 @@ def test_what_hangs_is_ended(run, monkeypatch, hasty):
         "stopped": "timeout",
     }
     assert done["sleeps"].reason == "no result within 4 seconds"
-    assert "had to be ended" in done["stubborn"].reason
+    assert "was killed" in done["stubborn"].reason
     assert time.monotonic() - start < 60
 
 

@@ -67,7 +67,7 @@ def test_a_trial_that_hangs_is_ended_and_tried_again(local, work, settings, tmp_
     ((_, results),) = run(trials, settings(retries=1, timeout=1.0), cluster=Cluster(jobs=1), plugins=[FAULTY, hasty])
     (record,) = (r for r, _ in results)
     assert record.status == "timeout"
-    assert "no result within 1 second" in record.reason and "had to be ended (2 attempts)" in record.reason
+    assert "no result within 1 second" in record.reason and "was killed (2 attempts)" in record.reason
     assert len(list(tmp_path.glob("stubborn-0-*"))) == 2
 
 

@@ -33,7 +33,7 @@ def test_the_winner_is_the_first_whole_trial_of_the_largest_mean():
 def test_a_gain_beyond_the_noise_on_unseen_images_is_kept():
     kept, best, reason = verdict(ROWS, decision(1, 0.001, 0.05))
     assert (kept, best.number) == ("tuned", 1)
-    assert "trial 1 beats the defaults by +3.00 points [+0.10, +5.00] on 80 images and 2 seeds" in reason
+    assert "trial 1 beats the defaults by +3.00 points [+0.10, +5.00] on 80 samples and 2 seeds" in reason
 
 
 def test_a_gain_within_the_noise_keeps_the_defaults_and_says_so():

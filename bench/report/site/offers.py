@@ -11,6 +11,7 @@ from bench.report.policies import Policy
 from bench.report.site.commands import FOLDER
 from bench.report.site.names import setting_policy
 from bench.report.site.words import percent
+from bench.system.text import file_size
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def _offer(report: CellReport, policy: Policy) -> Offer:
     return Offer(
         setting_policy(report.folder, name),
         f"{facts.method}, budget {facts.budget:g}",
-        f"{policy.bytes / 1e6:.1f} MB" if policy.bytes >= 1e6 else f"{policy.bytes / 1e3:.0f} kB",
+        file_size(policy.bytes),
         ", ".join(words),
         _python(report, policy),
     )
