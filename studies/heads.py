@@ -50,22 +50,30 @@ def collect(store: Path) -> pd.DataFrame:
 
 
 def gains(found: pd.DataFrame) -> str:
-    """Return own gains for each kind of heads: mean and median over rules, one threshold, and the best rule."""
-    parts = " | ".join(f"{name}: mean of rules | median | one threshold | best rule" for name in SETTINGS.values())
+    """Return own gains on each kind of heads: the mean of all rules, one threshold, and the best rule."""
+    parts = " | ".join(
+        f"{name}: mean of rules | one threshold | minus linear | best rule" for name in SETTINGS.values()
+    )
     lines = [f"| heads | {parts} |", "|---|" + "--:|--:|--:|---|" * len(SETTINGS)]
     for heads, title in HEADS.items():
         cells = []
         for setting in SETTINGS:
-            own = found[(found["setting"] == setting) & (found["heads"] == heads)].set_index("rule")["own"] / 100
-            best = own.idxmax()
-            cells += [signed(own.mean()), signed(own.median()), signed(own[BASE]), f"`{best}` {signed(own[best])}"]
+            rows = found[(found["setting"] == setting) & (found["heads"] == heads)].set_index("rule")
+            own, one = rows["own"], rows.loc[BASE]
+            difference = f"{points(one['plain_difference'])} [{points(one['plain_difference_low'])}, "
+            difference += f"{points(one['plain_difference_high'])}]"
+            cells += [points(own.mean()), points(own[BASE]), "–" if heads == "plain" else difference]
+            cells.append(f"`{own.idxmax()}` {points(own.max())}")
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def shares(found: pd.DataFrame) -> str:
-    """Return the shares of the variance of own gain that rules, heads, and only pairs of both explain."""
-    lines = ["| setting | rules | heads | both together | rules that are best on each kind |", "|---|--:|--:|--:|--:|"]
+    """Return the shares of the variance of own gain that rules, heads, and only pairs of both explain.
+
+    The last column is the lowest rank correlation (Spearman) of the rules' own gains on two kinds of heads.
+    """
+    lines = ["| setting | rules | heads | only pairs | lowest rank correlation |", "|---|--:|--:|--:|--:|"]
     for setting, title in SETTINGS.items():
         own = found[found["setting"] == setting].set_index(["rule", "heads"])["own"].unstack()  # noqa: PD010
         values = own.to_numpy()
@@ -73,10 +81,14 @@ def shares(found: pd.DataFrame) -> str:
         total = ((values - mean) ** 2).sum()
         rules = values.shape[1] * ((values.mean(1) - mean) ** 2).sum()
         heads = values.shape[0] * ((values.mean(0) - mean) ** 2).sum()
-        parts = [rules, heads, total - rules - heads]
-        cells = [*(f"{100 * part / total:.0f} %" for part in parts), str(own.idxmax().nunique())]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        cells = [f"{100 * part / total:.0f} %" for part in (rules, heads, total - rules - heads)]
+        lines.append(f"| {title} | {' | '.join(cells)} | {own.corr('spearman').to_numpy().min():.2f} |")
     return "\n".join(lines)
+
+
+def points(value: float) -> str:
+    """Return points with a sign."""
+    return signed(value / 100)
 
 
 def draw(found: pd.DataFrame, path: Path) -> None:

@@ -37,7 +37,7 @@ def test_variance_is_split_into_rules_heads_and_pairs():
     rows = [(setting, *key, value) for setting in heads.SETTINGS for key, value in own.items()]
     text = heads.shares(pd.DataFrame(rows, columns=["setting", "rule", "heads", "own"]))
     # the mean is 3; rules: 2·(1.5² + 1.5²) = 9, heads: 2·(1² + 1²) = 4, together: 14 - 9 - 4 = 1
-    assert text.splitlines()[2].endswith("| 64 % | 29 % | 7 % | 1 |")
+    assert text.splitlines()[2].endswith("| 64 % | 29 % | 7 % | 1.00 |")
 
 
 def test_gains_are_collected_from_a_store_in_points(monkeypatch):
