@@ -15,7 +15,7 @@ from bench.stats.baseline import PLAIN
 from bench.stats.flags import INCOMPARABLE, Flag
 from bench.stats.results import MethodStatistics
 
-FIRST = ("First", "Second", "Third", "Fourth", "Fifth")
+FIRST = 5
 OWN = next(column for column in COLUMNS if column.key == "own")
 
 
@@ -35,10 +35,11 @@ def section(report: Report, root: str) -> str:
     kept = [cell for cell in report.cells if not any(f.kind in INCOMPARABLE for f in cell.statistics.flags)]
     if not kept:
         return "\nThere are no valid results yet.\n\n"
-    rows = [["Setting", *FIRST, escape(PLAIN)], ["---"] * (len(FIRST) + 2), *(_row(cell, root) for cell in kept)]
+    heading = ["Setting", f"The first {FIRST} methods", escape(PLAIN)]
+    rows = [heading, ["---"] * len(heading), *(_row(cell, root) for cell in kept)]
     table = "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
     return (
-        f"\n{table}\n\nThe first methods of each setting by own gain, in points: accuracy of a method's own policies "
+        f"\n{table}\n\nOwn gain in points: accuracy of a method's own policies "
         "minus that of random mixtures of static exits at the same cost, mean over costs, with 95 % intervals. ●: may "
         f"be the best; ▲: significantly better than one threshold for all exits ({PLAIN}). "
         f"{link('All tables and figures', f'{root}/README.md')}.\n\n"
@@ -48,27 +49,24 @@ def section(report: Report, root: str) -> str:
 def _row(cell: CellSummary, root: str) -> list[str]:
     found = cell.statistics
     plain = next((m for m in found.methods if m.label == found.plain), None)
-    first = [_method(method) for method in found.methods[: len(FIRST)]]
     about = [_short(flag) for flag in found.flags if flag.kind != "few seeds"]
     page = link(f"{escape(cell.dataset)}<br>{escape(cell.backbone)}", f"{root}/{cell.folder}/leaderboard.md")
     return [
         "<br>".join([page, *(f"<sub>{escape(text)}</sub>" for text in about)]),
-        *first,
-        *["–"] * (len(FIRST) - len(first)),
+        "<br>".join(_method(method) for method in found.methods[:FIRST]),
         _gain(plain.curve.own if plain else None),
     ]
 
 
 def _method(method: MethodStatistics) -> str:
     better = method.against_plain is not None and method.against_plain.verdict == "significantly better"
-    marks = ("●&nbsp;" if method.leading else "") + escape(method.label).replace("\\[", "<br>\\[", 1)
-    return f"{marks}{'&nbsp;▲' if better else ''}<br>{_gain(method.curve.own)}"
+    return f"{'● ' if method.leading else ''}{escape(method.label)}{' ▲' if better else ''} {_gain(method.curve.own)}"
 
 
 def _gain(own: Value) -> str:
     value: Shown = shown(own, OWN)
     interval = escape(value.interval).replace(" ", "&nbsp;")
-    return f"{value.text}<br><sub>{interval}</sub>" if interval else value.text
+    return f"{value.text}&nbsp;<sub>{interval}</sub>" if interval else value.text
 
 
 def _short(flag: Flag) -> str:
