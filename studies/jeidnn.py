@@ -20,6 +20,7 @@ SETTINGS = {  # names on the page, and the heads
     "cifar100lt/efficientnet_lite0_tuned_cifar100lt": ("CIFAR-100-LT × EfficientNet-Lite0, tuned on it", ""),
     "cifar100/efficientnet_lite0_tuned_cifar100": ("CIFAR-100 × EfficientNet-Lite0, tuned on it", ""),
     "cifar10/efficientnet_lite0_tuned_cifar10": ("CIFAR-10 × EfficientNet-Lite0, tuned on it", ""),
+    "cifar10/efficientnet_lite0": ("CIFAR-10 × EfficientNet-Lite0", ""),
     "cifar10/cifar_resnet56": ("CIFAR-10 × ResNet-56, trained on it", ""),
     "caltech101/efficientnet_lite0": ("Caltech-101 × EfficientNet-Lite0", ""),
     "caltech101/clip_vit_b16": ("Caltech-101 × CLIP ViT-B/16", ""),

@@ -24,7 +24,7 @@ def test_write_check_drift(bench, tmp_path, stored):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "Report: reports/README.md"
     assert done.stdout.startswith("cifar100lt/efficientnet_lite0: ")
-    assert "| static hull |" in (tmp_path / "README.md").read_text()
+    assert "| global_thresh |" in (tmp_path / "README.md").read_text()
     same = bench("report", "--check", *quick)
     assert (same.returncode, same.stdout) == (0, "'reports' agrees with the records.\n")
     write(stored, records(**{**SMALL, "seeds": [2]}))

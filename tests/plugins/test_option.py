@@ -63,7 +63,7 @@ def test_the_list_shows_a_file_and_all_that_one_method_says_of_itself(bench, tmp
     scaffold.write("my_rule", tmp_path)
     assert "(my_rule.py)" in bench("list", "methods", "--plugin", "my_rule.py").stdout
     shown = bench("list", "methods", "my_rule", "--plugin", "my_rule.py").stdout
-    assert "how it differs from the paper" in shown
+    assert "how the code differs from the paper" in shown
     assert "growth  float, default 1.0, searched 0.5 to 2 on a log scale" in shown
     found = json.loads(bench("list", "methods", "my_rule", "--plugin", "my_rule.py", "--json").stdout)
     assert [p["name"] for p in found["parameters"]] == ["heads", "growth"] and found["from"] == "my_rule.py"

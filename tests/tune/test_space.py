@@ -64,7 +64,7 @@ def test_a_range_that_is_none_is_a_sentence(field):
     made = type(
         "Bad", (Made,), {"Config": dataclass(frozen=True)(type("C", (), {"x": field, "__annotations__": {"x": float}}))}
     )
-    with pytest.raises(UserError, match="'x' of 'made' is none"):
+    with pytest.raises(UserError, match="'x' of 'made' is not valid"):
         space_of(made())
 
 
