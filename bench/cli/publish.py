@@ -32,19 +32,20 @@ def publish(
     ] = False,
     bank_dir: BankDir = None,
 ) -> None:
-    """Write the records of a working store to the published store: two Parquet files per setting, and its latencies.
+    """Write records of a working store, latencies and searches to the published store: two Parquet files per setting.
 
     Records are merged with those published before: the newest record of an
-    operating point counts, and no published point is lost. Smoke runs (--limit)
-    and failed points are not published. With --logits, exit rules can be tested
-    on the logits with only NumPy (`bench.load_logits`); the banks must be on
-    this machine.
+    operating point counts, and no published point is lost. Smoke runs (--limit),
+    failed points and unfinished searches of `bench tune` are not published. With
+    --logits, exit rules can be tested on the logits with only NumPy
+    (`bench.load_logits`); the banks must be on this machine.
     """
     from bench.execution.measurements import publish as write_latencies
     from bench.trials.folders import names_of
     from bench.trials.publish import CHANGES
     from bench.trials.publish import publish as write
     from bench.trials.published import PublishedStore
+    from bench.tune.published import publish as write_searches
 
     store = older or results
     found = write(store, to, settings or ())
@@ -57,7 +58,8 @@ def publish(
             if merged.counts[word]:
                 say(f"  {merged.counts[word]} {meaning}")
     latencies = [write_latencies(store, to, cell) for cell in found.settings]
-    paths = [*found.paths, *filter(None, latencies)]
+    searches = [path for cell in found.settings for path in write_searches(store, to, cell)]
+    paths = [*found.paths, *filter(None, latencies), *searches]
     if logits:
         from bench.trials.pack import write_pack
 
