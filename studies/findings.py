@@ -13,6 +13,7 @@ from scipy.spatial import ConvexHull
 import bench
 from bench.stats.pools import pool_variance
 from bench.stats.student import interval
+from bench.tune.history import FOLDER, Tuned, searches
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "findings.md"
@@ -62,6 +63,7 @@ def tables(root: Path = ROOT) -> dict[str, str]:
         "gains": across(root),
         "claims": claims(root),
         "paired": paired(root),
+        "tuned": tuned(root),
     }
 
 
@@ -162,6 +164,37 @@ def paired(root: Path) -> str:
             cells.append(spread(mean.value, mean.low, mean.high))
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def tuned(root: Path) -> str:
+    """Return what searches of parameters found: the winner minus the defaults on other data, and own gains on test."""
+    lines = ["| setting | method | the search's winner minus the defaults | own gain: defaults | tuned |"]
+    lines.append("|---|---|--:|--:|--:|")
+    names = {tuple(setting.split("/")): setting for setting in SETTINGS}
+    for search in searches(root / "results" / FOLDER):
+        setting = names[search.subject.dataset, search.subject.backbone.partition("[")[0]]
+        own = pd.read_csv(root / "reports" / setting / "tables" / "leaderboard.csv").set_index("method")["own"]
+        label = kept_label(search)
+        cells = [SETTINGS[setting], f"`{search.subject.method}`", compared(search), signed(own[search.subject.method])]
+        lines.append(f"| {' | '.join([*cells, f'`{label}` {signed(own[label])}' if label else '–'])} |")
+    return "\n".join(lines)
+
+
+def compared(search: Tuned) -> str:
+    """Return the difference on data that did not choose the winner; '–' if no trial scored above the defaults."""
+    found = search.decision
+    return (
+        "–" if found is None else spread(*(100 * x for x in (found.difference, *(found.interval or (np.nan, np.nan)))))
+    )
+
+
+def kept_label(search: Tuned) -> str | None:
+    """Return the label of a tuned method's records; None if the defaults were kept."""
+    if search.kept != "tuned":
+        return None
+    defaults = search.history[0].params
+    changed = {key: value for key, value in search.parameters.items() if value != defaults.get(key)}
+    return f"{search.subject.method}[{','.join(f'{key}={value}' for key, value in changed.items())}]"
 
 
 def spread(value: float, low: float, high: float) -> str:
