@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 import bench
 from bench.report.figures.file import render
 from bench.report.style import HULL, OTHERS, REFERENCE, settings
+from bench.tune.history import FOLDER as SEARCHES
+from bench.tune.history import searches
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "findings"
@@ -134,6 +136,23 @@ def settings_compared(axes: Axes, settings_: Mapping[str, str], first: str, seco
     axes.grid(visible=False, axis="y")
 
 
+def tuned(axes: Axes) -> None:
+    """Draw the winner of every search minus the defaults on other data; filled where it is kept."""
+    found = [s for s in searches(ROOT / "results" / SEARCHES) if s.decision and s.decision.interval]
+    names = sorted({s.subject.method for s in found}, reverse=True)
+    for shift, (dataset, colour) in zip((0.25, 0.0, -0.25), zip(SEARCHED, HUES, strict=False), strict=True):
+        for search in (s for s in found if s.subject.dataset == dataset):
+            y, decision = names.index(search.subject.method) + shift, search.decision
+            axes.plot([100 * end for end in decision.interval], [y, y], color=colour, lw=1.2)
+            face = colour if search.kept == "tuned" else "white"
+            axes.plot([100 * decision.difference], [y], "o", color=colour, mfc=face, ms=4)
+        axes.plot([], [], "o-", color=colour, ms=4, label=SEARCHED[dataset])
+    axes.axvline(0, color=REFERENCE, lw=1, ls="--")
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("the search's winner minus the defaults, points (filled: kept)")
+    axes.grid(visible=False, axis="y")
+
+
 def _band(axes: Axes, rows: pd.DataFrame, key: str, colour: str, label: str, marker: str, scale: float) -> None:
     x = rows["macs_fraction"]
     axes.fill_between(x, scale * rows[f"{key}_low"], scale * rows[f"{key}_high"], color=colour, alpha=0.15, lw=0)
@@ -149,6 +168,7 @@ COMPARED = {
     BANKING: "Banking77", CLINC: "CLINC150", FASHION: "Fashion-MNIST", LONGTAIL: "CIFAR-100-LT", TUNED: "CIFAR-100",
     TEN: "CIFAR-10, tuned", FROZEN: "CIFAR-10, frozen", RESNET: "ResNet-56", CALTECH: "Caltech-101", CLIP: "CLIP",
 }  # fmt: skip
+SEARCHED = {"caltech101": "Caltech-101", "banking77": "Banking77", "clinc150": "CLINC150"}
 SIX = (BASE, "msdnet_thresh", "eefp", "learned_exit", "jeidnn", BACKWARD)
 FIGURES: dict[str, dict[str, Panel]] = {  # by file name: a panel for each claim, by its title
     "banking77": {
@@ -207,6 +227,7 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by file name: a panel for each claim
             axes, {"cifar10/cifar_resnet20": "ResNet-20", "cifar10/cifar_resnet56": "ResNet-56"}, "jeidnn"
         ),
     },
+    "tuned": {"": tuned},
     "jeidnn": {
         "accuracy": lambda axes: gain(axes, LONGTAIL, *SIX, room=0),
         "calibration": lambda axes: score(axes, LONGTAIL, "ece_mass15", 100, "ECE, %", *SIX),
