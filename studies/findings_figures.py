@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator
 
 import bench
 from bench.report.figures.file import render
@@ -32,6 +33,7 @@ CLIP = "caltech101/clip_vit_b16"
 TUNED, CALTECH = "cifar100/efficientnet_lite0_tuned_cifar100", "caltech101/efficientnet_lite0"
 BACKWARD = "jeidnn[scheme=subsequent]"  # the authors' targets
 WIDE, HIGH = 3.6, 1.9  # inches of a panel
+MOST_NAMES = 6  # on the axis of a panel of that height
 ENTRY = 0.17  # room for an entry of a legend, as a share of an axis
 Panel = Callable[[Axes], None]
 
@@ -258,18 +260,30 @@ def draw(name: str, folder: Path = FOLDER) -> Path:
             axes.xaxis.label.set_size(8)
             axes.yaxis.label.set_size(8)
             axes.spines[["top", "right"]].set_visible(False)
+        if columns > 1:
+            heights = [max(1.0, *(_names(axes) / MOST_NAMES for axes in row)) for row in places]
+            if max(heights) > 1:  # many settings or methods in a panel
+                places[0, 0].get_gridspec().set_height_ratios(heights)
+                figure.set_figheight(HIGH * sum(heights))
         legends = [axes.get_legend_handles_labels() for axes in places.flat[: len(panels)]]
         if len(panels) > 1 and legends[0][1] and all(labels == legends[0][1] for _, labels in legends):
             figure.legend(*legends[0], loc="outside lower center", ncols=len(legends[0][1]), fontsize=8, frameon=False)
         else:
             for axes, (handles, labels) in zip(places.flat, legends, strict=False):
                 if labels:
-                    axes.legend(handles, labels, fontsize=7, framealpha=0.8, loc="best", handlelength=1.6)
+                    place = "lower right" if _names(axes) else "best"
+                    axes.legend(handles, labels, fontsize=7, framealpha=0.8, loc=place, handlelength=1.6)
         path = folder / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(render(figure, "png"))
         plt.close(figure)
     return path
+
+
+def _names(axes: Axes) -> int:
+    """Return the number of names on a vertical axis, 0 if it has numbers."""
+    named = isinstance(axes.yaxis.get_major_locator(), FixedLocator)
+    return sum(bool(label.get_text()) for label in axes.get_yticklabels()) if named else 0
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import random
+from types import SimpleNamespace
 
 import pytest
 
 from bench.errors import UserError
 from bench.report import build as written
-from bench.report import check, make
+from bench.report import check, make, readme
 from bench.report.markers import BEGIN, END
 from bench.report.request import FORMATS, in_git, parse_formats, request_of
+from bench.stats.bootstrap import Estimate
+from bench.stats.compare import Comparison
 from bench.stats.resample import BootstrapConfig
 from tests.helpers.records import at, changed, record, records, write
 from tests.helpers.records import cell as make_cell
@@ -296,6 +299,17 @@ def test_a_readme_shows_only_the_first_methods_and_cells_that_count(tmp_path):
     row = next(line for line in text.splitlines() if "lite0" in line)
     assert text.count("\n| ") == 3 and row.count("&nbsp;<sub>\\[") == 5 and row.count(" | ") == 2
     assert "limit 9" not in text
+
+
+@pytest.mark.parametrize(
+    ("p", "leading", "text"),
+    [(0.01, True, "● m ▲ +1.00"), (0.2, False, "m +1.00"), (None, True, "● m +1.00")],
+)
+def test_a_readme_marks_the_leading_group_and_what_is_better_than_one_threshold(p, leading, text):
+    own = Estimate(0.01, 0.005, 0.015, 0.002, 0.002, 0.002)
+    against = Comparison("m", "global_thresh", own, p, p, p)
+    method = SimpleNamespace(label="m", leading=leading, curve=SimpleNamespace(own=own), against_plain=against)
+    assert readme._method(method) == f"{text}&nbsp;<sub>\\[+0.50,&nbsp;+1.50\\]</sub>"
 
 
 def test_a_readme_without_a_place_for_it(tmp_path):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bench.system.notices import tell_once
-from bench.system.text import clean, one_line, storable
+from bench.system.text import clean, file_size, one_line, storable
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,11 @@ def test_names_are_on_one_line_and_can_be_stored():
 def test_notices_are_clean(capsys):
     tell_once("the folder 'a\x1b[2J\u202eb' is passed over")
     assert capsys.readouterr().err == "bench: the folder 'a\\x1b[2J\\u202eb' is passed over\n"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 kB"), (53_400, "53 kB"), (1_500_000, "1.5 MB"), (12_300_000_000, "12.30 GB")],
+)
+def test_a_size_has_a_unit_that_suits_it(count, text):
+    assert file_size(count) == text
