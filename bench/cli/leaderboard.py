@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bench.report.formats.shown import Shown
     from bench.report.formats.table import Column, Table
     from bench.report.summary import CellSummary
+    from bench.stats.quality import Check
     from bench.stats.results import CellStatistics
 
 WORDS = ("rank", "method", "flags")  # columns of text
@@ -93,15 +94,21 @@ def head(cell: CellSummary, methods: Collection[str] | None = None) -> list[str]
 
     methods: count only the methods with these labels.
     """
-    from bench.stats.quality import failed
-
     found = cell.statistics
-    unfit = failed(found.quality)
-    quality = f"quality checks not met: {'; '.join(unfit)}" if unfit else "quality checks passed"
     shown = len(found.methods) if methods is None else sum(m.label in methods for m in found.methods)
     about = f"{counted(shown, 'method')}, {counted(len(found.seeds), 'seed')}"
     flags = [str(flag) for flag in found.flags if flag.kind not in ("quality", "few seeds")]
-    return [cell.name, "; ".join([f"{about}, {quality}", *flags])]
+    return [cell.name, "; ".join([f"{about}, {_quality(found.quality)}", *flags])]
+
+
+def _quality(checks: Sequence[Check]) -> str:
+    from bench.stats.quality import failed
+
+    if unfit := failed(checks):
+        return f"quality checks not met: {'; '.join(unfit)}"
+    judged = sum(check.passed is not None for check in checks)
+    most = "" if judged == len(checks) else f"{judged} of {len(checks)} "
+    return f"{most}quality checks passed" + (", the others not judged" if most else "")
 
 
 def wrapped(text: str, indent: str = "") -> None:
