@@ -28,6 +28,7 @@ SETTINGS = {  # in the tables across settings, and their names there
     "cifar10/efficientnet_lite0": "CIFAR-10 × EfficientNet-Lite0",
     "cifar10/cifar_resnet56": "CIFAR-10 × ResNet-56, trained on it",
     "caltech101/efficientnet_lite0": "Caltech-101 × EfficientNet-Lite0",
+    "cifar10/clip_vit_b16": "CIFAR-10 × CLIP ViT-B/16",
     "caltech101/clip_vit_b16": "Caltech-101 × CLIP ViT-B/16",
 }
 ACROSS = (
@@ -170,10 +171,13 @@ def tuned(root: Path) -> str:
     """Return what searches of parameters found: the winner minus the defaults on other data, and own gains on test."""
     lines = ["| setting | method | the search's winner minus the defaults | own gain: defaults | tuned |"]
     lines.append("|---|---|--:|--:|--:|")
-    names = {tuple(setting.split("/")): setting for setting in SETTINGS}
+    boards: dict[str, pd.Series] = {}
     for search in searches(root / "results" / FOLDER):
-        setting = names[search.subject.dataset, search.subject.backbone.partition("[")[0]]
-        own = pd.read_csv(root / "reports" / setting / "tables" / "leaderboard.csv").set_index("method")["own"]
+        setting = f"{search.subject.dataset}/{search.subject.backbone.partition('[')[0]}"
+        if setting not in boards:
+            path = root / "reports" / setting / "tables" / "leaderboard.csv"
+            boards[setting] = pd.read_csv(path).set_index("method")["own"]
+        own = boards[setting]
         label = kept_label(search)
         cells = [SETTINGS[setting], f"`{search.subject.method}`", compared(search), signed(own[search.subject.method])]
         lines.append(f"| {' | '.join([*cells, f'`{label}` {signed(own[label])}' if label else '–'])} |")

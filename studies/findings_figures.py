@@ -29,7 +29,7 @@ FASHION = "fashion_mnist/t2t_vit_7_tuned_fashion_mnist"
 LONGTAIL = "cifar100lt/efficientnet_lite0_tuned_cifar100lt"
 TEN, RESNET = "cifar10/efficientnet_lite0_tuned_cifar10", "cifar10/cifar_resnet56"
 FROZEN = "cifar10/efficientnet_lite0"
-CLIP = "caltech101/clip_vit_b16"
+CLIP, TEN_CLIP = "caltech101/clip_vit_b16", "cifar10/clip_vit_b16"
 TUNED, CALTECH = "cifar100/efficientnet_lite0_tuned_cifar100", "caltech101/efficientnet_lite0"
 BACKWARD = "jeidnn[scheme=subsequent]"  # the authors' targets
 WIDE, HIGH = 3.6, 1.9  # inches of a panel
@@ -168,7 +168,8 @@ def _colours(methods: Sequence[str]) -> dict[str, str]:
 
 COMPARED = {
     BANKING: "Banking77", CLINC: "CLINC150", FASHION: "Fashion-MNIST", LONGTAIL: "CIFAR-100-LT", TUNED: "CIFAR-100",
-    TEN: "CIFAR-10, tuned", FROZEN: "CIFAR-10, frozen", RESNET: "ResNet-56", CALTECH: "Caltech-101", CLIP: "CLIP",
+    TEN: "CIFAR-10, tuned", FROZEN: "CIFAR-10, frozen", RESNET: "ResNet-56", TEN_CLIP: "CIFAR-10, CLIP",
+    CALTECH: "Caltech-101", CLIP: "Caltech-101, CLIP",
 }  # fmt: skip
 SEARCHED = {"caltech101": "Caltech-101", "banking77": "Banking77", "clinc150": "CLINC150"}
 SIX = (BASE, "msdnet_thresh", "eefp", "learned_exit", "jeidnn", BACKWARD)
@@ -217,7 +218,7 @@ FIGURES: dict[str, dict[str, Panel]] = {  # by file name: a panel for each claim
         "1": lambda axes: gain(axes, TUNED, BASE, "ztw"),
         "2": lambda axes: own(axes, TUNED, "eefp", "margin_thresh", "pcee", column="plain_difference"),
         "3": lambda axes: settings_compared(
-            axes, {key: COMPARED[key] for key in (TUNED, TEN, FROZEN, RESNET, CALTECH, CLIP)}, "jeidnn", BASE
+            axes, {key: COMPARED[key] for key in (TUNED, TEN, FROZEN, RESNET, TEN_CLIP, CALTECH, CLIP)}, "jeidnn", BASE
         ),
         "4": lambda axes: own(axes, RESNET, "eero", "optimal_stopping", "jeidnn", "ztw", BASE),
         "5": lambda axes: gain(axes, CALTECH, BASE, "patience", "voting"),

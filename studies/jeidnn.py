@@ -23,6 +23,7 @@ SETTINGS = {  # names on the page, and the heads
     "cifar10/efficientnet_lite0": ("CIFAR-10 × EfficientNet-Lite0", ""),
     "cifar10/cifar_resnet56": ("CIFAR-10 × ResNet-56, trained on it", ""),
     "caltech101/efficientnet_lite0": ("Caltech-101 × EfficientNet-Lite0", ""),
+    "cifar10/clip_vit_b16": ("CIFAR-10 × CLIP ViT-B/16", ""),
     "caltech101/clip_vit_b16": ("Caltech-101 × CLIP ViT-B/16", ""),
     "cifar100/efficientnet_lite0_joint_cifar100": ("CIFAR-100 × EfficientNet-Lite0, joint, native heads", NATIVE),
     "banking77/minilm_l6_joint_banking77": ("Banking77 × MiniLM, joint, native heads", NATIVE),
