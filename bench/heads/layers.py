@@ -114,7 +114,7 @@ class Net:
         hidden = width or classes
         drawn = [self.normal(d, hidden, scale=(2 / d) ** 0.5 if width else 0.01) for d in dims]
         for group in self.groups:
-            self.add(_laid_out([drawn[k] for k in group]), group, dims[group[0]])
+            self.add(torch.stack([drawn[k] for k in group]), group, dims[group[0]])
             self.add(drawn[0].new_zeros(len(group), 1, hidden), group, dims[group[0]])
         if width:
             self.add(self.normal(len(dims), width, classes, scale=0.01), range(len(dims)), width)
@@ -186,7 +186,7 @@ class Net:
             gradient = gradient.bmm(weight.detach().mT) * (hidden > 0)
         for i, (group, x) in enumerate(zip(self.groups, inputs, strict=True)):
             own = gradient[group[0] : group[-1] + 1] if group[-1] - group[0] < len(group) else gradient[group]
-            self.parameters[2 * i].grad = _outer(x.transpose(0, 1), own)
+            self.parameters[2 * i].grad = x.transpose(0, 1).mT.bmm(own)
             self.parameters[2 * i + 1].grad = own.sum(1, keepdim=True)
         return gradient
 
@@ -215,14 +215,3 @@ class Net:
         layers = self.layers(values)
         linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
         return LayerHeads(layers) if self.width else LinearHeads(linear)
-
-
-def _laid_out(weights: Sequence[Tensor]) -> Tensor:
-    """Stack weights [D, H]; in memory the larger of D and H is last, which makes products up to five times faster."""
-    inputs, outputs = weights[0].shape
-    return torch.stack([w.T for w in weights]).mT if inputs > outputs else torch.stack(list(weights))
-
-
-def _outer(x: Tensor, gradient: Tensor) -> Tensor:
-    """Return xᵀ·gradient [g, D, H] of x [g, B, D] and gradient [g, B, H], laid out as the weights."""
-    return gradient.mT.bmm(x).mT if x.shape[-1] > gradient.shape[-1] else x.mT.bmm(gradient)
